@@ -1,0 +1,84 @@
+# All of this needs only make and Python >= 3.11; every package goes into .venv.
+#
+#   make demo      train on handwritten digits and draw the learning curve
+#   make test      everything that CI runs
+#   make bench     the benchmarks, fastnn beside plain NumPy
+#   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
+#   make clean     delete all that make has made, .venv included
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Each kind of run has cache folders of its own: code compiled with one setting must not serve another.
+run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR='$(CURDIR)/.cache/$(1)/fastnn'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# The steps of `test` share .venv and .cache, so they run one after another, under `make -j` too.
+.NOTPARALLEL:
+.PHONY: help venv demo test lint types unit nojit boundscheck wheel bench peers compare clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# The demo needs few packages, so they are installed first and alone.
+$(VENV)/demo.stamp: pyproject.toml
+	@echo "Installing fastnn into $(VENV); the first time takes a minute."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --editable '.[plot]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp
+	@echo "Installing the development tools into $(VENV)."
+	$(PIP_INSTALL) --editable '.[dev,plot]'
+	@touch $@
+
+$(VENV)/peers.stamp: $(VENV)/dev.stamp
+	@echo "Installing the other frameworks of the comparison into $(VENV)."
+	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
+
+# numba's cache sees a change in a function's own file only, so any newer kernel source empties it.
+.cache/stamp: $(wildcard kernels/*.py)
+	@rm -rf .cache
+	@mkdir -p .cache
+	@touch $@
+
+venv: $(VENV)/dev.stamp
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python examples/digits.py
+
+test: lint types unit nojit boundscheck wheel
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/python -m ruff check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/python -m mypy
+
+unit: $(VENV)/dev.stamp .cache/stamp
+	$(call run_with_cache,plain) $(BIN)/python -m pytest
+
+nojit: $(VENV)/dev.stamp .cache/stamp
+	NUMBA_DISABLE_JIT=1 $(call run_with_cache,nojit) $(BIN)/python -m pytest tests/kernels
+
+boundscheck: $(VENV)/dev.stamp .cache/stamp
+	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(BIN)/python -m pytest tests/kernels
+
+wheel: $(VENV)/dev.stamp
+	$(BIN)/python tools/check_wheel.py
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest bench --benchmark-only
+
+peers: $(VENV)/peers.stamp
+
+compare: $(VENV)/dev.stamp
+	$(BIN)/python -m bench.compare
+
+clean:
+	rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

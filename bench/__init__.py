@@ -1,0 +1,1 @@
+"""Benchmarks: the table of workloads, one trainer per peer, and the comparison."""

@@ -1,0 +1,164 @@
+"""The table of workloads that tests and benchmarks share: one row is one workload.
+
+Every row is trained by every peer of `bench.peers` from the same data and the same initial weights.
+A new row needs nothing else, as long as it stays within the activations, losses and optimizers
+listed in `Workload`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Weights = list[tuple[np.ndarray, np.ndarray]]
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "sigmoid": lambda z: 0.5 * np.tanh(0.5 * z) + 0.5,
+    "tanh": np.tanh,
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network, how it is trained, and the size of its training set.
+
+    Parameters
+    ----------
+    name : str
+        Identifies the row.
+    widths : tuple of int
+        Inputs, hidden units of each layer, outputs.
+    activation, output : {"identity", "relu", "sigmoid", "tanh"}
+        Activation of the hidden layers and of the last layer.
+    batch : int or None
+        Rows per training step; None for all of them. It divides `samples`, so that every peer runs
+        the same number of equal steps.
+    optimizer : {"sgd", "adam"}
+        Plain gradient descent, or Adam with its usual constants.
+    learning_rate : float
+        Constant learning rate.
+    loss : {"mse", "cross_entropy"}
+        Mean squared error, or cross entropy of the logits against integer labels.
+    samples : int
+        Rows of the training set.
+    dtype : {"float32", "float64"}
+        Of data, weights and arithmetic.
+    """
+
+    name: str
+    widths: tuple[int, ...]
+    activation: str
+    output: str
+    batch: int | None
+    optimizer: str
+    learning_rate: float
+    loss: str
+    samples: int
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.samples % self.batch_size:
+            raise ValueError(f"{self.name}: batch {self.batch} does not divide {self.samples} samples")
+
+    @property
+    def batch_size(self) -> int:
+        """Rows per training step."""
+        return self.samples if self.batch is None else self.batch
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in one pass over the data."""
+        return self.samples // self.batch_size
+
+    @property
+    def operations_per_step(self) -> int:
+        """Floating-point operations of the matrix products in one training step."""
+        products = sum(n_in * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
+        # Forward, weight gradient and input gradient; the first layer's input gradient is not needed.
+        return 2 * self.batch_size * (3 * products - self.widths[0] * self.widths[1])
+
+    def network(self) -> str:
+        """Network in short, such as ``3-4-1 sigmoid``."""
+        return "-".join(map(str, self.widths)) + " " + self.activation
+
+
+# name, widths, activation, output, batch, optimizer, learning rate, loss, samples
+_TRAINING = [
+    Workload("xor", (3, 4, 1), "sigmoid", "sigmoid", None, "sgd", 0.5, "mse", 4),
+    Workload("spiral", (2, 64, 3), "relu", "identity", 32, "adam", 1e-3, "cross_entropy", 960),
+    Workload("digits", (64, 64, 32, 10), "relu", "identity", 32, "adam", 1e-3, "cross_entropy", 1792),
+    Workload("tabular", (20, 256, 256, 1), "relu", "identity", 256, "adam", 1e-3, "mse", 20480),
+    Workload("mnist-sgd", (784, 128, 64, 10), "relu", "identity", 64, "sgd", 0.01, "cross_entropy", 19200),
+    Workload("mnist-adam", (784, 128, 64, 10), "relu", "identity", 64, "adam", 1e-3, "cross_entropy", 19200),
+    Workload("wide", (784, 1024, 1024, 10), "relu", "identity", 256, "adam", 1e-4, "cross_entropy", 2560),
+    Workload("full-batch", (4, 32, 16, 4), "tanh", "identity", None, "adam", 1e-3, "mse", 10000),
+]
+WORKLOADS = {row.name: row for row in _TRAINING}
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A trained network and the number of rows it is given at once."""
+
+    name: str
+    widths: tuple[int, ...]
+    rows: int
+    activation: str = "relu"
+    dtype: str = "float32"
+
+
+_INFERENCE = [
+    Inference("small-1", (4, 32, 16, 2), 1),
+    Inference("mnist-1", (784, 128, 64, 10), 1),
+    Inference("mnist-1024", (784, 128, 64, 10), 1024),
+]
+INFERENCE = {row.name: row for row in _INFERENCE}
+
+
+def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
+    """Training data of a workload, the same in every call.
+
+    Returns
+    -------
+    X : ndarray of shape (samples, widths[0])
+    y : ndarray of shape (samples,) with integer labels, or (samples, widths[-1]) for ``mse``
+    """
+    if workload.name == "xor":
+        X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], workload.dtype)
+        return X, np.array([[0], [1], [1], [0]], workload.dtype)
+    rng = np.random.default_rng(0)
+    n_in, n_out = workload.widths[0], workload.widths[-1]
+    X = rng.standard_normal((workload.samples, n_in), workload.dtype)
+    scores = X @ (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype)
+    if workload.loss == "mse":
+        return X, scores + 0.1 * rng.standard_normal(scores.shape, workload.dtype)
+    # Gumbel noise draws each label from the softmax of its scores: no network gets all of them right,
+    # so no gradient vanishes, and no peer is slowed down by denormal numbers.
+    return X, np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+
+
+def make_weights(workload: Workload | Inference) -> Weights:
+    """Initial weights (Glorot uniform) and zero biases per layer, the same in every call."""
+    rng = np.random.default_rng(1)
+    weights = []
+    for n_in, n_out in zip(workload.widths, workload.widths[1:], strict=False):
+        limit = np.sqrt(6 / (n_in + n_out))
+        kernel = rng.uniform(-limit, limit, (n_in, n_out)).astype(workload.dtype)
+        weights.append((kernel, np.zeros(n_out, workload.dtype)))
+    return weights
+
+
+def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
+    """Loss of given weights over all rows, in float64: the judge of what a peer has trained."""
+    a = X.astype(np.float64)
+    for i, (kernel, bias) in enumerate(weights):
+        name = workload.output if i == len(weights) - 1 else workload.activation
+        a = ACTIVATIONS[name](a @ kernel.astype(np.float64) + bias)
+    if workload.loss == "mse":
+        return float(np.mean((a - y) ** 2))
+    a = a - a.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(a).sum(axis=1)) - a[np.arange(len(y)), y]))

@@ -1,0 +1,51 @@
+"""Small and medium neural networks on a CPU, trained inside one compiled call.
+
+>>> import fastnn as fn
+>>> X, y = fn.datasets.digits()
+>>> model = fn.Model([fn.Dense(64, "relu"), fn.Dense(10)], loss="cross_entropy", seed=0)
+>>> history = model.fit(X / 16, y, epochs=20)
+>>> model.evaluate(X / 16, y)["accuracy"] > 0.97
+True
+"""
+
+from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
+from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from .errors import DivergenceError
+from .history import History
+from .layers import Activation, Dense, Dropout, Layer
+from .model import Model
+from .network import Network
+from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from .saving import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Activation",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CSVLogger",
+    "Callback",
+    "Dense",
+    "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "History",
+    "Layer",
+    "Model",
+    "ModelCheckpoint",
+    "Network",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "activations",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "load",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+]

@@ -1,0 +1,110 @@
+"""The object cache: where compiled kernels are kept between processes.
+
+A cached file is code, so it is only read from a folder that belongs to the user and that nobody else
+can write to, and only if its digest fits. The folder's name covers everything the code depends on:
+the sources of all of `kernels/`, the versions of Numba and llvmlite, Numba's settings and the CPU.
+So an object is never stale; what is missing or damaged is compiled anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+_DIGEST = hashlib.sha256
+_MAGIC = b"fastnn object 1\n"
+
+
+def folder() -> Path:
+    """Folder of all cached code: ``FASTNN_CACHE_DIR``, or the user's cache folder of the platform."""
+    chosen = os.environ.get("FASTNN_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "fastnn" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "fastnn"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastnn"
+
+
+def read(symbol: str) -> bytes | None:
+    """Cached code of a symbol, or None if there is none that can be trusted."""
+    path = _path(symbol)
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    start = len(_MAGIC) + _DIGEST().digest_size
+    code = content[start:]
+    return code if content[:start] == _header(symbol, code) else None
+
+
+def write(symbol: str, code: bytes) -> None:
+    """Keep the code of a symbol; where no folder is writable, do nothing."""
+    path = _path(symbol)
+    if path is None:
+        return
+    with contextlib.suppress(OSError):
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_header(symbol, code) + code)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+
+
+def _header(symbol: str, code: bytes) -> bytes:
+    return _MAGIC + _DIGEST(f"{key()} {symbol} ".encode() + code).digest()
+
+
+def _path(symbol: str) -> Path | None:
+    place = _private_folder()
+    return None if place is None else place / f"{symbol}.o"
+
+
+@functools.cache
+def _private_folder() -> Path | None:
+    """The folder for this key, made if need be; None if it is not ours alone."""
+    try:
+        place = folder() / key()
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = place.stat()
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
+        return None
+    if hasattr(os, "getuid"):
+        shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if status.st_uid != os.getuid() or shared:
+            return None
+    return place
+
+
+@functools.cache
+def key() -> str:
+    """Digest of all that compiled code depends on."""
+    from llvmlite import binding
+
+    import fastnn.kernels
+
+    digest = _DIGEST()
+    for path in sorted(Path(fastnn.kernels.__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    numba_settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
+    for fact in (
+        version("numba"),
+        version("llvmlite"),
+        numba_settings,
+        binding.get_host_cpu_name(),
+        sorted(binding.get_host_cpu_features().items()),
+    ):
+        digest.update(repr(fact).encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,242 @@
+"""User's settings and arrays -> checked ones, or an error that shows what was given.
+
+All checking is done here, before any kernel runs: kernels check nothing. It is the one place that
+converts or copies a user's array.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .losses import Loss
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    high: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite float with ``low <= value <= high`` and ``above < value < below``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    result = float(value)
+    if not math.isfinite(result):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    if result < low or result > high or result <= above or result >= below:
+        wanted = [f">= {low:g}"] if low > -math.inf else []
+        wanted += [f"> {above:g}"] if above > -math.inf else []
+        wanted += [f"<= {high:g}"] if high < math.inf else []
+        wanted += [f"< {below:g}"] if below < math.inf else []
+        raise ValueError(f"{name} must be {' and '.join(wanted)}, got {value!r}")
+    return result
+
+
+def integer(name: str, value: Any, *, low: int | None = None) -> int:
+    """An int of at least `low`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be >= {low}, got {value!r}")
+    return int(value)
+
+
+def boolean(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def dtype(value: Any) -> str:
+    """Name of one of the two dtypes."""
+    try:
+        name = np.dtype(value).name
+    except TypeError:
+        name = None
+    if value is None or name not in ("float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
+    return name
+
+
+def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> Any:
+    """A `kind`, out of itself, its name in `table`, or its configuration ``{"name": ..., settings}``.
+
+    The table's values are things of that kind, or functions of the settings that make one.
+    """
+    if isinstance(value, kind):
+        return value
+    settings: dict[str, Any] = {}
+    if isinstance(value, dict) and "name" in value:
+        settings = {key: item for key, item in value.items() if key != "name"}
+        value = value["name"]
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}")
+    if value not in table:
+        raise ValueError(f"unknown {what} {value!r}; known are {', '.join(sorted(table))}")
+    entry = table[value]
+    if isinstance(entry, kind):
+        return entry
+    try:
+        return entry(**settings)
+    except TypeError as error:
+        raise ValueError(f"{what} {value!r} does not take the settings {settings!r}: {error}") from error
+
+
+def array(name: str, value: Any, dtype: str, ndim: tuple[int, ...]) -> NDArray[Any]:
+    """A C-contiguous array of `dtype` with one of the numbers of dimensions `ndim`.
+
+    The user's own array if it is one already, so that nothing is copied.
+    """
+    if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
+        result = value
+    else:
+        result = _converted(name, value, dtype)
+    if result.ndim not in ndim:
+        dims = " or ".join(str(n) for n in ndim)
+        hint = f"; use {name}.reshape(-1, 1) or {name}.reshape(1, -1)" if result.ndim == 1 else ""
+        raise ValueError(f"{name} must have {dims} dimensions, got shape {result.shape}{hint}")
+    return result
+
+
+def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array; fill or drop the masked values")
+    try:
+        given = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} cannot be converted to an array: {error}") from error
+    if given.dtype.kind == "c":
+        raise ValueError(f"{name} must be real, got dtype {given.dtype}")
+    if given.dtype.kind == "O":
+        try:
+            given = given.astype(np.float64)
+        except (ValueError, TypeError) as error:
+            what = f"{type(value).__name__} of objects"
+            raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
+    if given.dtype.kind not in "buif":
+        raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
+    with np.errstate(over="ignore"):  # too large for float32 is found as an infinity
+        return np.require(given, dtype, ["C", "A"])
+
+
+def finite(name: str, values: NDArray[Any]) -> None:
+    """Raise a ValueError if an element is NaN or infinite (too large for float32 included)."""
+    from . import network
+
+    if not network.is_finite(values):
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        place = at if len(at) > 1 else at[0]
+        raise ValueError(f"{name} must be finite numbers of {values.dtype}, got {values[at]} at {place}")
+
+
+def features(X: Any, dtype: str, n_in: int | None, *, name: str = "X") -> NDArray[Any]:
+    """Checked samples, of shape (n, n_in)."""
+    result = array(name, X, dtype, (2,))
+    if result.shape[0] == 0 or result.shape[1] == 0:
+        raise ValueError(f"{name} must not be empty, got shape {result.shape}")
+    if n_in is not None and result.shape[1] != n_in:
+        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {result.shape}")
+    finite(name, result)
+    return result
+
+
+def targets(y: Any, loss: Loss, n_out: int, n: int, dtype: str, *, name: str = "y") -> NDArray[Any]:
+    """Checked targets, of shape (n, n_out), or (n, 1) for class numbers."""
+    result = array(name, y, dtype, (1, 2))
+    if result.shape[0] != n:
+        raise ValueError(f"{name} must have {n} rows, as X, got shape {result.shape}")
+    finite(name, result)
+    if loss.target == "classes" and n_out == 1:
+        raise ValueError(f"{loss.name!r} needs a model with two outputs or more; with one, use 'binary_cross_entropy'")
+    columns = result.shape[1] if result.ndim == 2 else 1
+    if columns == 1 and loss.target == "classes":
+        _class_numbers(name, result, n_out)
+    elif columns != n_out:
+        wanted = f"({n},) of class numbers or ({n}, {n_out})" if loss.target == "classes" else f"({n}, {n_out})"
+        raise ValueError(f"{name} must have shape {wanted}, got {result.shape}")
+    elif loss.target != "values" and (result.min() < 0 or result.max() > 1):
+        raise ValueError(f"{name} must lie in 0 ... 1 for {loss.name!r}, got {result.min():g} ... {result.max():g}")
+    elif result.min() < loss.low:
+        raise ValueError(f"{name} must be >= {loss.low:g} for {loss.name!r}, got {result.min():g}")
+    return result.reshape(n, columns)
+
+
+def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
+    odd = labels[labels != np.floor(labels)]
+    if odd.size:
+        raise ValueError(f"{name} must be class numbers, got {odd[0]:g}")
+    if labels.min() < 0 or labels.max() >= n_out:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise ValueError(f"{name} must be class numbers 0 ... {n_out - 1} for {n_out} outputs, got {wrong:g}")
+
+
+def sample_weights(
+    sample_weight: Any, class_weight: Any, y: NDArray[Any], loss: Loss, dtype: str
+) -> NDArray[Any] | None:
+    """Checked weights of the samples, those of their classes included; None where all are one."""
+    result = None
+    if sample_weight is not None:
+        result = array("sample_weight", sample_weight, dtype, (1,))
+        if result.shape != (len(y),):
+            raise ValueError(f"sample_weight must have shape ({len(y)},), got {result.shape}")
+        finite("sample_weight", result)
+        if result.min() < 0:
+            raise ValueError(f"sample_weight must be >= 0, got {result.min():g}")
+    if class_weight is not None:
+        by_class = _class_weights(class_weight, y, loss)
+        result = (by_class if result is None else by_class * result).astype(dtype)
+    if result is not None and not result.any():
+        raise ValueError("the weights of the samples are all zero")
+    return result
+
+
+def _class_weights(class_weight: Any, y: NDArray[Any], loss: Loss) -> NDArray[Any]:
+    """Weight of each sample's class."""
+    if loss.target == "values" or (loss.target == "shares" and y.shape[1] > 1):
+        raise ValueError(f"class_weight needs one class a sample, which the targets of {loss.name!r} do not have")
+    classes = (y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]).astype(np.int64)
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(f"class_weight must be 'balanced' or a dict, got {class_weight!r}")
+        counts = np.bincount(classes)
+        return np.asarray(len(y) / (np.count_nonzero(counts) * counts[classes]))
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"class_weight must be 'balanced' or a dict, got {class_weight!r}")
+    table = np.ones(max(int(classes.max()), *(integer("a class", c, low=0) for c in class_weight)) + 1)
+    for label, weight in class_weight.items():
+        table[label] = number(f"class_weight[{label!r}]", weight, low=0.0)
+    return np.asarray(table[classes])
+
+
+def validation(data: Any, split: float, X: Any, y: Any, weight: Any) -> tuple[tuple[Any, ...], Any]:
+    """The samples to train on, as (X, y, sample_weight), and those to validate on, or None.
+
+    `split` takes the last samples, as Keras does, before any shuffling.
+    """
+    split = number("validation_split", split, low=0.0, below=1.0)
+    if data is not None:
+        if split:
+            raise ValueError(f"give validation_data or validation_split, not both, got validation_split={split:g}")
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
+        return (X, y, weight), (*data, None)[:3]
+    if not split:
+        return (X, y, weight), None
+    n = len(X)
+    keep = n - math.ceil(n * split)
+    if keep < 1:
+        raise ValueError(f"validation_split={split:g} leaves none of {n} samples to train on")
+    train = (X[:keep], y[:keep], None if weight is None else weight[:keep])
+    return train, (X[keep:], y[keep:], None if weight is None else weight[keep:])

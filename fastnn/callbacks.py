@@ -1,0 +1,255 @@
+"""Callbacks: what is called between epochs.
+
+A callback is a `Callback`, or a function of the epoch's number and its figures, that stops training
+by returning True:
+
+>>> import fastnn as fn
+>>> X, y = fn.datasets.xor()
+>>> model = fn.Model([fn.Dense(4, "tanh"), fn.Dense(1)], loss="mse", seed=0)
+>>> history = model.fit(X, y, epochs=100, callbacks=[lambda epoch, logs: epoch == 2])
+>>> history.epoch
+[0, 1, 2]
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import _validate
+from .schedules import Schedule
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Callback:
+    """Base of all callbacks; each method may be overridden and does nothing here.
+
+    Attributes
+    ----------
+    model : Model
+        Set before training starts; ``model.stop_training = True`` ends it after the epoch.
+    """
+
+    model: Model
+
+    def on_train_begin(self) -> None:
+        """Called before the first epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Called after each epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0 in each call of `fit`.
+        logs : dict of str to float
+            The epoch's figures, those of the validation data included.
+        """
+
+    def on_train_end(self) -> None:
+        """Called after the last epoch, unless training ended by an exception."""
+
+
+class _Function(Callback):
+    """A plain function as a callback."""
+
+    def __init__(self, function: Callable[[int, dict[str, float]], Any]) -> None:
+        self.function = function
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.function(epoch, logs):
+            self.model.stop_training = True
+
+
+def as_callback(callback: Any) -> Callback:
+    """A callback out of a callback or a function."""
+    if isinstance(callback, Callback):
+        return callback
+    if isinstance(callback, type) or not callable(callback):
+        raise TypeError(f"a callback must be a fastnn.Callback or a function, got {callback!r}")
+    return _Function(callback)
+
+
+class _Monitor(Callback):
+    """Base of callbacks that watch whether a figure gets better."""
+
+    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        if mode == "auto":
+            mode = "max" if monitor.endswith(("accuracy", "r2")) else "min"
+        self.monitor, self.mode = monitor, mode
+        self.min_delta = _validate.number("min_delta", min_delta, low=0.0)
+        self.best = math.nan
+        self.wait = 0
+
+    def on_train_begin(self) -> None:
+        self.best, self.wait = math.nan, 0
+
+    def is_better(self, logs: dict[str, float]) -> bool:
+        """Take up the epoch's figure; `wait` counts the epochs since it was last better."""
+        if self.monitor not in logs:
+            raise ValueError(f"unknown monitor {self.monitor!r}; this fit has {', '.join(logs)}")
+        value = logs[self.monitor]
+        gain = self.best - value if self.mode == "min" else value - self.best
+        better = math.isnan(self.best) or gain > self.min_delta
+        self.best = value if better else self.best
+        self.wait = 0 if better else self.wait + 1
+        return better
+
+
+class EarlyStopping(_Monitor):
+    """Stop when a figure has not got better for some epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        Name of the figure, as in the history.
+    patience : int, >= 0
+        How many epochs without a better figure are borne; the next one ends training.
+    restore_best : bool
+        Whether to put back the weights of the best epoch in the end.
+    min_delta : float, >= 0
+        How much better a figure must be to count.
+    mode : {"auto", "min", "max"}
+        Which way is better; "auto" is "max" for accuracies and r2.
+
+    Raises
+    ------
+    ValueError
+        During training, if there is no such figure.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 0,
+        restore_best: bool = False,
+        min_delta: float = 0.0,
+        mode: str = "auto",
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = _validate.integer("patience", patience, low=0)
+        self.restore_best = _validate.boolean("restore_best", restore_best)
+        self.stopped_epoch: int | None = None
+        self._best_parameters: Any = None
+
+    def on_train_begin(self) -> None:  # noqa: D102
+        super().on_train_begin()
+        self.stopped_epoch, self._best_parameters = None, None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
+        if self.is_better(logs):
+            if self.restore_best:
+                self._best_parameters = self.model.parameters.copy()
+        elif self.wait > self.patience:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self) -> None:  # noqa: D102
+        if self._best_parameters is not None:
+            self.model.parameters[...] = self._best_parameters
+
+
+class ReduceLROnPlateau(_Monitor):
+    """Lower the learning rate when a figure has not got better for some epochs.
+
+    Parameters
+    ----------
+    monitor, patience, min_delta, mode
+        As in `EarlyStopping`.
+    factor : float, 0 < factor < 1
+        What the rate is multiplied with.
+    min_lr : float, >= 0
+        The rate is not lowered further.
+
+    Raises
+    ------
+    ValueError
+        When training starts, if the learning rate is a schedule.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        mode: str = "auto",
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.factor = _validate.number("factor", factor, above=0.0, below=1.0)
+        self.patience = _validate.integer("patience", patience, low=0)
+        self.min_lr = _validate.number("min_lr", min_lr, low=0.0)
+
+    def on_train_begin(self) -> None:  # noqa: D102
+        super().on_train_begin()
+        if isinstance(self._optimizer.learning_rate, Schedule):
+            raise ValueError("ReduceLROnPlateau needs a number as learning_rate, got a schedule")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
+        if not self.is_better(logs) and self.wait > self.patience:
+            self._optimizer.learning_rate = max(self._optimizer.learning_rate * self.factor, self.min_lr)
+            self.wait = 0
+
+    @property
+    def _optimizer(self) -> Any:
+        return self.model.optimizer
+
+
+class ModelCheckpoint(_Monitor):
+    """Save the model after each epoch, or after each that is the best so far.
+
+    Parameters
+    ----------
+    path : str or path
+        ``{epoch}`` and the names of figures are filled in: ``"model-{epoch:02d}.safetensors"``.
+    monitor, mode
+        As in `EarlyStopping`.
+    save_best_only : bool
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
+        super().__init__(monitor, mode, 0.0)
+        self.path = os.fspath(path)
+        self.save_best_only = _validate.boolean("save_best_only", save_best_only)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
+        if not self.save_best_only or self.is_better(logs):
+            self.model.save(self.path.format(epoch=epoch, **logs))
+
+
+class CSVLogger(Callback):
+    """Write the figures of each epoch as a line of a file.
+
+    Parameters
+    ----------
+    path : str or path
+        Overwritten when training starts.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+
+    def on_train_begin(self) -> None:  # noqa: D102
+        with open(self.path, "w", newline="", encoding="utf-8"):
+            pass
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if epoch == 0:
+                writer.writerow(["epoch", *logs])
+            writer.writerow([epoch, *logs.values()])

@@ -1,0 +1,166 @@
+"""Small data sets to learn on: handwritten digits, spirals and exclusive or.
+
+Every function returns a pair ``(X, y)`` of new arrays: the inputs, one sample a row, in float32, and
+the targets.
+"""
+
+import math
+import operator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["digits", "spiral", "xor"]
+
+_DATA = Path(__file__).parent / "data"
+
+_SPIRAL_TURN = 4.0  # radians from the inner to the outer end of an arm
+_SPIRAL_NOISE = 0.2  # radians, standard deviation
+
+
+def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Load the pictures of handwritten digits that ship with fastnn.
+
+    They are the test set of the UCI Optical Recognition of Handwritten Digits [1]_, in its order: digits
+    written by 13 people, each scanned to 32 x 32 black or white pixels and reduced to 8 x 8 by counting
+    the set pixels of each 4 x 4 block.
+
+    Returns
+    -------
+    X : ndarray of shape (1797, 64), float32
+        The pixels of each picture, row by row: whole numbers from 0 (empty) to 16 (full).
+    y : ndarray of shape (1797,), int64
+        The digit that each picture shows, 0 to 9.
+
+    References
+    ----------
+    .. [1] E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+       Repository, 1998, https://doi.org/10.24432/C50P49. Licence: CC BY 4.0.
+
+    Examples
+    --------
+    >>> from fastnn.datasets import digits
+    >>> X, y = digits()
+    >>> X.shape, y.shape
+    ((1797, 64), (1797,))
+    >>> print(X[0].reshape(8, 8).astype(int))
+    [[ 0  0  5 13  9  1  0  0]
+     [ 0  0 13 15 10 15  5  0]
+     [ 0  3 15  2  0 11  8  0]
+     [ 0  4 12  0  0  8  8  0]
+     [ 0  5  8  0  0  9  8  0]
+     [ 0  4 11  0  1 12  7  0]
+     [ 0  2 14  5 10 12  0  0]
+     [ 0  0  6 13 10  0  0  0]]
+    >>> print(y[:10])
+    [0 1 2 3 4 5 6 7 8 9]
+    """
+    with np.load(_DATA / "digits.npz", allow_pickle=False) as file:
+        return file["images"].astype(np.float32), file["labels"].astype(np.int64)
+
+
+def spiral(
+    samples: int = 100, classes: int = 3, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Draw interleaved spirals in the plane, one arm a class: no straight line separates them.
+
+    Parameters
+    ----------
+    samples : int, default 100
+        Points of each class, at least 1.
+    classes : int, default 3
+        Number of classes, at least 1.
+    seed : int, default 0
+        Seed of the noise, not negative. The same seed gives the same points.
+
+    Returns
+    -------
+    X : ndarray of shape (samples * classes, 2), float32
+        The points, class after class, each class from the centre outwards; all within the unit circle.
+    y : ndarray of shape (samples * classes,), int64
+        The class of each point, 0 to ``classes - 1``.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an integer.
+    ValueError
+        If `samples` or `classes` is less than 1, or `seed` is negative.
+
+    Notes
+    -----
+    A point of class ``c`` at distance ``r`` from the centre lies at the angle
+    ``2 pi c / classes + 4 r + e`` from the vertical axis, with ``r`` evenly spaced from 0 to 1 and ``e``
+    drawn from a normal distribution of standard deviation 0.2. Turn and noise are those of the spirals of
+    Stanford's CS231n [1]_, on which ``nnfs.datasets.spiral_data`` [2]_ is modelled too. There each arm
+    starts 4 radians after the one before; here the arms are evenly spaced, so that no two of them meet
+    whatever the number of classes.
+
+    References
+    ----------
+    .. [1] A. Karpathy, "CS231n: Putting it together: minimal neural network case study",
+       https://cs231n.github.io/neural-networks-case-study/
+    .. [2] H. Kinsley and D. Kukiela, "Neural Networks from Scratch in Python", 2020, chapter 3.
+
+    Examples
+    --------
+    >>> from fastnn.datasets import spiral
+    >>> X, y = spiral(samples=100, classes=3, seed=0)
+    >>> X.shape, y.shape
+    ((300, 2), (300,))
+    >>> print(y[[0, 99, 100, 299]])
+    [0 0 1 2]
+    """
+    samples = _integer("samples", samples, minimum=1)
+    classes = _integer("classes", classes, minimum=1)
+    seed = _integer("seed", seed, minimum=0)
+    radius = np.linspace(0.0, 1.0, samples)
+    start = np.arange(classes)[:, np.newaxis] * (2.0 * math.pi / classes)
+    noise = np.random.default_rng(seed).normal(0.0, _SPIRAL_NOISE, (classes, samples))
+    angle = start + _SPIRAL_TURN * radius + noise
+    X = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=-1, dtype=np.float32)
+    return X.reshape(-1, 2), np.repeat(np.arange(classes, dtype=np.int64), samples)
+
+
+def xor() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the truth table of exclusive or, which a network without a hidden layer cannot learn.
+
+    Returns
+    -------
+    X : ndarray of shape (4, 2), float32
+        The four pairs of zeros and ones.
+    y : ndarray of shape (4, 1), float32
+        1 where exactly one of the pair is 1, else 0.
+
+    References
+    ----------
+    .. [1] M. Minsky and S. Papert, "Perceptrons", MIT Press, 1969.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.datasets import xor
+    >>> X, y = xor()
+    >>> print(np.hstack([X, y]).astype(int))
+    [[0 0 0]
+     [0 1 1]
+     [1 0 1]
+     [1 1 0]]
+    """
+    X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+    y = np.array([[0], [1], [1], [0]], dtype=np.float32)
+    return X, y
+
+
+def _integer(name: str, value: int, minimum: int) -> int:
+    """Return `value` as an int, or raise an error that names it."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    return number

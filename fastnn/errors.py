@@ -1,0 +1,21 @@
+"""Exceptions of fastnn's own."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss or weights that are not finite.
+
+    The model keeps the last finite weights. A lower learning rate, `global_clipnorm`, or inputs
+    scaled to about -1 ... 1 usually help.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Where it was noticed, counted from 0: the epoch of this call of `fit`, the batch of the epoch.
+    """
+
+    def __init__(self, epoch: int, step: int) -> None:
+        super().__init__(
+            f"training diverged in epoch {epoch}, step {step}: the loss or a weight is not finite; the last "
+            "finite weights are kept (try a lower learning rate, global_clipnorm, or scaled inputs)"
+        )
+        self.epoch, self.step = epoch, step

@@ -1,0 +1,140 @@
+"""Losses, by name or with a setting.
+
+Wherever a loss is asked for, its name will do: ``fn.Model(layers, loss="mse")``. The functions here
+are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``.
+
+The loss of a batch is the mean of the losses of its rows, weighted by `sample_weight` if it is given
+(``sum(w * loss) / sum(w)``, as `numpy.average`); `sse` alone is the plain sum. A row's loss is the
+mean over the outputs where there are several.
+
+To add one: its kernel in ``kernels/loss.py``, a function here, a line in `TABLE`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from . import _validate
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the engine needs to know about a loss.
+
+    Attributes
+    ----------
+    name : str
+        Name in `TABLE`.
+    kernel : str
+        Where its kernels are: ``"loss.mse"``.
+    settings : dict of str to float
+        Numbers that the kernel is given.
+    target : {"values", "classes", "shares"}
+        What a target is: any numbers, one class of all outputs (its number, or a share for each),
+        or a number from 0 to 1 for each output.
+    is_sum : bool
+        Whether the loss of a batch is the sum over its rows, not the mean.
+    accuracy_threshold : float
+        Where a prediction turns from one class of two to the other, NaN if the largest output wins.
+    low : float
+        Smallest value that a target may have.
+    """
+
+    name: str
+    kernel: str
+    settings: dict[str, float]
+    target: str = "values"
+    is_sum: bool = False
+    accuracy_threshold: float = 0.5
+    low: float = -math.inf
+
+    def config(self) -> dict[str, Any]:
+        """Name and settings, as they are saved."""
+        return {"name": self.name, **self.settings}
+
+
+def mse() -> Loss:
+    """Mean squared error, ``(y - t)**2``."""
+    return Loss("mse", "loss.mse", {})
+
+
+def sse() -> Loss:
+    """Sum of squared errors over all rows and outputs: a sum, not a mean."""
+    return Loss("sse", "loss.sse", {}, is_sum=True)
+
+
+def mae() -> Loss:
+    """Mean absolute error, ``abs(y - t)``; its derivative at 0 is taken as 0."""
+    return Loss("mae", "loss.mae", {})
+
+
+def huber(delta: float = 1.0) -> Loss:
+    """``e**2 / 2`` for errors e of at most `delta`, ``delta * (abs(e) - delta / 2)`` for larger ones.
+
+    P. Huber, *Robust estimation of a location parameter*, Ann. Math. Statist. 35 (1964).
+
+    Parameters
+    ----------
+    delta : float, > 0
+        In units of the target.
+    """
+    return Loss("huber", "loss.huber", {"delta": _validate.number("delta", delta, above=0.0)})
+
+
+def quantile(q: float = 0.5) -> Loss:
+    """Pinball loss: ``q * e`` for ``e = t - y >= 0``, else ``(q - 1) * e``.
+
+    Its smallest value is reached by the `q` quantile of the target: R. Koenker, G. Bassett,
+    *Regression quantiles*, Econometrica 46 (1978).
+
+    Parameters
+    ----------
+    q : float, 0 < q < 1
+    """
+    return Loss("quantile", "loss.quantile", {"q": _validate.number("q", q, above=0.0, below=1.0)})
+
+
+def poisson() -> Loss:
+    """Poisson deviance up to a constant, ``exp(y) - t * y``, for counts t; y is the log of the rate."""
+    return Loss("poisson", "loss.poisson", {}, low=0.0)
+
+
+def cross_entropy(label_smoothing: float = 0.0) -> Loss:
+    """``-sum(t * log(softmax(y)))``, from logits y.
+
+    Targets are class numbers of shape (n,) or (n, 1), or shares of shape (n, n_out), one-hot or soft.
+
+    Parameters
+    ----------
+    label_smoothing : float, 0 <= label_smoothing < 1
+        This share of the target is spread evenly over all classes: C. Szegedy et al., *Rethinking
+        the Inception architecture for computer vision*, CVPR 2016, section 7.
+    """
+    smoothing = _validate.number("label_smoothing", label_smoothing, low=0.0, below=1.0)
+    settings = {"label_smoothing": smoothing}
+    return Loss("cross_entropy", "loss.cross_entropy", settings, "classes", accuracy_threshold=math.nan)
+
+
+def nll() -> Loss:
+    """Negative log-likelihood, ``-sum(t * y)``, from log-probabilities y; targets as `cross_entropy`."""
+    return Loss("nll", "loss.nll", {}, "classes", accuracy_threshold=math.nan)
+
+
+def binary_cross_entropy() -> Loss:
+    """``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(y)``, from logits y."""
+    kernel = "loss.binary_cross_entropy"
+    return Loss("binary_cross_entropy", kernel, {}, "shares", accuracy_threshold=0.0, low=0.0)
+
+
+TABLE = {
+    function.__name__: function
+    for function in (mse, sse, mae, huber, quantile, poisson, cross_entropy, nll, binary_cross_entropy)
+}
+
+
+def get(loss: str | dict[str, Any] | Loss) -> Loss:
+    """The loss of a name, a saved configuration, or a loss itself."""
+    found: Loss = _validate.from_table("loss", loss, TABLE, Loss)
+    return found

@@ -1,0 +1,72 @@
+"""Metrics: what `fit` and `evaluate` report beside the loss.
+
+======== =========================================================================================
+accuracy share of right rows: the largest output is the target's class; for outputs that stand
+         alone, each lies on the target's side of 0 (`binary_cross_entropy`, from logits) or 0.5
+mae      mean absolute error
+mse      mean squared error
+r2       coefficient of determination, the mean over the outputs, as scikit-learn's `r2_score`
+======== =========================================================================================
+
+All are weighted by `sample_weight`. To add one: its kernels in ``kernels/metric.py``, a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import _validate
+from .losses import Loss
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What the engine needs to know about a metric.
+
+    Attributes
+    ----------
+    name : str
+        Name in `TABLE` and in the history.
+    kernel : str
+        Where its kernels are: ``"metric.accuracy"``.
+    state_size : callable
+        How many float64 numbers it sums up, as a function of the number of outputs.
+    """
+
+    name: str
+    kernel: str
+    state_size: Callable[[int], int]
+
+
+TABLE = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "metric.accuracy", lambda n_out: 2),
+        Metric("mae", "metric.mae", lambda n_out: 2),
+        Metric("mse", "metric.mse", lambda n_out: 2),
+        Metric("r2", "metric.r2", lambda n_out: 4 * n_out),
+    )
+}
+
+
+def get(metrics: object, loss: Loss) -> tuple[Metric, ...]:
+    """The metrics of a sequence of names; "auto" is the accuracy for losses of classes.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or if a metric of values is asked for with a loss of classes.
+    """
+    if isinstance(metrics, str):
+        if metrics == "auto":
+            metrics = () if loss.target == "values" else ("accuracy",)
+        else:
+            metrics = (metrics,)
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError(f"metrics must be 'auto' or a sequence of names, got {metrics!r}")
+    found: list[Metric] = [_validate.from_table("metric", m, TABLE, Metric) for m in metrics]
+    for metric in found:
+        if metric.name != "accuracy" and loss.target == "classes":
+            raise ValueError(f"metric {metric.name!r} is for values, but the targets of {loss.name!r} are classes")
+    return tuple(found)

@@ -1,0 +1,506 @@
+"""Model: layers in a row, built, trained, evaluated and used."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _validate, buffers, losses, metrics as metric_table, network, optimizers, saving
+from .callbacks import as_callback
+from .history import History
+from .kernels import descriptor as d
+from .layers import Layer, draw_parameters
+from .plan import Parameter, parameters, plan, widths
+from .progress import wanted
+from .state import State
+from .summary import summary
+from .training import Training
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from .callbacks import Callback
+    from .losses import Loss
+    from .network import Network
+    from .optimizers import Optimizer
+
+# Prediction and evaluation go through so many rows at a time that a layer's output has about this
+# many numbers: it then stays in the CPU's second cache.
+_CHUNK = 32768
+
+
+class Model:
+    """Layers in a row.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Each may be part of one model only.
+    loss : str or Loss, optional
+        Name, or one of `fastnn.losses`; needed for all but prediction.
+    optimizer : str or Optimizer
+        Name, or one of `fastnn.optimizers`.
+    metrics : "auto" or sequence of str
+        Names of `fastnn.metrics`; "auto" is the accuracy for losses of classes.
+    dtype : {"float32", "float64"}
+        Of the weights and of all arithmetic.
+    seed : int, optional
+        For initial weights, shuffling and dropout; a random one if not given.
+
+    Attributes
+    ----------
+    layers : list of Layer
+    n_in, n_out : int or None
+        Numbers that a row of the input and of the output has; None until the model is built.
+    history : History or None
+        Of the latest `fit`, an interrupted one included.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not of its kind or out of range, or a name is not known.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+    >>> model = fn.Model([fn.Dense(64, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+    >>> history = model.fit(X, y, epochs=200)
+    >>> model.evaluate(X, y)["accuracy"] > 0.9
+    True
+    >>> model.predict(X).shape
+    (300, 3)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer = "adam",
+        metrics: str | Sequence[str] = "auto",
+        dtype: DTypeLike = "float32",
+        seed: int | None = None,
+    ) -> None:
+        self.layers = _free_layers(layers)
+        self.loss = None if loss is None else losses.get(loss)
+        self.metrics = () if self.loss is None else metric_table.get(metrics, self.loss)
+        self.dtype = _validate.dtype(dtype)
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self.seed = _validate.integer("seed", seed, low=0)
+        if self.seed >= 2**63:
+            raise ValueError(f"seed must be < 2**63, got {seed!r}")
+        self._optimizer = optimizers.get(optimizer)
+        self.n_in: int | None = None
+        self.n_out: int | None = None
+        self.history: History | None = None
+        self.stop_training = False
+        self._state: State | None = None
+        self._parameters: list[Parameter] = []
+        self._forget_networks()
+        self._lock = threading.RLock()  # training and evaluation use the model's own workspaces
+        for layer in self.layers:
+            layer._model, layer._alone = self, False
+
+    # ---- building ------------------------------------------------------------------------------
+
+    def build(self, n_in: int) -> Model:
+        """Make the weights, for inputs of `n_in` numbers.
+
+        Called by `fit` and by the first call otherwise; on a built model it only checks the size.
+
+        Parameters
+        ----------
+        n_in : int
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the model is built for another size already.
+        """
+        n_in = _validate.integer("n_in", n_in, low=1)
+        if self._state is not None:
+            if n_in != self.n_in:
+                raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
+            return self
+        self._parameters = parameters(self.layers, n_in)
+        size = sum(p.size for p in self._parameters)
+        vector = buffers.allocate(size, self.dtype)
+        views = buffers.views(vector, self._parameters, len(self.layers))
+        draw_parameters(self.layers, views, self.seed)
+        for layer, own in zip(self.layers, views, strict=True):
+            for name, view in own.items():
+                if name in layer._views:  # the layer was used alone before
+                    if layer._views[name].shape != view.shape:
+                        raise ValueError(f"{layer!r} has {name} of shape {layer._views[name].shape}, not {view.shape}")
+                    view[...] = layer._views[name]
+        for layer, own in zip(self.layers, views, strict=True):
+            layer._views = own
+        self.n_in, self.n_out = n_in, widths(self.layers, n_in)[-1]
+        self._state = State(vector, np.zeros(0, self.dtype), self.seed)
+        return self
+
+    @property
+    def state(self) -> State:
+        """Parameters, the optimizer's memory and counters of a built model."""
+        if self._state is None:
+            raise ValueError("the model is not built yet; use model.build(n_in) or fit")
+        return self._state
+
+    @property
+    def parameters(self) -> NDArray[Any]:
+        """All weights and biases, as one vector of shape (n_parameters,), which may be written to.
+
+        Layer by layer: the weights, of shape (n_in, n_out) in C order, then the bias.
+        """
+        return self.state.parameters
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer. Its attributes may be changed at any time; a new one begins anew."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: str | Optimizer) -> None:
+        self._optimizer = optimizers.get(value)
+        if self._state is not None:
+            self._state.optimizer = np.zeros(0, self.dtype)
+            self._state.step = 0
+
+    # ---- using ---------------------------------------------------------------------------------
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """What the last layer gives: logits, for a model with a loss from logits.
+
+        May be called by several threads at once.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+
+        Returns
+        -------
+        array of shape (n, n_out), or (n_out,) for one sample
+            Of the model's dtype. A row does not depend on the rows around it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X` is not numbers, of another shape, or not finite.
+        """
+        x = _validate.array("X", X, self.dtype, (1, 2))
+        if x.ndim == 1:
+            return np.asarray(self.predict(x.reshape(1, -1))[0])
+        x = _validate.features(x, self.dtype, self.n_in)
+        self.build(x.shape[1])
+        assert self.n_out is not None
+        out = np.empty((len(x), self.n_out), self.dtype)
+        # A network's workspace belongs to one call at a time; lists are safe to pop and append.
+        net = self._predictors.pop() if self._predictors else self._predictor()
+        network.predict(net, x, out)
+        self._predictors.append(net)
+        return out
+
+    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+        """See `predict`."""
+        return self.predict(X)
+
+    def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
+        """Output of one of the model's layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
+        x = _validate.array("x", X, self.dtype, (1, 2))
+        if x.ndim == 1:
+            return np.asarray(self.call_layer(layer, x.reshape(1, -1))[0])
+        index = self.layers.index(layer)
+        if self._state is None and len(self.layers) == 1:
+            self.build(_validate.features(x, self.dtype, None, name="x").shape[1])
+        parameters = self.state.parameters
+        assert self.n_in is not None
+        n_in = widths(self.layers, self.n_in)[index]
+        x = _validate.features(x, self.dtype, n_in, name="x")
+        at = next((p.offset for p in self._parameters if p.layer == index), 0)
+        net = network.network(plan([layer], n_in, len(x), self.dtype, training=False, at=at), parameters)
+        out = np.empty((len(x), layer.output_size(n_in)), self.dtype)
+        network.predict(net, x, out)
+        return out
+
+    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """Loss and metrics on given data.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        dict of str to float
+            ``{"loss": ..., "accuracy": ...}``; the loss includes the penalties on the weights.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        data = self._checked(X, y, sample_weight)
+        self.build(data[0].shape[1])
+        return self._evaluate(*data)
+
+    def loss_and_gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, NDArray[Any]]:
+        """Loss of all samples as one batch, and its gradient with respect to all parameters.
+
+        Dropout does not drop. The penalties on the weights are included.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        loss : float
+        gradient : array of shape (n_parameters,)
+            In the order of `parameters`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        data = self._checked(X, y, sample_weight)
+        self.build(data[0].shape[1])
+        with self._lock:
+            net = self._network("gradient", len(data[0]))
+            network.set_data(net, *data)
+            network.run("gradient", net)
+            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients.copy()
+
+    # ---- training ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]] = (),
+        verbose: Any = "auto",
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in)
+            Finite numbers. A C-contiguous array of the model's dtype is used where it lies; any other
+            is converted once.
+        y : array of shape (n, n_out), or (n,) for one output
+            For `cross_entropy` and `nll` also class numbers of shape (n,) or (n, 1).
+        epochs : int
+            How many times to go through the data.
+        batch_size : int or None
+            Samples of a step; None is all.
+        shuffle : bool
+            Whether to go through the samples in a new order each epoch.
+        sample_weight : array of shape (n,), optional
+            Numbers >= 0.
+        class_weight : dict of int to float, or "balanced", optional
+            Factors of the samples of each class, 1 for those not named; "balanced" makes all classes
+            weigh the same.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after each epoch.
+        validation_split : float, 0 <= validation_split < 1
+            This share of the samples, the last, is not trained on but evaluated after each epoch.
+        callbacks : sequence of Callback or function
+            Called between epochs; see `fastnn.callbacks`.
+        verbose : "auto", 0 or 1
+            Whether to show progress; "auto" does in a terminal or notebook.
+
+        Returns
+        -------
+        History
+            Also kept as `history`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what is described above; the model is then as it was.
+        DivergenceError
+            If the loss or a weight becomes NaN or infinite; the last finite weights are kept.
+        KeyboardInterrupt
+            On Ctrl-C, within a fraction of a second; the model is that of a finished step.
+        """
+        data = self._checked(X, y, sample_weight, class_weight)
+        data, held_out = _validate.validation(validation_data, validation_split, *data)
+        if held_out is not None:
+            held_out = self._checked(*held_out, n_in=data[0].shape[1], name="validation ")
+        n = len(data[0])
+        rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
+        options = {
+            "epochs": _validate.integer("epochs", epochs, low=0),
+            "shuffle": _validate.boolean("shuffle", shuffle),
+            "callbacks": [as_callback(callback) for callback in callbacks],
+            "verbose": wanted(verbose),
+        }
+        self._optimizer.settings()  # they may have been changed
+        self.build(data[0].shape[1])
+        evaluate = None if held_out is None else lambda: self._validation_figures(held_out)
+        with self._lock:
+            self.history = History()
+            net = self._network("train", rows)
+            Training(self, net, data, evaluate=evaluate, history=self.history, **options).run()
+        return self.history
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int | None = None,
+    ) -> Model:
+        """Go through the given data once, in its order; by default in a single step.
+
+        Parameters
+        ----------
+        X, y, sample_weight, batch_size
+            As for `fit`.
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `fit`.
+        """
+        self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
+        return self
+
+    def refresh_optimizer(self, net: Network) -> None:
+        """Write the optimizer's present settings into a network's rows."""
+        state, vectors = self.state, self._optimizer.state_vectors()
+        if state.optimizer.size != vectors * state.parameters.size:
+            state.optimizer = buffers.allocate(vectors * state.parameters.size, self.dtype)
+        network.set_optimizer(net, self._optimizer, state.optimizer)
+
+    # ---- showing and saving --------------------------------------------------------------------
+
+    def summary(self) -> None:
+        """Print a table of the layers, their output shapes and parameter counts."""
+        print(summary(self))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file in the safetensors format.
+
+        Parameters
+        ----------
+        path : str or path
+            Replaced if it exists, in one step.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+        OSError
+            If the file cannot be written.
+        """
+        saving.save(self, path)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(repr(layer) for layer in self.layers)
+        return f"Model([{layers}], loss={None if self.loss is None else self.loss.name!r})"
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None, n_in: int | None = None, name: str = ""
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Samples, targets and weights, checked before anything changes."""
+        if self.loss is None:
+            raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
+        x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X")
+        n_out = widths(self.layers, x.shape[1])[-1]
+        target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
+        return x, target, _validate.sample_weights(sample_weight, class_weight, target, self.loss, self.dtype)
+
+    def _evaluate(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> dict[str, float]:
+        figures = np.zeros(1 + len(self.metrics))
+        with self._lock:
+            net = self._network("evaluate", min(len(X), self._chunk()))
+            network.set_data(net, X, y, weight)
+            slots = net.descriptor
+            slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
+            network.run("evaluate", net)
+        return dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
+
+    def _validation_figures(self, data: Any) -> dict[str, float]:
+        return {f"val_{name}": value for name, value in self._evaluate(*data).items()}
+
+    def _network(self, purpose: str, rows: int) -> Network:
+        """A network for training, gradients or evaluation; the latest of each purpose is kept."""
+        kept = self._networks.get(purpose)
+        if kept is None or kept[0] != rows:
+            kept = self._networks[purpose] = (rows, self._new_network(rows))
+        return kept[1]
+
+    def _new_network(self, rows: int) -> Network:
+        assert self.n_in is not None
+        penalties = [
+            (p.offset, p.size, *self.layers[p.layer].penalties())
+            for p in self._parameters
+            if p.name == "weights" and any(self.layers[p.layer].penalties())
+        ]
+        return network.network(
+            plan(self.layers, self.n_in, rows, self.dtype, training=True),
+            self.parameters,
+            np.zeros_like(self.parameters),
+            loss=self.loss,
+            penalties=penalties,
+            metrics=self.metrics,
+        )
+
+    def _predictor(self) -> Network:
+        assert self.n_in is not None
+        return network.network(plan(self.layers, self.n_in, self._chunk(), self.dtype, training=False), self.parameters)
+
+    def _chunk(self) -> int:
+        assert self.n_in is not None
+        return min(max(_CHUNK // max(widths(self.layers, self.n_in)), 16), 1024)
+
+    def _forget_networks(self) -> None:
+        self._networks: dict[str, tuple[int, Network]] = {}
+        self._predictors: list[Network] = []
+
+
+def _free_layers(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers as a list, if each is a layer and may become part of a model."""
+    if isinstance(layers, Layer):
+        raise TypeError(f"layers must be a sequence of layers, got a single one: {layers!r}")
+    result = list(layers)
+    if not result:
+        raise ValueError("layers must not be empty")
+    for layer in result:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers must be fastnn layers, got {layer!r}")
+        if layer._model is not None and not layer._alone:
+            raise ValueError(f"{layer!r} is part of another model already")
+    if len({id(layer) for layer in result}) < len(result):
+        raise ValueError("the same layer stands twice in layers; a layer has weights of its own")
+    return result

@@ -1,0 +1,105 @@
+"""Machine code of the kernels: compiled once a dtype, kept on disk, loaded without Numba.
+
+`address` is the one place that compiles or loads. An entry of a kernel is compiled by Numba to
+object code with one C function in it, which is written to the object cache (`_cache`); a later
+process loads it with llvmlite alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOCK = threading.RLock()
+_ADDRESSES: dict[tuple[str, str], int] = {}
+
+#: Number of kernels that this process compiled, and did not load.
+compilations = 0
+
+
+def address(kernel: str, dtype: str) -> int:
+    """Address of the machine code of a kernel's entry.
+
+    Parameters
+    ----------
+    kernel : str
+        Where its factory is found: ``"dense.forward"`` is ``forward_entry`` in
+        ``fastnn.kernels.dense``, ``"activation.relu.forward"`` that of ``relu`` in ``activation``.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+
+    Returns
+    -------
+    int
+        Address of a C function ``void (int64 op, int64 net)``, valid for the life of the process.
+    """
+    found = _ADDRESSES.get((kernel, dtype))
+    if found is None:
+        with _LOCK:
+            found = _ADDRESSES.get((kernel, dtype))
+            if found is None:
+                found = _ADDRESSES[kernel, dtype] = _load_or_compile(kernel, dtype)
+    return found
+
+
+@functools.cache
+def function(kernel: str, dtype: str = "float64") -> Callable[[int, int], None]:
+    """An entry as a Python function of two addresses, which runs without the GIL.
+
+    The driver's entries know no dtype: there is one of each.
+    """
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(address(kernel, dtype))
+
+
+def _load_or_compile(kernel: str, dtype: str) -> int:
+    symbol = f"fastnn.{kernel}.{dtype}"
+    code = _cache.read(symbol)
+    if code is None:
+        code = _compile(kernel, dtype, symbol)
+        _cache.write(symbol, code)
+    engine = _engine()
+    from llvmlite import binding
+
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return int(engine.get_function_address(symbol))
+
+
+def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
+    global compilations
+    if compilations == 0:
+        print("fastnn: compiling kernels for this CPU; later runs load them", file=sys.stderr)
+    compilations += 1
+    module, *path, last = kernel.split(".")
+    jit = importlib.import_module("fastnn.kernels._jit")
+    if jit.INTERPRETED:
+        raise RuntimeError("fastnn needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off")
+    place: Any = importlib.import_module(f"fastnn.kernels.{module}")
+    for name in path:
+        place = getattr(place, name)
+    factory = getattr(place, f"{last}_entry")
+    code: bytes = jit.compile_entry(factory(np.dtype(dtype).type), symbol)
+    return code
+
+
+@functools.cache
+def _engine() -> Any:
+    """LLVM's just-in-time engine, which holds all loaded code."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    target = binding.Target.from_default_triple()
+    machine = target.create_target_machine(opt=0, codemodel="jitdefault", jit=True)
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)

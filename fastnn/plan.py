@@ -1,0 +1,229 @@
+"""Plan: layers and an input size -> sizes, offsets and the op table.
+
+A layer says in `OpSpec`s what it computes; this file decides where every tensor lies in the
+workspace and writes the op rows. A workspace holds `rows` samples; each tensor of w numbers a sample
+has ``rows * w`` numbers of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import native
+from .kernels import oprow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .layers import Layer
+
+_ALIGN = 64  # bytes; where a tensor begins, so that a vector does not straddle two cache lines
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """What one op of a layer computes, and what the planner must keep for its gradient.
+
+    Attributes
+    ----------
+    kernel : str
+        Where its kernels are; the op table gets the addresses of its forward and backward entries.
+    n_in, n_out : int
+        Numbers that a row of its input and of its output has.
+    settings : sequence of float
+        Numbers for the columns from P on.
+    has_weights, has_bias : bool
+        Whether it uses the layer's weights (n_in, n_out), and its bias (n_out,).
+    in_place : bool
+        Whether the output may overwrite the input, and the gradient by the input that by the output.
+    needs_input, needs_output : bool
+        What its gradient is computed from.
+    scratch_per_row, scratch : int
+        Numbers of memory of its own that it needs while training, for each row and in all.
+    """
+
+    kernel: str
+    n_in: int
+    n_out: int
+    settings: Sequence[float] = ()
+    has_weights: bool = False
+    has_bias: bool = False
+    in_place: bool = False
+    needs_input: bool = False
+    needs_output: bool = False
+    scratch_per_row: int = 0
+    scratch: int = 0
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Where a layer's weights or bias lie in the flat parameter vector."""
+
+    layer: int
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return int(np.prod(self.shape))
+
+
+@dataclass
+class Plan:
+    """A network laid out for a number of rows.
+
+    Attributes
+    ----------
+    ops : int64 array of shape (number of ops, oprow.SIZE)
+    n_in, n_out : int
+        Numbers that a row of the model's input and output has.
+    output : int
+        Offset of the model's output.
+    gradient : int
+        Offset of the gradient with respect to the output, `oprow.NONE` without training.
+    workspace : int
+        Size of the workspace, in elements.
+    rows : int
+        How many samples at a time it is laid out for.
+    """
+
+    n_in: int
+    n_out: int
+    rows: int
+    itemsize: int
+    ops: NDArray[np.int64] = field(init=False)
+    output: int = oprow.INPUT
+    gradient: int = oprow.NONE
+    workspace: int = 0
+
+    def allocate(self, per_row: int, in_all: int = 0) -> int:
+        """Offset of new memory in the workspace."""
+        unit = _ALIGN // self.itemsize
+        offset = self.workspace
+        size = self.rows * per_row + in_all
+        self.workspace += -(-size // unit) * unit
+        return offset
+
+
+def widths(layers: Sequence[Layer], n_in: int) -> list[int]:
+    """Numbers that a row of the input and of each layer's output has."""
+    result = [n_in]
+    for layer in layers:
+        result.append(layer.output_size(result[-1]))
+    return result
+
+
+def parameters(layers: Sequence[Layer], n_in: int) -> list[Parameter]:
+    """All weights and biases in the order in which they lie in the flat vector."""
+    result: list[Parameter] = []
+    offset = 0
+    for index, (layer, size) in enumerate(zip(layers, widths(layers, n_in), strict=False)):
+        for name, shape in layer.parameter_shapes(size).items():
+            result.append(Parameter(index, name, shape, offset))
+            offset += result[-1].size
+    return result
+
+
+def plan(layers: Sequence[Layer], n_in: int, rows: int, dtype: str, *, training: bool, at: int = 0) -> Plan:
+    """Lay out `layers` for `rows` samples at a time.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    n_in : int
+        Numbers that a row of the input has.
+    rows : int
+    dtype : str
+    training : bool
+        Whether gradients are needed. Without, the output of the last op is written to the address in
+        the descriptor's OUTPUT.
+    at : int
+        Offset of the first layer's parameters in the flat vector.
+    """
+    sizes = widths(layers, n_in)
+    result = Plan(n_in, sizes[-1], rows, np.dtype(dtype).itemsize)
+    specs = [
+        (index, spec)
+        for index, (layer, size) in enumerate(zip(layers, sizes, strict=False))
+        for spec in layer.ops(size)
+    ]
+    result.ops = np.zeros((len(specs), oprow.SIZE), np.int64)
+    places = {(p.layer, p.name): at + p.offset for p in parameters(layers, n_in)}
+    for row, (index, spec) in zip(result.ops, specs, strict=True):
+        row[oprow.FORWARD] = native.address(f"{spec.kernel}.forward", dtype)
+        row[oprow.N_IN], row[oprow.N_OUT] = spec.n_in, spec.n_out
+        row[oprow.W] = places[index, "weights"] if spec.has_weights else oprow.NONE
+        row[oprow.B] = places[index, "bias"] if spec.has_bias else oprow.NONE
+        row[oprow.STREAM] = index + 1
+        set_settings(row, spec.settings)
+    only_specs = [spec for _, spec in specs]
+    if training:
+        _place_outputs(result, only_specs)
+        _place_gradients(result, only_specs, dtype)
+    else:
+        _place_outputs_for_inference(result, only_specs)
+    return result
+
+
+def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
+    """Write float64 settings into an op row's columns from P on."""
+    values = tuple(settings)
+    row.view(np.float64)[oprow.P : oprow.P + len(values)] = values
+
+
+def _place_outputs(result: Plan, specs: Sequence[OpSpec]) -> None:
+    """Give every op memory for its output that stays until its gradient is computed."""
+    previous: OpSpec | None = None
+    for row, spec in zip(result.ops, specs, strict=True):
+        row[oprow.X] = result.output
+        keep_input = spec.needs_input or previous is None or previous.needs_output
+        if not spec.in_place or keep_input:
+            result.output = result.allocate(spec.n_out)
+        row[oprow.Y] = result.output
+        previous = spec
+
+
+def _place_outputs_for_inference(result: Plan, specs: Sequence[OpSpec]) -> None:
+    """Let the ops write to two places in turn, and the last to the output."""
+    new = [i for i, spec in enumerate(specs) if i == 0 or not spec.in_place]
+    width = max((spec.n_out for spec in specs), default=0)
+    turn = [result.allocate(width), result.allocate(width)]
+    for i, (row, spec) in enumerate(zip(result.ops, specs, strict=True)):
+        row[oprow.X] = result.output
+        if i == new[-1]:
+            result.output = oprow.OUTPUT
+        elif i in new:
+            result.output = turn[0]
+            turn.reverse()
+        row[oprow.Y] = result.output
+        row[oprow.DX] = row[oprow.DY] = row[oprow.SCRATCH] = oprow.NONE
+
+
+def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str) -> None:
+    """Let the gradients lie at two places in turn; none goes back beyond the first weights."""
+    result.ops[:, [oprow.DX, oprow.DY, oprow.SCRATCH]] = oprow.NONE
+    width = max((spec.n_out for spec in specs), default=result.n_in)
+    turn = [result.allocate(width), result.allocate(width)]
+    result.gradient = turn[0]
+    scratch = result.allocate(0, max((spec.scratch for spec in specs), default=0))
+    first = next((i for i, spec in enumerate(specs) if spec.has_weights), len(specs))
+    for i in range(len(specs) - 1, -1, -1):
+        row, spec = result.ops[i], specs[i]
+        if spec.scratch_per_row:
+            row[oprow.SCRATCH] = result.allocate(spec.scratch_per_row)
+        elif spec.scratch:
+            row[oprow.SCRATCH] = scratch
+        if i < first:
+            continue
+        row[oprow.BACKWARD] = native.address(f"{spec.kernel}.backward", dtype)
+        row[oprow.DY] = turn[0]
+        if i > first:
+            if not spec.in_place:
+                turn.reverse()
+            row[oprow.DX] = turn[0]

@@ -1,0 +1,57 @@
+"""What training changes: parameters, the optimizer's memory, and how far training has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .kernels import descriptor as d
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass
+class State:
+    """The state of a built model.
+
+    Attributes
+    ----------
+    parameters : array of shape (n_parameters,)
+    optimizer : array of shape (k * n_parameters,)
+        The optimizer's k vectors.
+    seed : int
+        With `step` and `epoch` it determines all random numbers: they have no other state.
+    step : int
+        Updates since the optimizer was new.
+    epoch : int
+        Epochs finished since the model was built.
+    position : int
+        Samples of the current epoch that are done.
+    """
+
+    parameters: NDArray[Any]
+    optimizer: NDArray[Any]
+    seed: int
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+
+    def write(self, slots: NDArray[Any]) -> None:
+        """Write the counters into a descriptor."""
+        slots[d.SEED], slots[d.STEP] = self.seed, self.step
+        slots[d.EPOCH], slots[d.POSITION] = self.epoch, self.position
+
+    def read(self, slots: NDArray[Any]) -> None:
+        """Take the counters from a descriptor."""
+        self.step, self.epoch, self.position = int(slots[d.STEP]), int(slots[d.EPOCH]), int(slots[d.POSITION])
+
+    def copy(self) -> State:
+        """A state of its own memory."""
+        return replace(self, parameters=self.parameters.copy(), optimizer=self.optimizer.copy())
+
+    def restore(self, other: State) -> None:
+        """Become equal to `other`; the vectors stay where they are."""
+        self.parameters[...] = other.parameters
+        self.optimizer[...] = other.optimizer
+        self.step, self.epoch, self.position = other.step, other.epoch, other.position

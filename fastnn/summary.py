@@ -1,0 +1,32 @@
+"""A model as a table of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .plan import widths
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def summary(model: Model) -> str:
+    """Table of the layers, their output shapes and parameter counts; unknown sizes as ``?``."""
+    sizes = [None] * (len(model.layers) + 1) if model.n_in is None else widths(model.layers, model.n_in)
+    rows = [("layer", "output shape", "parameters")]
+    total = 0
+    for layer, n_in, n_out in zip(model.layers, sizes, sizes[1:], strict=False):
+        count = None
+        if n_in is not None:
+            count = sum(view.size for view in layer._views.values())
+            total += count
+        rows.append((repr(layer), f"(n, {_text(n_out)})", _text(count)))
+    columns = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = [f"{a:<{columns[0]}}  {b:<{columns[1]}}  {c:>{columns[2]}}" for a, b, c in rows]
+    rule = "-" * len(lines[0])
+    end = f"{total:,} parameters in all, {model.dtype}" if model.n_in is not None else "not built yet"
+    return "\n".join([lines[0], rule, *lines[1:], rule, end])
+
+
+def _text(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"

@@ -1,0 +1,166 @@
+"""What happens between compiled calls: slices, history, validation, callbacks, progress.
+
+A compiled call trains for about `SLICE` seconds; then Python looks up, shows progress and notices
+Ctrl-C. Where something must see each epoch, a validation set or a callback, the call ends with the
+epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import network
+from .buffers import address
+from .callbacks import Callback, as_callback
+from .errors import DivergenceError
+from .kernels import descriptor as d
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from .history import History
+    from .model import Model
+    from .network import Network
+
+SLICE = 0.1  # seconds
+
+
+class Training:
+    """One call of `fit`: a data set that is walked through for some epochs.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    net : Network
+        Laid out for a batch.
+    data : (X, y, weight)
+        Checked arrays.
+    epochs : int
+    shuffle : bool
+        Ignored where a batch is the whole data set.
+    evaluate : callable, optional
+        Gives the figures of the validation data, ``{"val_loss": ...}``.
+    callbacks : sequence
+    history : History
+        Filled as training goes on.
+    verbose : bool
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        net: Network,
+        data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
+        *,
+        epochs: int,
+        shuffle: bool,
+        evaluate: Callable[[], dict[str, float]] | None,
+        callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]],
+        history: History,
+        verbose: bool,
+    ) -> None:
+        self.model, self.net, self.data = model, net, data
+        self.epochs, self.evaluate, self.history = epochs, evaluate, history
+        self.callbacks = [as_callback(callback) for callback in callbacks]
+        self.names = ["loss", *(metric.name for metric in model.metrics)]
+        self.progress = Progress(epochs) if verbose else None
+        self.first_epoch = model.state.epoch
+        self.figures = np.zeros((epochs, len(self.names)))
+        n, batch = len(data[0]), int(net.descriptor[d.BATCH_SIZE])
+        self.steps_per_epoch = -(-n // batch)
+        self.order = np.zeros(n if shuffle and batch < n else 0, np.int64)
+        self.kept = model.state.copy()
+        self.reported = 0
+
+    def run(self) -> None:
+        """Train; the model's state is that of a finished step, however this ends."""
+        self._fill_descriptor()
+        self.model.stop_training = False
+        try:
+            for callback in self.callbacks:
+                callback.model = self.model
+                callback.on_train_begin()
+            self._run_slices()
+            for callback in self.callbacks:
+                callback.on_train_end()
+        finally:
+            self.model.state.position = 0  # an interrupted epoch is not resumed, but begun again
+            if self.progress is not None:
+                self.progress.close()
+
+    def _fill_descriptor(self) -> None:
+        X, y, weight = self.data
+        network.set_data(self.net, X, y, weight)
+        slots = self.net.descriptor
+        slots[d.ORDER] = address(self.order) if self.order.size else 0
+        slots[d.TRAINING] = 1
+        slots[d.LAST_EPOCH] = self.first_epoch + self.epochs
+        slots[d.HISTORY], slots[d.HISTORY_WIDTH] = address(self.figures), len(self.names)
+        slots[d.EPOCH_STOP] = bool(self.callbacks or self.evaluate)
+
+    def _run_slices(self) -> None:
+        state, slots = self.model.state, self.net.descriptor
+        last_epoch = self.first_epoch + self.epochs
+        steps = 1
+        kept_at = time.perf_counter()
+        while state.epoch < last_epoch and not self.model.stop_training:
+            self.model.refresh_optimizer(self.net)
+            state.write(slots)
+            slots[d.MAX_STEPS] = steps
+            before = state.step
+            start = time.perf_counter()
+            try:
+                network.run("train", self.net)
+            finally:  # Ctrl-C is raised here, when the call has returned
+                state.read(slots)
+                self._take_figures()
+            now = time.perf_counter()
+            late = now - kept_at > SLICE
+            if slots[d.STATUS] == d.DIVERGED:
+                self._diverged()
+            if late or self.callbacks or state.epoch == last_epoch:
+                if not network.is_finite(state.parameters):
+                    self._diverged()
+                if late:
+                    self.kept, kept_at = state.copy(), now
+            self._finish_epochs()
+            if state.step - before == steps:
+                steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
+
+    def _take_figures(self) -> None:
+        """Take up what the compiled loop recorded of the epochs that have ended."""
+        seen, ended = len(self.history.epoch), self.model.state.epoch - self.first_epoch
+        if ended > seen:
+            rows = self.figures[seen:ended]
+            self.history.append({name: rows[:, i].tolist() for i, name in enumerate(self.names)})
+
+    def _finish_epochs(self) -> None:
+        """Validate, call back and show progress, if an epoch has ended."""
+        ended = len(self.history.epoch)
+        if ended == self.reported:
+            return
+        self.reported = ended
+        if self.evaluate is not None:
+            for name, value in self.evaluate().items():
+                self.history.history.setdefault(name, []).append(value)
+        logs = {name: values[-1] for name, values in self.history.history.items()}
+        for callback in self.callbacks:
+            callback.on_epoch_end(ended - 1, dict(logs))
+        if self.progress is not None:
+            self.progress.update(ended, logs)
+
+    def _diverged(self) -> None:
+        state = self.model.state
+        error = DivergenceError(
+            state.epoch - self.first_epoch, state.position // int(self.net.descriptor[d.BATCH_SIZE])
+        )
+        if not network.is_finite(state.parameters):
+            state.restore(self.kept)
+        raise error

@@ -1,0 +1,103 @@
+"""Every Numba option of the project, in one place.
+
+========== ==================================================================================
+decorator  for
+========== ==================================================================================
+kernel     loops over arrays; IEEE arithmetic in the order it is written
+reduction  loops that contain a sum, which LLVM may reorder so that it vectorises
+inline     small functions that LLVM must inline; IEEE arithmetic in the order it is written
+cut        functions that return an array over given memory; inlined before types are inferred
+========== ==================================================================================
+
+``error_model="numpy"`` makes a division by zero an infinity instead of a raised exception,
+``_nrt=False`` makes an allocation in a kernel a compile-time error, and ``nogil`` releases the GIL
+when a kernel is called from Python. Of LLVM's fast-math flags only ``reassoc``, ``nsz`` and
+``contract`` are used: with ``nnan`` or ``ninf`` a NaN would no longer be visible.
+"""
+
+from llvmlite import binding
+from numba import cfunc, njit, types
+from numba.core import config
+
+_OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False}
+
+kernel = njit(**_OPTIONS)
+reduction = njit(fastmath={"reassoc", "nsz", "contract"}, **_OPTIONS)
+#: Also for ``numba.extending.overload``, which takes options as a dictionary.
+INLINE_OPTIONS = {"forceinline": True, **_OPTIONS}
+inline = njit(**INLINE_OPTIONS)
+# Without the run-time library only Numba's own inliner lets a function return an array.
+cut = njit(inline="always", **_OPTIONS)
+
+#: True under ``NUMBA_DISABLE_JIT=1``, where kernels are plain Python functions.
+INTERPRETED = bool(config.DISABLE_JIT)
+
+#: The one C signature of all entries: the address of an op row and that of the descriptor.
+ENTRY_SIGNATURE = types.void(types.int64, types.int64)
+
+
+_WRAPPER = """
+declare i32 @"{inner}"(ptr, ptr, i64, i64)
+declare void @llvm.trap()
+
+define void @"{symbol}"(i64 %op, i64 %net) {{
+  %result = alloca ptr
+  %exception = alloca ptr
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, i64 %op, i64 %net)
+  %ok = icmp eq i32 %status, 0
+  br i1 %ok, label %return, label %stop
+stop:  ; reached in the bounds-checking mode only: an entry raises nothing of its own
+  call void @llvm.trap()
+  unreachable
+return:
+  ret void
+}}
+"""
+
+
+def compile_entry(body, symbol):
+    """Compile an entry's body to object code with one plain C function in it.
+
+    Numba's own wrapper around a C callback prints an exception and goes on, with the help of Python
+    and of Numba's run-time library. The wrapper here needs neither, so that the object can be loaded
+    by a process that has not imported Numba.
+
+    Parameters
+    ----------
+    body : function
+        Python function of two int64 addresses, as an entry factory returns it.
+    symbol : str
+        Name of the C function ``void (int64, int64)``.
+
+    Returns
+    -------
+    bytes
+        Object code for the host.
+    """
+    compiled = cfunc(ENTRY_SIGNATURE, error_model="numpy", _nrt=False)(body)
+    inner = compiled.native_name.removeprefix("cfunc.")
+    module = binding.parse_assembly(compiled.inspect_llvm())
+    module.link_in(binding.parse_assembly(_WRAPPER.format(inner=inner, symbol=symbol)))
+    for value in [*module.functions, *module.global_variables]:
+        if not value.is_declaration and value.name != symbol:
+            value.linkage = "internal"
+    machine = host_machine()
+    passes = binding.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
+    return machine.emit_object(module)
+
+
+def host_machine():
+    """LLVM's target machine for this CPU."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(),
+        features=binding.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="default",
+        codemodel="jitdefault",
+        jit=True,
+    )

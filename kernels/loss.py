@@ -1,0 +1,219 @@
+"""Losses: their value, and their gradient with respect to the prediction, in one pass.
+
+Every kernel has the signature
+``loss(prediction, target, weight, scale, p, gradient) -> sum of weight * loss of a row``:
+
+- prediction: array (rows, n_out);
+- target: array (rows, n_out) of the same dtype; (rows, 1) of class numbers for `cross_entropy` and
+  `nll`;
+- weight: array (rows,), or (0,) where all are one;
+- scale: factor of a row's loss in the batch's loss, a number of the arrays' dtype;
+- p: the loss's setting, if it has one, a number of the arrays' dtype;
+- gradient: array (rows, n_out), **written**: the derivative of ``scale * sum`` with respect to the
+  prediction.
+
+An elementwise loss is two functions of numbers, ``value(prediction, target, p)`` and
+``derivative(prediction, target, p)``; a row's loss is their mean over the outputs, or their sum.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+from . import descriptor, oprow
+from ._jit import inline, reduction
+from .math import exp, log, log1p, sigmoid
+from .simd import flat, view
+from .softmax import row_sum, shift_rows
+from .tensors import op_row, row_weights, slots, tensor
+
+Loss = namedtuple("Loss", "kernel forward_entry")
+
+
+def _with_entry(kernel):
+    """A loss with its entry. Op: X (the prediction), TARGET, WEIGHT -> DX, LOSS_VALUE."""
+
+    def forward_entry(T):
+        def loss_op(op_address, net_address):
+            op, setting = op_row(op_address)
+            net, real = slots(net_address)
+            prediction = tensor(net, op[oprow.X], op[oprow.N_IN], T)
+            gradient = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
+            target = view(net[descriptor.TARGET], (net[descriptor.ROWS], op[oprow.N_OUT]), T)
+            p, scale = T(setting[oprow.P]), T(real[descriptor.SCALE])
+            weight = row_weights(net, T)
+            real[descriptor.LOSS_VALUE] = kernel(prediction, target, weight, scale, p, gradient)
+
+        return loss_op
+
+    return Loss(kernel, forward_entry)
+
+
+def _elementwise(value, derivative, mean=True):
+    """Loss of an elementwise pair of functions."""
+
+    @reduction
+    def loss(prediction, target, weight, scale, p, gradient):
+        """Write `gradient`; return the sum of the weighted losses of the rows."""
+        number = prediction.dtype.type
+        rows, n_out = prediction.shape
+        share = number(1) / number(n_out) if mean else number(1)
+        total = 0.0
+        for i in range(rows):
+            w = weight[i] * share if weight.size > 0 else share
+            factor = w * scale
+            row = number(0)
+            for j in range(n_out):
+                row += value(prediction[i, j], target[i, j], p)
+                gradient[i, j] = factor * derivative(prediction[i, j], target[i, j], p)
+            total += np.float64(w * row)
+        return total
+
+    return _with_entry(loss)
+
+
+@inline
+def _squared_error(y, t, p):
+    return (y - t) * (y - t)
+
+
+@inline
+def _squared_error_derivative(y, t, p):
+    return type(y)(2) * (y - t)
+
+
+@inline
+def _absolute_error(y, t, p):
+    return abs(y - t)
+
+
+@inline
+def _absolute_error_derivative(y, t, p):
+    zero, one = type(y)(0), type(y)(1)
+    return one if y > t else (-one if y < t else (y - t) * zero)
+
+
+@inline
+def _huber(y, t, p):
+    error = abs(y - t)
+    half = type(y)(0.5)
+    return half * error * error if error <= p else p * (error - half * p)
+
+
+@inline
+def _huber_derivative(y, t, p):
+    error = y - t
+    low = -p if error < -p else error
+    return p if low > p else low
+
+
+@inline
+def _binary_cross_entropy(z, t, p):
+    # max(z, 0) - t z + log(1 + exp(-|z|)): no overflow for any z
+    zero = type(z)(0)
+    return (zero if z < zero else z) - t * z + log1p(exp(-abs(z)))
+
+
+@inline
+def _binary_cross_entropy_derivative(z, t, p):
+    return sigmoid(z) - t
+
+
+@inline
+def _poisson(z, t, p):
+    return exp(z) - t * z
+
+
+@inline
+def _poisson_derivative(z, t, p):
+    return exp(z) - t
+
+
+@inline
+def _quantile(y, t, p):
+    error = t - y
+    return p * error if error >= type(y)(0) else (p - type(y)(1)) * error
+
+
+@inline
+def _quantile_derivative(y, t, p):
+    one = type(y)(1)
+    return one - p if y > t else (-p if y < t else (y - t) * p)
+
+
+mse = _elementwise(_squared_error, _squared_error_derivative)
+sse = _elementwise(_squared_error, _squared_error_derivative, mean=False)
+mae = _elementwise(_absolute_error, _absolute_error_derivative)
+huber = _elementwise(_huber, _huber_derivative)
+binary_cross_entropy = _elementwise(_binary_cross_entropy, _binary_cross_entropy_derivative)
+poisson = _elementwise(_poisson, _poisson_derivative)
+quantile = _elementwise(_quantile, _quantile_derivative)
+
+
+@inline
+def _share(target, i, j):
+    """Share of class j in row i's target, which holds class numbers or shares."""
+    number = target.dtype.type
+    if target.shape[1] > 1:
+        return target[i, j]
+    return number(1) if np.int64(target[i, 0]) == j else number(0)
+
+
+@reduction
+def cross_entropy_kernel(prediction, target, weight, scale, p, gradient):
+    """Cross-entropy of softmax(prediction); `p` is the label smoothing. Writes `gradient`.
+
+    Smoothing moves the targets towards 1 / n_out: C. Szegedy et al., *Rethinking the Inception
+    Architecture for Computer Vision*, CVPR 2016, section 7.
+    """
+    number = prediction.dtype.type
+    rows, n_out = prediction.shape
+    keep, spread = number(1) - p, p / number(n_out)
+    total = 0.0
+    # The loss of a row is sum(q) log(sum(exp(s))) - sum(q s), with q the smoothed target and s the
+    # shifted logits: both terms are positive, and neither overflows.
+    shift_rows(prediction, gradient)
+    for i in range(rows):
+        inner = number(0)
+        for j in range(n_out):
+            inner += (keep * _share(target, i, j) + spread) * gradient[i, j]
+        total -= np.float64(weight[i] * inner if weight.size > 0 else inner)
+    # All exponentials in one loop, not one a row: rows are often shorter than a vector.
+    exponentials = flat(gradient)
+    for i in range(exponentials.size):
+        exponentials[i] = exp(exponentials[i])
+    for i in range(rows):
+        w = weight[i] if weight.size > 0 else number(1)
+        shares = number(0)
+        for j in range(n_out):
+            shares += keep * _share(target, i, j) + spread
+        exponential_sum = row_sum(gradient, i)
+        total += np.float64(w * shares * log(exponential_sum))
+        factor = w * scale
+        normalize = shares / exponential_sum
+        for j in range(n_out):
+            share = keep * _share(target, i, j) + spread
+            gradient[i, j] = factor * (gradient[i, j] * normalize - share)
+    return total
+
+
+@reduction
+def nll_kernel(prediction, target, weight, scale, p, gradient):
+    """Negative log-likelihood; the prediction is log-probabilities. Writes `gradient`."""
+    number = prediction.dtype.type
+    rows, n_out = prediction.shape
+    total = 0.0
+    for i in range(rows):
+        w = weight[i] if weight.size > 0 else number(1)
+        row = number(0)
+        for j in range(n_out):
+            share = _share(target, i, j)
+            # A class that is impossible (log 0) and does not occur adds nothing: not 0 * infinity.
+            row -= share * prediction[i, j] if share != number(0) else number(0)
+            gradient[i, j] = -w * scale * share
+        total += np.float64(w * row)
+    return total
+
+
+cross_entropy = _with_entry(cross_entropy_kernel)
+nll = _with_entry(nll_kernel)

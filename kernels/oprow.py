@@ -1,0 +1,27 @@
+"""Columns of an op row: what a kernel's entry reads to cut its arrays out of the flat buffers.
+
+A row is `SIZE` int64 numbers. Layers, losses, metrics, penalties, schedules and optimizers are all
+rows; a kind that has no use for a column leaves it zero. Offsets count elements of the model's
+dtype: those of tensors from the start of the workspace (or `INPUT`, `OUTPUT`, `NONE`), those of
+weights from the start of the parameter vector.
+"""
+
+FORWARD = 0  # address of the entry that computes: a layer, a loss, a metric's update, an optimizer
+BACKWARD = 1  # address of the entry of the gradient; of a metric: of its result
+N_IN = 2  # numbers a row of the input has
+N_OUT = 3  # numbers a row of the output, or of the target, has
+X = 4  # offset of the input
+Y = 5  # offset of the output
+DX = 6  # offset of the gradient with respect to the input, or NONE if nobody needs it
+DY = 7  # offset of the gradient with respect to the output
+W = 8  # offset of the weights in the parameter vector
+B = 9  # offset of the bias, or NONE
+SCRATCH = 10  # offset of memory that the entry may use as it likes
+STATE = 11  # offset in the metrics' state, or in the epoch's row of the history: see `metric`
+STREAM = 12  # number of the op's stream of random numbers
+P = 16  # settings from here on: float64 numbers, stored bit by bit
+SIZE = 24
+
+INPUT = -1  # the tensor is the call's input
+OUTPUT = -2  # the tensor is the call's output
+NONE = -3  # there is no such tensor

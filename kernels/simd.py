@@ -1,0 +1,190 @@
+"""Raw memory, calls by address and single instructions: the intrinsics everything else stands on.
+
+None of them has an error path, so the object code of a kernel that uses them names no helper of
+Numba. Where a kernel is run as plain Python (``NUMBA_DISABLE_JIT=1``), the arithmetic ones have a
+Python twin.
+"""
+
+import platform
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from ._jit import INTERPRETED
+
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
+
+
+@intrinsic
+def view(typingctx, address, shape, dtype):
+    """Array of `shape` (an int or a tuple of ints) and `dtype` over the memory at `address`."""
+    dims = len(shape) if isinstance(shape, types.BaseTuple) else 1
+    array_type = types.Array(dtype.dtype, dims, "C")
+
+    def codegen(context, builder, sig, args):
+        array = context.make_array(array_type)(context, builder)
+        is_tuple = isinstance(sig.args[1], types.BaseTuple)
+        sizes = cgutils.unpack_tuple(builder, args[1], dims) if is_tuple else [args[1]]
+        element = context.get_data_type(array_type.dtype)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
+        strides = [itemsize]
+        for size in sizes[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], size))
+        data = builder.inttoptr(args[0], element.as_pointer())
+        populate_array(array, data, sizes, strides, itemsize, None)
+        return array._getvalue()
+
+    return array_type(types.int64, shape, dtype), codegen
+
+
+@intrinsic
+def address(typingctx, array):
+    """Address of the first element of `array`, as an int64."""
+
+    def codegen(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, _I64)
+
+    return types.int64(array), codegen
+
+
+@intrinsic
+def _flat(typingctx, array):
+    flat_type = types.Array(array.dtype, 1, "C")
+
+    def codegen(context, builder, sig, args):
+        source = context.make_array(sig.args[0])(context, builder, args[0])
+        result = context.make_array(flat_type)(context, builder)
+        itemsize = source.itemsize
+        populate_array(result, source.data, [source.nitems], [itemsize], itemsize, None)
+        return result._getvalue()
+
+    return flat_type(array), codegen
+
+
+@intrinsic
+def call(typingctx, function, op, net):
+    """Call the entry at the address `function` with the addresses of an op row and a descriptor."""
+
+    def codegen(context, builder, sig, args):
+        signature = ir.FunctionType(ir.VoidType(), [_I64, _I64])
+        builder.call(builder.inttoptr(args[0], signature.as_pointer()), [args[1], args[2]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def flush_denormals(typingctx):
+    """Make the CPU treat denormal numbers as zero; return the control word to restore later.
+
+    A denormal operand makes an instruction some ten times slower, and saturated sigmoids and second
+    moments near zero produce them by the thousand. Does nothing on other CPUs than x86.
+    """
+
+    def codegen(context, builder, sig, args):
+        if not _IS_X86:
+            return _I32(0)
+        word = cgutils.alloca_once(builder, _I32)
+        _control_word(builder, "stmxcsr", word)
+        before = builder.load(word)
+        builder.store(builder.or_(before, _I32(0x8040)), word)  # FTZ is bit 15, DAZ bit 6
+        _control_word(builder, "ldmxcsr", word)
+        return before
+
+    return types.int32(), codegen
+
+
+@intrinsic
+def restore_denormals(typingctx, before):
+    """Set the CPU's floating-point control word to what `flush_denormals` returned."""
+
+    def codegen(context, builder, sig, args):
+        if _IS_X86:
+            word = cgutils.alloca_once_value(builder, args[0])
+            _control_word(builder, "ldmxcsr", word)
+        return context.get_dummy_value()
+
+    return types.void(types.int32), codegen
+
+
+def _control_word(builder, instruction, word):
+    pointer = ir.IntType(8).as_pointer()
+    signature = ir.FunctionType(ir.VoidType(), [pointer])
+    function = builder.module.declare_intrinsic(f"llvm.x86.sse.{instruction}", (), signature)
+    builder.call(function, [builder.bitcast(word, pointer)])
+
+
+@intrinsic
+def _fma(typingctx, a, b, c):
+    def codegen(context, builder, sig, args):
+        return builder.fma(*args)
+
+    return a(a, a, a), codegen
+
+
+@intrinsic
+def _bits(typingctx, x):
+    as_integer = types.int32 if x == types.float32 else types.int64
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], context.get_data_type(as_integer))
+
+    return as_integer(x), codegen
+
+
+@intrinsic
+def _from_bits(typingctx, n):
+    as_float = types.float32 if n == types.int32 else types.float64
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], context.get_data_type(as_float))
+
+    return as_float(n), codegen
+
+
+@intrinsic
+def _horner(typingctx, coefficients, x):
+    def codegen(context, builder, sig, args):
+        first, *rest = cgutils.unpack_tuple(builder, args[0], len(coefficients))
+        result = first
+        for coefficient in rest:
+            result = builder.fma(result, args[1], coefficient)
+        return result
+
+    return x(coefficients, x), codegen
+
+
+if INTERPRETED:
+
+    def horner(coefficients, x):
+        """Polynomial in `x`; `coefficients` is a tuple, the highest power's first."""
+        result = coefficients[0]
+        for coefficient in coefficients[1:]:
+            result = result * x + coefficient
+        return result
+
+    def fma(a, b, c):
+        """``a * b + c``, here with two roundings."""
+        return a * b + c
+
+    def flat(array):
+        """The elements of an array in C order, as an array of one dimension over the same memory."""
+        return array.reshape(-1)
+
+    def bits(x):
+        """Integer with the same bits as the float `x`."""
+        return x.view(np.int32 if x.dtype == np.float32 else np.int64)
+
+    def from_bits(n):
+        """Float with the same bits as the integer `n`."""
+        return n.view(np.float32 if n.dtype == np.int32 else np.float64)
+
+else:
+    fma, flat, bits, from_bits, horner = _fma, _flat, _bits, _from_bits, _horner

@@ -1,0 +1,88 @@
+"""The dense layer's kernels against the oracle and central differences."""
+
+import numpy as np
+import pytest
+
+from fastnn.kernels.dense import dense_backward, dense_forward
+from tests import naive
+from tests.kernels.checks import assert_close, assert_gradient
+from tests.tolerances import PRODUCT
+
+SHAPES = [(1, 1, 1), (1, 3, 2), (2, 1, 7), (3, 7, 15), (7, 17, 1), (15, 2, 33), (33, 15, 17), (17, 33, 31)]
+
+
+def arrays(rng, dtype, rows, n_in, n_out):
+    """x, w, b, dy."""
+    shapes = [(rows, n_in), (n_in, n_out), (n_out,), (rows, n_out)]
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def run_backward(x, w, dy, with_bias=True, with_dx=True):
+    """dx, dw, db; the two that are left out have shapes (0, n_in) and (0,)."""
+    dw, db = np.full_like(w, np.nan), np.full(w.shape[1] if with_bias else 0, np.nan, w.dtype)
+    dx = np.full((len(x) if with_dx else 0, x.shape[1]), np.nan, w.dtype)
+    scratch = np.full(w.T.shape, np.nan, w.dtype)
+    dense_backward(x, w, dy, dw, db, dx, scratch)
+    return dx, dw, db
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_forward(shape, dtype, rng):
+    x, w, b, _ = arrays(rng, dtype, *shape)
+    y = np.full((shape[0], shape[2]), np.nan, dtype)
+    dense_forward(x, w, b, y)
+    assert_close(y, naive.dense_forward(x, w, b), PRODUCT)
+    dense_forward(x, w, b[:0], y)
+    assert_close(y, naive.dense_forward(x, w), PRODUCT)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_backward(shape, dtype, rng):
+    x, w, _, dy = arrays(rng, dtype, *shape)
+    for actual, expected in zip(run_backward(x, w, dy), naive.dense_backward(x, w, dy), strict=True):
+        assert_close(actual, expected, PRODUCT)
+
+
+@pytest.mark.parametrize("with_bias, with_dx", [(False, True), (True, False), (False, False)])
+def test_what_nobody_needs_is_left_out_of_backward(with_bias, with_dx, dtype, rng):
+    x, w, _, dy = arrays(rng, dtype, 7, 9, 17)
+    everything = run_backward(x, w, dy)
+    dx, dw, db = run_backward(x, w, dy, with_bias, with_dx)
+    assert dw.tobytes() == everything[1].tobytes()
+    assert dx.tobytes() == (everything[0].tobytes() if with_dx else b"")
+    assert db.tobytes() == (everything[2].tobytes() if with_bias else b"")
+
+
+def test_inputs_are_left_as_they_are(dtype, rng):
+    before = arrays(rng, dtype, 7, 9, 17)
+    x, w, b, dy = (array.copy() for array in before)
+    dense_forward(x, w, b, np.empty_like(dy))
+    run_backward(x, w, dy)
+    for array, copy in zip((x, w, b, dy), before, strict=True):
+        assert array.tobytes() == copy.tobytes()
+
+
+def loss_of(x, w, b, dy):
+    """sum(dy * y) with y from the kernel: a function whose gradient for y is dy."""
+    y = np.empty_like(dy)
+    dense_forward(x, w, b, y)
+    return (dy * y).sum()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 2), (7, 3, 5)])
+def test_gradients_are_those_of_central_differences(shape, rng):
+    x, w, b, dy = arrays(rng, np.float64, *shape)
+    dx, dw, db = run_backward(x, w, dy)
+    assert_gradient(dx, lambda moved: loss_of(moved, w, b, dy), x)
+    assert_gradient(dw, lambda moved: loss_of(x, moved, b, dy), w)
+    assert_gradient(db, lambda moved: loss_of(x, w, moved, dy), b)
+
+
+def test_a_wrong_gradient_is_caught(rng):
+    x, w, b, dy = arrays(rng, np.float64, 3, 7, 2)
+    dx, dw, _ = run_backward(x, w, dy)
+    with pytest.raises(AssertionError):
+        assert_gradient(dx * (1 + 1e-5), lambda moved: loss_of(moved, w, b, dy), x)
+    dw[6, 1] *= 1 + 1e-5
+    with pytest.raises(AssertionError):
+        assert_gradient(dw, lambda moved: loss_of(x, moved, b, dy), w)

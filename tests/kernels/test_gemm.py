@@ -1,0 +1,155 @@
+"""Matrix products against NumPy's in float64: sizes around every edge of a tile, guards, bits, NaN."""
+
+import numpy as np
+import pytest
+
+from fastnn.kernels import gemm
+from fastnn.kernels._jit import INTERPRETED
+
+SIZES = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 49, 65, 100)
+GUARD = 64
+UNTOUCHED = -12345.0
+NO_START = slice(0, 0)
+
+
+class Pool:
+    """One stretch of memory; arrays are cut out of it at odd places, with guards around them."""
+
+    def __init__(self, rng, dtype):
+        self.rng = rng
+        self.memory = np.empty(2 * GUARD + max(SIZES) ** 2 + 1, dtype)
+
+    def random(self, *shape):
+        # One element off, so that no row is aligned to a vector register.
+        size = int(np.prod(shape))
+        array = self.rng.standard_normal(size + 1).astype(self.memory.dtype)[1:]
+        return array.reshape(shape)
+
+    def guarded(self, *shape):
+        self.memory.fill(UNTOUCHED)
+        size = int(np.prod(shape))
+        return self.memory[GUARD + 1 : GUARD + 1 + size].reshape(shape)
+
+    def assert_guards_untouched(self, size):
+        assert (self.memory[: GUARD + 1] == UNTOUCHED).all()
+        assert (self.memory[GUARD + 1 + size :] == UNTOUCHED).all()
+
+
+def assert_product(c, a, b, start):
+    """Every element within k + 2 roundings of sums as large as its terms'."""
+    a, b, start = (array.astype(np.float64) for array in (a, b, start))
+    shift = start if start.size else 0.0
+    bound = (a.shape[1] + 2) * np.finfo(c.dtype).eps * (np.abs(a) @ np.abs(b) + np.abs(shift))
+    error = np.abs(c - (a @ b + shift))
+    assert (error <= bound).all(), f"error {error.max()} for m, k, n = {a.shape, b.shape}"
+
+
+def run_matmul(a, b, start):
+    c = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    gemm.matmul(a, b, start, c)
+    return c
+
+
+def run_transposed(a, b):
+    c = np.empty((a.shape[1], b.shape[1]), a.dtype)
+    gemm.matmul_transposed(a, b, c)
+    return c
+
+
+@pytest.mark.parametrize("m", SIZES)
+def test_matmul(m, dtype, rng):
+    pool = Pool(rng, dtype)
+    for k in SIZES:
+        a = pool.random(m, k)
+        for n in SIZES:
+            b, start = pool.random(k, n), pool.random(n)
+            for first in (start, start[NO_START]):
+                c = pool.guarded(m, n)
+                gemm.matmul(a, b, first, c)
+                assert_product(c, a, b, first)
+                pool.assert_guards_untouched(c.size)
+
+
+@pytest.mark.parametrize("m", SIZES)
+def test_matmul_transposed(m, dtype, rng):
+    pool = Pool(rng, dtype)
+    nothing = pool.random(0)
+    for k in SIZES:
+        a = pool.random(k, m)
+        for n in SIZES:
+            b, c = pool.random(k, n), pool.guarded(m, n)
+            gemm.matmul_transposed(a, b, c)
+            assert_product(c, a.T, b, nothing)
+            pool.assert_guards_untouched(c.size)
+
+
+def test_a_wrong_product_is_caught(dtype, rng):
+    a, b, start = (rng.standard_normal(shape).astype(dtype) for shape in [(7, 9), (9, 17), (17,)])
+    c = run_matmul(a, b, start)
+    c[6, 16] += 40 * np.finfo(dtype).eps * np.abs(a[6]) @ np.abs(b[:, 16])
+    with pytest.raises(AssertionError, match="error"):
+        assert_product(c, a, b, start)
+
+
+SAME_BITS = pytest.mark.skipif(INTERPRETED, reason="without JIT the product is NumPy's, which promises no bits")
+
+
+@SAME_BITS
+@pytest.mark.parametrize("n", [1, 3, 16, 33, 49, 100])
+def test_a_row_has_the_same_bits_wherever_it_stands(n, dtype, rng):
+    k, rows = 37, 33
+    a, b, start = (rng.standard_normal(shape).astype(dtype) for shape in [(rows, k), (k, n), (n,)])
+    for first in (start, start[NO_START]):
+        whole = run_matmul(a, b, first)
+        for m in range(1, rows + 1):
+            for row in {0, 1, 5, rows - m}:
+                part, expected = a[row : row + m], whole[row : row + m]
+                assert run_matmul(part, b, first).tobytes() == expected.tobytes()
+
+
+@SAME_BITS
+@pytest.mark.parametrize("n", [1, 3, 16, 33, 49, 100])
+def test_both_products_give_the_same_bits(n, dtype, rng):
+    for m in SIZES[:12]:
+        a, b = rng.standard_normal((m, 37)).astype(dtype), rng.standard_normal((37, n)).astype(dtype)
+        expected = run_matmul(a, b, b[0, NO_START])
+        assert run_transposed(np.ascontiguousarray(a.T), b).tobytes() == expected.tobytes()
+
+
+@SAME_BITS
+def test_a_column_has_the_same_bits_wherever_it_stands(dtype, rng):
+    a, b = rng.standard_normal((9, 37)).astype(dtype), rng.standard_normal((37, 100)).astype(dtype)
+    whole = run_matmul(a, b, a[0, NO_START])
+    for n in SIZES:
+        part = np.ascontiguousarray(b[:, 100 - n :])
+        expected = np.ascontiguousarray(whole[:, 100 - n :])
+        assert run_matmul(a, part, a[0, NO_START]).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("m, k, n", [(1, 1, 1), (9, 3, 17), (17, 33, 49)])
+def test_what_is_not_finite_propagates(m, k, n, value, dtype, rng):
+    row, column, at = m // 2, n // 2, k - 1
+    clean_a, clean_b = rng.uniform(1, 2, (m, k)).astype(dtype), rng.uniform(1, 2, (k, n)).astype(dtype)
+    nothing = clean_b[0, NO_START]
+
+    def expect(c, rows, columns):
+        touched = np.zeros((m, n), bool)
+        touched[rows, columns] = True
+        np.testing.assert_array_equal(c[touched], np.full(touched.sum(), value, dtype))
+        assert np.isfinite(c[~touched]).all()
+
+    with np.errstate(invalid="ignore"):  # NumPy warns of it where it stands in for the kernel
+        a = clean_a.copy()
+        a[row, at] = value
+        expect(run_matmul(a, clean_b, nothing), row, slice(None))
+        expect(run_transposed(np.ascontiguousarray(a.T), clean_b), row, slice(None))
+        b = clean_b.copy()
+        b[at, column] = value
+        expect(run_matmul(clean_a, b, nothing), slice(None), column)
+        start = np.zeros(n, dtype)
+        start[column] = value
+        expect(run_matmul(clean_a, clean_b, start), slice(None), column)
+        # Zero times what is not finite is NaN: no factor is skipped for being zero.
+        a[:] = 0
+        assert np.isnan(run_matmul(a, np.full((k, n), value, dtype), nothing)).all()

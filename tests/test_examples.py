@@ -1,0 +1,111 @@
+"""Runs every example as a reader would and reads what it prints."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PROGRAMS = {"digits", "spiral", "xor", "bitmaps", "layers"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run an example in an empty folder and return its lines."""
+
+    def run_example(name, *arguments):
+        done = subprocess.run(
+            [sys.executable, EXAMPLES / f"{name}.py", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "MPLBACKEND": "Agg"},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run_example
+
+
+def numbers(pattern, text):
+    """Return the numbers that the groups of all matches hold, a tuple for each match."""
+    found = [tuple(map(float, match.groups())) for match in re.finditer(pattern, text)]
+    assert found, f"{pattern!r} is not in\n{text}"
+    return found
+
+
+def test_every_example_is_run_here():
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"plain_numpy"}
+    assert scripts == PROGRAMS
+
+
+def test_digits(run, tmp_path):
+    output = run("digits")
+    assert "1348 handwritten digits to learn from (6740 with their shifts)" in output
+    assert "449 held out" in output
+    [(compiling,)] = numbers(r"compiling kernels \(first run only\): ([\d.]+) s", output)
+    [(accuracy, seconds)] = numbers(r"fastnn +([\d.]+)% +([\d.]+) s", output)
+    [(numpy_accuracy, numpy_seconds)] = numbers(r"plain NumPy +([\d.]+)% +([\d.]+) s", output)
+    [(ratio,)] = numbers(r"fastnn is ([\d.]+) times as fast as plain NumPy", output)
+    assert compiling >= 0
+    assert accuracy >= 97
+    # the same training from the same weights: only the order of the batches differs
+    assert numpy_accuracy == pytest.approx(accuracy, abs=2)
+    assert ratio == pytest.approx(numpy_seconds / seconds, rel=0.1, abs=0.06)
+    assert ratio > 0.5
+
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    picture = tmp_path / "digits_learning_curve.png"
+    assert picture.name in output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_digits_with_fewer_epochs(run):
+    output = run("digits", "--epochs", "2")
+    assert "2 epochs, 422 steps" in output
+    [(accuracy, _)] = numbers(r"fastnn +([\d.]+)% +([\d.]+) s", output)
+    assert 80 < accuracy < 100
+
+
+def test_spiral(run):
+    output = run("spiral", "--epochs", "100")
+    [(accuracy,)] = numbers(r"accuracy after 100 epochs: ([\d.]+)%", output)
+    assert accuracy >= 95
+    picture = output.splitlines()[-32:]
+    assert {len(line) for line in picture} == {72}
+    assert set("".join(picture)) == set("ABC., ")
+
+
+def test_xor(run):
+    alone, hidden = run("xor").split("8 hidden neurons:")
+    pattern = r"xor . = (.)   predicted ([\d.]+)"
+    # one neuron stays at a half, a hidden layer finds all four answers
+    assert [predicted for _, predicted in numbers(pattern, alone)] == pytest.approx([0.5] * 4, abs=0.02)
+    answers = numbers(pattern, hidden)
+    assert [target for target, _ in answers] == [0, 1, 1, 0]
+    assert [predicted for _, predicted in answers] == pytest.approx([0, 1, 1, 0], abs=0.05)
+
+
+def test_bitmaps(run):
+    output = run("bitmaps")
+    assert numbers(r"bitmap of (\d): the network says -?[\d.]+, so (\d)", output) == [
+        (digit, digit) for digit in range(4)
+    ]
+    [(right, of)] = numbers(r"one wrong pixel it still reads (\d+) of (\d+)", output)
+    # guessing would read 20
+    assert of == 80 and right >= 50
+
+
+def test_layers(run):
+    output = run("layers")
+    three_rows = "[ 0.5031  -1.04185 -2.03875] [ 0.2434 -2.7332 -5.7633] [-0.99314  1.41254 -0.35655]"
+    for way in ["the network", "layer by layer", "one layer"]:
+        assert re.search(rf"^{way} +{re.escape(three_rows)}$", output, re.MULTILINE)
+    assert "is [[0.0, 10.0], [15.0, 0.0]]" in output
+    assert "sums [1. 1.]" in output
+    by_fastnn, by_hand = re.search(r"^fastnn +(.*)\nby hand (.*)$", output, re.MULTILINE).groups()
+    assert by_fastnn == by_hand
