@@ -62,9 +62,9 @@ def boolean(name: str, value: Any) -> bool:
 def dtype(value: Any) -> str:
     """Name of one of the two dtypes."""
     try:
-        name = np.dtype(value).name
+        name = str(np.dtype(value).name)
     except TypeError:
-        name = None
+        name = ""
     if value is None or name not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
     return name
@@ -159,15 +159,16 @@ def targets(y: Any, loss: Loss, n_out: int, n: int, dtype: str, *, name: str = "
         raise ValueError(f"{name} must have {n} rows, as X, got shape {result.shape}")
     finite(name, result)
     if loss.target == "classes" and n_out == 1:
-        raise ValueError(f"{loss.name!r} needs a model with two outputs or more; with one, use 'binary_cross_entropy'")
+        raise ValueError(f"{loss.name!r} needs a model with two outputs or more, or 'binary_cross_entropy'")
     columns = result.shape[1] if result.ndim == 2 else 1
     if columns == 1 and loss.target == "classes":
         _class_numbers(name, result, n_out)
     elif columns != n_out:
-        wanted = f"({n},) of class numbers or ({n}, {n_out})" if loss.target == "classes" else f"({n}, {n_out})"
-        raise ValueError(f"{name} must have shape {wanted}, got {result.shape}")
+        wanted = f"({n},) of class numbers or " if loss.target == "classes" else ""
+        raise ValueError(f"{name} must have shape {wanted}({n}, {n_out}), got {result.shape}")
     elif loss.target != "values" and (result.min() < 0 or result.max() > 1):
-        raise ValueError(f"{name} must lie in 0 ... 1 for {loss.name!r}, got {result.min():g} ... {result.max():g}")
+        outside = result.min() if result.min() < 0 else result.max()
+        raise ValueError(f"{name} must lie in 0 ... 1 for {loss.name!r}, got {outside:g}")
     elif result.min() < loss.low:
         raise ValueError(f"{name} must be >= {loss.low:g} for {loss.name!r}, got {result.min():g}")
     return result.reshape(n, columns)
@@ -205,7 +206,7 @@ def sample_weights(
 def _class_weights(class_weight: Any, y: NDArray[Any], loss: Loss) -> NDArray[Any]:
     """Weight of each sample's class."""
     if loss.target == "values" or (loss.target == "shares" and y.shape[1] > 1):
-        raise ValueError(f"class_weight needs one class a sample, which the targets of {loss.name!r} do not have")
+        raise ValueError(f"class_weight needs one class a sample, which {loss.name!r} does not have here")
     classes = (y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]).astype(np.int64)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
@@ -228,7 +229,7 @@ def validation(data: Any, split: float, X: Any, y: Any, weight: Any) -> tuple[tu
     split = number("validation_split", split, low=0.0, below=1.0)
     if data is not None:
         if split:
-            raise ValueError(f"give validation_data or validation_split, not both, got validation_split={split:g}")
+            raise ValueError(f"validation_data and validation_split={split:g} were given; give one of them")
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
         return (X, y, weight), (*data, None)[:3]

@@ -29,7 +29,9 @@ def address(values: NDArray[Any] | None) -> int:
     return 0 if values is None else values.ctypes.data
 
 
-def views(vector: NDArray[Any], parameters: Sequence[Parameter], n_layers: int) -> list[dict[str, NDArray[Any]]]:
+def views(
+    vector: NDArray[Any], parameters: Sequence[Parameter], n_layers: int
+) -> list[dict[str, NDArray[Any]]]:
     """For each layer its weights and bias, as views into the flat vector."""
     result: list[dict[str, NDArray[Any]]] = [{} for _ in range(n_layers)]
     for p in parameters:

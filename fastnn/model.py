@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, buffers, losses, metrics as metric_table, network, optimizers, saving
+from . import _validate, buffers, losses, network, optimizers, saving
+from . import metrics as metric_table
 from .callbacks import as_callback
 from .history import History
 from .kernels import descriptor as d
@@ -132,20 +134,20 @@ class Model:
             if n_in != self.n_in:
                 raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
             return self
-        self._parameters = parameters(self.layers, n_in)
-        size = sum(p.size for p in self._parameters)
-        vector = buffers.allocate(size, self.dtype)
-        views = buffers.views(vector, self._parameters, len(self.layers))
+        places = parameters(self.layers, n_in)
+        vector = buffers.allocate(sum(p.size for p in places), self.dtype)
+        views = buffers.views(vector, places, len(self.layers))
         draw_parameters(self.layers, views, self.seed)
         for layer, own in zip(self.layers, views, strict=True):
             for name, view in own.items():
                 if name in layer._views:  # the layer was used alone before
-                    if layer._views[name].shape != view.shape:
-                        raise ValueError(f"{layer!r} has {name} of shape {layer._views[name].shape}, not {view.shape}")
-                    view[...] = layer._views[name]
+                    old = layer._views[name]
+                    if old.shape != view.shape:
+                        raise ValueError(f"{layer!r} has {name} of shape {old.shape}, not {view.shape}")
+                    view[...] = old
         for layer, own in zip(self.layers, views, strict=True):
             layer._views = own
-        self.n_in, self.n_out = n_in, widths(self.layers, n_in)[-1]
+        self._parameters, self.n_in, self.n_out = places, n_in, widths(self.layers, n_in)[-1]
         self._state = State(vector, np.zeros(0, self.dtype), self.seed)
         return self
 
@@ -232,7 +234,9 @@ class Model:
         network.predict(net, x, out)
         return out
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
         """Loss and metrics on given data.
 
         Parameters
@@ -345,25 +349,34 @@ class Model:
         KeyboardInterrupt
             On Ctrl-C, within a fraction of a second; the model is that of a finished step.
         """
-        data = self._checked(X, y, sample_weight, class_weight)
-        data, held_out = _validate.validation(validation_data, validation_split, *data)
+        checked = self._checked(X, y, sample_weight, class_weight)
+        data, held_out = _validate.validation(validation_data, validation_split, *checked)
+        n, n_in = data[0].shape
+        evaluate = None
         if held_out is not None:
-            held_out = self._checked(*held_out, n_in=data[0].shape[1], name="validation ")
-        n = len(data[0])
+            Xv, yv, weight = held_out
+            validation = self._checked(Xv, yv, weight, n_in=n_in, name="validation ")
+            evaluate = functools.partial(self._validation_figures, *validation)
         rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
-        options = {
-            "epochs": _validate.integer("epochs", epochs, low=0),
-            "shuffle": _validate.boolean("shuffle", shuffle),
-            "callbacks": [as_callback(callback) for callback in callbacks],
-            "verbose": wanted(verbose),
-        }
+        epochs = _validate.integer("epochs", epochs, low=0)
+        shuffle = _validate.boolean("shuffle", shuffle)
+        called = [as_callback(callback) for callback in callbacks]
+        bar = wanted(verbose)
         self._optimizer.settings()  # they may have been changed
-        self.build(data[0].shape[1])
-        evaluate = None if held_out is None else lambda: self._validation_figures(held_out)
+        self.build(n_in)
         with self._lock:
             self.history = History()
-            net = self._network("train", rows)
-            Training(self, net, data, evaluate=evaluate, history=self.history, **options).run()
+            Training(
+                self,
+                self._network("train", rows),
+                data,
+                epochs=epochs,
+                shuffle=shuffle,
+                evaluate=evaluate,
+                callbacks=called,
+                history=self.history,
+                verbose=bar,
+            ).run()
         return self.history
 
     def partial_fit(
@@ -430,7 +443,13 @@ class Model:
     # ---- inside --------------------------------------------------------------------------------
 
     def _checked(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None, n_in: int | None = None, name: str = ""
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any = None,
+        n_in: int | None = None,
+        name: str = "",
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """Samples, targets and weights, checked before anything changes."""
         if self.loss is None:
@@ -438,7 +457,8 @@ class Model:
         x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
-        return x, target, _validate.sample_weights(sample_weight, class_weight, target, self.loss, self.dtype)
+        weight = _validate.sample_weights(sample_weight, class_weight, target, self.loss, self.dtype)
+        return x, target, weight
 
     def _evaluate(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> dict[str, float]:
         figures = np.zeros(1 + len(self.metrics))
@@ -450,7 +470,7 @@ class Model:
             network.run("evaluate", net)
         return dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
 
-    def _validation_figures(self, data: Any) -> dict[str, float]:
+    def _validation_figures(self, *data: Any) -> dict[str, float]:
         return {f"val_{name}": value for name, value in self._evaluate(*data).items()}
 
     def _network(self, purpose: str, rows: int) -> Network:
@@ -478,7 +498,8 @@ class Model:
 
     def _predictor(self) -> Network:
         assert self.n_in is not None
-        return network.network(plan(self.layers, self.n_in, self._chunk(), self.dtype, training=False), self.parameters)
+        layout = plan(self.layers, self.n_in, self._chunk(), self.dtype, training=False)
+        return network.network(layout, self.parameters)
 
     def _chunk(self) -> int:
         assert self.n_in is not None

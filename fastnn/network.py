@@ -82,19 +82,19 @@ def network(
     state = np.zeros(sum(metric.state_size(plan.n_out) for metric in metrics))
     vector = np.zeros(0, dtype) if gradients is None else gradients
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, 1)] if loss is not None else []
-    net = Network(
-        np.zeros(d.SIZE, np.int64), plan.ops, extra, parameters, vector, allocate(plan.workspace, dtype), state
-    )
+    workspace = allocate(plan.workspace, dtype)
+    net = Network(np.zeros(d.SIZE, np.int64), plan.ops, extra, parameters, vector, workspace, state)
     slots = net.descriptor
     slots[d.OPS], slots[d.N_OPS] = address(plan.ops), len(plan.ops)
-    slots[d.LOSS], slots[d.OPTIMIZER], slots[d.SCHEDULE] = (address(extra[i]) for i in (_LOSS, _OPTIMIZER, _SCHEDULE))
+    for slot, i in ((d.LOSS, _LOSS), (d.OPTIMIZER, _OPTIMIZER), (d.SCHEDULE, _SCHEDULE)):
+        slots[slot] = address(extra[i])
     slots[d.PENALTIES] = address(extra) + extra.strides[0] * _PENALTIES
     slots[d.N_PENALTIES] = len(penalties)
     slots[d.METRICS] = slots[d.PENALTIES] + extra.strides[0] * len(penalties)
     slots[d.N_METRICS] = len(metrics)
     slots[d.PARAMETERS], slots[d.GRADIENTS] = address(parameters), address(vector)
     slots[d.N_PARAMETERS] = parameters.size
-    slots[d.WORKSPACE], slots[d.METRIC_STATE] = address(net.workspace), address(state)
+    slots[d.WORKSPACE], slots[d.METRIC_STATE] = address(workspace), address(state)
     slots[d.METRIC_STATE_SIZE] = state.size
     slots[d.N_FEATURES], slots[d.N_OUTPUTS] = plan.n_in, plan.n_out
     slots[d.ITEMSIZE], slots[d.BATCH_SIZE] = parameters.itemsize, plan.rows
@@ -106,7 +106,7 @@ def network(
         slots[d.WEIGHT_SUM] = native.address("batch.weight_sum", dtype)
         slots[d.SUM_LOSS] = loss.is_sum
         for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=True):
-            slots[slot] = address(net.workspace) + offset * parameters.itemsize
+            slots[slot] = address(workspace) + offset * parameters.itemsize
     return net
 
 
@@ -178,4 +178,4 @@ def is_finite(values: NDArray[Any]) -> bool:
     slots = np.zeros(d.SIZE, np.int64)
     slots[d.X], slots[d.N_SAMPLES], slots[d.N_FEATURES] = address(values), values.size, 1
     native.function("batch.check", values.dtype.name)(0, address(slots))
-    return int(slots[d.STATUS]) == d.OK
+    return bool(slots[d.STATUS] == d.OK)

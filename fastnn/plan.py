@@ -194,7 +194,7 @@ def _place_outputs_for_inference(result: Plan, specs: Sequence[OpSpec]) -> None:
     new = [i for i, spec in enumerate(specs) if i == 0 or not spec.in_place]
     width = max((spec.n_out for spec in specs), default=0)
     turn = [result.allocate(width), result.allocate(width)]
-    for i, (row, spec) in enumerate(zip(result.ops, specs, strict=True)):
+    for i, row in enumerate(result.ops):
         row[oprow.X] = result.output
         if i == new[-1]:
             result.output = oprow.OUTPUT

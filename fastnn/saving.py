@@ -11,8 +11,8 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from . import layers as layer_table
 from . import _validate
+from . import layers as layer_table
 from .layers import Layer
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "step": state.step,
         "epoch": state.epoch,
     }
-    tensors = {f"{i}.{name}": view for i, layer in enumerate(model.layers) for name, view in layer._views.items()}
+    tensors = {}
+    for i, layer in enumerate(model.layers):
+        tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
     if state.optimizer.size:
         tensors["optimizer"] = state.optimizer
     _replace(os.fspath(path), to_bytes(tensors, {"fastnn": json.dumps(config)}))

@@ -142,11 +142,10 @@ def _rate(learning_rate: float) -> dict[str, float]:
     return {"learning_rate": _validate.number("learning_rate", learning_rate, low=0.0)}
 
 
-def _steps(name: str, value: int, low: int = 1) -> float:
+def _steps(name: str, value: float, low: int = 1) -> float:
     # A saved configuration holds whole numbers as floats.
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return float(_validate.integer(name, value, low=low))
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return float(_validate.integer(name, whole, low=low))
 
 
 TABLE = {function.__name__: function for function in (constant, step, exponential, cosine, one_cycle)}

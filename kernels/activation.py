@@ -15,7 +15,10 @@ from collections import namedtuple
 
 from . import oprow
 from ._jit import inline
-from .math import exp, expm1, sigmoid as logistic, softplus as smooth_relu, tanh as hyperbolic_tangent
+from .math import exp, expm1
+from .math import sigmoid as logistic
+from .math import softplus as smooth_relu
+from .math import tanh as hyperbolic_tangent
 from .tensors import flat_tensor, op_row, slots
 
 Activation = namedtuple("Activation", "forward backward forward_entry backward_entry")
