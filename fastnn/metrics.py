@@ -68,5 +68,5 @@ def get(metrics: object, loss: Loss) -> tuple[Metric, ...]:
     found: list[Metric] = [_validate.from_table("metric", m, TABLE, Metric) for m in metrics]
     for metric in found:
         if metric.name != "accuracy" and loss.target == "classes":
-            raise ValueError(f"metric {metric.name!r} is for values; the targets of {loss.name!r} are classes")
+            raise ValueError(f"metric {metric.name!r} is for values, {loss.name!r} is for classes")
     return tuple(found)

@@ -38,7 +38,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "step": state.step,
         "epoch": state.epoch,
     }
-    tensors = {}
+    tensors: dict[str, Any] = {}
     for i, layer in enumerate(model.layers):
         tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
     if state.optimizer.size:
