@@ -33,6 +33,24 @@ def test_batch_must_divide_the_samples():
         replace(WORKLOADS["digits"], samples=100)
 
 
+@pytest.mark.parametrize("name", peers.installed())
+def test_peers_agree_in_float64(name):
+    trainer = peers.installed()[name]
+    for workload in (WORKLOADS["spiral"], WORKLOADS["full-batch"]):
+        workload = replace(workload, dtype="float64")
+        for shuffle in (False, True):
+            loss = compare.trained_loss(trainer, workload, None, shuffle)
+            expected = compare.expected_loss(workload, shuffle)
+            # scikit-learn adds its epsilon before the bias of Adam's second moment is taken off.
+            assert loss == pytest.approx(expected, rel=0.02 if shuffle else 1e-5)
+        assert all(array.dtype == "float64" for layer in trainer_weights(trainer, workload) for array in layer)
+
+
+def trainer_weights(trainer, workload):
+    X, y = make_data(workload)
+    return trainer(workload, X, y, make_weights(workload)).weights()
+
+
 class Frozen(numpy_peer.Trainer):
     """A peer that does nothing."""
 

@@ -136,8 +136,8 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
     scores = X @ (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype)
     if workload.loss == "mse":
         return X, scores + 0.1 * rng.standard_normal(scores.shape, workload.dtype)
-    # Gumbel noise draws each label from the softmax of its scores: no network gets all of them right,
-    # so no gradient vanishes, and no peer is slowed down by denormal numbers.
+    # Gumbel noise draws each label from the softmax of its scores, so that the classes overlap and the
+    # loss goes on falling for longer than a comparison lasts.
     return X, np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
 
 

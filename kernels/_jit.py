@@ -6,7 +6,7 @@ decorator  for
 kernel     loops over arrays; IEEE arithmetic in the order it is written
 reduction  loops that contain a sum, which LLVM may reorder so that it vectorises
 inline     small functions that LLVM must inline; IEEE arithmetic in the order it is written
-cut        functions that return an array over given memory; inlined before types are inferred
+splice     functions that Numba merges into their caller, before LLVM sees either
 ========== ==================================================================================
 
 ``error_model="numpy"`` makes a division by zero an infinity instead of a raised exception,
@@ -26,8 +26,10 @@ reduction = njit(fastmath={"reassoc", "nsz", "contract"}, **_OPTIONS)
 #: Also for ``numba.extending.overload``, which takes options as a dictionary.
 INLINE_OPTIONS = {"forceinline": True, **_OPTIONS}
 inline = njit(**INLINE_OPTIONS)
-# Without the run-time library only Numba's own inliner lets a function return an array.
-cut = njit(inline="always", **_OPTIONS)
+# For functions that return an array, which they cannot do without the run-time library unless they
+# are merged, and for loops over two arrays that the caller runs over one: on its own such a loop is
+# compiled with a check for overlap, and the way it then goes is not vectorised any more.
+splice = njit(inline="always", **_OPTIONS)
 
 #: True under ``NUMBA_DISABLE_JIT=1``, where kernels are plain Python functions.
 INTERPRETED = bool(config.DISABLE_JIT)

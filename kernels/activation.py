@@ -14,7 +14,7 @@ import math
 from collections import namedtuple
 
 from . import oprow
-from ._jit import inline
+from ._jit import inline, splice
 from .math import exp, expm1
 from .math import sigmoid as logistic
 from .math import softplus as smooth_relu
@@ -27,13 +27,13 @@ Activation = namedtuple("Activation", "forward backward forward_entry backward_e
 def _elementwise(value, derivative):
     """Kernels and entries of an elementwise activation."""
 
-    @inline
+    @splice
     def forward(x, y, p):
         """Write ``y = value(x, p)``; x and y, of shape (n,), may be the same array."""
         for i in range(x.size):
             y[i] = value(x[i], p)
 
-    @inline
+    @splice
     def backward(x, y, dy, dx, p):
         """Write ``dx = dy * derivative(x, y, p)``; dx and dy, of shape (n,), may be the same array."""
         for i in range(x.size):
@@ -46,7 +46,6 @@ def _elementwise(value, derivative):
             x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
             y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
             p = T(setting[oprow.P])
-            # A loop over two arrays that may overlap is not vectorised when they do.
             if op[oprow.X] == op[oprow.Y]:
                 forward(y, y, p)
             else:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import descriptor, oprow
-from ._jit import inline, kernel
+from ._jit import kernel, splice
 from .random import number
 from .tensors import flat_tensor, op_row, slots
 
@@ -27,7 +27,7 @@ def dropout_mask(rate, seed, stream, step, first, mask):
         mask[i] = keep if drawn >= threshold else drop
 
 
-@inline
+@splice
 def multiply(x, mask, y):
     """Write ``y = x * mask``; arrays of shape (n,); x and y may be the same array."""
     for i in range(x.size):

@@ -10,7 +10,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import descriptor, oprow
-from ._jit import cut, inline, kernel
+from ._jit import inline, kernel, splice
 from .simd import view
 from .tensors import op_row, row_weights, slots, tensor
 
@@ -18,7 +18,7 @@ Metric = namedtuple("Metric", "update result forward_entry backward_entry")
 
 
 def _with_entries(update, result):
-    @cut
+    @splice
     def state_of(op, net):
         address = net[descriptor.METRIC_STATE] + 8 * op[oprow.STATE]
         return view(address, op[oprow.SCRATCH], np.float64)

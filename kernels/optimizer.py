@@ -16,7 +16,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import descriptor, oprow
-from ._jit import cut, inline, kernel, reduction
+from ._jit import inline, kernel, reduction, splice
 from .simd import view
 from .tensors import op_row, slots
 
@@ -117,7 +117,7 @@ def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, beta_2, root, ep
         w[i] -= decay * w[i] + rate * m[i] / (math.sqrt(v[i]) * root + epsilon)
 
 
-@cut
+@splice
 def _vectors(net, real, setting, T):
     """Parameters, gradient, rate, decay, factor and limit of an update."""
     n = net[descriptor.N_PARAMETERS]
@@ -130,7 +130,7 @@ def _vectors(net, real, setting, T):
     return w, g, rate, T(rate * setting[oprow.P]), T(factor), T(limit)
 
 
-@cut
+@splice
 def _state(net, number, used, T):
     """The optimizer's state vector of the given number; empty if it is not used."""
     n = net[descriptor.N_PARAMETERS]

@@ -3,17 +3,17 @@
 import numpy as np
 
 from . import descriptor, oprow
-from ._jit import cut, inline
+from ._jit import inline, splice
 from .simd import view
 
 
-@cut
+@splice
 def op_row(address):
     """The op row at an address: (int64 view, float64 view of the same memory)."""
     return view(address, oprow.SIZE, np.int64), view(address, oprow.SIZE, np.float64)
 
 
-@cut
+@splice
 def slots(address):
     """The descriptor at an address: (int64 view, float64 view of the same memory)."""
     return view(address, descriptor.SIZE, np.int64), view(address, descriptor.SIZE, np.float64)
@@ -27,34 +27,34 @@ def tensor_address(net, offset):
     return net[descriptor.INPUT] if offset == oprow.INPUT else net[descriptor.OUTPUT]
 
 
-@cut
+@splice
 def tensor(net, offset, width, dtype):
     """Array (rows, width) of the rows at hand; with no rows if `offset` is NONE."""
     rows = 0 if offset == oprow.NONE else net[descriptor.ROWS]
     return view(tensor_address(net, offset), (rows, width), dtype)
 
 
-@cut
+@splice
 def flat_tensor(net, offset, width, dtype):
     """Array (rows * width,) of the rows at hand."""
     return view(tensor_address(net, offset), net[descriptor.ROWS] * width, dtype)
 
 
-@cut
+@splice
 def weights(net, vector, op, dtype):
     """Array (n_in, n_out) of an op's weights in the flat vector at the address `vector`."""
     address = vector + op[oprow.W] * net[descriptor.ITEMSIZE]
     return view(address, (op[oprow.N_IN], op[oprow.N_OUT]), dtype)
 
 
-@cut
+@splice
 def bias(net, vector, op, dtype):
     """Array (n_out,) of an op's bias in the flat vector at the address `vector`, or (0,)."""
     size = 0 if op[oprow.B] == oprow.NONE else op[oprow.N_OUT]
     return view(vector + op[oprow.B] * net[descriptor.ITEMSIZE], size, dtype)
 
 
-@cut
+@splice
 def row_weights(net, dtype):
     """Array (rows,) of the weights of the rows at hand, or (0,) where all are one."""
     size = 0 if net[descriptor.WEIGHT] == 0 else net[descriptor.ROWS]

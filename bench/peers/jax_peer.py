@@ -72,6 +72,8 @@ class Trainer(trainer.Trainer):
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload = workload
+        if workload.dtype == "float64":
+            jax.config.update("jax_enable_x64", True)  # without it JAX rounds to float32, silently
         self.rng = np.random.default_rng(0) if shuffle else None
         # int32: JAX's own width of integers unless told otherwise.
         self.X, self.y = jnp.asarray(X), jnp.asarray(y.astype(np.int32) if y.ndim == 1 else y)

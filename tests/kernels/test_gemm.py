@@ -91,7 +91,9 @@ def test_a_wrong_product_is_caught(dtype, rng):
         assert_product(c, a, b, start)
 
 
-SAME_BITS = pytest.mark.skipif(INTERPRETED, reason="without JIT the product is NumPy's, which promises no bits")
+SAME_BITS = pytest.mark.skipif(
+    INTERPRETED, reason="without JIT the product is that of NumPy, which promises no bits"
+)
 
 
 @SAME_BITS
