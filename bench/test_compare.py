@@ -43,7 +43,9 @@ def test_peers_agree_in_float64(name):
             expected = compare.expected_loss(workload, shuffle)
             # scikit-learn adds its epsilon before the bias of Adam's second moment is taken off.
             assert loss == pytest.approx(expected, rel=0.02 if shuffle else 1e-5)
-        assert all(array.dtype == "float64" for layer in trainer_weights(trainer, workload) for array in layer)
+        assert all(
+            array.dtype == "float64" for layer in trainer_weights(trainer, workload) for array in layer
+        )
 
 
 def trainer_weights(trainer, workload):

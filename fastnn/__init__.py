@@ -17,6 +17,7 @@ from .model import Model
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .saving import load
+from .threads import get_threads, set_threads
 
 __version__ = "0.1.0"
 
@@ -42,10 +43,12 @@ __all__ = [
     "activations",
     "callbacks",
     "datasets",
+    "get_threads",
     "initializers",
     "load",
     "losses",
     "metrics",
     "optimizers",
     "schedules",
+    "set_threads",
 ]

@@ -17,6 +17,8 @@ from . import _validate, activations, initializers
 from .plan import OpSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from .activations import Activation as ActivationSpec
@@ -33,6 +35,12 @@ class Layer:
         self._model: Model | None = None  # the model it is part of; its own if it is used alone
         self._alone = False
         self._views: dict[str, NDArray[Any]] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, unless it is a setting: the weights of a built model depend on those."""
+        if name in vars(self) and not name.startswith("_"):
+            raise AttributeError(f"{name} of a layer cannot be changed; make a new layer")
+        super().__setattr__(name, value)
 
     def output_size(self, n_in: int) -> int:
         """Numbers that a row of the output has, for an input of `n_in`."""
@@ -282,7 +290,7 @@ def activation_op(activation: ActivationSpec, width: int) -> OpSpec:
 TABLE = {kind.kind: kind for kind in (Dense, Activation, Dropout)}
 
 
-def draw_parameters(layers: list[Layer], views: list[dict[str, NDArray[Any]]], seed: int) -> None:
+def draw_parameters(layers: Sequence[Layer], views: list[dict[str, NDArray[Any]]], seed: int) -> None:
     """Fill the layers' parameters by their initializers; each has a generator of its own."""
     for index, (layer, arrays) in enumerate(zip(layers, views, strict=True)):
         generator = np.random.default_rng([seed, index])

@@ -20,6 +20,7 @@ from .plan import Parameter, parameters, plan, widths
 from .progress import wanted
 from .state import State
 from .summary import summary
+from .threads import shards, team_size
 from .training import Training
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from .callbacks import Callback
     from .losses import Loss
+    from .metrics import Metric
     from .network import Network
     from .optimizers import Optimizer
 
@@ -55,7 +57,10 @@ class Model:
 
     Attributes
     ----------
-    layers : list of Layer
+    layers : tuple of Layer
+    loss : Loss or None
+    metrics : tuple of Metric
+    dtype : str
     n_in, n_out : int or None
         Numbers that a row of the input and of the output has; None until the model is built.
     history : History or None
@@ -87,10 +92,10 @@ class Model:
         dtype: DTypeLike = "float32",
         seed: int | None = None,
     ) -> None:
-        self.layers = _free_layers(layers)
-        self.loss = None if loss is None else losses.get(loss)
-        self.metrics = () if self.loss is None else metric_table.get(metrics, self.loss)
-        self.dtype = _validate.dtype(dtype)
+        self._layers = _free_layers(layers)
+        self._loss = None if loss is None else losses.get(loss)
+        self._metrics = () if self._loss is None else metric_table.get(metrics, self._loss)
+        self._dtype = _validate.dtype(dtype)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         self.seed = _validate.integer("seed", seed, low=0)
@@ -103,8 +108,10 @@ class Model:
         self.stop_training = False
         self._state: State | None = None
         self._parameters: list[Parameter] = []
-        self._forget_networks()
-        self._lock = threading.RLock()  # training and evaluation use the model's own workspaces
+        self._networks: dict[str, tuple[int, Network]] = {}
+        self._predictors: list[Network] = []
+        self._lock = threading.RLock()  # building, training and evaluation are one at a time
+        self._fitting = False
         for layer in self.layers:
             layer._model, layer._alone = self, False
 
@@ -130,10 +137,14 @@ class Model:
             If the model is built for another size already.
         """
         n_in = _validate.integer("n_in", n_in, low=1)
-        if self._state is not None:
+        with self._lock:
+            if self._state is None:
+                self._make_weights(n_in)
             if n_in != self.n_in:
                 raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
-            return self
+        return self
+
+    def _make_weights(self, n_in: int) -> None:
         places = parameters(self.layers, n_in)
         vector = buffers.allocate(sum(p.size for p in places), self.dtype)
         views = buffers.views(vector, places, len(self.layers))
@@ -149,7 +160,26 @@ class Model:
             layer._views = own
         self._parameters, self.n_in, self.n_out = places, n_in, widths(self.layers, n_in)[-1]
         self._state = State(vector, np.zeros(0, self.dtype), self.seed)
-        return self
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers. They, and what follows, cannot be changed: weights and plans depend on them."""
+        return self._layers
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss."""
+        return self._loss
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics."""
+        return self._metrics
+
+    @property
+    def dtype(self) -> str:
+        """``"float32"`` or ``"float64"``."""
+        return self._dtype
 
     @property
     def state(self) -> State:
@@ -173,10 +203,12 @@ class Model:
 
     @optimizer.setter
     def optimizer(self, value: str | Optimizer) -> None:
-        self._optimizer = optimizers.get(value)
-        if self._state is not None:
-            self._state.optimizer = np.zeros(0, self.dtype)
-            self._state.step = 0
+        optimizer = optimizers.get(value)
+        with self._lock:  # not while another thread trains with the old one's memory
+            self._optimizer = optimizer
+            if self._state is not None:
+                self._state.optimizer = np.zeros(0, self.dtype)
+                self._state.step = 0
 
     # ---- using ---------------------------------------------------------------------------------
 
@@ -206,11 +238,25 @@ class Model:
         self.build(x.shape[1])
         assert self.n_out is not None
         out = np.empty((len(x), self.n_out), self.dtype)
-        # A network's workspace belongs to one call at a time; lists are safe to pop and append.
-        net = self._predictors.pop() if self._predictors else self._predictor()
+        chunks = -(-len(x) // self._chunk())
+        team = 1 if chunks == 1 else min(team_size(len(x), self.parameters.size), chunks)
+        if team == 1:
+            self._predict(x, out)
+            return out
+        ends = [i * len(x) // team for i in range(team + 1)]
+        parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        network.run_team([functools.partial(self._predict, x[part], out[part]) for part in parts])
+        return out
+
+    def _predict(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write the output for checked samples into `out`."""
+        # A network's workspace belongs to one call at a time.
+        try:
+            net = self._predictors.pop()
+        except IndexError:
+            net = self._predictor()
         network.predict(net, x, out)
         self._predictors.append(net)
-        return out
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""
@@ -229,7 +275,8 @@ class Model:
         n_in = widths(self.layers, self.n_in)[index]
         x = _validate.features(x, self.dtype, n_in, name="x")
         at = next((p.offset for p in self._parameters if p.layer == index), 0)
-        net = network.network(plan([layer], n_in, len(x), self.dtype, training=False, at=at), parameters)
+        layout = plan([layer], n_in, len(x), self.dtype, training=False, at=at)
+        net = network.network(layout, parameters, batch_size=len(x))
         out = np.empty((len(x), layer.output_size(n_in)), self.dtype)
         network.predict(net, x, out)
         return out
@@ -286,8 +333,8 @@ class Model:
         with self._lock:
             net = self._network("gradient", len(data[0]))
             network.set_data(net, *data)
-            network.run("gradient", net)
-            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients.copy()
+            network.run("gradient", net, team_size(len(data[0]), self.parameters.size))
+            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0].copy()
 
     # ---- training ------------------------------------------------------------------------------
 
@@ -305,6 +352,7 @@ class Model:
         validation_split: float = 0.0,
         callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]] = (),
         verbose: Any = "auto",
+        threads: int | None = None,
     ) -> History:
         """Train.
 
@@ -334,6 +382,9 @@ class Model:
             Called between epochs; see `fastnn.callbacks`.
         verbose : "auto", 0 or 1
             Whether to show progress; "auto" does in a terminal or notebook.
+        threads : int, optional
+            How many threads to train with; chosen by the work of a step if not given, at most
+            `fastnn.get_threads`. The result is the same bits with any number.
 
         Returns
         -------
@@ -362,22 +413,31 @@ class Model:
         shuffle = _validate.boolean("shuffle", shuffle)
         called = [as_callback(callback) for callback in callbacks]
         bar = wanted(verbose)
+        if threads is not None:
+            threads = _validate.integer("threads", threads, low=1)
         self._optimizer.settings()  # they may have been changed
         self.build(n_in)
+        history = History()
         with self._lock:
-            self.history = History()
-            Training(
-                self,
-                self._network("train", rows),
-                data,
-                epochs=epochs,
-                shuffle=shuffle,
-                evaluate=evaluate,
-                callbacks=called,
-                history=self.history,
-                verbose=bar,
-            ).run()
-        return self.history
+            if self._fitting:
+                raise RuntimeError("fit was called by a callback of the same model's fit")
+            self._fitting, self.history = True, history
+            try:
+                Training(
+                    self,
+                    self._network("train", rows),
+                    data,
+                    epochs=epochs,
+                    shuffle=shuffle,
+                    evaluate=evaluate,
+                    callbacks=called,
+                    history=history,
+                    verbose=bar,
+                    threads=team_size(rows, self.parameters.size, threads),
+                ).run()
+            finally:
+                self._fitting = False
+        return history
 
     def partial_fit(
         self,
@@ -463,11 +523,12 @@ class Model:
     def _evaluate(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> dict[str, float]:
         figures = np.zeros(1 + len(self.metrics))
         with self._lock:
-            net = self._network("evaluate", min(len(X), self._chunk()))
+            rows = min(len(X), 4 * self._chunk())
+            net = self._network("evaluate", rows)
             network.set_data(net, X, y, weight)
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
-            network.run("evaluate", net)
+            network.run("evaluate", net, team_size(rows, self.parameters.size))
         return dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
 
     def _validation_figures(self, *data: Any) -> dict[str, float]:
@@ -487,10 +548,12 @@ class Model:
             for p in self._parameters
             if p.name == "weights" and any(self.layers[p.layer].penalties())
         ]
+        count = shards(rows, self.parameters.size)
         return network.network(
-            plan(self.layers, self.n_in, rows, self.dtype, training=True),
+            plan(self.layers, self.n_in, -(-rows // count), self.dtype, training=True),
             self.parameters,
-            np.zeros_like(self.parameters),
+            batch_size=rows,
+            n_shards=count,
             loss=self.loss,
             penalties=penalties,
             metrics=self.metrics,
@@ -499,22 +562,18 @@ class Model:
     def _predictor(self) -> Network:
         assert self.n_in is not None
         layout = plan(self.layers, self.n_in, self._chunk(), self.dtype, training=False)
-        return network.network(layout, self.parameters)
+        return network.network(layout, self.parameters, batch_size=layout.rows)
 
     def _chunk(self) -> int:
         assert self.n_in is not None
         return min(max(_CHUNK // max(widths(self.layers, self.n_in)), 16), 1024)
 
-    def _forget_networks(self) -> None:
-        self._networks: dict[str, tuple[int, Network]] = {}
-        self._predictors: list[Network] = []
 
-
-def _free_layers(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers as a list, if each is a layer and may become part of a model."""
+def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers as a tuple, if each is a layer and may become part of a model."""
     if isinstance(layers, Layer):
         raise TypeError(f"layers must be a sequence of layers, got a single one: {layers!r}")
-    result = list(layers)
+    result = tuple(layers)
     if not result:
         raise ValueError("layers must not be empty")
     for layer in result:

@@ -6,6 +6,8 @@ functions here fill its descriptor and call the driver.
 
 from __future__ import annotations
 
+import functools
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from .kernels import oprow
 from .plan import set_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,24 +36,33 @@ class Network(NamedTuple):
     ----------
     descriptor : int64 array of shape (descriptor.SIZE,)
         Addresses, sizes, positions; the slots are named in ``kernels/descriptor.py``.
+    shards : int64 array of shape (n_shards, descriptor.SIZE)
+        The descriptors of the parts that a batch is cut into.
     ops : int64 array of shape (n, oprow.SIZE)
         The layers' op rows.
     extra : int64 array of shape (n, oprow.SIZE)
         The rows of the loss, the optimizer, the schedule, the penalties and the metrics, in this order.
-    parameters, gradients : arrays of shape (n_parameters,)
-        The flat vectors; `gradients` is empty without training.
-    workspace : array
+    parameters : array of shape (n_parameters,)
+        The flat vector.
+    gradients : array of shape (n_shards, n_parameters)
+        Of each shard; the first row becomes that of the batch. Empty in a network for prediction.
+    workspace : array of shape (n_shards, size)
         Activations, gradients by them, scratch.
-    metric_state : float64 array
+    sums : float64 array
+        The gradient's squares, block by block, then the state of the metrics.
+    team : int64 array of shape (2,)
+        The team's counter of arrivals, and its sign to give up.
     """
 
     descriptor: NDArray[np.int64]
+    shards: NDArray[np.int64]
     ops: NDArray[np.int64]
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
     gradients: NDArray[Any]
     workspace: NDArray[Any]
-    metric_state: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    team: NDArray[np.int64]
 
 
 _LOSS, _OPTIMIZER, _SCHEDULE, _PENALTIES = range(4)
@@ -60,58 +71,84 @@ _LOSS, _OPTIMIZER, _SCHEDULE, _PENALTIES = range(4)
 def network(
     plan: Plan,
     parameters: NDArray[Any],
-    gradients: NDArray[Any] | None = None,
     *,
+    batch_size: int,
+    n_shards: int = 1,
     loss: Loss | None = None,
     penalties: Sequence[tuple[int, int, float, float]] = (),
     metrics: Sequence[Metric] = (),
 ) -> Network:
-    """Allocate the workspace of a plan and fill a descriptor.
+    """Allocate the workspaces of a plan and fill the descriptors.
 
     Parameters
     ----------
     plan : Plan
-    parameters, gradients : arrays of shape (n_parameters,)
+        Of the rows of a shard.
+    parameters : array of shape (n_parameters,)
+    batch_size : int
+        Rows of a step, of all shards together.
+    n_shards : int
     loss : Loss, optional
+        Without, the network can predict only.
     penalties : sequence of (offset, size, l1, l2)
         The weights that are penalised, as places in the flat vector, and how much.
     metrics : sequence of Metric
     """
     dtype = parameters.dtype.name
-    extra = np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64)
-    state = np.zeros(sum(metric.state_size(plan.n_out) for metric in metrics))
-    vector = np.zeros(0, dtype) if gradients is None else gradients
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, 1)] if loss is not None else []
-    workspace = allocate(plan.workspace, dtype)
-    net = Network(np.zeros(d.SIZE, np.int64), plan.ops, extra, parameters, vector, workspace, state)
-    slots = net.descriptor
-    slots[d.OPS], slots[d.N_OPS] = address(plan.ops), len(plan.ops)
-    for slot, i in ((d.LOSS, _LOSS), (d.OPTIMIZER, _OPTIMIZER), (d.SCHEDULE, _SCHEDULE)):
-        slots[slot] = address(extra[i])
-    slots[d.PENALTIES] = address(extra) + extra.strides[0] * _PENALTIES
-    slots[d.N_PENALTIES] = len(penalties)
-    slots[d.METRICS] = slots[d.PENALTIES] + extra.strides[0] * len(penalties)
-    slots[d.N_METRICS] = len(metrics)
-    slots[d.PARAMETERS], slots[d.GRADIENTS] = address(parameters), address(vector)
-    slots[d.N_PARAMETERS] = parameters.size
-    slots[d.WORKSPACE], slots[d.METRIC_STATE] = address(workspace), address(state)
-    slots[d.METRIC_STATE_SIZE] = state.size
-    slots[d.N_FEATURES], slots[d.N_OUTPUTS] = plan.n_in, plan.n_out
-    slots[d.ITEMSIZE], slots[d.BATCH_SIZE] = parameters.itemsize, plan.rows
+    state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
+    net = Network(
+        descriptor=np.zeros(d.SIZE, np.int64),
+        shards=np.zeros((n_shards, d.SIZE), np.int64),
+        ops=plan.ops,
+        extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
+        parameters=parameters,
+        gradients=np.zeros((0 if loss is None else n_shards, parameters.size), dtype),
+        workspace=allocate(n_shards * plan.workspace, dtype).reshape(n_shards, plan.workspace),
+        sums=np.zeros(d.BLOCKS + state_size),
+        team=np.zeros(2, np.int64),
+    )
+    _fill_descriptor(net, plan, batch_size, len(penalties), len(metrics))
+    for shard, memory in zip(net.shards, net.workspace, strict=True):
+        shard[d.WORKSPACE] = address(memory)
+        for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=bool(batch)):
+            shard[slot] = address(memory) + offset * parameters.itemsize
     if loss is not None:
+        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
         _fill_loss(net, plan, loss, dtype)
         _fill_penalties(net, penalties, dtype)
         _fill_metrics(net, plan, loss, metrics, dtype)
-        slots[d.GATHER] = native.address("batch.gather", dtype)
-        slots[d.WEIGHT_SUM] = native.address("batch.weight_sum", dtype)
-        slots[d.SUM_LOSS] = loss.is_sum
-        for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=True):
-            slots[slot] = address(workspace) + offset * parameters.itemsize
     return net
+
+
+def _fill_descriptor(net: Network, plan: Plan, batch_size: int, n_penalties: int, n_metrics: int) -> None:
+    slots, row_bytes = net.descriptor, net.extra.strides[0]
+    slots[d.OPS], slots[d.N_OPS] = address(net.ops), len(net.ops)
+    for slot, i in ((d.LOSS, _LOSS), (d.OPTIMIZER, _OPTIMIZER), (d.SCHEDULE, _SCHEDULE)):
+        slots[slot] = address(net.extra[i])
+    slots[d.PENALTIES], slots[d.N_PENALTIES] = address(net.extra) + row_bytes * _PENALTIES, n_penalties
+    slots[d.METRICS], slots[d.N_METRICS] = slots[d.PENALTIES] + row_bytes * n_penalties, n_metrics
+    slots[d.PARAMETERS], slots[d.GRADIENT] = address(net.parameters), address(net.gradients)
+    slots[d.N_PARAMETERS], slots[d.ITEMSIZE] = net.parameters.size, net.parameters.itemsize
+    slots[d.WORKSPACE] = address(net.workspace)
+    state = net.sums[d.BLOCKS :]
+    slots[d.BLOCK_SQUARES] = address(net.sums)
+    slots[d.METRIC_STATE], slots[d.METRIC_STATE_SIZE] = address(state), state.size
+    slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.BATCH_SIZE] = plan.n_in, plan.n_out, batch_size
+    slots[d.SHARDS], slots[d.N_SHARDS] = address(net.shards), len(net.shards)
+    slots[d.BARRIER], slots[d.ABORT] = address(net.team), address(net.team[1:])
 
 
 def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
     row = net.extra[_LOSS]
+    net.descriptor[d.SUM_LOSS] = loss.is_sum
+    for slot, entry in (
+        (d.GATHER, "gather"),
+        (d.WEIGHT_SUM, "weight_sum"),
+        (d.SUM_GRADIENTS, "sum_gradients"),
+        (d.SQUARES, "squares"),
+    ):
+        net.descriptor[slot] = native.address(f"batch.{entry}", dtype)
     row[oprow.FORWARD] = native.address(f"{loss.kernel}.forward", dtype)
     row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.output, plan.gradient
     set_settings(row, loss.settings.values())
@@ -165,12 +202,52 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
     """Write the output of the samples `X` into `out`, both checked."""
     set_data(net, X, None, None)
     net.descriptor[d.OUTPUT] = address(out)
-    run("predict", net)
+    native.function("driver.predict")(0, address(net.descriptor))
 
 
-def run(entry: str, net: Network) -> None:
-    """Call an entry of the driver."""
-    native.function(f"driver.{entry}")(0, address(net.descriptor))
+def run(entry: str, net: Network, threads: int = 1) -> None:
+    """Call an entry of the driver, by a team of at most as many threads as there are shards."""
+    function = native.function(f"driver.{entry}")
+    team = min(threads, len(net.shards))
+    net.descriptor[d.TEAM] = team
+    net.team[:] = 0
+    if team == 1:
+        function(0, address(net.descriptor))
+    else:
+        run_team([functools.partial(function, i, address(net.descriptor)) for i in range(team)], net.team)
+
+
+def run_team(calls: Sequence[Callable[[], None]], team: NDArray[np.int64] | None = None) -> None:
+    """Make all calls at once, the first of them in this thread, and return when all have ended.
+
+    If a thread cannot be started, those that wait for it in a compiled call are told to give up.
+    """
+    others = [threading.Thread(target=call, daemon=True) for call in calls[1:]]
+    started = []
+    try:
+        for thread in others:
+            thread.start()
+            started.append(thread)
+        calls[0]()
+    except BaseException:
+        if team is not None:
+            team[1] = 1
+        raise
+    finally:
+        _join(started)
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    """Wait for all threads, also if Ctrl-C is pressed meanwhile: they write to arrays in use."""
+    interrupted = False
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def is_finite(values: NDArray[Any]) -> bool:

@@ -114,9 +114,9 @@ def _model(config: dict[str, Any], tensors: dict[str, Any]) -> Model:
     memory = tensors.pop("optimizer", None)
     if memory is not None:
         size = model.optimizer.state_vectors() * model.parameters.size
-        model.state.optimizer = _validate.array("optimizer", memory, model.dtype, (1,)).copy()
         if memory.size != size:
             raise ValueError(f"the optimizer's memory has {memory.size} numbers, not {size}")
+        model.state.optimizer = _validate.array("optimizer", memory, model.dtype, (1,)).copy()
     if tensors:
         raise ValueError(f"unknown tensors {sorted(tensors)}")
     model.state.step = _validate.integer("step", config["step"], low=0)

@@ -51,7 +51,7 @@ class State:
         return replace(self, parameters=self.parameters.copy(), optimizer=self.optimizer.copy())
 
     def restore(self, other: State) -> None:
-        """Become equal to `other`; the vectors stay where they are."""
+        """Become equal to `other`; the parameters stay where they are."""
         self.parameters[...] = other.parameters
-        self.optimizer[...] = other.optimizer
+        self.optimizer = other.optimizer.copy()
         self.step, self.epoch, self.position = other.step, other.epoch, other.position

@@ -51,6 +51,7 @@ class Training:
     history : History
         Filled as training goes on.
     verbose : bool
+    threads : int
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Training:
         callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]],
         history: History,
         verbose: bool,
+        threads: int,
     ) -> None:
-        self.model, self.net, self.data = model, net, data
+        self.model, self.net, self.data, self.threads = model, net, data, threads
         self.epochs, self.evaluate, self.history = epochs, evaluate, history
         self.callbacks = [as_callback(callback) for callback in callbacks]
         self.names = ["loss", *(metric.name for metric in model.metrics)]
@@ -76,6 +78,7 @@ class Training:
         n, batch = len(data[0]), int(net.descriptor[d.BATCH_SIZE])
         self.steps_per_epoch = -(-n // batch)
         self.order = np.zeros(n if shuffle and batch < n else 0, np.int64)
+        model.refresh_optimizer(net)
         self.kept = model.state.copy()
         self.reported = 0
 
@@ -117,7 +120,7 @@ class Training:
             before = state.step
             start = time.perf_counter()
             try:
-                network.run("train", self.net)
+                network.run("train", self.net, self.threads)
             finally:  # Ctrl-C is raised here, when the call has returned
                 state.read(slots)
                 self._take_figures()

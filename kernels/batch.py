@@ -3,9 +3,9 @@
 import numpy as np
 
 from . import descriptor
-from ._jit import kernel, reduction
+from ._jit import inline, kernel, reduction
 from .simd import view
-from .tensors import row_weights, slots
+from .tensors import slots
 
 
 @kernel
@@ -34,32 +34,97 @@ def is_finite(x):
 
 
 @kernel
-def weight_sum(weight):
-    """Sum of `weight`, of shape (n,), in float64. Writes nothing."""
+def weight_sum(weight, order):
+    """Sum of ``weight[order]`` in float64, or of `weight` if `order` is empty. Writes nothing."""
     total = 0.0
-    for i in range(weight.size):
-        total += np.float64(weight[i])
+    for i in range(order.size if order.size > 0 else weight.size):
+        total += np.float64(weight[order[i] if order.size > 0 else i])
     return total
 
 
+@kernel
+def add(x, total):
+    """Add `x` to `total`, arrays of shape (n,)."""
+    for i in range(total.size):
+        total[i] += x[i]
+
+
+@reduction
+def squares(g):
+    """Sum of the squares of `g`, of shape (n,), in float64. Writes nothing."""
+    total = 0.0
+    for i in range(g.size):
+        total += np.float64(g[i]) * np.float64(g[i])
+    return total
+
+
+@inline
+def block_size(net):
+    """Elements of a block of the flat vector: 1 / BLOCKS of it, in whole vector registers."""
+    return ((net[descriptor.N_PARAMETERS] + descriptor.BLOCKS - 1) // descriptor.BLOCKS + 15) // 16 * 16
+
+
 def gather_entry(T):
-    """Op: rows POSITION to POSITION + ROWS of ORDER -> BATCH_X, BATCH_Y, BATCH_WEIGHT."""
+    """Op: the shard's ROWS from FIRST_ROW on -> INPUT, TARGET, WEIGHT, copied together if ORDER is given."""
 
     def gather_op(op_address, net_address):
         net, _ = slots(net_address)
         rows, n = net[descriptor.ROWS], net[descriptor.N_SAMPLES]
-        order = view(net[descriptor.ORDER] + 8 * net[descriptor.POSITION], rows, np.int64)
+        first = net[descriptor.POSITION] + net[descriptor.FIRST_ROW]
+        order = view(net[descriptor.ORDER] + 8 * first, rows, np.int64)
         width = net[descriptor.N_FEATURES]
-        x = view(net[descriptor.X], (n, width), T)
-        gather(x, order, view(net[descriptor.BATCH_X], (rows, width), T))
+        gather(view(net[descriptor.X], (n, width), T), order, view(net[descriptor.BATCH_X], (rows, width), T))
         width = net[descriptor.N_TARGETS]
-        y = view(net[descriptor.Y], (n, width), T)
-        gather(y, order, view(net[descriptor.BATCH_Y], (rows, width), T))
+        gather(view(net[descriptor.Y], (n, width), T), order, view(net[descriptor.BATCH_Y], (rows, width), T))
         if net[descriptor.SAMPLE_WEIGHT] != 0:
             weight = view(net[descriptor.SAMPLE_WEIGHT], (n, 1), T)
             gather(weight, order, view(net[descriptor.BATCH_WEIGHT], (rows, 1), T))
 
     return gather_op
+
+
+def weight_sum_entry(T):
+    """Op: the weights of all rows of the batch at hand -> SCALE holds their sum."""
+
+    def weight_sum_op(op_address, net_address):
+        net, real = slots(net_address)
+        position, rows = net[descriptor.POSITION], net[descriptor.BATCH_ROWS]
+        start, size = net[descriptor.SAMPLE_WEIGHT], net[descriptor.N_SAMPLES]
+        chosen = rows
+        if net[descriptor.ORDER] == 0:
+            start, size, chosen = start + position * net[descriptor.ITEMSIZE], rows, 0
+        order = view(net[descriptor.ORDER] + 8 * position, chosen, np.int64)
+        real[descriptor.SCALE] = weight_sum(view(start, size, T), order)
+
+    return weight_sum_op
+
+
+def sum_gradients_entry(T):
+    """Op: the part of the shards' gradients that is this thread's -> GRADIENT holds their sum."""
+
+    def sum_gradients_op(op_address, net_address):
+        net, _ = slots(net_address)
+        size, itemsize = net[descriptor.PART_SIZE], net[descriptor.ITEMSIZE]
+        first = net[descriptor.GRADIENT] + net[descriptor.PART_START] * itemsize
+        for s in range(1, net[descriptor.N_SHARDS]):
+            shard = first + s * net[descriptor.N_PARAMETERS] * itemsize
+            add(view(shard, size, T), view(first, size, T))
+
+    return sum_gradients_op
+
+
+def squares_entry(T):
+    """Op: the part of GRADIENT that is this thread's -> the squares of its blocks."""
+
+    def squares_op(op_address, net_address):
+        net, _ = slots(net_address)
+        size, end = block_size(net), net[descriptor.PART_START] + net[descriptor.PART_SIZE]
+        sums = view(net[descriptor.BLOCK_SQUARES], descriptor.BLOCKS, np.float64)
+        for start in range(net[descriptor.PART_START], end, size):
+            address = net[descriptor.GRADIENT] + start * net[descriptor.ITEMSIZE]
+            sums[start // size] = squares(view(address, min(size, end - start), T))
+
+    return squares_op
 
 
 def check_entry(T):
@@ -72,13 +137,3 @@ def check_entry(T):
         net[descriptor.STATUS] = descriptor.OK if finite else descriptor.NOT_FINITE
 
     return check_op
-
-
-def weight_sum_entry(T):
-    """Op: WEIGHT, ROWS -> SCALE holds the sum of the weights of the rows at hand."""
-
-    def weight_sum_op(op_address, net_address):
-        net, real = slots(net_address)
-        real[descriptor.SCALE] = weight_sum(row_weights(net, T))
-
-    return weight_sum_op

@@ -42,8 +42,8 @@ def dense_backward(x, w, dy, dw, db, dx, scratch):
 def _sum_rows(x, y):
     # Writes y.
     for j in range(x.shape[1]):
-        y[j] = x[0, j]
-    for i in range(1, x.shape[0]):
+        y[j] = x.dtype.type(0)
+    for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             y[j] += x[i, j]
 
@@ -82,7 +82,7 @@ def backward_entry(T):
         op, _ = op_row(op_address)
         net, _ = slots(net_address)
         n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        vector = net[descriptor.GRADIENTS]
+        vector = net[descriptor.SHARD_GRADIENT]
         x = tensor(net, op[oprow.X], n_in, T)
         w = weights(net, net[descriptor.PARAMETERS], op, T)
         dy = tensor(net, op[oprow.DY], n_out, T)

@@ -1,7 +1,10 @@
 """Slots of the descriptor: the one array that holds all that a compiled call needs.
 
 A descriptor is `SIZE` int64 numbers: addresses, counts and positions. Slots named under "float64"
-hold a float64 number, bit by bit. Every compiled entry takes the descriptor's address.
+hold a float64 number, bit by bit. Every compiled entry takes the address of a descriptor.
+
+A network has one descriptor for the call, and one for each shard of a batch. The slots before
+`SHARED` are the same in all of them: the driver copies them from the call's to the shards'.
 """
 
 # The tables
@@ -14,65 +17,85 @@ METRICS = 5  # address of the metrics' rows
 N_METRICS = 6
 OPTIMIZER = 7  # address of the optimizer's row
 SCHEDULE = 8  # address of the learning-rate schedule's row
-GATHER = 9  # address of the entry that copies a batch's rows
-WEIGHT_SUM = 10  # address of the entry that sums the weights of the rows at hand
+GATHER = 9  # addresses of the entries in `batch`: copy a batch's rows,
+WEIGHT_SUM = 10  # sum the weights of a batch,
+SUM_GRADIENTS = 11  # add up the gradients of the shards,
+SQUARES = 12  # and sum the squares of a part of the gradient
 
 # The flat buffers
-PARAMETERS = 11  # address
-GRADIENTS = 12  # address
-OPTIMIZER_STATE = 13  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
-N_PARAMETERS = 14
-WORKSPACE = 15  # address
-METRIC_STATE = 16  # address of float64 numbers
-METRIC_STATE_SIZE = 17
-
-# The rows at hand
-ROWS = 18  # how many
-INPUT = 19  # address of their inputs
-OUTPUT = 20  # address for their outputs, where an op writes to OUTPUT
-TARGET = 21  # address of their targets
-WEIGHT = 22  # address of their weights, or 0: all are one
-FIRST_ROW = 23  # position in the batch of the first of them
-TRAINING = 24  # 1 while dropout drops
+PARAMETERS = 13  # address
+GRADIENT = 14  # address of the whole batch's gradient, which is also that of the first shard
+OPTIMIZER_STATE = 15  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
+N_PARAMETERS = 16
+BLOCK_SQUARES = 17  # address of BLOCKS float64 numbers: the gradient's squares, block by block
+METRIC_STATE = 18  # address of float64 numbers
+METRIC_STATE_SIZE = 19
 
 # The data set
-X = 25  # address of (n_samples, n_features)
-Y = 26  # address of (n_samples, n_targets)
-SAMPLE_WEIGHT = 27  # address of (n_samples,), or 0
-N_SAMPLES = 28
-N_FEATURES = 29
-N_TARGETS = 30
-N_OUTPUTS = 31  # numbers a row of the model's output has
-ITEMSIZE = 32  # bytes of an element of the model's dtype
-BATCH_SIZE = 33  # rows of a step, or of a chunk of a prediction
-ORDER = 34  # address of n_samples int64 row numbers, or 0: as they come
-BATCH_X = 35  # addresses of memory for one batch, used with ORDER
-BATCH_Y = 36
-BATCH_WEIGHT = 37
+X = 20  # address of (n_samples, n_features)
+Y = 21  # address of (n_samples, n_targets)
+SAMPLE_WEIGHT = 22  # address of (n_samples,), or 0: all are one
+N_SAMPLES = 23
+N_FEATURES = 24
+N_TARGETS = 25
+N_OUTPUTS = 26  # numbers a row of the model's output has
+ITEMSIZE = 27  # bytes of an element of the model's dtype
+BATCH_SIZE = 28  # rows of a step, or of a chunk of a prediction
+ORDER = 29  # address of n_samples int64 row numbers, or 0: as they come
 
 # Where training stands
-SEED = 38
-STEP = 39  # updates made since the optimizer's state was new
-EPOCH = 40  # epochs finished since the model was built
-LAST_EPOCH = 41  # train until so many are finished
-POSITION = 42  # rows of the current epoch that are done
-MAX_STEPS = 43  # return after so many steps
-EPOCH_STOP = 44  # 1: return after each epoch
-STATUS = 45  # OK or what went wrong
-HISTORY = 46  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
-HISTORY_WIDTH = 47
-SUM_LOSS = 48  # 1: the loss is a sum over rows, not a mean
+SEED = 30
+STEP = 31  # updates made since the optimizer's state was new
+EPOCH = 32  # epochs finished since the model was built
+LAST_EPOCH = 33  # train until so many are finished
+POSITION = 34  # rows of the current epoch that are done
+BATCH_ROWS = 35  # rows of the batch at hand
+MAX_STEPS = 36  # return after so many steps
+EPOCH_STOP = 37  # 1: return after each epoch
+HISTORY = 38  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
+HISTORY_WIDTH = 39
+SUM_LOSS = 40  # 1: the loss is a sum over rows, not a mean
+TRAINING = 41  # 1 while dropout drops
+
+# The team of threads
+SHARDS = 42  # address of the shards' descriptors
+N_SHARDS = 43
+TEAM = 44  # threads that make this call
+BARRIER = 45  # address of the counter of arrivals
+ABORT = 46  # address of a number that is not 0 if a thread could not be started
 
 # float64
-SCALE = 49  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
-LOSS_VALUE = 50  # sum of the weighted losses of the rows at hand
-PENALTY = 51  # sum of the weight penalties
-LEARNING_RATE = 52
-TOTAL_LOSS = 53  # sums over the epoch so far
-TOTAL_WEIGHT = 54
-TOTAL_PENALTY = 55
-SIZE = 56
+SCALE = 47  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
+NORM_FACTOR = 48  # what the gradient is multiplied with before clipping by value
+SHARED = 49
+
+# Each descriptor's own
+WORKSPACE = 49  # address
+SHARD_GRADIENT = 50  # address of the gradient of this shard's rows
+BATCH_X = 51  # addresses of memory for this shard's rows, used with ORDER
+BATCH_Y = 52
+BATCH_WEIGHT = 53
+ROWS = 54  # rows at hand: this shard's part of the batch
+FIRST_ROW = 55  # position in the batch of the first of them
+INPUT = 56  # address of their inputs
+OUTPUT = 57  # address for their outputs, where an op writes to OUTPUT
+TARGET = 58  # address of their targets
+WEIGHT = 59  # address of their weights, or 0: all are one
+PART_START = 60  # the part of the flat vector that is this thread's to update
+PART_SIZE = 61
+STATUS = 62  # OK or what went wrong
+
+# float64
+LOSS_VALUE = 63  # sum of the weighted losses of the rows at hand
+PENALTY = 64  # sum of the weight penalties
+LEARNING_RATE = 65
+TOTAL_LOSS = 66  # sums over the epoch so far
+TOTAL_WEIGHT = 67
+TOTAL_PENALTY = 68
+SIZE = 72
 
 OK = 0
 DIVERGED = 1  # the loss of the step at hand is NaN or infinite; its update was not made
 NOT_FINITE = 1
+
+BLOCKS = 64  # parts of the flat vector that are never divided between threads

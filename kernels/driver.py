@@ -2,6 +2,9 @@
 
 The driver knows no dtype and no layer. It calls the entries of the op rows by their addresses, so
 that a new architecture, or a user's own function, is data to it and compiles nothing.
+
+A batch is cut into shards, whose number follows from the problem. Each shard has a descriptor of its
+own, with its own workspace and gradient; which thread computes it changes no bit of the result.
 """
 
 import math
@@ -11,9 +14,11 @@ import numpy as np
 from . import descriptor as d
 from . import oprow
 from ._jit import kernel
+from .optimizer import CLIPNORM
 from .random import shuffle
 from .simd import address, call, flush_denormals, restore_denormals, view
-from .tensors import slots
+from .team import place_batch, prepare_shards, shard_slots, wait_for_team
+from .tensors import op_row, slots
 
 
 @kernel
@@ -38,40 +43,88 @@ def _backward(net):
 
 
 @kernel
-def _load_rows(net, position, rows):
-    """Make rows `position` to ``position + rows`` of the (shuffled) data set the rows at hand."""
-    net[d.ROWS] = rows
-    itemsize = net[d.ITEMSIZE]
-    if net[d.ORDER] != 0:
-        call(net[d.GATHER], 0, address(net))
-        net[d.INPUT], net[d.TARGET] = net[d.BATCH_X], net[d.BATCH_Y]
-        net[d.WEIGHT] = net[d.BATCH_WEIGHT] if net[d.SAMPLE_WEIGHT] != 0 else 0
+def _load_rows(shard):
+    """Make the shard's rows of the (shuffled) data set the rows at hand."""
+    if shard[d.ORDER] != 0:
+        call(shard[d.GATHER], 0, address(shard))
+        shard[d.INPUT], shard[d.TARGET] = shard[d.BATCH_X], shard[d.BATCH_Y]
+        shard[d.WEIGHT] = shard[d.BATCH_WEIGHT] if shard[d.SAMPLE_WEIGHT] != 0 else 0
     else:
-        net[d.INPUT] = net[d.X] + position * net[d.N_FEATURES] * itemsize
-        net[d.TARGET] = net[d.Y] + position * net[d.N_TARGETS] * itemsize
-        weight = net[d.SAMPLE_WEIGHT]
-        net[d.WEIGHT] = weight + position * itemsize if weight != 0 else 0
+        skip = (shard[d.POSITION] + shard[d.FIRST_ROW]) * shard[d.ITEMSIZE]
+        shard[d.INPUT] = shard[d.X] + skip * shard[d.N_FEATURES]
+        shard[d.TARGET] = shard[d.Y] + skip * shard[d.N_TARGETS]
+        shard[d.WEIGHT] = shard[d.SAMPLE_WEIGHT] + skip if shard[d.SAMPLE_WEIGHT] != 0 else 0
 
 
 @kernel
-def _loss(net, real):
-    """Forward pass and loss of the rows at hand; return the sum of their weights."""
-    total = float(net[d.ROWS])
-    if net[d.WEIGHT] != 0:
-        call(net[d.WEIGHT_SUM], 0, address(net))
-        total = real[d.SCALE]
-    real[d.SCALE] = 1.0 if net[d.SUM_LOSS] == 1 else (1.0 / total if total > 0.0 else 0.0)
-    _forward(net)
-    _call_rows(net[d.LOSS], 1, oprow.FORWARD, net)
-    real[d.PENALTY] = 0.0
-    _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.FORWARD, net)
+def _run_shards(net, thread, step, position, rows, with_gradient):
+    """Forward pass, loss and, if asked for, gradient of this thread's shards of a batch."""
+    own, own_real = slots(net[d.SHARDS] + 8 * d.SIZE * thread)
+    weight = float(rows)
+    if net[d.SAMPLE_WEIGHT] != 0:
+        place_batch(own, thread, step, position, rows)
+        call(net[d.WEIGHT_SUM], 0, address(own))
+        weight = own_real[d.SCALE]
+    scale = 1.0 if net[d.SUM_LOSS] == 1 else (1.0 / weight if weight > 0.0 else 0.0)
+    for s in range(thread, net[d.N_SHARDS], net[d.TEAM]):
+        shard, real = slots(net[d.SHARDS] + 8 * d.SIZE * s)
+        place_batch(shard, s, step, position, rows)
+        real[d.SCALE] = scale
+        _load_rows(shard)
+        _forward(shard)
+        _call_rows(net[d.LOSS], 1, oprow.FORWARD, shard)
+        if with_gradient:
+            _backward(shard)
+    if thread == 0:
+        own_real[d.PENALTY] = 0.0
+        _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.FORWARD, own)
+    return weight
+
+
+@kernel
+def _batch_loss(net):
+    """Sum of the shards' losses, in their order."""
+    total = 0.0
+    for s in range(net[d.N_SHARDS]):
+        _, real = slots(net[d.SHARDS] + 8 * d.SIZE * s)
+        total += real[d.LOSS_VALUE]
     return total
 
 
 @kernel
-def _gradient(net):
-    _backward(net)
-    _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.BACKWARD, net)
+def _sum_gradients(net, own):
+    """Complete this thread's part of the batch's gradient: all shards, and the penalties."""
+    if net[d.N_SHARDS] > 1:
+        call(net[d.SUM_GRADIENTS], 0, address(own))
+    _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.BACKWARD, own)
+
+
+@kernel
+def _norm_factor(net, own):
+    """What the gradient is multiplied with so that its norm is at most the optimizer's limit."""
+    _, setting = op_row(net[d.OPTIMIZER])
+    limit = setting[oprow.P + CLIPNORM]
+    if limit == 0.0:
+        return 1.0
+    call(net[d.SQUARES], 0, address(own))
+    wait_for_team(net)
+    # Block by block, so that the sum does not depend on how many threads there are.
+    squares = view(net[d.BLOCK_SQUARES], d.BLOCKS, np.float64)
+    total = 0.0
+    for i in range(squares.size):
+        total += squares[i]
+    norm = math.sqrt(total)
+    return limit / norm if norm > limit else 1.0
+
+
+@kernel
+def _update(net, thread):
+    """Make the part of the optimizer's step that is this thread's."""
+    own, real = slots(net[d.SHARDS] + 8 * d.SIZE * thread)
+    _sum_gradients(net, own)
+    real[d.NORM_FACTOR] = _norm_factor(net, own)
+    _call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
+    _call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
 
 
 @kernel
@@ -83,12 +136,14 @@ def _start_sums(net, real):
 
 
 @kernel
-def _add_sums(net, real, weight):
-    rows = float(net[d.ROWS])
-    real[d.TOTAL_LOSS] += real[d.LOSS_VALUE]
+def _add_sums(net, real, rows, weight, loss):
+    """Add a batch's loss and metrics to the epoch's."""
+    _, first = slots(net[d.SHARDS])
+    real[d.TOTAL_LOSS] += loss
     real[d.TOTAL_WEIGHT] += weight
-    real[d.TOTAL_PENALTY] += real[d.PENALTY] * rows
-    _call_rows(net[d.METRICS], net[d.N_METRICS], oprow.FORWARD, net)
+    real[d.TOTAL_PENALTY] += first[d.PENALTY] * float(rows)
+    for s in range(net[d.N_SHARDS] if net[d.N_METRICS] > 0 else 0):
+        _call_rows(net[d.METRICS], net[d.N_METRICS], oprow.FORWARD, shard_slots(net, s))
 
 
 @kernel
@@ -102,27 +157,10 @@ def _write_sums(net, real):
     net[d.HISTORY] += 8 * net[d.HISTORY_WIDTH]
 
 
-@kernel
-def _step(net, real):
-    """One step of training; False, with the weights unchanged, if the loss is not finite."""
-    rows = min(net[d.BATCH_SIZE], net[d.N_SAMPLES] - net[d.POSITION])
-    _load_rows(net, net[d.POSITION], rows)
-    weight = _loss(net, real)
-    if not math.isfinite(real[d.LOSS_VALUE] + real[d.PENALTY]):
-        return False
-    _add_sums(net, real, weight)
-    _gradient(net)
-    _call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, net)
-    _call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, net)
-    net[d.STEP] += 1
-    net[d.POSITION] += rows
-    return True
-
-
 def predict_entry(T):
-    """OUTPUT is written for all samples, BATCH_SIZE rows at a time."""
+    """OUTPUT is written for all samples, BATCH_SIZE rows at a time. The number of the thread is not used."""
 
-    def predict(_, net_address):
+    def predict(thread, net_address):
         net, _ = slots(net_address)
         mode = flush_denormals()
         row_bytes = net[d.N_OUTPUTS] * net[d.ITEMSIZE]
@@ -140,58 +178,91 @@ def predict_entry(T):
 def evaluate_entry(T):
     """HISTORY's row is written: loss and metrics of all samples, BATCH_SIZE rows at a time."""
 
-    def evaluate(_, net_address):
+    def evaluate(thread, net_address):
         net, real = slots(net_address)
         mode = flush_denormals()
-        _start_sums(net, real)
+        prepare_shards(net, thread)
         n = net[d.N_SAMPLES]
+        if thread == 0:
+            _start_sums(net, real)
         for position in range(0, n, net[d.BATCH_SIZE]):
-            _load_rows(net, position, min(net[d.BATCH_SIZE], n - position))
-            _add_sums(net, real, _loss(net, real))
-        _write_sums(net, real)
+            rows = min(net[d.BATCH_SIZE], n - position)
+            if not wait_for_team(net):  # for the metrics of the last batch
+                break
+            weight = _run_shards(net, thread, 0, position, rows, False)
+            if not wait_for_team(net):  # for the losses of all shards
+                break
+            if thread == 0:
+                _add_sums(net, real, rows, weight, _batch_loss(net))
+        if thread == 0:
+            _write_sums(net, real)
         restore_denormals(mode)
 
     return evaluate
 
 
 def gradient_entry(T):
-    """LOSS_VALUE, scaled and with the penalty, and GRADIENTS are written for all samples at once."""
+    """LOSS_VALUE, scaled and with the penalty, and GRADIENT are written, for all samples as a batch."""
 
-    def gradient(_, net_address):
+    def gradient(thread, net_address):
         net, real = slots(net_address)
         mode = flush_denormals()
-        _load_rows(net, 0, net[d.N_SAMPLES])
-        _loss(net, real)
-        real[d.LOSS_VALUE] = real[d.LOSS_VALUE] * real[d.SCALE] + real[d.PENALTY]
-        _gradient(net)
+        prepare_shards(net, thread)
+        own, own_real = slots(net[d.SHARDS] + 8 * d.SIZE * thread)
+        _run_shards(net, thread, net[d.STEP], 0, net[d.N_SAMPLES], True)
+        if wait_for_team(net):
+            _sum_gradients(net, own)
+        if thread == 0:
+            real[d.LOSS_VALUE] = _batch_loss(net) * own_real[d.SCALE] + own_real[d.PENALTY]
         restore_denormals(mode)
 
     return gradient
 
 
 def train_entry(T):
-    """Train until LAST_EPOCH, for MAX_STEPS at most; everything that training changes is written."""
+    """Train until LAST_EPOCH, for MAX_STEPS at most; everything that training changes is written.
 
-    def train(_, net_address):
+    All threads of the team walk through the same steps. The first of them also keeps the books.
+    """
+
+    def train(thread, net_address):
         net, real = slots(net_address)
         mode = flush_denormals()
-        net[d.STATUS] = d.OK
+        prepare_shards(net, thread)
+        status = d.OK
+        step, epoch, position = net[d.STEP], net[d.EPOCH], net[d.POSITION]
+        n, last_epoch = net[d.N_SAMPLES], net[d.LAST_EPOCH]
         for _ in range(net[d.MAX_STEPS]):
-            if net[d.EPOCH] >= net[d.LAST_EPOCH]:
+            if epoch >= last_epoch:
                 break
-            if net[d.POSITION] == 0:
+            if thread == 0 and position == 0:
                 _start_sums(net, real)
                 if net[d.ORDER] != 0:
-                    shuffle(net[d.SEED], net[d.EPOCH], view(net[d.ORDER], net[d.N_SAMPLES], np.int64))
-            if not _step(net, real):
-                net[d.STATUS] = d.DIVERGED
+                    shuffle(net[d.SEED], epoch, view(net[d.ORDER], n, np.int64))
+            if not wait_for_team(net):  # for the order of the samples, and for all parts of the last update
                 break
-            if net[d.POSITION] >= net[d.N_SAMPLES]:
-                _write_sums(net, real)
-                net[d.POSITION] = 0
-                net[d.EPOCH] += 1
+            rows = min(net[d.BATCH_SIZE], n - position)
+            weight = _run_shards(net, thread, step, position, rows, True)
+            if not wait_for_team(net):  # for the gradients of all shards
+                break
+            loss = _batch_loss(net)
+            if not math.isfinite(loss):
+                status = d.DIVERGED
+                break
+            if thread == 0:
+                _add_sums(net, real, rows, weight, loss)
+            _update(net, thread)
+            step += 1
+            position += rows
+            if position >= n:
+                position = 0
+                epoch += 1
+                if thread == 0:
+                    _write_sums(net, real)
                 if net[d.EPOCH_STOP] == 1:
                     break
+        if thread == 0:
+            net[d.STEP], net[d.EPOCH], net[d.POSITION], net[d.STATUS] = step, epoch, position, status
         restore_denormals(mode)
 
     return train

@@ -4,7 +4,8 @@ Every kernel starts with ``(w, g, ...)``, the parameters and their gradient, arr
 takes numbers of their dtype:
 
 - rate: learning rate; decay: rate * decoupled weight decay, by which w shrinks first;
-- factor: what the gradient is multiplied with, for clipping by the global norm;
+- factor: what the gradient is multiplied with first, to clip it by its global norm (R. Pascanu,
+  T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013);
 - limit: the gradient is clipped to -limit ... limit after that; infinity for no clipping.
 
 The order of an optimizer's settings in its op row is that of `SETTINGS` and then its own.
@@ -16,7 +17,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import descriptor, oprow
-from ._jit import inline, kernel, reduction, splice
+from ._jit import inline, kernel, splice
 from .simd import view
 from .tensors import op_row, slots
 
@@ -24,21 +25,8 @@ Optimizer = namedtuple("Optimizer", "kernel forward_entry")
 
 #: Settings that all optimizers share, from column P of the op row on; own ones follow.
 SETTINGS = ("weight_decay", "global_clipnorm", "clipvalue")
+CLIPNORM, CLIPVALUE = 1, 2
 _OWN = oprow.P + len(SETTINGS)
-
-
-@reduction
-def norm_factor(g, limit):
-    """``min(1, limit / norm(g))``, a float64: what scales `g` to a norm of at most `limit`.
-
-    R. Pascanu, T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*,
-    ICML 2013. Writes nothing.
-    """
-    total = 0.0
-    for i in range(g.size):
-        total += np.float64(g[i]) * np.float64(g[i])
-    norm = math.sqrt(total)
-    return limit / norm if norm > limit else 1.0
 
 
 @inline
@@ -119,23 +107,21 @@ def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, beta_2, root, ep
 
 @splice
 def _vectors(net, real, setting, T):
-    """Parameters, gradient, rate, decay, factor and limit of an update."""
-    n = net[descriptor.N_PARAMETERS]
-    w = view(net[descriptor.PARAMETERS], n, T)
-    g = view(net[descriptor.GRADIENTS], n, T)
-    rate = real[descriptor.LEARNING_RATE]
-    clipnorm, clipvalue = setting[oprow.P + 1], setting[oprow.P + 2]
-    factor = norm_factor(g, clipnorm) if clipnorm > 0.0 else 1.0
-    limit = clipvalue if clipvalue > 0.0 else np.inf
-    return w, g, rate, T(rate * setting[oprow.P]), T(factor), T(limit)
+    """Parameters and gradient, a thread's part; rate, decay, factor and limit of an update."""
+    skip, n = net[descriptor.PART_START] * net[descriptor.ITEMSIZE], net[descriptor.PART_SIZE]
+    w = view(net[descriptor.PARAMETERS] + skip, n, T)
+    g = view(net[descriptor.GRADIENT] + skip, n, T)
+    rate, clipvalue = real[descriptor.LEARNING_RATE], setting[oprow.P + CLIPVALUE]
+    limit = T(clipvalue if clipvalue > 0.0 else np.inf)
+    return w, g, rate, T(rate * setting[oprow.P]), T(real[descriptor.NORM_FACTOR]), limit
 
 
 @splice
 def _state(net, number, used, T):
-    """The optimizer's state vector of the given number; empty if it is not used."""
-    n = net[descriptor.N_PARAMETERS]
-    address = net[descriptor.OPTIMIZER_STATE] + number * n * net[descriptor.ITEMSIZE]
-    return view(address, n if used else 0, T)
+    """Vector `number` of the optimizer, a thread's part; empty if it is not used."""
+    start = number * net[descriptor.N_PARAMETERS] + net[descriptor.PART_START]
+    address = net[descriptor.OPTIMIZER_STATE] + start * net[descriptor.ITEMSIZE]
+    return view(address, net[descriptor.PART_SIZE] if used else 0, T)
 
 
 def _sgd_entry(T):

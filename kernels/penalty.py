@@ -7,7 +7,7 @@ import numpy as np
 
 from . import descriptor, oprow
 from ._jit import kernel, reduction
-from .simd import flat
+from .simd import flat, view
 from .tensors import op_row, slots, weights
 
 
@@ -44,13 +44,18 @@ def forward_entry(T):
 
 
 def backward_entry(T):
-    """Op: W -> the gradient of W is increased."""
+    """Op: W -> the gradient of W is increased, as far as it lies in this thread's part."""
 
     def penalty_gradient_op(op_address, net_address):
         op, setting = op_row(op_address)
         net, _ = slots(net_address)
-        w = flat(weights(net, net[descriptor.PARAMETERS], op, T))
-        dw = flat(weights(net, net[descriptor.GRADIENTS], op, T))
-        penalty_gradient(w, T(setting[oprow.P]), T(setting[oprow.P + 1]), dw)
+        start, end = op[oprow.W], op[oprow.W] + op[oprow.N_IN] * op[oprow.N_OUT]
+        part = net[descriptor.PART_START]
+        start, end = max(start, part), min(end, part + net[descriptor.PART_SIZE])
+        if start < end:
+            skip = start * net[descriptor.ITEMSIZE]
+            w = view(net[descriptor.PARAMETERS] + skip, end - start, T)
+            dw = view(net[descriptor.GRADIENT] + skip, end - start, T)
+            penalty_gradient(w, T(setting[oprow.P]), T(setting[oprow.P + 1]), dw)
 
     return penalty_gradient_op

@@ -19,6 +19,7 @@ from ._jit import INTERPRETED
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
+_IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
 
 
 @intrinsic
@@ -119,6 +120,58 @@ def _control_word(builder, instruction, word):
     signature = ir.FunctionType(ir.VoidType(), [pointer])
     function = builder.module.declare_intrinsic(f"llvm.x86.sse.{instruction}", (), signature)
     builder.call(function, [builder.bitcast(word, pointer)])
+
+
+@intrinsic
+def atomic_add(typingctx, address, value):
+    """Add `value` to the int64 at `address` as one step; return the sum."""
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.inttoptr(args[0], _I64.as_pointer())
+        before = builder.atomic_rmw("add", pointer, args[1], "seq_cst")
+        return builder.add(before, args[1])
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typingctx, address):
+    """Value of the int64 at `address`, with all that was written before it."""
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.inttoptr(args[0], _I64.as_pointer())
+        return builder.load_atomic(pointer, "seq_cst", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def spin_hint(typingctx):
+    """Tell the CPU that this thread waits in a loop."""
+
+    def codegen(context, builder, sig, args):
+        if _IS_X86:
+            signature = ir.FunctionType(ir.VoidType(), [])
+            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), signature), [])
+        elif _IS_ARM:  # hint 1 is the instruction YIELD
+            signature = ir.FunctionType(ir.VoidType(), [_I32])
+            builder.call(builder.module.declare_intrinsic("llvm.aarch64.hint", (), signature), [_I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def yield_thread(typingctx):
+    """Let the operating system run another thread."""
+
+    def codegen(context, builder, sig, args):
+        name = "SwitchToThread" if platform.system() == "Windows" else "sched_yield"
+        signature = ir.FunctionType(_I32, [])
+        builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 @intrinsic

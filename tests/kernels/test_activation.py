@@ -92,6 +92,16 @@ def test_in_place(name, settings, dtype, rng):
 
 
 @all_cases
+def test_a_row_has_the_same_bits_wherever_it_stands(name, settings, dtype, rng):
+    x, dy = (rng.standard_normal((17, 5)).astype(dtype) for _ in range(2))
+    y, dx = forward(name, x, settings), backward(name, x, dy, settings)
+    for first, end in [(0, 1), (3, 4), (16, 17), (1, 3), (2, 16)]:
+        assert forward(name, x[first:end], settings).tobytes() == y[first:end].tobytes()
+        part = backward(name, x[first:end], dy[first:end], settings)
+        assert part.tobytes() == dx[first:end].tobytes()
+
+
+@all_cases
 def test_at_1e4(name, settings, dtype):
     x = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4]], dtype)
     dy = np.array([[1.0, -2.0, 0.5]] * 3, dtype)
