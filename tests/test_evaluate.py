@@ -1,12 +1,12 @@
-"""Loss, gradient and metrics of a model beside plain NumPy, for every loss, activation and metric."""
+"""Loss, gradient and metrics of a model beside plain NumPy, for every loss and metric."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import fastnn as fn
-from tests import naive
-from tests.tolerances import CENTRAL_DIFFERENCE, PRODUCT
+from tests.networks import plain_loss_and_gradient
+from tests.tolerances import PRODUCT
 
 RNG = np.random.default_rng(0)
 N, N_IN, N_OUT = 33, 5, 3
@@ -43,53 +43,23 @@ def label(value):
     return value if isinstance(value, str) else getattr(value, "name", "")
 
 
-def network(loss=None, last=None, dtype="float64", **options):
-    layers = [fn.Dense(7, "tanh"), fn.Dropout(0.5), fn.Dense(N_OUT, last)]
+def network(loss, last=None, dtype="float64", dropout=0.5, **options):
+    layers = [fn.Dense(7, "tanh", l1=0.01, l2=0.02), fn.Dropout(dropout), fn.Dense(N_OUT, last)]
     return fn.Model(layers, loss=loss, dtype=dtype, seed=1, **options)
-
-
-def forward(model, x):
-    """The model in plain NumPy; in prediction dropout does nothing."""
-    for layer in model.layers:
-        if isinstance(layer, fn.Dense):
-            x = naive.dense_forward(x, layer.weights, layer.bias if layer.use_bias else None)
-        activation = getattr(layer, "activation", None)
-        if activation is not None:
-            x = naive.ACTIVATIONS[activation.name][0](x, **activation.settings)
-    return x
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize(("loss", "y"), LOSSES, ids=label)
-def test_loss_and_its_gradient(loss, y, weight, dtype):
+def test_loss(loss, y, weight, dtype):
     model = network(loss, "log_softmax" if loss == "nll" else None, dtype)
     figures = model.evaluate(X, y, weight)
     value, gradient = model.loss_and_gradient(X, y, weight)
-    oracle = naive.LOSSES[model.loss.name]
-    expected, by_output = oracle(forward(model, X), y, weight, **model.loss.settings)
-    assert_allclose([figures["loss"], value], expected, **PRODUCT[dtype])
-    if loss == "nll":
-        logits = naive.dense_forward(model.layers[0](X), model.layers[2].weights, model.layers[2].bias)
-        by_output = naive.ACTIVATIONS["log_softmax"][1](logits, by_output)
+    expected_value, expected_gradient = plain_loss_and_gradient(model, X, y, weight)
+    assert_allclose([figures["loss"], value], expected_value, **PRODUCT[dtype])
     assert (gradient.shape, gradient.dtype) == (model.parameters.shape, np.dtype(dtype))
-    assert_allclose(gradient[-N_OUT:], by_output.sum(axis=0), **PRODUCT[dtype])
-
-
-@pytest.mark.parametrize("name", naive.ACTIVATIONS)
-def test_gradient_beside_central_differences(name):
-    layers = [fn.Dense(4, name, l1=0.01, l2=0.02), fn.Activation(name), fn.Dense(N_OUT, l2=0.1)]
-    model = fn.Model(layers, loss="mse", dtype="float64", seed=3).build(N_IN)
-    gradient = model.loss_and_gradient(X, VALUES, WEIGHT)[1]
-    start = model.parameters.copy()
-
-    def loss_at(parameters):
-        model.parameters[...] = parameters
-        penalty = naive.l1_l2(layers[0].weights, 0.01, 0.02)[0] + naive.l1_l2(layers[2].weights, 0.0, 0.1)[0]
-        return naive.LOSSES["mse"](forward(model, X), VALUES, WEIGHT)[0] + penalty
-
-    assert_allclose(model.loss_and_gradient(X, VALUES, WEIGHT)[0], loss_at(start), **PRODUCT["float64"])
-    assert_allclose(gradient, naive.central_difference(loss_at, start), **CENTRAL_DIFFERENCE["float64"])
+    assert_allclose(gradient, expected_gradient, **PRODUCT[dtype])
+    assert all(type(figure) is float for figure in (value, *figures.values()))
 
 
 def r2(p, t, w):
@@ -121,6 +91,23 @@ def test_metrics(loss, y, metric, formula, weight):
     assert list(figures) == ["loss", metric]
     expected = formula(model.predict(X), y, np.ones(N) if weight is None else weight)
     assert_allclose(figures[metric], expected, **PRODUCT["float64"])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("loss", "y", "metric", "formula"), METRICS, ids=label)
+def test_many_rows_and_the_figures_of_an_epoch(loss, y, metric, formula, weighted):
+    """Rows that need several rounds; a training with a rate of 0 records what `evaluate` gives."""
+    rows = np.random.default_rng(3).integers(0, N, 2500)
+    weight = WEIGHT[rows] if weighted else None
+    model = network(loss, metrics=[metric], optimizer=fn.SGD(0.0), dropout=0.0)
+    figures = model.evaluate(X[rows], y[rows], weight)
+    expected = formula(model.predict(X[rows]), y[rows], np.ones(2500) if weight is None else weight)
+    assert_allclose(figures[metric], expected, **PRODUCT["float64"])
+    loss_value = plain_loss_and_gradient(model, X[rows], y[rows], weight)[0]
+    assert_allclose(figures["loss"], loss_value, **PRODUCT["float64"])
+    history = model.fit(X[rows], y[rows], epochs=2, batch_size=7, sample_weight=weight).history
+    for name, value in figures.items():
+        assert_allclose(history[name], [value, value], **PRODUCT["float64"])
 
 
 @pytest.mark.parametrize(("loss", "y"), LOSSES, ids=label)

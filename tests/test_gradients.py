@@ -168,7 +168,7 @@ def masks_of(model):
         if isinstance(layer, fn.Dropout):
             (op,) = net.ops[net.ops[:, oprow.STREAM] == index + 1]
             start, width = op[oprow.SCRATCH], op[oprow.N_IN]
-            result[layer] = net.workspace[start : start + rows * width].reshape(rows, width).copy()
+            result[layer] = net.workspace[0, start : start + rows * width].reshape(rows, width).copy()
     return result
 
 

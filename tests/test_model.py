@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 import fastnn as fn
 from tests import naive
+from tests.networks import inputs
 from tests.tolerances import PRODUCT
 
 RNG = np.random.default_rng(0)
@@ -23,14 +24,7 @@ def network(loss=None, last=None, dtype="float64", **options):
 
 
 def forward(model, x):
-    """The model in plain NumPy; in prediction dropout does nothing."""
-    for layer in model.layers:
-        if isinstance(layer, fn.Dense):
-            x = naive.dense_forward(x, layer.weights, layer.bias if layer.use_bias else None)
-        activation = getattr(layer, "activation", None)
-        if activation is not None:
-            x = naive.ACTIVATIONS[activation.name][0](x, **activation.settings)
-    return x
+    return inputs(model, x)[-1]
 
 
 def flat(layers):

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import struct
+import sys
 from collections import Counter
 
 import numpy as np
@@ -14,10 +15,13 @@ from numba.core.errors import NumbaError
 import fastnn.kernels
 from fastnn.kernels._jit import INTERPRETED, compile_entry, host_machine
 
-pytestmark = pytest.mark.skipif(
-    INTERPRETED or bool(config.BOUNDSCHECK),
-    reason="there is no machine code without JIT, and with bounds checks not the code that users run",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        INTERPRETED or bool(config.BOUNDSCHECK),
+        reason="there is no machine code without JIT, and with bounds checks not the code that users run",
+    ),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads object files of the format ELF only"),
+]
 
 #: All that object code may ask of its surroundings. None of these allocates.
 C_LIBRARY = {"memcpy", "memmove", "memset", "erf", "erff", "pow", "cos", "sched_yield"}
