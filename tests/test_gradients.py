@@ -162,7 +162,7 @@ def test_a_model_without_weights_has_an_empty_gradient():
 def masks_of(model):
     """Factors that the Dropout layers used in the last step of training, read from the workspace."""
     _, net = model._networks["train"]
-    rows = int(net.descriptor[descriptor.ROWS])
+    rows = int(net.shards[0, descriptor.ROWS])
     result = {}
     for index, layer in enumerate(model.layers):
         if isinstance(layer, fn.Dropout):
