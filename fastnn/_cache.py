@@ -78,14 +78,18 @@ def _private_folder() -> Path | None:
     try:
         place = folder() / key()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = place.stat()
+        trusted = all(_is_private(path) for path in (place.parent, place))
     except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
         return None
-    if hasattr(os, "getuid"):
-        shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if status.st_uid != os.getuid() or shared:
-            return None
-    return place
+    return place if trusted else None
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a folder is the user's own, and nobody else can write to it."""
+    status = path.stat()
+    if not hasattr(os, "getuid"):
+        return True
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @functools.cache

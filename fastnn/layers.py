@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _validate, activations, initializers
+from .kernels import oprow
 from .plan import OpSpec
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class Dense(Layer):
             has_weights=True,
             has_bias=self.use_bias,
             needs_input=True,
-            scratch=n_in * self.units,
+            shared_scratch=oprow.PACK_SIZE,
         )
         if self.activation is None or self.activation.name == "identity":
             return [product]

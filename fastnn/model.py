@@ -20,7 +20,7 @@ from .plan import Parameter, parameters, plan, widths
 from .progress import wanted
 from .state import State
 from .summary import summary
-from .threads import shards, team_size
+from .threads import run_together, shards, team_size
 from .training import Training
 
 if TYPE_CHECKING:
@@ -235,7 +235,8 @@ class Model:
         if x.ndim == 1:
             return np.asarray(self.predict(x.reshape(1, -1))[0])
         x = _validate.features(x, self.dtype, self.n_in)
-        self.build(x.shape[1])
+        if self._state is None:  # not otherwise: build waits for a fit in another thread
+            self.build(x.shape[1])
         assert self.n_out is not None
         out = np.empty((len(x), self.n_out), self.dtype)
         chunks = -(-len(x) // self._chunk())
@@ -245,7 +246,7 @@ class Model:
             return out
         ends = [i * len(x) // team for i in range(team + 1)]
         parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
-        network.run_team([functools.partial(self._predict, x[part], out[part]) for part in parts])
+        run_together([functools.partial(self._predict, x[part], out[part]) for part in parts])
         return out
 
     def _predict(self, x: NDArray[Any], out: NDArray[Any]) -> None:

@@ -78,13 +78,13 @@ def _load_or_compile(kernel: str, dtype: str) -> int:
 
 def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
     global compilations
+    jit = importlib.import_module("fastnn.kernels._jit")
+    if jit.INTERPRETED:
+        raise RuntimeError("fastnn needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off")
     if compilations == 0:
         print("fastnn: compiling kernels for this CPU; later runs load them", file=sys.stderr)
     compilations += 1
     module, *path, last = kernel.split(".")
-    jit = importlib.import_module("fastnn.kernels._jit")
-    if jit.INTERPRETED:
-        raise RuntimeError("fastnn needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off")
     place: Any = importlib.import_module(f"fastnn.kernels.{module}")
     for name in path:
         place = getattr(place, name)

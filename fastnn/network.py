@@ -7,7 +7,6 @@ functions here fill its descriptor and call the driver.
 from __future__ import annotations
 
 import functools
-import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,9 +16,10 @@ from .buffers import address, allocate
 from .kernels import descriptor as d
 from .kernels import oprow
 from .plan import set_settings
+from .threads import run_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -210,44 +210,12 @@ def run(entry: str, net: Network, threads: int = 1) -> None:
     function = native.function(f"driver.{entry}")
     team = min(threads, len(net.shards))
     net.descriptor[d.TEAM] = team
-    net.team[:] = 0
     if team == 1:
         function(0, address(net.descriptor))
     else:
-        run_team([functools.partial(function, i, address(net.descriptor)) for i in range(team)], net.team)
-
-
-def run_team(calls: Sequence[Callable[[], None]], team: NDArray[np.int64] | None = None) -> None:
-    """Make all calls at once, the first of them in this thread, and return when all have ended.
-
-    If a thread cannot be started, those that wait for it in a compiled call are told to give up.
-    """
-    others = [threading.Thread(target=call, daemon=True) for call in calls[1:]]
-    started = []
-    try:
-        for thread in others:
-            thread.start()
-            started.append(thread)
-        calls[0]()
-    except BaseException:
-        if team is not None:
-            team[1] = 1
-        raise
-    finally:
-        _join(started)
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    """Wait for all threads, also if Ctrl-C is pressed meanwhile: they write to arrays in use."""
-    interrupted = False
-    for thread in threads:
-        while thread.is_alive():
-            try:
-                thread.join()
-            except KeyboardInterrupt:
-                interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
+        net.team[:] = 0
+        calls = [functools.partial(function, i, address(net.descriptor)) for i in range(team)]
+        run_together(calls, give_up=net.team[1:])
 
 
 def is_finite(values: NDArray[Any]) -> bool:

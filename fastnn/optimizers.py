@@ -59,8 +59,8 @@ class Optimizer:
     def _own(name: str, value: Any) -> float:
         if name == "nesterov":
             return float(_validate.boolean(name, value))
-        if name == "epsilon":
-            return _validate.number(name, value, low=0.0)
+        if name == "epsilon":  # with 0, a gradient of 0 would be divided by 0
+            return _validate.number(name, value, above=0.0)
         return _validate.number(name, value, low=0.0, below=1.0)
 
     def state_vectors(self) -> int:
@@ -122,7 +122,7 @@ class RMSprop(Optimizer):
     ----------
     learning_rate : float or Schedule
     rho : float, 0 <= rho < 1
-    epsilon : float, >= 0
+    epsilon : float, > 0
     momentum : float, 0 <= momentum < 1
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
@@ -154,7 +154,7 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule
-    epsilon : float, >= 0
+    epsilon : float, > 0
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
     """
@@ -185,7 +185,7 @@ class Adam(Optimizer):
     ----------
     learning_rate : float or Schedule
     beta_1, beta_2 : float, 0 <= beta < 1
-    epsilon : float, >= 0
+    epsilon : float, > 0
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
     """
@@ -216,7 +216,7 @@ class AdamW(Adam):
     ----------
     learning_rate : float or Schedule
     beta_1, beta_2 : float, 0 <= beta < 1
-    epsilon : float, >= 0
+    epsilon : float, > 0
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
     """

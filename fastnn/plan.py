@@ -42,8 +42,10 @@ class OpSpec:
         Whether the output may overwrite the input, and the gradient by the input that by the output.
     needs_input, needs_output : bool
         What its gradient is computed from.
-    scratch_per_row, scratch : int
-        Numbers of memory of its own that it needs while training, for each row and in all.
+    scratch_per_row : int
+        Numbers of memory of its own that it needs for each row while training.
+    shared_scratch : int
+        Numbers of memory that it needs during a call only, which all ops share.
     """
 
     kernel: str
@@ -56,7 +58,7 @@ class OpSpec:
     needs_input: bool = False
     needs_output: bool = False
     scratch_per_row: int = 0
-    scratch: int = 0
+    shared_scratch: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,22 @@ def plan(layers: Sequence[Layer], n_in: int, rows: int, dtype: str, *, training:
         row[oprow.STREAM] = index + 1
         set_settings(row, spec.settings)
     only_specs = [spec for _, spec in specs]
+    _place_scratch(result, only_specs, training)
     if training:
         _place_outputs(result, only_specs)
         _place_gradients(result, only_specs, dtype)
     else:
         _place_outputs_for_inference(result, only_specs)
     return result
+
+
+def _place_scratch(result: Plan, specs: Sequence[OpSpec], training: bool) -> None:
+    """Give the ops the memory that they need beside inputs and outputs."""
+    shared = result.allocate(0, max((spec.shared_scratch for spec in specs), default=0))
+    for row, spec in zip(result.ops, specs, strict=True):
+        row[oprow.SCRATCH] = shared if spec.shared_scratch else oprow.NONE
+        if spec.scratch_per_row and training:
+            row[oprow.SCRATCH] = result.allocate(spec.scratch_per_row)
 
 
 def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
@@ -202,25 +214,18 @@ def _place_outputs_for_inference(result: Plan, specs: Sequence[OpSpec]) -> None:
             result.output = turn[0]
             turn.reverse()
         row[oprow.Y] = result.output
-        row[oprow.DX] = row[oprow.DY] = row[oprow.SCRATCH] = oprow.NONE
+        row[oprow.DX] = row[oprow.DY] = oprow.NONE
 
 
 def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str) -> None:
     """Let the gradients lie at two places in turn; none goes back beyond the first weights."""
-    result.ops[:, [oprow.DX, oprow.DY, oprow.SCRATCH]] = oprow.NONE
+    result.ops[:, [oprow.DX, oprow.DY]] = oprow.NONE
     width = max((spec.n_out for spec in specs), default=result.n_in)
     turn = [result.allocate(width), result.allocate(width)]
     result.gradient = turn[0]
-    scratch = result.allocate(0, max((spec.scratch for spec in specs), default=0))
     first = next((i for i, spec in enumerate(specs) if spec.has_weights), len(specs))
-    for i in range(len(specs) - 1, -1, -1):
+    for i in range(len(specs) - 1, first - 1, -1):
         row, spec = result.ops[i], specs[i]
-        if spec.scratch_per_row:
-            row[oprow.SCRATCH] = result.allocate(spec.scratch_per_row)
-        elif spec.scratch:
-            row[oprow.SCRATCH] = scratch
-        if i < first:
-            continue
         row[oprow.BACKWARD] = native.address(f"{spec.kernel}.backward", dtype)
         row[oprow.DY] = turn[0]
         if i > first:

@@ -6,16 +6,26 @@ of threads. The number of threads follows from the work of a step: a small netwo
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
 
 from . import _validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 # Multiplications of a step below which one thread does it sooner than two: a barrier and the sum of
 # the gradients cost some microseconds.
 _SMALL_STEP = 1 << 19
 # Gradients of more numbers than this do not stay in a CPU's second cache, and cost more to add up.
 _LARGE_GRADIENT = 1 << 18
-# All shards' gradients together have at most so many numbers.
+# All shards' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
 
 _chosen: int | None = None
@@ -53,7 +63,7 @@ def _cpus() -> int:
 
 
 def shards(rows: int, n_parameters: int) -> int:
-    """Into how many shards a batch is cut: one, or a multiple of two.
+    """Into how many shards a batch is cut: one, or an even number.
 
     Parameters
     ----------
@@ -65,9 +75,9 @@ def shards(rows: int, n_parameters: int) -> int:
     if 3 * rows * n_parameters < _SMALL_STEP:
         return 1
     smallest = 32 if n_parameters <= _LARGE_GRADIENT else 128
-    few = min(rows // smallest, 4)
-    count = max(few - few % 2 if few > 1 else 1, 4 * (rows // 4096))
-    return max(1, min(count, max(few, _ALL_GRADIENTS // n_parameters)))
+    count = max(min(rows // smallest, 4), 4 * (rows // 4096))
+    count = min(count, max(2, _ALL_GRADIENTS // n_parameters))
+    return count - count % 2 if count > 1 else 1
 
 
 def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
@@ -83,3 +93,78 @@ def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
     if threads is not None:
         return threads
     return 1 if 3 * rows * n_parameters < 2 * _SMALL_STEP else get_threads()
+
+
+def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | None = None) -> None:
+    """Make all calls at once, the first in this thread and each other in one of its own.
+
+    Returns when all have ended, whatever happens: they write to memory that the caller may free.
+    Ctrl-C is raised after that.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+    give_up : array, optional
+        Its first number is set to 1 if a thread cannot be started, for those that wait for it.
+
+    Raises
+    ------
+    RuntimeError
+        If a thread cannot be started.
+    BaseException
+        The first that a call raised.
+    """
+    errors: list[BaseException] = []
+    running: list[_thread.LockType] = []
+
+    def work(call: Callable[[], None], ended: _thread.LockType) -> None:
+        try:
+            call()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            ended.release()
+
+    with _late_interrupt():
+        try:
+            for call in calls[1:]:
+                ended = _thread.allocate_lock()
+                ended.acquire()
+                _thread.start_new_thread(work, (call, ended))
+                running.append(ended)
+            calls[0]()
+        except BaseException as error:
+            errors.append(error)
+            if give_up is not None:
+                give_up[0] = 1
+        for ended in running:
+            _wait(ended, errors)
+    if errors:
+        raise errors[0]
+
+
+def _wait(ended: _thread.LockType, errors: list[BaseException]) -> None:
+    """Wait for a lock, also if a signal's handler raises meanwhile."""
+    while True:
+        try:
+            ended.acquire()
+            return
+        except BaseException as error:
+            errors.append(error)
+
+
+@contextlib.contextmanager
+def _late_interrupt() -> Iterator[None]:
+    """Let Ctrl-C act at the end of the block."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    received: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if received:
+        handler(*received[0])

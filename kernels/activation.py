@@ -164,19 +164,22 @@ _GELU_CUBIC = 0.044715
 
 
 @inline
+def _gelu_tanh_gate(x):
+    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is near 0.
+    scale, cubic = type(x)(2 * _GELU_SCALE), type(x)(_GELU_CUBIC)
+    return logistic(scale * x * (type(x)(1) + cubic * x * x))
+
+
+@inline
 def _gelu_tanh(x, p):
-    half, one = type(x)(0.5), type(x)(1)
-    inner = type(x)(_GELU_SCALE) * x * (one + type(x)(_GELU_CUBIC) * x * x)
-    return half * x * (one + hyperbolic_tangent(inner))
+    return x * _gelu_tanh_gate(x)
 
 
 @inline
 def _gelu_tanh_derivative(x, y, p):
-    half, one = type(x)(0.5), type(x)(1)
-    scale, cubic = type(x)(_GELU_SCALE), type(x)(_GELU_CUBIC)
-    t = hyperbolic_tangent(scale * x * (one + cubic * x * x))
-    slope = scale * (one + type(x)(3) * cubic * x * x)
-    return half * (one + t) + half * x * (one - t * t) * slope
+    one, scale, cubic = type(x)(1), type(x)(2 * _GELU_SCALE), type(x)(3 * _GELU_CUBIC)
+    gate = _gelu_tanh_gate(x)
+    return gate + y * (one - gate) * scale * (one + cubic * x * x)
 
 
 @inline

@@ -61,7 +61,7 @@ def squares(g):
 @inline
 def block_size(net):
     """Elements of a block of the flat vector: 1 / BLOCKS of it, in whole vector registers."""
-    return ((net[descriptor.N_PARAMETERS] + descriptor.BLOCKS - 1) // descriptor.BLOCKS + 15) // 16 * 16
+    return (net[descriptor.N_PARAMETERS] // (16 * descriptor.BLOCKS) + 1) * 16
 
 
 def gather_entry(T):

@@ -128,7 +128,7 @@ def r2_update(prediction, target, weight, p, state):
             error = np.float64(prediction[i, j]) - t
             state[at] += w
             away = t - state[at + 1]
-            state[at + 1] += away * w / state[at]
+            state[at + 1] += away * (w / state[at])  # exactly `away` in the first row
             state[at + 2] += w * away * (t - state[at + 1])
             state[at + 3] += w * error * error
 

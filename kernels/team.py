@@ -32,7 +32,8 @@ def wait_for_team(net):
             spin_hint()
         else:
             yield_thread()
-    return atomic_load(net[d.ABORT]) == 0
+    # A barrier that is open counts, whatever came after: half a team must not make half an update.
+    return atomic_load(counter) >= target
 
 
 @splice

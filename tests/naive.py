@@ -283,10 +283,10 @@ def train_step(
     regularization", 2019.
     """
     p, g = double(p, g)
-    if clipvalue is not None:
-        g = np.clip(g, -clipvalue, clipvalue)
     if global_clipnorm is not None:
         g = clip_by_global_norm(g, global_clipnorm)
+    if clipvalue is not None:
+        g = np.clip(g, -clipvalue, clipvalue)
     p = p - learning_rate * weight_decay * p
     return OPTIMIZERS[name](p, g, state, learning_rate=learning_rate, **settings)
 

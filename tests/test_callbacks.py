@@ -45,7 +45,7 @@ def play(callback, figures, name="val_loss", model=None):
         ({"patience": 1}, "val_loss", [3, 4, 2, 4, 5, 6], 4, 2),
         ({"patience": 2}, "val_loss", [1, 2, 2, 2, 2], 3, 0),
         ({"patience": 2}, "val_loss", [1, 2, 2], None, 0),
-        ({"patience": 1, "min_delta": 0.5}, "val_loss", [3, 2.6, 2.4, 2.3, 1.9, 1.8, 1.7], 6, 2),
+        ({"patience": 1, "min_delta": 0.5}, "val_loss", [3, 2.6, 2.4, 2.3, 1.8, 1.7, 1.6], 6, 4),
         ({"min_delta": 0.5}, "val_loss", [3, 2.5], 1, 0),
         ({"monitor": "loss"}, "loss", [3, 2, 4], 2, 1),
         ({"monitor": "val_accuracy"}, "val_accuracy", [0.1, 0.5, 0.4], 2, 1),
@@ -141,7 +141,8 @@ def test_training_goes_on_from_a_checkpoint(tmp_path):
 def test_csv_logger(tmp_path):
     path = tmp_path / "log.csv"
     for epochs in (4, 2):  # the second training writes the file anew
-        history = network().fit(X, Y, epochs=epochs, validation_split=0.5, callbacks=[fn.CSVLogger(path)]).history
+        logger = fn.CSVLogger(path)
+        history = network().fit(X, Y, epochs=epochs, validation_split=0.5, callbacks=[logger]).history
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "loss", "val_loss"]
@@ -197,7 +198,7 @@ def test_a_function_stops_training_by_its_value(value):
 
 
 def test_callbacks_may_use_the_model():
-    """Prediction, evaluation and a new optimizer between the epochs; training is not disturbed by the first two."""
+    """Prediction, evaluation and gradients between the epochs do not disturb training."""
     model, other, figures = network(fn.SGD(0.1)), network(fn.SGD(0.1)), []
 
     def use(epoch, logs):
@@ -229,6 +230,15 @@ def test_a_callback_that_fails_leaves_a_usable_model(where, error):
     assert {len(values) for values in model.history.history.values()} <= {epochs}
     other.fit(X, Y, epochs=epochs, validation_split=0.5)
     assert np.array_equal(model.parameters, other.parameters)
+    assert model.fit(X, Y, epochs=2).history == other.fit(X, Y, epochs=2).history
+
+
+def test_a_callback_must_not_train_its_model():
+    model, other = network(), network()
+    with pytest.raises(RuntimeError, match="fit"):
+        model.fit(X, Y, epochs=5, callbacks=[lambda epoch, logs: model.fit(X, Y)])
+    other.fit(X, Y)
+    assert model.history.epoch == [0] and np.array_equal(model.parameters, other.parameters)
     assert model.fit(X, Y, epochs=2).history == other.fit(X, Y, epochs=2).history
 
 

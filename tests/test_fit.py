@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 import fastnn as fn
 from fastnn import network as engine
 from tests import naive
+from tests.networks import plain_loss_and_gradient
 from tests.tolerances import PRODUCT, TRAINING
 
 RNG = np.random.default_rng(0)
@@ -110,7 +111,12 @@ def test_a_whole_weight_counts_a_row_as_often(weight):
 @pytest.mark.parametrize("sample_weight", [None, WEIGHT], ids=["", "sample_weight"])
 def test_class_weight(loss, one_hot, sample_weight):
     counts = np.bincount(LABELS)
-    for given, factor in [({0: 2.0, 2: 0.5}, np.array([2, 1, 0.5])), ("balanced", N / (3 * counts))]:
+    for given, factor in [
+        ({0: 2.0, 2: 0.5}, np.array([2, 1, 0.5])),
+        ({np.int64(1): np.float32(0.5)}, np.array([1, 0.5, 1])),
+        ("balanced", N / (3 * counts)),
+        ({}, np.ones(3)),
+    ]:
         model = fresh(fn.SGD(0.0), loss, n_out=3)
         y = np.eye(3)[LABELS] if one_hot else LABELS
         history = model.fit(X, y, class_weight=given, sample_weight=sample_weight, batch_size=None)
@@ -174,60 +180,6 @@ def test_optimizers_converge(optimizer):
     assert losses[-1] < 0.2 * losses[0]
 
 
-# --- the learning rate: with mae and a far target, the bias moves by exactly the rate in each step
-
-
-def rates(model, epochs):
-    bias = model.layers[0].bias
-    path = [bias[0]]
-    model.fit([[0.0]], [[1e6]], epochs=epochs, callbacks=[lambda epoch, logs: path.append(bias[0])])
-    return np.diff(path)
-
-
-def bias_model(learning_rate):
-    model = fn.Model([fn.Dense(1)], loss="mae", optimizer=fn.SGD(learning_rate), dtype="float64")
-    return model.build(1)
-
-
-def cosine_from(start, end, fraction):
-    return end + (start - end) * (1 + np.cos(np.pi * fraction)) / 2
-
-
-SCHEDULES = [
-    (fn.schedules.constant(0.5), lambda t: 0.5),
-    (fn.schedules.step(0.5, every=3), lambda t: 0.5 * 0.1 ** (t // 3)),
-    (fn.schedules.step(0.5, every=4, factor=0.5), lambda t: 0.5 * 0.5 ** (t // 4)),
-    (fn.schedules.exponential(0.5, every=5, factor=0.3), lambda t: 0.5 * 0.3 ** (t / 5)),
-    (fn.schedules.cosine(0.5, steps=8), lambda t: cosine_from(0.5, 0, min(t / 8, 1))),
-    (
-        fn.schedules.cosine(0.5, steps=9, warmup=3, final=0.1),
-        lambda t: 0.5 * (t + 1) / 4 if t < 3 else cosine_from(0.5, 0.1, min((t - 3) / 6, 1)),
-    ),
-    (
-        fn.schedules.one_cycle(0.5, steps=10),
-        lambda t: cosine_from(0.02, 0.5, t / 3) if t < 3 else cosine_from(0.5, 2e-6, min((t - 3) / 6, 1)),
-    ),
-    (
-        fn.schedules.one_cycle(0.5, steps=8, warmup=2, initial=0.1, final=0.2),
-        lambda t: cosine_from(0.1, 0.5, t / 2) if t < 2 else cosine_from(0.5, 0.2, min((t - 2) / 5, 1)),
-    ),
-]
-
-
-@pytest.mark.parametrize(("schedule", "formula"), SCHEDULES, ids=lambda v: getattr(v, "name", ""))
-def test_schedules(schedule, formula):
-    model = bias_model(schedule)
-    found = np.concatenate([rates(model, 5), rates(model, 7)])  # a second fit goes on where the first ended
-    assert_allclose(found, [formula(t) for t in range(12)], rtol=1e-9, atol=1e-12)
-
-
-def test_learning_rate_may_be_changed_between_fits():
-    model = bias_model(0.5)
-    for rate in (0.5, 0.125, fn.schedules.step(0.25, every=1, factor=1.0)):
-        model.optimizer.learning_rate = rate
-        assert_allclose(rates(model, 3), getattr(rate, "settings", {}).get("learning_rate", rate), rtol=1e-9)
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_a_new_optimizer_starts_anew(optimizer):
     model = fresh("adam")
@@ -236,6 +188,31 @@ def test_a_new_optimizer_starts_anew(optimizer):
     start = model.parameters.copy()
     model.fit(X, Y, epochs=3, batch_size=7, shuffle=False)
     assert_allclose(model.parameters, numpy_fit(start, optimizer, 3, 7, np.ones(N))[0], **TRAINING["float64"])
+
+
+# --- threads
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_do_not_change_a_bit(dtype):
+    """A problem whose batches are cut into several shards, the last of each epoch into fewer."""
+    x, y = RNG.normal(size=(700, 40)), RNG.normal(size=(700, 3))
+
+    def run(threads):
+        layers = [fn.Dense(64, "tanh", l2=L2), fn.Dropout(0.3), fn.Dense(3)]
+        optimizer = fn.Adam(global_clipnorm=0.1)
+        model = fn.Model(layers, "mse", optimizer, metrics=["r2"], dtype=dtype, seed=0).build(40)
+        loss, gradient = model.loss_and_gradient(x, y)
+        expected_loss, expected_gradient = plain_loss_and_gradient(model, x, y)
+        assert_allclose(loss, expected_loss, **PRODUCT[dtype])
+        assert_allclose(gradient, expected_gradient, **PRODUCT[dtype])
+        record = model.fit(x, y, epochs=2, batch_size=256, validation_split=0.1, threads=threads)
+        return [model.parameters, gradient, *record.history.values(), model.predict(x)]
+
+    first, *others = (run(threads) for threads in (1, 2, 3, None))
+    for other in others:
+        for a, b in zip(first, other, strict=True):
+            assert np.array_equal(a, b)
 
 
 # --- validation

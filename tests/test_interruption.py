@@ -59,11 +59,13 @@ def test_divergence_keeps_finite_weights(optimizer, epochs_before):
     model = network(optimizer()).build(3)
     model.fit(X, Y, epochs=epochs_before)
     model.optimizer.learning_rate, model.optimizer.weight_decay = 3e38, 10.0
-    before = model.parameters.copy()
+    before, memory = model.parameters.copy(), model.state.optimizer.copy()
+    counts = model.state.step, model.state.epoch
     with pytest.raises(fn.DivergenceError):
         model.fit(X, Y, epochs=5, validation_split=0.5)
-    assert np.isfinite(model.parameters).all()
     assert np.array_equal(model.parameters, before)
+    assert (model.state.step, model.state.epoch) == counts
+    assert not model.state.optimizer.any() if epochs_before == 0 else np.array_equal(model.state.optimizer, memory)
     assert len({len(values) for values in (model.history.epoch, *model.history.history.values())}) == 1
     model.optimizer = fn.Adam()
     assert np.isfinite(model.fit(X, Y, epochs=2).history["loss"]).all()
@@ -93,14 +95,20 @@ def test_interrupted_between_two_calls(call, monkeypatch):
 
 
 INTERRUPTED = """
-import sys, time
+import threading, time
 import numpy as np, fastnn as fn
 rng = np.random.default_rng(0)
-X, y = rng.normal(size=({rows}, 8)), rng.normal(size=({rows}, 1))
+X, y = rng.random(({rows}, 8), np.float32), rng.random(({rows}, 1), np.float32)
 model = fn.Model([fn.Dense(16, "tanh"), fn.Dropout(0.1), fn.Dense(1)], loss="mse", seed=0)
 model.fit(X[:64], y[:64], validation_split=0.5)
-before = model.state.epoch
-print("ready", flush=True)
+before, step = model.state.epoch, model.state.step
+
+def tell_that_it_trains():
+    while model.state.step == step:
+        time.sleep(0.01)
+    print("ready", flush=True)
+
+threading.Thread(target=tell_that_it_trains, daemon=True).start()
 try:
     model.fit(X, y, epochs={epochs}, verbose=0, {options})
     print("went to the end", flush=True)
@@ -110,7 +118,7 @@ record = model.history
 assert np.isfinite(model.parameters).all()
 assert np.isfinite(model.predict(X[:100])).all()
 lengths = {{name: len(values) for name, values in record.history.items()}}
-assert set(lengths.values()) == {{len(record.epoch)}}, (lengths, len(record.epoch))
+assert set(lengths.values()) <= {{len(record.epoch)}}, (lengths, len(record.epoch))
 assert len(record.epoch) <= model.state.epoch - before <= len(record.epoch) + 1, (record, model.state.epoch)
 again = model.fit(X[:64], y[:64], epochs=3)
 assert again.epoch == [0, 1, 2] and np.isfinite(again.history["loss"]).all()
@@ -122,7 +130,7 @@ print("fine", flush=True)
     ("rows", "epochs", "options"),
     [
         (100, 10_000_000, ""),
-        (2_000_000, 1000, ""),
+        (1_000_000, 1000, "batch_size=4"),
         (2000, 1_000_000, "validation_split=0.5"),
         (100, 1_000_000, "callbacks=[lambda epoch, logs: None]"),
     ],
@@ -134,7 +142,7 @@ def test_interrupt(rows, epochs, options):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:
             first = child.stdout.readline()
-            time.sleep(0.5)
+            time.sleep(0.3)
             child.send_signal(signal.SIGINT)
             start = time.perf_counter()
             second = child.stdout.readline()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastnn.kernels.dense import dense_backward, dense_forward
+from fastnn.kernels.oprow import PACK_SIZE
 from tests import naive
 from tests.kernels.checks import assert_close, assert_gradient
 from tests.tolerances import PRODUCT
@@ -17,12 +18,15 @@ def arrays(rng, dtype, rows, n_in, n_out):
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
+def pack(x):
+    return np.full(PACK_SIZE, np.nan, x.dtype)
+
+
 def run_backward(x, w, dy, with_bias=True, with_dx=True):
     """dx, dw, db; the two that are left out have shapes (0, n_in) and (0,)."""
     dw, db = np.full_like(w, np.nan), np.full(w.shape[1] if with_bias else 0, np.nan, w.dtype)
     dx = np.full((len(x) if with_dx else 0, x.shape[1]), np.nan, w.dtype)
-    scratch = np.full(w.T.shape, np.nan, w.dtype)
-    dense_backward(x, w, dy, dw, db, dx, scratch)
+    dense_backward(x, w, dy, dw, db, dx, pack(w))
     return dx, dw, db
 
 
@@ -30,9 +34,9 @@ def run_backward(x, w, dy, with_bias=True, with_dx=True):
 def test_forward(shape, dtype, rng):
     x, w, b, _ = arrays(rng, dtype, *shape)
     y = np.full((shape[0], shape[2]), np.nan, dtype)
-    dense_forward(x, w, b, y)
+    dense_forward(x, w, b, y, pack(x))
     assert_close(y, naive.dense_forward(x, w, b), PRODUCT)
-    dense_forward(x, w, b[:0], y)
+    dense_forward(x, w, b[:0], y, pack(x))
     assert_close(y, naive.dense_forward(x, w), PRODUCT)
 
 
@@ -56,7 +60,7 @@ def test_what_nobody_needs_is_left_out_of_backward(with_bias, with_dx, dtype, rn
 def test_inputs_are_left_as_they_are(dtype, rng):
     before = arrays(rng, dtype, 7, 9, 17)
     x, w, b, dy = (array.copy() for array in before)
-    dense_forward(x, w, b, np.empty_like(dy))
+    dense_forward(x, w, b, np.empty_like(dy), pack(x))
     run_backward(x, w, dy)
     for array, copy in zip((x, w, b, dy), before, strict=True):
         assert array.tobytes() == copy.tobytes()
@@ -65,7 +69,7 @@ def test_inputs_are_left_as_they_are(dtype, rng):
 def loss_of(x, w, b, dy):
     """sum(dy * y) with y from the kernel: a function whose gradient for y is dy."""
     y = np.empty_like(dy)
-    dense_forward(x, w, b, y)
+    dense_forward(x, w, b, y, pack(x))
     return (dy * y).sum()
 
 

@@ -5,11 +5,14 @@ import pytest
 
 from fastnn.kernels import gemm
 from fastnn.kernels._jit import INTERPRETED
+from fastnn.kernels.oprow import PACK_SIZE
 
 SIZES = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 49, 65, 100)
 GUARD = 64
 UNTOUCHED = -12345.0
 NO_START = slice(0, 0)
+# Deeper than a panel that is packed, wider than several, and with remainders in all three.
+PACKED_SHAPES = [(16, 3, 521), (17, 300, 530), (33, 513, 1029)]
 
 
 class Pool:
@@ -17,7 +20,8 @@ class Pool:
 
     def __init__(self, rng, dtype):
         self.rng = rng
-        self.memory = np.empty(2 * GUARD + max(SIZES) ** 2 + 1, dtype)
+        self.memory = np.empty(2 * GUARD + 40_000, dtype)
+        self.pack = np.full(PACK_SIZE + 2 * GUARD, UNTOUCHED, dtype)
 
     def random(self, *shape):
         # One element off, so that no row is aligned to a vector register.
@@ -33,6 +37,8 @@ class Pool:
     def assert_guards_untouched(self, size):
         assert (self.memory[: GUARD + 1] == UNTOUCHED).all()
         assert (self.memory[GUARD + 1 + size :] == UNTOUCHED).all()
+        assert (self.pack[:GUARD] == UNTOUCHED).all()
+        assert (self.pack[-GUARD:] == UNTOUCHED).all()
 
 
 def assert_product(c, a, b, start):
@@ -44,43 +50,64 @@ def assert_product(c, a, b, start):
     assert (error <= bound).all(), f"error {error.max()} for m, k, n = {a.shape, b.shape}"
 
 
-def run_matmul(a, b, start):
+def run_matmul(a, b, start, pack_size=PACK_SIZE):
     c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    gemm.matmul(a, b, start, c)
+    gemm.matmul(a, b, start, c, np.empty(pack_size, a.dtype))
     return c
 
 
-def run_transposed(a, b):
-    c = np.empty((a.shape[1], b.shape[1]), a.dtype)
-    gemm.matmul_transposed(a, b, c)
+def run_transposed_a(a, b):
+    """The same product, from a matrix whose transpose is the first factor."""
+    c = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    gemm.matmul_transposed_a(np.ascontiguousarray(a.T), b, c, np.empty(PACK_SIZE, a.dtype))
     return c
 
 
-@pytest.mark.parametrize("m", SIZES)
-def test_matmul(m, dtype, rng):
-    pool = Pool(rng, dtype)
-    for k in SIZES:
-        a = pool.random(m, k)
-        for n in SIZES:
-            b, start = pool.random(k, n), pool.random(n)
-            for first in (start, start[NO_START]):
-                c = pool.guarded(m, n)
-                gemm.matmul(a, b, first, c)
-                assert_product(c, a, b, first)
-                pool.assert_guards_untouched(c.size)
+def run_transposed_b(a, b):
+    """The same product, from a matrix whose transpose is the second factor."""
+    c = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    gemm.matmul_transposed_b(a, np.ascontiguousarray(b.T), c, np.empty(PACK_SIZE, a.dtype))
+    return c
+
+
+def check_products(pool, m, k, n):
+    """All three products, with and without what the sum starts with; nothing around C is written."""
+    pack = pool.pack[GUARD:-GUARD]
+    a, b, start = pool.random(m, k), pool.random(k, n), pool.random(n)
+    for first in (start, start[NO_START]):
+        c = pool.guarded(m, n)
+        gemm.matmul(a, b, first, c, pack)
+        assert_product(c, a, b, first)
+        pool.assert_guards_untouched(c.size)
+    transposed = pool.random(k, m)
+    c = pool.guarded(m, n)
+    gemm.matmul_transposed_a(transposed, b, c, pack)
+    assert_product(c, transposed.T, b, start[NO_START])
+    pool.assert_guards_untouched(c.size)
+    transposed = pool.random(n, k)
+    c = pool.guarded(m, n)
+    gemm.matmul_transposed_b(a, transposed, c, pack)
+    assert_product(c, a, transposed.T, start[NO_START])
+    pool.assert_guards_untouched(c.size)
 
 
 @pytest.mark.parametrize("m", SIZES)
-def test_matmul_transposed(m, dtype, rng):
+def test_products(m, dtype, rng):
     pool = Pool(rng, dtype)
-    nothing = pool.random(0)
     for k in SIZES:
-        a = pool.random(k, m)
         for n in SIZES:
-            b, c = pool.random(k, n), pool.guarded(m, n)
-            gemm.matmul_transposed(a, b, c)
-            assert_product(c, a.T, b, nothing)
-            pool.assert_guards_untouched(c.size)
+            check_products(pool, m, k, n)
+
+
+@pytest.mark.parametrize("m, k, n", PACKED_SHAPES)
+def test_products_that_are_packed(m, k, n, dtype, rng):
+    check_products(Pool(rng, dtype), m, k, n)
+
+
+def test_an_empty_sum_is_what_it_starts_with(dtype, rng):
+    pool = Pool(rng, dtype)
+    check_products(pool, 3, 0, 5)
+    check_products(pool, 17, 0, 1029)
 
 
 def test_a_wrong_product_is_caught(dtype, rng):
@@ -111,11 +138,24 @@ def test_a_row_has_the_same_bits_wherever_it_stands(n, dtype, rng):
 
 @SAME_BITS
 @pytest.mark.parametrize("n", [1, 3, 16, 33, 49, 100])
-def test_both_products_give_the_same_bits(n, dtype, rng):
+def test_all_products_give_the_same_bits(n, dtype, rng):
     for m in SIZES[:12]:
-        a, b = rng.standard_normal((m, 37)).astype(dtype), rng.standard_normal((37, n)).astype(dtype)
-        expected = run_matmul(a, b, b[0, NO_START])
-        assert run_transposed(np.ascontiguousarray(a.T), b).tobytes() == expected.tobytes()
+        check_same_bits(m, 37, n, dtype, rng)
+
+
+def check_same_bits(m, k, n, dtype, rng):
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    nothing = b[0, NO_START]
+    expected = run_matmul(a, b, nothing, pack_size=0).tobytes()
+    assert run_matmul(a, b, nothing).tobytes() == expected
+    assert run_transposed_a(a, b).tobytes() == expected
+    assert run_transposed_b(a, b).tobytes() == expected
+
+
+@SAME_BITS
+@pytest.mark.parametrize("m, k, n", PACKED_SHAPES)
+def test_packing_changes_no_bit(m, k, n, dtype, rng):
+    check_same_bits(m, k, n, dtype, rng)
 
 
 @SAME_BITS
@@ -145,7 +185,8 @@ def test_what_is_not_finite_propagates(m, k, n, value, dtype, rng):
         a = clean_a.copy()
         a[row, at] = value
         expect(run_matmul(a, clean_b, nothing), row, slice(None))
-        expect(run_transposed(np.ascontiguousarray(a.T), clean_b), row, slice(None))
+        expect(run_transposed_a(a, clean_b), row, slice(None))
+        expect(run_transposed_b(a, clean_b), row, slice(None))
         b = clean_b.copy()
         b[at, column] = value
         expect(run_matmul(clean_a, b, nothing), slice(None), column)

@@ -1,0 +1,91 @@
+"""Copying panels of a matrix together, for the matrix product.
+
+A panel has some rows of a few vectors each, one after the other in memory. Its rows are parts of the
+rows of a matrix, or of its columns. Addresses are int64, steps count elements.
+"""
+
+from numba import types
+from numba.extending import intrinsic
+
+from ._jit import kernel
+from .vector_ir import I64, VECTOR_BYTES, Vectors
+
+
+@intrinsic
+def _copy_vector(typingctx, source, valid, target, dtype):
+    """Copy `valid` lanes, at most a vector, from one address to another. Writes the target."""
+
+    def codegen(context, builder, sig, args):
+        source, valid, target, _ = args
+        number = context.get_data_type(dtype.dtype)
+        v = Vectors(builder, number, context.get_abi_sizeof(number))
+        value = v.load(v.at(v.pointer(source), I64(0)), v.first_lanes(valid))
+        v.store(value, v.at(v.pointer(target), I64(0)))
+        return context.get_dummy_value()
+
+    return types.void(source, valid, target, dtype), codegen
+
+
+@intrinsic
+def _transpose_square(typingctx, source, step, rows, valid, target, row, dtype):
+    """Write the columns of a square of vectors as rows.
+
+    Vector r of the source begins `step` elements behind vector r - 1; there are `rows` of them, with
+    `valid` lanes. Those of the target are `row` elements apart. Lanes and vectors that the source
+    does not have are written as anything.
+    """
+
+    def codegen(context, builder, sig, args):
+        source, step, rows, valid, target, row, _ = args
+        number = context.get_data_type(dtype.dtype)
+        v = Vectors(builder, number, context.get_abi_sizeof(number))
+        source, target, mask = v.pointer(source), v.pointer(target), v.first_lanes(valid)
+        last = builder.sub(rows, I64(1))
+        vectors = []
+        for r in range(v.lanes):
+            exists = builder.icmp_signed("<", I64(r), rows)
+            offset = builder.mul(builder.select(exists, I64(r), last), step)
+            vectors.append(v.load(v.at(source, offset), mask))
+        for r, value in enumerate(v.transpose(vectors)):
+            v.store(value, v.at(target, builder.mul(row, I64(r))))
+        return context.get_dummy_value()
+
+    return types.void(source, step, rows, valid, target, row, dtype), codegen
+
+
+@kernel
+def pack_rows(source, source_row, rows, columns, target, width, height, dtype, itemsize):
+    """Write panels at `target`, `width` columns wide and `height` rows apart.
+
+    Row i of them, side by side, is ``source[i * source_row : i * source_row + columns]``.
+    """
+    lanes = VECTOR_BYTES // itemsize
+    for i in range(rows):
+        for panel in range(0, columns, width):
+            place = target + (panel * height + i * width) * itemsize
+            for j in range(panel, min(panel + width, columns), lanes):
+                _copy_vector(source + j * itemsize, columns - j, place, dtype)
+                place += VECTOR_BYTES
+        source += source_row * itemsize
+
+
+@kernel
+def pack_columns(source, step, rows, columns, target, width, height, dtype, itemsize):
+    """Write panels at `target`, `width` columns wide and `height` rows apart.
+
+    Element (i, j) of them, side by side, is ``source[i + j * step]``. Whole squares are written: up
+    to a vector's lanes of rows more than `rows`, if `height` is not a multiple of them.
+    """
+    lanes = VECTOR_BYTES // itemsize
+    for j in range(0, columns, lanes):
+        place = target + (j // width * width * height + j % width) * itemsize
+        for i in range(0, rows, lanes):
+            _transpose_square(
+                source + (j * step + i) * itemsize,
+                step,
+                columns - j,
+                rows - i,
+                place + i * width * itemsize,
+                width,
+                dtype,
+            )

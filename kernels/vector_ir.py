@@ -1,0 +1,98 @@
+"""Building LLVM IR with vectors: what the intrinsics of the matrix product are written with."""
+
+from llvmlite import binding, ir
+
+_I1, _I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+
+
+def _vector_bytes():
+    """Width of the host's vector registers in bytes."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx2") and features.get("fma") else 16
+
+
+VECTOR_BYTES = _vector_bytes()
+
+
+class Vectors:
+    """Vectors of the host's width of a number type.
+
+    Parameters
+    ----------
+    builder : llvmlite.ir.IRBuilder
+    number : llvmlite.ir.Type
+        float or double.
+    itemsize : int
+        Its bytes.
+    """
+
+    def __init__(self, builder, number, itemsize):
+        self.builder, self.number, self.itemsize = builder, number, itemsize
+        self.lanes = VECTOR_BYTES // itemsize
+        self.type = ir.VectorType(number, self.lanes)
+        self.zero = ir.Constant(self.type, [0.0] * self.lanes)
+
+    def pointer(self, address):
+        """Pointer to numbers, out of an int64."""
+        return self.builder.inttoptr(address, self.number.as_pointer())
+
+    def at(self, base, offset):
+        """Pointer to the vector that begins `offset` numbers behind the pointer `base`."""
+        return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
+
+    def splat(self, number):
+        """Vector with `number` in every lane."""
+        undefined = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
+        first = self.builder.insert_element(undefined, number, _I32(0))
+        return self.shuffle(first, undefined, [0] * self.lanes)
+
+    def shuffle(self, a, b, lanes):
+        """Vector of the given lanes, those of `b` counted on from those of `a`."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, self.lanes), lanes))
+
+    def first_lanes(self, count):
+        """Mask of the first `count` lanes."""
+        lane = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", lane, self.splat(count))
+
+    def load(self, pointer, mask=None):
+        """Vector at `pointer`; lanes that are not in the mask are not read, and 0."""
+        if mask is None:
+            return self.builder.load(pointer, align=self.itemsize)
+        args = [pointer, _I32(self.itemsize), mask, self.zero]
+        return self._call("llvm.masked.load.{}.p0", self.type, args)
+
+    def store(self, value, pointer, mask=None):
+        """Write a vector to `pointer`; lanes that are not in the mask are not written."""
+        if mask is None:
+            self.builder.store(value, pointer, align=self.itemsize)
+        else:
+            args = [value, pointer, _I32(self.itemsize), mask]
+            self._call("llvm.masked.store.{}.p0", ir.VoidType(), args)
+
+    def fma(self, a, b, c):
+        """``a * b + c``, rounded once."""
+        return self._call("llvm.fma.{}", self.type, [a, b, c])
+
+    def _call(self, name, result, args):
+        """Call an LLVM intrinsic whose name ends in the vector's type."""
+        name = name.format(f"v{self.lanes}f{8 * self.itemsize}")
+        signature = ir.FunctionType(result, [arg.type for arg in args])
+        module = self.builder.module
+        function = module.globals.get(name) or ir.Function(module, signature, name)
+        return self.builder.call(function, args)
+
+    def transpose(self, rows):
+        """Columns of a square of vectors: bit by bit, row and lane numbers are exchanged."""
+        rows, width = list(rows), 1
+        while width < self.lanes:
+            lower = [x - width + self.lanes if x & width else x for x in range(self.lanes)]
+            upper = [x + self.lanes if x & width else x + width for x in range(self.lanes)]
+            for r in range(self.lanes):
+                if not r & width:
+                    a, b = rows[r], rows[r + width]
+                    rows[r], rows[r + width] = self.shuffle(a, b, lower), self.shuffle(a, b, upper)
+            width *= 2
+        return rows

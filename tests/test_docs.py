@@ -1,0 +1,299 @@
+"""Runs the code of README.md and docs/architecture.md, and looks up the names that they use.
+
+A comment in the line before a code block says what is done with it:
+
+- ``<!-- not run -->``: nothing;
+- ``<!-- prints the next block -->``: it is run, and prints what the block after it shows;
+- ``<!-- add to FILE -->``: it is added to the end of a file in a copy of the sources;
+- ``<!-- replace in FILE: LINE -->``: it takes the place of that line there;
+- ``<!-- check: NAME -->``: it is run there, after all of those.
+"""
+
+import ast
+import importlib
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+import fastnn.kernels
+from fastnn.kernels import descriptor, oprow
+
+ROOT = Path(__file__).parents[1]
+DOCS = ["README.md", "docs/architecture.md"]
+COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"
+BLOCK = re.compile(rf"(?:{COMMENT}\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    path: str
+    line: int
+    comment: str
+    language: str
+    code: str
+
+    def run(self, namespace):
+        """Run as a part of its page, so that an error shows its line there."""
+        source = "\n" * (self.line - 1) + self.code
+        exec(compile(source, self.path, "exec"), namespace)
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def blocks(path):
+    text = read(path)
+    return [
+        Block(path, text.count("\n", 0, found.start(3)) + 1, found[1] or "", found[2], found[3])
+        for found in BLOCK.finditer(text)
+    ]
+
+
+README, ARCHITECTURE = (blocks(path) for path in DOCS)
+
+
+def commented(instruction):
+    """Blocks of the architecture by the rest of a comment that begins so."""
+    found = [block for block in ARCHITECTURE if block.comment.startswith(instruction)]
+    return [(block.comment.removeprefix(instruction).strip(), block) for block in found]
+
+
+CHECKS = dict(commented("check:"))
+
+
+@pytest.mark.parametrize("path", DOCS)
+def test_every_block_and_comment_is_read(path):
+    fences = re.findall("^```", read(path), re.MULTILINE)
+    comments = re.findall(r"^<!-- (?!bench\.compare: )(.*) -->$", read(path), re.MULTILINE)
+    assert len(fences) == 2 * len(blocks(path))
+    assert comments == [block.comment for block in blocks(path) if block.comment]
+
+
+def test_blocks_are_found():
+    assert sum(block.language == "python" for block in README) >= 11
+    assert sum(block.comment == "not run" for block in README) <= 1
+    assert list(CHECKS) == ["activation", "loss", "optimizer", "layer"]
+    assert len(commented("add to")) >= 2 * len(CHECKS) + 1
+    # On the page for newcomers nothing is shown that is not run.
+    assert all(block.comment for block in ARCHITECTURE if block.language == "python")
+    assert not commented("not run")
+
+
+def test_readme(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "readme"}
+    models = []
+    for block in README:
+        if block.language == "python" and block.comment != "not run":
+            block.run(namespace)
+            models.append(namespace["model"])
+    X, y = namespace["X"], namespace["y"]
+    assert 0.97 < models[0].evaluate(X[1350:], y[1350:])["accuracy"] < 0.99
+    assert np.mean(namespace["classes"] == y) > 0.95
+    assert fn.load("digits.safetensors").state.step == 20 * 57
+    assert namespace["hidden"].shape == (2, 5)
+    assert namespace["features"].shape == (1797, 64)
+    assert namespace["gradient"].shape == namespace["start"].shape
+    assert "parameters in all" in capsys.readouterr().out
+
+
+def test_the_first_example_has_about_ten_lines():
+    assert len(README[0].code.splitlines()) <= 12
+
+
+def test_readme_has_a_place_for_the_benchmarks():
+    marks = re.findall(r"^<!-- bench\.compare: (\w+) -->$", read("README.md"), re.MULTILINE)
+    assert marks == ["begin", "end"]
+
+
+def test_a_block_prints_what_the_next_one_shows(capsys):
+    found = commented("prints the next block")
+    assert len(found) == 1
+    for _, block in found:
+        block.run({"__name__": "architecture"})
+        shown = ARCHITECTURE[ARCHITECTURE.index(block) + 1]
+        assert capsys.readouterr().out == shown.code, f"{shown.path}, line {shown.line}"
+
+
+# ---- The worked examples, in a copy of the sources -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the sources to which the worked examples are added as the page says."""
+    root = tmp_path_factory.mktemp("copy")
+    for folder, place in [("fastnn", "fastnn"), ("kernels", "fastnn/kernels")]:
+        shutil.copytree(ROOT / folder, root / place, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def in_copy(name):
+        return root / (f"fastnn/{name}" if name.startswith("kernels/") else name)
+
+    for where, block in commented("replace in"):
+        name, line = where.split(": ", 1)
+        lines = in_copy(name).read_text(encoding="utf-8").splitlines()
+        assert lines.count(line) == 1, f"{name} does not have the line {line!r} once"
+        lines[lines.index(line)] = block.code
+        in_copy(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name, block in commented("add to"):
+        with in_copy(name).open("a", encoding="utf-8") as file:
+            file.write("\n\n" + block.code if file.tell() else block.code)
+    return root
+
+
+@pytest.mark.parametrize("example", CHECKS)
+def test_worked_example(example, copy):
+    script = copy / f"check_{example}.py"
+    script.write_text(CHECKS[example].code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=copy,
+        env={**os.environ, "FASTNN_CACHE_DIR": str(copy / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_helper_finds_a_wrong_gradient():
+    namespace = {}
+    dict(commented("add to"))["gradient_check.py"].run(namespace)
+
+    class Parabola:
+        parameters = np.array([1.0, 2.0])
+        slope = 2.0
+
+        def loss_and_gradient(self, X, y):
+            return np.sum(self.parameters**2), self.slope * self.parameters
+
+    model = Parabola()
+    namespace["check_gradient"](model, None, None)
+    model.slope = 2.00001
+    with pytest.raises(AssertionError):
+        namespace["check_gradient"](model, None, None)
+
+
+# ---- Names ---------------------------------------------------------------------------------------------
+
+MODULES = {
+    info.name: importlib.import_module(f"{package.__name__}.{info.name}")
+    for package in (fastnn.kernels, fn)
+    for info in pkgutil.iter_modules(package.__path__)
+    if info.name != "kernels"
+}
+CLASSES = {
+    name: value
+    for module in MODULES.values()
+    for name, value in vars(module).items()
+    if isinstance(value, type)
+}
+# What a dotted name may begin with; a module of fastnn goes before one of kernels of the same name.
+STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels}
+CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"FASTNN_CACHE_DIR", "TABLE"}
+
+
+def set_in_methods(kind):
+    """Attributes that the module of a class sets on anything, such as `self`."""
+    tree = ast.parse(Path(sys.modules[kind.__module__].__file__).read_text(encoding="utf-8"))
+    stored = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in stored if isinstance(node.ctx, ast.Store)}
+
+
+def is_name(dotted):
+    first, *rest = dotted.split(".")
+    place = STARTS.get(first)
+    for i, name in enumerate(rest):
+        if isinstance(place, type) and not hasattr(place, name):
+            return i == len(rest) - 1 and name in {*place.__annotations__, *set_in_methods(place)}
+        place = getattr(place, name, None)
+    return place is not None
+
+
+def is_file(path):
+    return (ROOT / path).exists() or path in dict(commented("add to"))
+
+
+def is_make_target(command):
+    return re.search(rf"^{command.split()[1]}:", read("Makefile"), re.MULTILINE) is not None
+
+
+def is_program(command):
+    program = re.match(r"python (-m )?(\S+)", command)
+    return is_file(program[2].replace(".", "/") + ".py" if program[1] else program[2])
+
+
+# Kinds of names: how they look, and whether one exists.
+KINDS = {
+    "file": (r"[\w./-]+(\.(py|md|toml)|/)", is_file),
+    "target": (r"make \w+", is_make_target),
+    "program": (r"python (-m )?[\w./]+( .*)?", is_program),
+    "name": (r"[A-Za-z_]\w*(\.\w+)+", is_name),
+    "capitals": (r"[A-Z][A-Z_]+", CAPITALS.__contains__),
+}
+
+
+def names(path):
+    """What stands between backticks outside of code blocks, or alone in an indented line: (kind, name)."""
+    text = BLOCK.sub("", read(path))
+    spans = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^    (make \w+)", text, re.MULTILINE)
+    return [(kind, span) for span in spans for kind, (form, _) in KINDS.items() if re.fullmatch(form, span)]
+
+
+def exists(kind, name):
+    return bool(KINDS[kind][1](name))
+
+
+@pytest.mark.parametrize(
+    "path, least",
+    [
+        ("README.md", {"file": 5, "target": 3, "program": 2, "name": 1}),
+        ("docs/architecture.md", {"file": 40, "name": 60, "capitals": 20}),
+    ],
+)
+def test_names_exist(path, least):
+    found = names(path)
+    assert Counter(kind for kind, _ in found) >= Counter(least)
+    assert [name for kind, name in found if not exists(kind, name)] == []
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        ("file", "kernels/nowhere.py"),
+        ("file", "tests/nothing/"),
+        ("target", "make coffee"),
+        ("program", "python -m bench.nothing"),
+        ("program", "python examples/nothing.py"),
+        ("name", "Model.fitt"),
+        ("name", "nothing.fit"),
+        ("name", "kernels.dense.sideways"),
+        ("capitals", "NO_SUCH_SLOT"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_found(kind, name):
+    assert re.fullmatch(KINDS[kind][0], name)
+    assert not exists(kind, name)
+
+
+@pytest.mark.parametrize("path", DOCS)
+def test_links_lead_to_files(path):
+    targets = re.findall(r"\]\(([^)#]+)\)", BLOCK.sub("", read(path)))
+    assert targets
+    assert [target for target in targets if not (ROOT / path).parent.joinpath(target).exists()] == []
+
+
+@pytest.mark.parametrize("folder", ["fastnn", "kernels"])
+def test_the_architecture_names_every_source_file(folder):
+    sources = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+    named = {Path(name).name for kind, name in names("docs/architecture.md") if name.startswith(f"{folder}/")}
+    assert sources - named == set()

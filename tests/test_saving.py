@@ -1,0 +1,296 @@
+"""Saving and loading: every setting comes back, training goes on bit by bit, files are whole or as before."""
+
+import json
+import os
+import pickle
+import stat
+import struct
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import fastnn as fn
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(22, 3))
+Y = np.column_stack([X.sum(axis=1), X[:, 0] ** 2])
+
+LAYERS = {
+    "dense": lambda: [fn.Dense(4)],
+    "no bias": lambda: [fn.Dense(4, use_bias=False, l1=0.1, l2=0.2)],
+    "activation settings": lambda: [fn.Dense(3, fn.activations.leaky_relu(0.3))],
+    "activation layer": lambda: [fn.Activation(fn.activations.elu(0.5)), fn.Dense(3)],
+    "dropout": lambda: [fn.Dropout(0.25), fn.Dense(2, "tanh"), fn.Dropout(0.5)],
+    "initializers": lambda: [
+        fn.Dense(4, kernel_initializer=fn.initializers.normal(0.1), bias_initializer="uniform"),
+        fn.Dense(3, kernel_initializer=fn.initializers.orthogonal(2.0), bias_initializer="lecun_normal"),
+        fn.Dense(2, kernel_initializer=fn.initializers.uniform(-1, 1)),
+        fn.Dense(2, kernel_initializer=fn.initializers.constant(0.5)),
+    ],
+    "without weights": lambda: [fn.Activation("softmax"), fn.Dropout(0.5)],
+    **{name: lambda name=name: [fn.Dense(3, name), fn.Activation(name)] for name in fn.activations.TABLE},
+}
+LOSSES = {
+    **{name: name for name in fn.losses.TABLE},
+    "none": None,
+    "huber 0.3": fn.losses.huber(0.3),
+    "quantile 0.9": fn.losses.quantile(0.9),
+    "smoothed": fn.losses.cross_entropy(label_smoothing=0.1),
+}
+SCHEDULES = {
+    "constant": fn.schedules.constant(0.02),
+    "step": fn.schedules.step(0.02, every=3, factor=0.5),
+    "exponential": fn.schedules.exponential(0.02, every=3, factor=0.5),
+    "cosine": fn.schedules.cosine(0.02, steps=40, warmup=5, final=0.001),
+    "one_cycle": fn.schedules.one_cycle(0.02, steps=40, warmup=7, initial=0.001, final=1e-5),
+}
+OPTIMIZERS = {
+    "SGD": fn.SGD(0.05, weight_decay=0.01),
+    "momentum": fn.SGD(0.05, momentum=0.9, nesterov=True),
+    "RMSprop": fn.RMSprop(0.01, rho=0.8, epsilon=1e-6),
+    "RMSprop momentum": fn.RMSprop(0.01, momentum=0.5),
+    "Adagrad": fn.Adagrad(0.1),
+    "Adam": fn.Adam(0.02, beta_1=0.8, beta_2=0.99, global_clipnorm=0.5),
+    "AdamW": fn.AdamW(0.02, clipvalue=0.1),
+    "NumPy numbers": fn.SGD(np.float32(0.5), np.float64(0.5), np.bool_(True), clipvalue=np.int64(1)),
+    **{name: fn.Adam(schedule) for name, schedule in SCHEDULES.items()},
+}
+
+
+def round_trip(model, folder):
+    path = folder / "model.safetensors"
+    model.save(path)
+    again = fn.load(str(path))
+    for name in ("n_in", "n_out", "dtype", "seed", "loss", "metrics", "optimizer"):
+        assert getattr(again, name) == getattr(model, name), name
+    assert [layer.config() for layer in again.layers] == [layer.config() for layer in model.layers]
+    assert again.optimizer.config() == model.optimizer.config()
+    assert np.array_equal(again.parameters, model.parameters)
+    assert (again.state.step, again.state.epoch) == (model.state.step, model.state.epoch)
+    return again
+
+
+def trained(optimizer=None, dtype="float32", epochs=3):
+    layers = [fn.Dense(5, "tanh", l2=0.001), fn.Dropout(0.3), fn.Dense(2)]
+    optimizer = optimizer or fn.Adam()
+    model = fn.Model(layers, loss="mse", optimizer=optimizer, metrics=["r2"], dtype=dtype, seed=5)
+    model.fit(X, Y, epochs=epochs, batch_size=4)
+    return model
+
+
+# --- what comes back
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_layers_come_back(layers, dtype, tmp_path):
+    model = fn.Model(layers(), dtype=dtype).build(3)
+    model.parameters[...] = RNG.normal(size=model.parameters.size)
+    again = round_trip(model, tmp_path)
+    assert np.array_equal(again.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_losses_come_back(loss, tmp_path):
+    round_trip(fn.Model([fn.Dense(2)], loss=loss, seed=2**63 - 1).build(3), tmp_path)
+
+
+@pytest.mark.parametrize("metrics", [[], ["accuracy"], ["mae", "mse", "r2"], "auto"])
+def test_metrics_come_back(metrics, tmp_path):
+    again = round_trip(fn.Model([fn.Dense(2)], loss="mse", metrics=metrics).build(3), tmp_path)
+    assert [metric.name for metric in again.metrics] == ([] if metrics == "auto" else metrics)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_training_goes_on_as_if_never_saved(optimizer, dtype, tmp_path):
+    model = trained(fn.optimizers.get({**vars(optimizer), "name": type(optimizer).__name__}), dtype)
+    again = round_trip(model, tmp_path)
+    for _ in range(2):
+        records = [m.fit(X, Y, epochs=2, batch_size=4, validation_split=0.2) for m in (model, again)]
+        assert records[0].history == records[1].history
+        assert np.array_equal(again.parameters, model.parameters)
+    assert np.array_equal(again.state.optimizer, model.state.optimizer)
+
+
+@pytest.mark.parametrize("change", [{"momentum": 0.0}, {"momentum": 0.5}, {"learning_rate": 0.5}], ids=str)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_optimizer_changed_after_training(momentum, change, tmp_path):
+    model = trained(fn.SGD(0.01, momentum=momentum))
+    vars(model.optimizer).update(change)
+    again = round_trip(model, tmp_path)
+    histories = [m.fit(X, Y, epochs=2).history for m in (model, again)]
+    assert histories[0] == histories[1] and np.array_equal(again.parameters, model.parameters)
+
+
+# --- the file
+
+
+def test_file_is_safetensors_of_layers(tmp_path):
+    model = trained()
+    model.save(tmp_path / "m")
+    tensors = load_file(tmp_path / "m")
+    assert sorted(tensors) == ["0.bias", "0.weights", "2.bias", "2.weights", "optimizer"]
+    assert np.array_equal(tensors["2.weights"], model.layers[2].weights)
+    assert os.listdir(tmp_path) == ["m"]
+
+
+def test_loading_unpickles_nothing(tmp_path, monkeypatch):
+    trained().save(tmp_path / "m")
+    (tmp_path / "foreign").write_bytes(pickle.dumps({"fastnn": "a pickle"}))
+
+    def refuse(*arguments, **options):
+        raise AssertionError("unpickled")
+
+    for name in ("load", "loads", "Unpickler", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    fn.load(tmp_path / "m")
+    with pytest.raises(ValueError, match="foreign"):
+        fn.load(tmp_path / "foreign")
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
+def test_failure_while_writing_leaves_the_old_file(step, tmp_path, monkeypatch):
+    path = tmp_path / "m"
+    trained().save(path)
+    before = path.read_bytes()
+
+    def fail(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="no space"):
+        trained(epochs=4).save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["m"]
+
+
+def test_mode_of_the_file(tmp_path):
+    path, model = tmp_path / "m", trained()
+    mask = os.umask(0o027)
+    try:
+        model.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        path.chmod(0o604)
+        model.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    finally:
+        os.umask(mask)
+
+
+def test_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = trained()
+    model.save("here")
+    assert np.array_equal(fn.load("here").parameters, model.parameters)
+    with pytest.raises(FileNotFoundError):
+        fn.load("nowhere")
+    with pytest.raises(OSError):
+        fn.load(tmp_path)
+    with pytest.raises(OSError):
+        model.save(tmp_path)
+    with pytest.raises(OSError):
+        model.save(tmp_path / "no folder" / "m")
+    assert os.listdir(tmp_path) == ["here"]
+
+
+# --- files that are not whole
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "m"
+    trained().save(path)
+    return path
+
+
+def change(path, edit):
+    """Apply `edit(config, tensors)` to a file."""
+    tensors = load_file(path)
+    with safe_open(path, framework="numpy") as opened:
+        config = json.loads(opened.metadata()["fastnn"])
+    edit(config, tensors)
+    save_file(tensors, path, {"fastnn": json.dumps(config)})
+
+
+def test_truncated(file):
+    content = file.read_bytes()
+    for size in [0, 1, 7, 8, 9, 100, len(content) // 2, len(content) - 1]:
+        file.write_bytes(content[:size])
+        with pytest.raises(ValueError, match="safetensors"):
+            fn.load(file)
+
+
+def header(tensors):
+    content = json.dumps(tensors).encode()
+    return struct.pack("<Q", len(content)) + content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not a model at all, but a text of some length",
+        b"\xff" * 64,
+        struct.pack("<Q", 2) + b"{}",
+        header({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + b"\0" * 4,
+        header({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}) + b"\0" * 2,
+        header({"w": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}) + b"\0",
+        header({"__metadata__": {"fastnn": "no JSON"}}),
+        header({"__metadata__": {"fastnn": "[]"}}),
+        header({"__metadata__": {"fastnn": "null"}}),
+        header({"__metadata__": {"fastnn": "[" * 100_000}}),
+    ],
+    ids=["text", "ones", "empty", "foreign", "bfloat16", "float8", "no JSON", "list", "null", "nested"],
+)
+def test_foreign(content, tmp_path):
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ValueError, match="safetensors|fastnn"):
+        fn.load(tmp_path / "m")
+
+
+KEYS = ("format", "n_in", "layers", "loss", "optimizer", "metrics", "dtype", "seed", "step", "epoch")
+EDITS = {
+    **{f"no {key}": lambda c, t, key=key: c.pop(key) for key in KEYS},
+    "later format": lambda c, t: c.update(format=99),
+    "other n_in": lambda c, t: c.update(n_in=4),
+    "n_in a text": lambda c, t: c.update(n_in="3"),
+    "n_in null": lambda c, t: c.update(n_in=None),
+    "layers empty": lambda c, t: c.update(layers=[]),
+    "layers a number": lambda c, t: c.update(layers=3),
+    "unknown layer": lambda c, t: c.update(layers=[{"name": "conv"}]),
+    "fewer layers": lambda c, t: c["layers"].pop(),
+    "more units": lambda c, t: c["layers"][0].update(units=6),
+    "negative units": lambda c, t: c["layers"][0].update(units=-1),
+    "unknown setting": lambda c, t: c["layers"][0].update(colour="red"),
+    "unknown activation": lambda c, t: c["layers"][0]["activation"].update(name="unknown"),
+    "unknown setting of the activation": lambda c, t: c["layers"][0]["activation"].update(slope=1),
+    "unknown loss": lambda c, t: c["loss"].update(name="unknown"),
+    "negative rate": lambda c, t: c["optimizer"].update(learning_rate=-1),
+    "optimizer of other settings": lambda c, t: c["optimizer"].update(name="SGD"),
+    "optimizer without memory": lambda c, t: c.update(optimizer="sgd"),
+    "unknown metric": lambda c, t: c.update(metrics=["unknown"]),
+    "unknown dtype": lambda c, t: c.update(dtype="float16"),
+    "negative seed": lambda c, t: c.update(seed=-1),
+    "step not whole": lambda c, t: c.update(step=1.5),
+    "negative epoch": lambda c, t: c.update(epoch=-1),
+    "no weights": lambda c, t: t.pop("0.weights"),
+    "more weights": lambda c, t: t.update({"7.weights": t["0.weights"]}),
+    "turned weights": lambda c, t: t.update({"0.weights": t["0.weights"].T.copy()}),
+    "weights not finite": lambda c, t: t.update({"0.weights": t["0.weights"] * np.nan}),
+    "short memory": lambda c, t: t.update(optimizer=t["optimizer"][1:].copy()),
+    "memory not finite": lambda c, t: t.update(optimizer=t["optimizer"] * np.nan),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_contents_that_do_not_fit_together(edit, file):
+    change(file, edit)
+    with pytest.raises(ValueError, match="fastnn model"):
+        fn.load(file)
+
+
+def test_a_file_of_another_precision_is_converted(file):
+    change(file, lambda config, tensors: config.update(dtype="float64"))
+    assert fn.load(file).parameters.dtype == np.float64
