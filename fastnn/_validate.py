@@ -29,9 +29,12 @@ def number(
     below: float = math.inf,
 ) -> float:
     """A finite float with ``low <= value <= high`` and ``above < value < below``."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
     if not math.isfinite(result):
         raise ValueError(f"{name} must be finite, got {value!r}")
     if result < low or result > high or result <= above or result >= below:
@@ -111,6 +114,8 @@ def array(name: str, value: Any, dtype: str, ndim: tuple[int, ...]) -> NDArray[A
 
 
 def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
+    if value is None:
+        raise TypeError(f"{name} must be an array of numbers, got None")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array; fill or drop the masked values")
     try:
@@ -122,13 +127,19 @@ def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
     if given.dtype.kind == "O":
         try:
             given = given.astype(np.float64)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             what = f"{type(value).__name__} of objects"
             raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
     if given.dtype.kind not in "buif":
         raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
     with np.errstate(over="ignore"):  # too large for float32 is found as an infinity
-        return np.require(given, dtype, ["C", "A"])
+        result = np.require(given, dtype, ["C", "A"])
+    large = np.isinf(result) & np.isfinite(given)
+    if large.any():
+        at = tuple(int(i) for i in np.argwhere(large)[0])
+        place = at if len(at) != 1 else at[0]
+        raise ValueError(f"{name} must be finite numbers of {dtype}, got {given[at]:g} at {place}")
+    return result
 
 
 def finite(name: str, values: NDArray[Any]) -> None:
@@ -183,27 +194,38 @@ def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
         raise ValueError(f"{name} must be class numbers 0 ... {n_out - 1} for {n_out} outputs, got {wrong:g}")
 
 
-def sample_weights(
-    sample_weight: Any, class_weight: Any, y: NDArray[Any], loss: Loss, dtype: str
+def sample_weights(sample_weight: Any, n: int, dtype: str) -> NDArray[Any] | None:
+    """Checked weights of `n` samples; None where all are one."""
+    if sample_weight is None:
+        return None
+    result = array("sample_weight", sample_weight, dtype, (1,))
+    if result.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), got {result.shape}")
+    finite("sample_weight", result)
+    if result.min() < 0:
+        raise ValueError(f"sample_weight must be >= 0, got {result.min():g}")
+    return not_all_zero(result)
+
+
+def not_all_zero(weight: NDArray[Any]) -> NDArray[Any]:
+    """Weights of samples, of which one at least counts."""
+    if not weight.any():
+        raise ValueError(f"the weights of the {len(weight)} samples are all zero")
+    return weight
+
+
+def with_class_weights(
+    class_weight: Any, y: NDArray[Any], weight: NDArray[Any] | None, loss: Loss, n_classes: int
 ) -> NDArray[Any] | None:
-    """Checked weights of the samples, those of their classes included; None where all are one."""
-    result = None
-    if sample_weight is not None:
-        result = array("sample_weight", sample_weight, dtype, (1,))
-        if result.shape != (len(y),):
-            raise ValueError(f"sample_weight must have shape ({len(y)},), got {result.shape}")
-        finite("sample_weight", result)
-        if result.min() < 0:
-            raise ValueError(f"sample_weight must be >= 0, got {result.min():g}")
+    """Weights of the samples to train on, multiplied by those of their classes."""
     if class_weight is not None:
-        by_class = _class_weights(class_weight, y, loss)
-        result = (by_class if result is None else by_class * result).astype(dtype)
-    if result is not None and not result.any():
-        raise ValueError("the weights of the samples are all zero")
-    return result
+        by_class = _class_weights(class_weight, y, loss, n_classes)
+        product = by_class if weight is None else by_class * weight
+        weight = array("class_weight", product, y.dtype.name, (1,))
+    return None if weight is None else not_all_zero(weight)
 
 
-def _class_weights(class_weight: Any, y: NDArray[Any], loss: Loss) -> NDArray[Any]:
+def _class_weights(class_weight: Any, y: NDArray[Any], loss: Loss, n_classes: int) -> NDArray[Any]:
     """Weight of each sample's class."""
     if loss.target == "values" or (loss.target == "shares" and y.shape[1] > 1):
         raise ValueError(f"class_weight needs one class a sample, which {loss.name!r} does not have here")
@@ -215,8 +237,10 @@ def _class_weights(class_weight: Any, y: NDArray[Any], loss: Loss) -> NDArray[An
         return np.asarray(len(y) / (np.count_nonzero(counts) * counts[classes]))
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"class_weight must be 'balanced' or a dict, got {class_weight!r}")
-    table = np.ones(max(int(classes.max()), *(integer("a class", c, low=0) for c in class_weight)) + 1)
+    table = np.ones(n_classes)
     for label, weight in class_weight.items():
+        if integer("a class", label, low=0) >= n_classes:
+            raise ValueError(f"class_weight must be for classes 0 ... {n_classes - 1}, got {label!r}")
         table[label] = number(f"class_weight[{label!r}]", weight, low=0.0)
     return np.asarray(table[classes])
 
@@ -231,7 +255,7 @@ def validation(data: Any, split: float, X: Any, y: Any, weight: Any) -> tuple[tu
         if split:
             raise ValueError(f"validation_data and validation_split={split:g} were given; give one of them")
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
+            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {data!r}")
         return (X, y, weight), (*data, None)[:3]
     if not split:
         return (X, y, weight), None

@@ -79,6 +79,8 @@ class _Monitor(Callback):
     """Base of callbacks that watch whether a figure gets better."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be a name, got {monitor!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         if mode == "auto":
@@ -111,7 +113,7 @@ class EarlyStopping(_Monitor):
     monitor : str
         Name of the figure, as in the history.
     patience : int, >= 0
-        How many epochs without a better figure are borne; the next one ends training.
+        So many epochs in a row without a better figure end training, as in Keras; 0 is as 1.
     restore_best : bool
         Whether to put back the weights of the best epoch in the end.
     min_delta : float, >= 0
@@ -147,7 +149,7 @@ class EarlyStopping(_Monitor):
         if self.is_better(logs):
             if self.restore_best:
                 self._best_parameters = self.model.parameters.copy()
-        elif self.wait > self.patience:
+        elif self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -194,8 +196,9 @@ class ReduceLROnPlateau(_Monitor):
             raise ValueError("ReduceLROnPlateau needs a number as learning_rate, got a schedule")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        if not self.is_better(logs) and self.wait > self.patience:
-            self._optimizer.learning_rate = max(self._optimizer.learning_rate * self.factor, self.min_lr)
+        if not self.is_better(logs) and self.wait >= self.patience:
+            rate = self._optimizer.learning_rate
+            self._optimizer.learning_rate = min(rate, max(rate * self.factor, self.min_lr))
             self.wait = 0
 
     @property

@@ -28,6 +28,13 @@ class History:
         start = len(self.epoch)
         self.epoch.extend(range(start, start + count))
 
+    def trim(self) -> None:
+        """Drop an epoch of which not all figures are known, because training was interrupted."""
+        known = min(map(len, self.history.values()), default=0)
+        del self.epoch[known:]
+        for values in self.history.values():
+            del values[known:]
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
         return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"

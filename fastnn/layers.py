@@ -296,4 +296,5 @@ def draw_parameters(layers: Sequence[Layer], views: list[dict[str, NDArray[Any]]
     for index, (layer, arrays) in enumerate(zip(layers, views, strict=True)):
         generator = np.random.default_rng([seed, index])
         for name, view in arrays.items():
-            view[...] = layer.initializer(name).draw(view.shape, generator)
+            drawn = layer.initializer(name).draw(view.shape, generator)
+            view[...] = _validate.array(name, drawn, view.dtype.name, (1, 2))

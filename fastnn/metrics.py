@@ -50,7 +50,7 @@ TABLE = {
 }
 
 
-def get(metrics: object, loss: Loss) -> tuple[Metric, ...]:
+def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:
     """The metrics of a sequence of names; "auto" is the accuracy for losses of classes.
 
     Raises
@@ -60,13 +60,15 @@ def get(metrics: object, loss: Loss) -> tuple[Metric, ...]:
     """
     if isinstance(metrics, str):
         if metrics == "auto":
-            metrics = () if loss.target == "values" else ("accuracy",)
+            metrics = () if loss is None or loss.target == "values" else ("accuracy",)
         else:
             metrics = (metrics,)
     if not isinstance(metrics, (list, tuple)):
         raise TypeError(f"metrics must be 'auto' or a sequence of names, got {metrics!r}")
     found: list[Metric] = [_validate.from_table("metric", m, TABLE, Metric) for m in metrics]
     for metric in found:
-        if metric.name != "accuracy" and loss.target == "classes":
+        if metric.name != "accuracy" and loss is not None and loss.target == "classes":
             raise ValueError(f"metric {metric.name!r} is for values, {loss.name!r} is for classes")
-    return tuple(found)
+    if len(set(found)) < len(found):
+        raise ValueError(f"each metric must be given once, got {metrics!r}")
+    return tuple(found) if loss is not None else ()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _validate, buffers, losses, network, optimizers, saving
 from . import metrics as metric_table
-from .callbacks import as_callback
+from .callbacks import Callback, as_callback
 from .history import History
 from .kernels import descriptor as d
 from .layers import Layer, draw_parameters
@@ -26,7 +26,6 @@ from .training import Training
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from .callbacks import Callback
     from .losses import Loss
     from .metrics import Metric
     from .network import Network
@@ -94,7 +93,7 @@ class Model:
     ) -> None:
         self._layers = _free_layers(layers)
         self._loss = None if loss is None else losses.get(loss)
-        self._metrics = () if self._loss is None else metric_table.get(metrics, self._loss)
+        self._metrics = metric_table.get(metrics, self._loss)
         self._dtype = _validate.dtype(dtype)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
@@ -373,8 +372,8 @@ class Model:
         sample_weight : array of shape (n,), optional
             Numbers >= 0.
         class_weight : dict of int to float, or "balanced", optional
-            Factors of the samples of each class, 1 for those not named; "balanced" makes all classes
-            weigh the same.
+            Factors of the samples of each class that are trained on, 1 for those not named;
+            "balanced" makes all classes weigh the same.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Evaluated after each epoch.
         validation_split : float, 0 <= validation_split < 1
@@ -401,9 +400,13 @@ class Model:
         KeyboardInterrupt
             On Ctrl-C, within a fraction of a second; the model is that of a finished step.
         """
-        checked = self._checked(X, y, sample_weight, class_weight)
+        checked = self._checked(X, y, sample_weight)
         data, held_out = _validate.validation(validation_data, validation_split, *checked)
-        n, n_in = data[0].shape
+        x, target, weight = data
+        n, n_in = x.shape
+        assert self.loss is not None
+        n_classes = max(widths(self.layers, n_in)[-1], 2)
+        weight = _validate.with_class_weights(class_weight, target, weight, self.loss, n_classes)
         evaluate = None
         if held_out is not None:
             Xv, yv, weight = held_out
@@ -412,6 +415,8 @@ class Model:
         rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
         epochs = _validate.integer("epochs", epochs, low=0)
         shuffle = _validate.boolean("shuffle", shuffle)
+        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
         called = [as_callback(callback) for callback in callbacks]
         bar = wanted(verbose)
         if threads is not None:
@@ -427,7 +432,7 @@ class Model:
                 Training(
                     self,
                     self._network("train", rows),
-                    data,
+                    (x, target, weight),
                     epochs=epochs,
                     shuffle=shuffle,
                     evaluate=evaluate,
@@ -508,7 +513,6 @@ class Model:
         X: Any,
         y: Any,
         sample_weight: Any,
-        class_weight: Any = None,
         n_in: int | None = None,
         name: str = "",
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
@@ -518,8 +522,7 @@ class Model:
         x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
-        weight = _validate.sample_weights(sample_weight, class_weight, target, self.loss, self.dtype)
-        return x, target, weight
+        return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype)
 
     def _evaluate(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> dict[str, float]:
         figures = np.zeros(1 + len(self.metrics))
@@ -574,6 +577,8 @@ def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers as a tuple, if each is a layer and may become part of a model."""
     if isinstance(layers, Layer):
         raise TypeError(f"layers must be a sequence of layers, got a single one: {layers!r}")
+    if not isinstance(layers, Iterable):
+        raise TypeError(f"layers must be a sequence of layers, got {layers!r}")
     result = tuple(layers)
     if not result:
         raise ValueError("layers must not be empty")

@@ -41,9 +41,12 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     tensors: dict[str, Any] = {}
     for i, layer in enumerate(model.layers):
         tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
-    if state.optimizer.size:
+    # The memory is of another size if the optimizer's settings were changed after training.
+    size = model.optimizer.state_vectors() * state.parameters.size
+    if state.optimizer.size == size > 0:
         tensors["optimizer"] = state.optimizer
-    _replace(os.fspath(path), to_bytes(tensors, {"fastnn": json.dumps(config)}))
+    text = json.dumps(config, default=lambda number: number.item())  # NumPy's numbers as Python's
+    _replace(os.fspath(path), to_bytes(tensors, {"fastnn": text}))
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -86,7 +89,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from error
     if "fastnn" not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not of a fastnn model")
@@ -95,7 +98,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         if config["format"] > _FORMAT:
             raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
         return _model(config, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} does not hold a fastnn model that fits together: {error}") from error
 
 
@@ -117,6 +120,7 @@ def _model(config: dict[str, Any], tensors: dict[str, Any]) -> Model:
         if memory.size != size:
             raise ValueError(f"the optimizer's memory has {memory.size} numbers, not {size}")
         model.state.optimizer = _validate.array("optimizer", memory, model.dtype, (1,)).copy()
+        _validate.finite("optimizer", model.state.optimizer)
     if tensors:
         raise ValueError(f"unknown tensors {sorted(tensors)}")
     model.state.step = _validate.integer("step", config["step"], low=0)

@@ -125,7 +125,7 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
         finally:
             ended.release()
 
-    with _late_interrupt():
+    with late_interrupt():
         try:
             for call in calls[1:]:
                 ended = _thread.allocate_lock()
@@ -154,7 +154,7 @@ def _wait(ended: _thread.LockType, errors: list[BaseException]) -> None:
 
 
 @contextlib.contextmanager
-def _late_interrupt() -> Iterator[None]:
+def late_interrupt() -> Iterator[None]:
     """Let Ctrl-C act at the end of the block."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):

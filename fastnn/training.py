@@ -18,6 +18,7 @@ from .callbacks import Callback, as_callback
 from .errors import DivergenceError
 from .kernels import descriptor as d
 from .progress import Progress
+from .threads import late_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 SLICE = 0.1  # seconds
+MOST_EPOCHS = 1 << 16  # in a slice
 
 
 class Training:
@@ -74,9 +76,8 @@ class Training:
         self.names = ["loss", *(metric.name for metric in model.metrics)]
         self.progress = Progress(epochs) if verbose else None
         self.first_epoch = model.state.epoch
-        self.figures = np.zeros((epochs, len(self.names)))
+        self.figures = np.zeros((min(epochs, MOST_EPOCHS), len(self.names)))
         n, batch = len(data[0]), int(net.descriptor[d.BATCH_SIZE])
-        self.steps_per_epoch = -(-n // batch)
         self.order = np.zeros(n if shuffle and batch < n else 0, np.int64)
         model.refresh_optimizer(net)
         self.kept = model.state.copy()
@@ -94,6 +95,7 @@ class Training:
             for callback in self.callbacks:
                 callback.on_train_end()
         finally:
+            self.history.trim()
             self.model.state.position = 0  # an interrupted epoch is not resumed, but begun again
             if self.progress is not None:
                 self.progress.close()
@@ -104,8 +106,7 @@ class Training:
         slots = self.net.descriptor
         slots[d.ORDER] = address(self.order) if self.order.size else 0
         slots[d.TRAINING] = 1
-        slots[d.LAST_EPOCH] = self.first_epoch + self.epochs
-        slots[d.HISTORY], slots[d.HISTORY_WIDTH] = address(self.figures), len(self.names)
+        slots[d.HISTORY_WIDTH] = len(self.names)
         slots[d.EPOCH_STOP] = bool(self.callbacks or self.evaluate)
 
     def _run_slices(self) -> None:
@@ -116,12 +117,13 @@ class Training:
         while state.epoch < last_epoch and not self.model.stop_training:
             self.model.refresh_optimizer(self.net)
             state.write(slots)
+            slots[d.HISTORY] = address(self.figures)
+            slots[d.LAST_EPOCH] = min(last_epoch, state.epoch + MOST_EPOCHS)
             slots[d.MAX_STEPS] = steps
             before = state.step
             start = time.perf_counter()
-            try:
+            with late_interrupt():  # what the call did and what is recorded of it belong together
                 network.run("train", self.net, self.threads)
-            finally:  # Ctrl-C is raised here, when the call has returned
                 state.read(slots)
                 self._take_figures()
             now = time.perf_counter()
@@ -141,7 +143,7 @@ class Training:
         """Take up what the compiled loop recorded of the epochs that have ended."""
         seen, ended = len(self.history.epoch), self.model.state.epoch - self.first_epoch
         if ended > seen:
-            rows = self.figures[seen:ended]
+            rows = self.figures[: ended - seen]
             self.history.append({name: rows[:, i].tolist() for i, name in enumerate(self.names)})
 
     def _finish_epochs(self) -> None:

@@ -1,43 +1,47 @@
 """Fully connected layer: y = x w + b."""
 
 from . import descriptor, oprow
-from ._jit import kernel
+from ._jit import kernel, splice
 from .gemm import matmul, matmul_transposed_a, matmul_transposed_b
 from .simd import view
 from .tensors import bias, op_row, slots, tensor, tensor_address, weights
 
 
-@kernel
-def dense_forward(x, w, b, y, pack):
+@splice
+def dense_forward(product, x, w, b, y, pack):
     """Write ``y = x w + b``, and `pack`.
 
     Parameters
     ----------
+    product : int64 or None
+        Address of the compiled product, or None to compile it in: see `gemm`.
     x, w, y : arrays of shape (rows, n_in), (n_in, n_out) and (rows, n_out)
     b : array of shape (n_out,), or (0,) for none
     pack : array of shape (PACK_SIZE,), or (0,)
         Memory for the product: see `gemm`.
     """
-    matmul(x, w, b, y, pack)
+    matmul(product, x, w, b, y, pack)
 
 
-@kernel
-def dense_backward(x, w, dy, dw, db, dx, pack):
+@splice
+def dense_backward(product, x, w, dy, dw, db, dx, pack):
     """Write ``dw = x' dy``, ``db = sum of dy over rows``, ``dx = dy w'``, and `pack`.
 
     Parameters
     ----------
+    product : int64 or None
+        Address of the compiled product, or None to compile it in: see `gemm`.
     x, w, dy : arrays of shape (rows, n_in), (n_in, n_out) and (rows, n_out)
     dw, db : arrays of the shape of w and of b; db of shape (0,) is left out
     dx : array of the shape of x; of shape (0, n_in) it is left out
     pack : array of shape (PACK_SIZE,)
         Memory for the products: see `gemm`.
     """
-    matmul_transposed_a(x, dy, dw, pack)
+    matmul_transposed_a(product, x, dy, dw, pack)
     if db.size > 0:
         _sum_rows(dy, db)
     if dx.shape[0] > 0:
-        matmul_transposed_b(dy, w, dx, pack)
+        matmul_transposed_b(product, dy, w, dx, pack)
 
 
 @kernel
@@ -60,7 +64,8 @@ def forward_entry(T):
         x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
         y = tensor(net, op[oprow.Y], op[oprow.N_OUT], T)
         pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
-        dense_forward(x, weights(net, vector, op, T), bias(net, vector, op, T), y, pack)
+        product = net[descriptor.PRODUCT]
+        dense_forward(product, x, weights(net, vector, op, T), bias(net, vector, op, T), y, pack)
 
     return dense_forward_op
 
@@ -78,6 +83,7 @@ def backward_entry(T):
         dy = tensor(net, op[oprow.DY], n_out, T)
         dx = tensor(net, op[oprow.DX], n_in, T)
         pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
-        dense_backward(x, w, dy, weights(net, vector, op, T), bias(net, vector, op, T), dx, pack)
+        dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
+        dense_backward(net[descriptor.PRODUCT], x, w, dy, dw, db, dx, pack)
 
     return dense_backward_op

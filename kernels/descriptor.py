@@ -21,77 +21,78 @@ GATHER = 9  # addresses of the entries in `batch`: copy a batch's rows,
 WEIGHT_SUM = 10  # sum the weights of a batch,
 SUM_GRADIENTS = 11  # add up the gradients of the shards,
 SQUARES = 12  # and sum the squares of a part of the gradient
+PRODUCT = 13  # address of the matrix product's entry
 
 # The flat buffers
-PARAMETERS = 13  # address
-GRADIENT = 14  # address of the whole batch's gradient, which is also that of the first shard
-OPTIMIZER_STATE = 15  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
-N_PARAMETERS = 16
-BLOCK_SQUARES = 17  # address of BLOCKS float64 numbers: the gradient's squares, block by block
-METRIC_STATE = 18  # address of float64 numbers
-METRIC_STATE_SIZE = 19
+PARAMETERS = 14  # address
+GRADIENT = 15  # address of the whole batch's gradient, which is also that of the first shard
+OPTIMIZER_STATE = 16  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
+N_PARAMETERS = 17
+BLOCK_SQUARES = 18  # address of BLOCKS float64 numbers: the gradient's squares, block by block
+METRIC_STATE = 19  # address of float64 numbers
+METRIC_STATE_SIZE = 20
 
 # The data set
-X = 20  # address of (n_samples, n_features)
-Y = 21  # address of (n_samples, n_targets)
-SAMPLE_WEIGHT = 22  # address of (n_samples,), or 0: all are one
-N_SAMPLES = 23
-N_FEATURES = 24
-N_TARGETS = 25
-N_OUTPUTS = 26  # numbers a row of the model's output has
-ITEMSIZE = 27  # bytes of an element of the model's dtype
-BATCH_SIZE = 28  # rows of a step, or of a chunk of a prediction
-ORDER = 29  # address of n_samples int64 row numbers, or 0: as they come
+X = 21  # address of (n_samples, n_features)
+Y = 22  # address of (n_samples, n_targets)
+SAMPLE_WEIGHT = 23  # address of (n_samples,), or 0: all are one
+N_SAMPLES = 24
+N_FEATURES = 25
+N_TARGETS = 26
+N_OUTPUTS = 27  # numbers a row of the model's output has
+ITEMSIZE = 28  # bytes of an element of the model's dtype
+BATCH_SIZE = 29  # rows of a step, or of a chunk of a prediction
+ORDER = 30  # address of n_samples int64 row numbers, or 0: as they come
 
 # Where training stands
-SEED = 30
-STEP = 31  # updates made since the optimizer's state was new
-EPOCH = 32  # epochs finished since the model was built
-LAST_EPOCH = 33  # train until so many are finished
-POSITION = 34  # rows of the current epoch that are done
-BATCH_ROWS = 35  # rows of the batch at hand
-MAX_STEPS = 36  # return after so many steps
-EPOCH_STOP = 37  # 1: return after each epoch
-HISTORY = 38  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
-HISTORY_WIDTH = 39
-SUM_LOSS = 40  # 1: the loss is a sum over rows, not a mean
-TRAINING = 41  # 1 while dropout drops
+SEED = 31
+STEP = 32  # updates made since the optimizer's state was new
+EPOCH = 33  # epochs finished since the model was built
+LAST_EPOCH = 34  # train until so many are finished
+POSITION = 35  # rows of the current epoch that are done
+BATCH_ROWS = 36  # rows of the batch at hand
+MAX_STEPS = 37  # return after so many steps
+EPOCH_STOP = 38  # 1: return after each epoch
+HISTORY = 39  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
+HISTORY_WIDTH = 40
+SUM_LOSS = 41  # 1: the loss is a sum over rows, not a mean
+TRAINING = 42  # 1 while dropout drops
 
 # The team of threads
-SHARDS = 42  # address of the shards' descriptors
-N_SHARDS = 43
-TEAM = 44  # threads that make this call
-BARRIER = 45  # address of the counter of arrivals
-ABORT = 46  # address of a number that is not 0 if a thread could not be started
+SHARDS = 43  # address of the shards' descriptors
+N_SHARDS = 44
+TEAM = 45  # threads that make this call
+BARRIER = 46  # address of the counter of arrivals
+ABORT = 47  # address of a number that is not 0 if a thread could not be started
 
 # float64
-SCALE = 47  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
-NORM_FACTOR = 48  # what the gradient is multiplied with before clipping by value
-SHARED = 49
+SCALE = 48  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
+NORM_FACTOR = 49  # what the gradient is multiplied with before clipping by value
+SHARED = 50
 
 # Each descriptor's own
-WORKSPACE = 49  # address
-SHARD_GRADIENT = 50  # address of the gradient of this shard's rows
-BATCH_X = 51  # addresses of memory for this shard's rows, used with ORDER
-BATCH_Y = 52
-BATCH_WEIGHT = 53
-ROWS = 54  # rows at hand: this shard's part of the batch
-FIRST_ROW = 55  # position in the batch of the first of them
-INPUT = 56  # address of their inputs
-OUTPUT = 57  # address for their outputs, where an op writes to OUTPUT
-TARGET = 58  # address of their targets
-WEIGHT = 59  # address of their weights, or 0: all are one
-PART_START = 60  # the part of the flat vector that is this thread's to update
-PART_SIZE = 61
-STATUS = 62  # OK or what went wrong
+WORKSPACE = 50  # address
+SHARD_GRADIENT = 51  # address of the gradient of this shard's rows
+BATCH_X = 52  # addresses of memory for this shard's rows, used with ORDER
+BATCH_Y = 53
+BATCH_WEIGHT = 54
+ROWS = 55  # rows at hand: this shard's part of the batch
+FIRST_ROW = 56  # position in the batch of the first of them
+INPUT = 57  # address of their inputs
+OUTPUT = 58  # address for their outputs, where an op writes to OUTPUT
+TARGET = 59  # address of their targets
+WEIGHT = 60  # address of their weights, or 0: all are one
+PART_START = 61  # the part of the flat vector that is this thread's to update
+PART_SIZE = 62
+STATUS = 63  # OK or what went wrong
 
 # float64
-LOSS_VALUE = 63  # sum of the weighted losses of the rows at hand
-PENALTY = 64  # sum of the weight penalties
-LEARNING_RATE = 65
-TOTAL_LOSS = 66  # sums over the epoch so far
-TOTAL_WEIGHT = 67
-TOTAL_PENALTY = 68
+LOSS_VALUE = 64  # sum of the weighted losses of the rows at hand
+PENALTY = 65  # sum of the weight penalties
+LEARNING_RATE = 66
+TOTAL_LOSS = 67  # sums over the epoch so far
+TOTAL_WEIGHT = 68
+TOTAL_PENALTY = 69
 SIZE = 72
 
 OK = 0

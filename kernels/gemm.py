@@ -9,17 +9,22 @@ come from it, and what is left over at the right edge is masked off (K. Goto and
 Rows of B that are far apart, or that are columns of B', are copied together first, a panel of
 `PACK_ROWS` rows at a time; C then takes up where the last panel left it.
 
+The routine is large, so that it is compiled once: the layers' entries call it by its address.
+
 Every element of C is summed over k in the same order by fused multiply-adds, whatever tile it falls
 into and packed or not, so that a row's result does not depend on the rows around it.
 """
 
+import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
-from ._jit import INTERPRETED, kernel
+from ._jit import INLINE_OPTIONS, INTERPRETED, kernel, splice
 from .oprow import PACK_SIZE
 from .pack import pack_columns, pack_rows
-from .simd import address
+from .simd import address, view
 from .vector_ir import I64, VECTOR_BYTES, Vectors
 
 # A tile of 8 x 3 needs 24 registers of the 32 that AVX-512 and ARM have; 4 x 3 fits into 16.
@@ -33,6 +38,9 @@ PACK_ROWS = PACK_SIZE // (PACK_PANELS * TILE_VECTORS * 16)
 # Below so many rows of A the copy costs more than it saves, and rows of B of up to so many bytes
 # are read as fast as a copy.
 _PACK_FROM_ROWS, _PACK_FROM_BYTES = 16, 2048
+
+# Of `product_entry`: m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack.
+_ARGUMENTS = 12
 
 
 def _tile(rows, vectors):
@@ -109,7 +117,7 @@ def _panel(vectors):
     """Kernel for all rows of a panel of C that is `vectors` vectors wide."""
     largest, four, two, one = (_tile(rows, vectors) for rows in (TILE_ROWS, 4, 2, 1))
 
-    @kernel
+    @splice
     def panel(m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize):
         # Writes C.
         i = 0
@@ -141,7 +149,7 @@ def _panel(vectors):
 _one, _two, _three = (_panel(vectors) for vectors in range(1, TILE_VECTORS + 1))
 
 
-@kernel
+@splice
 def _panel_of(vectors, m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize):
     # Writes C.
     if vectors == 3:
@@ -189,12 +197,63 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                 )  # fmt: skip
 
 
-@kernel
-def matmul(a, b, start, c, pack):
+def product_entry(T):
+    """Op: the arguments of `_product` up to `pack`, an int64 array at the first address -> C, `pack`."""
+    itemsize = np.dtype(T).itemsize
+
+    def product_op(arguments, _):
+        x = view(arguments, _ARGUMENTS, np.int64)
+        _product(
+            x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], T, itemsize
+        )  # fmt: skip
+
+    return product_op
+
+
+@intrinsic
+def _call_product(typingctx, product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack):
+    """Call the compiled `product_entry` at the address `product`."""
+
+    def codegen(context, builder, sig, args):
+        array = cgutils.alloca_once(builder, I64, _ARGUMENTS)
+        for i, arg in enumerate(args[1:]):
+            builder.store(arg, builder.gep(array, [I64(i)]))
+        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), [I64, I64]).as_pointer())
+        builder.call(function, [builder.ptrtoint(array, I64), I64(0)])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * (1 + _ARGUMENTS)), codegen
+
+
+def _multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    raise TypeError("compiled code only")
+
+
+@overload(_multiply, jit_options=INLINE_OPTIONS)
+def _choose_multiply(
+    product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize
+):
+    if isinstance(product, types.NoneType):
+
+        def multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+            _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize)
+
+    else:
+
+        def multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+            _call_product(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack)
+
+    return multiply
+
+
+@splice
+def matmul(product, a, b, start, c, pack):
     """Write ``c = start + a b``, and `pack`.
 
     Parameters
     ----------
+    product : int64 or None
+        Address of the compiled `product_entry` of the arrays' dtype; None to compile it in.
     a, b, c : arrays of shape (m, k), (k, n) and (m, n), C order
     start : array of shape (n,), added to every row, or (0,)
     pack : array of shape (PACK_SIZE,), or (0,): then wide matrices are multiplied less fast
@@ -202,52 +261,56 @@ def matmul(a, b, start, c, pack):
     begin = address(start) if start.size > 0 else 0
     copy = address(pack) if pack.size > 0 else 0
     m, k, n = a.shape[0], a.shape[1], b.shape[1]
-    _product(
-        m, n, k, address(a), k, 1, address(b), n, 1, begin, address(c), copy, a.dtype, a.itemsize
+    _multiply(
+        product, m, n, k, address(a), k, 1, address(b), n, 1, begin, address(c), copy, a.dtype, a.itemsize
     )  # fmt: skip
 
 
-@kernel
-def matmul_transposed_a(a, b, c, pack):
+@splice
+def matmul_transposed_a(product, a, b, c, pack):
     """Write ``c = a' b``, and `pack`.
 
     Parameters
     ----------
+    product, pack
+        As in `matmul`.
     a, b, c : arrays of shape (k, m), (k, n) and (m, n), C order
-    pack : array of shape (PACK_SIZE,), or (0,): then wide matrices are multiplied less fast
     """
     copy = address(pack) if pack.size > 0 else 0
     k, m, n = a.shape[0], a.shape[1], b.shape[1]
-    _product(
-        m, n, k, address(a), 1, m, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize
+    _multiply(
+        product, m, n, k, address(a), 1, m, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize
     )  # fmt: skip
 
 
-@kernel
-def matmul_transposed_b(a, b, c, pack):
+@splice
+def matmul_transposed_b(product, a, b, c, pack):
     """Write ``c = a b'``, and `pack`.
 
     Parameters
     ----------
+    product
+        As in `matmul`.
     a, b, c : arrays of shape (m, k), (n, k) and (m, n), C order
     pack : array of shape (PACK_SIZE,)
     """
+    copy = address(pack)
     m, k, n = a.shape[0], a.shape[1], b.shape[0]
-    _product(
-        m, n, k, address(a), k, 1, address(b), 1, k, 0, address(c), address(pack), a.dtype, a.itemsize
+    _multiply(
+        product, m, n, k, address(a), k, 1, address(b), 1, k, 0, address(c), copy, a.dtype, a.itemsize
     )  # fmt: skip
 
 
 if INTERPRETED:
 
-    def matmul(a, b, start, c, pack):  # noqa: F811
+    def matmul(product, a, b, start, c, pack):  # noqa: F811
         """Write ``c = start + a b`` in plain NumPy."""
         c[...] = a @ b + (start if start.size else 0)
 
-    def matmul_transposed_a(a, b, c, pack):  # noqa: F811
+    def matmul_transposed_a(product, a, b, c, pack):  # noqa: F811
         """Write ``c = a' b`` in plain NumPy."""
         c[...] = a.T @ b
 
-    def matmul_transposed_b(a, b, c, pack):  # noqa: F811
+    def matmul_transposed_b(product, a, b, c, pack):  # noqa: F811
         """Write ``c = a b'`` in plain NumPy."""
         c[...] = a @ b.T

@@ -33,7 +33,6 @@ OPTIONS = {
         (True, TypeError, "True"),
         ("3", TypeError, "'3'"),
         (None, TypeError, "None"),
-        (10**30, ValueError, str(10**30)),
     ],
     "batch_size": [
         (0, ValueError, "0"),
@@ -140,7 +139,7 @@ def test_optimizer_changed_for_the_worse(name, value, error, make):
 def test_after_many_refusals_training_is_as_ever(loss):
     model, other = trained(loss=loss), trained(loss=loss)
     for name, value, error, _ in OPTION_CASES:
-        if name not in ("class_weight", "validation_data") and value != 10**30:
+        if name not in ("class_weight", "validation_data"):
             with pytest.raises(error):
                 model.fit(X, target(model), **{name: value})
     records = [m.fit(X, target(model), epochs=2, batch_size=2) for m in (model, other)]

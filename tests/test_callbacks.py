@@ -34,7 +34,7 @@ def play(callback, figures, name="val_loss", model=None):
     return model
 
 
-# --- EarlyStopping: `patience` epochs without a better figure are borne, the next one ends training
+# --- EarlyStopping: so many epochs in a row without a better figure end training
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,18 @@ def play(callback, figures, name="val_loss", model=None):
     [
         ({}, "val_loss", [3, 2, 2, 1], 2, 1),
         ({}, "val_loss", [3, 2, 1], None, 2),
-        ({"patience": 1}, "val_loss", [3, 4, 2, 4, 5, 6], 4, 2),
-        ({"patience": 2}, "val_loss", [1, 2, 2, 2, 2], 3, 0),
-        ({"patience": 2}, "val_loss", [1, 2, 2], None, 0),
-        ({"patience": 1, "min_delta": 0.5}, "val_loss", [3, 2.6, 2.4, 2.3, 1.8, 1.7, 1.6], 6, 4),
+        ({"patience": 2}, "val_loss", [3, 4, 2, 4, 5, 6], 4, 2),
+        ({"patience": 3}, "val_loss", [1, 2, 2, 2, 2], 3, 0),
+        ({"patience": 3}, "val_loss", [1, 2, 2], None, 0),
+        ({"patience": 2, "min_delta": 0.5}, "val_loss", [3, 2.6, 2.4, 2.3, 1.8, 1.7, 1.6], 6, 4),
         ({"min_delta": 0.5}, "val_loss", [3, 2.5], 1, 0),
         ({"monitor": "loss"}, "loss", [3, 2, 4], 2, 1),
         ({"monitor": "val_accuracy"}, "val_accuracy", [0.1, 0.5, 0.4], 2, 1),
         ({"monitor": "r2", "min_delta": 0.1}, "r2", [0.1, 0.5, 0.55], 2, 1),
         ({"monitor": "accuracy", "mode": "min"}, "accuracy", [0.5, 0.4, 0.6], 2, 1),
         ({"mode": "max"}, "val_loss", [1, 2, 3, 2], 3, 2),
-        ({"patience": 1}, "val_loss", [2, NAN, NAN, 1], 2, 0),
-        ({"patience": 1}, "val_loss", [NAN, 2, 1, 3, 3], 4, 2),
+        ({"patience": 2}, "val_loss", [2, NAN, NAN, 1], 2, 0),
+        ({"patience": 2}, "val_loss", [NAN, 2, 1, 3, 3], 4, 2),
     ],
 )
 @pytest.mark.parametrize("restore_best", [False, True])
@@ -69,7 +69,7 @@ def test_early_stopping(settings, name, figures, stopped, best, restore_best):
 def test_early_stopping_in_a_training():
     model = network(fn.SGD(0.3))
     seen = []
-    callback = fn.EarlyStopping(patience=3, restore_best=True)
+    callback = fn.EarlyStopping(patience=4, restore_best=True)
     watch = [lambda epoch, logs: seen.append(model.parameters.copy()), callback]
     record = model.fit(X[:5], Y[:5], epochs=10_000, validation_data=(X[5:], -Y[5:]), callbacks=watch)
     losses = record.history["val_loss"]
@@ -85,13 +85,13 @@ def test_early_stopping_in_a_training():
 @pytest.mark.parametrize(
     ("settings", "figures", "rates"),
     [
-        ({"patience": 0}, [3, 3, 3, 2, 2], [1, 0.1, 0.01, 0.01, 0.001]),
-        ({"patience": 1, "factor": 0.5}, [3, 3, 3, 3, 3, 3], [1, 1, 0.5, 0.5, 0.25, 0.25]),
-        ({"patience": 0, "factor": 0.5, "min_lr": 0.3}, [3, 3, 3, 3], [1, 0.5, 0.3, 0.3]),
-        ({"patience": 0, "factor": 0.5, "min_delta": 0.5}, [3, 2.6, 2.4, 2.0], [1, 0.5, 0.5, 0.25]),
-        ({"patience": 0, "factor": 0.5, "mode": "max"}, [1, 2, 1], [1, 1, 0.5]),
-        ({"patience": 0}, [3, 2.99999], [1, 0.1]),
-        ({"patience": 0, "min_lr": 5.0}, [3, 3, 3], [1, 1, 1]),
+        ({"patience": 1}, [3, 3, 3, 2, 2], [1, 0.1, 0.01, 0.01, 0.001]),
+        ({"patience": 2, "factor": 0.5}, [3, 3, 3, 3, 3, 3], [1, 1, 0.5, 0.5, 0.25, 0.25]),
+        ({"patience": 1, "factor": 0.5, "min_lr": 0.3}, [3, 3, 3, 3], [1, 0.5, 0.3, 0.3]),
+        ({"patience": 1, "factor": 0.5, "min_delta": 0.5}, [3, 2.6, 2.4, 2.0], [1, 0.5, 0.5, 0.25]),
+        ({"patience": 1, "factor": 0.5, "mode": "max"}, [1, 2, 1], [1, 1, 0.5]),
+        ({"patience": 1}, [3, 2.99999], [1, 0.1]),
+        ({"patience": 1, "min_lr": 5.0}, [3, 3, 3], [1, 1, 1]),
     ],
 )
 def test_reduce_learning_rate(settings, figures, rates):
@@ -104,7 +104,7 @@ def test_a_reduced_rate_takes_effect():
     model = fn.Model([fn.Dense(1)], loss="mae", optimizer=fn.SGD(0.5), dtype="float64").build(1)
     bias, path = model.layers[0].bias, [0.0]
     callbacks = [
-        fn.ReduceLROnPlateau("loss", factor=0.5, patience=0, min_delta=1e9),
+        fn.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9),
         lambda epoch, logs: path.append(bias[0]),
     ]
     model.fit([[0.0]], [[1e6]], epochs=4, callbacks=callbacks)

@@ -5,6 +5,7 @@ A comment in the line before a code block says what is done with it:
 - ``<!-- not run -->``: nothing;
 - ``<!-- prints the next block -->``: it is run, and prints what the block after it shows;
 - ``<!-- add to FILE -->``: it is added to the end of a file in a copy of the sources;
+- ``<!-- add to FILE, and NAME to its TABLE -->``: there above the statement ``TABLE = ...``;
 - ``<!-- replace in FILE: LINE -->``: it takes the place of that line there;
 - ``<!-- check: NAME -->``: it is run there, after all of those.
 """
@@ -128,6 +129,10 @@ def test_a_block_prints_what_the_next_one_shows(capsys):
 # ---- The worked examples, in a copy of the sources -----------------------------------------------------
 
 
+# The statement that makes a dictionary out of a tuple of names, up to the last of these.
+TABLE = re.compile(r"^(TABLE = \{.*? in \([^()]*\w),?\s*\)", re.MULTILINE | re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A copy of the sources to which the worked examples are added as the page says."""
@@ -142,11 +147,18 @@ def copy(tmp_path_factory):
         name, line = where.split(": ", 1)
         lines = in_copy(name).read_text(encoding="utf-8").splitlines()
         assert lines.count(line) == 1, f"{name} does not have the line {line!r} once"
-        lines[lines.index(line)] = block.code
+        lines[lines.index(line)] = block.code.rstrip("\n")
         in_copy(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for name, block in commented("add to"):
-        with in_copy(name).open("a", encoding="utf-8") as file:
-            file.write("\n\n" + block.code if file.tell() else block.code)
+    for where, block in commented("add to"):
+        name, entry = re.fullmatch(r"(\S+?)(?:, and (\w+) to its TABLE)?", where).groups()
+        if entry:
+            text = in_copy(name).read_text(encoding="utf-8")
+            [table] = TABLE.finditer(text)
+            text = f"{text[: table.start()]}{block.code}\n\n{table[1]}, {entry}{text[table.end(1) :]}"
+            in_copy(name).write_text(text, encoding="utf-8")
+        else:
+            with in_copy(name).open("a", encoding="utf-8") as file:
+                file.write("\n\n" + block.code if file.tell() else block.code)
     return root
 
 
@@ -165,7 +177,7 @@ def test_worked_example(example, copy):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_examples_helper_finds_a_wrong_gradient():
+def test_the_examples_would_find_a_wrong_gradient():
     namespace = {}
     dict(commented("add to"))["gradient_check.py"].run(namespace)
 

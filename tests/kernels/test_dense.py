@@ -26,7 +26,7 @@ def run_backward(x, w, dy, with_bias=True, with_dx=True):
     """dx, dw, db; the two that are left out have shapes (0, n_in) and (0,)."""
     dw, db = np.full_like(w, np.nan), np.full(w.shape[1] if with_bias else 0, np.nan, w.dtype)
     dx = np.full((len(x) if with_dx else 0, x.shape[1]), np.nan, w.dtype)
-    dense_backward(x, w, dy, dw, db, dx, pack(w))
+    dense_backward(None, x, w, dy, dw, db, dx, pack(w))
     return dx, dw, db
 
 
@@ -34,9 +34,9 @@ def run_backward(x, w, dy, with_bias=True, with_dx=True):
 def test_forward(shape, dtype, rng):
     x, w, b, _ = arrays(rng, dtype, *shape)
     y = np.full((shape[0], shape[2]), np.nan, dtype)
-    dense_forward(x, w, b, y, pack(x))
+    dense_forward(None, x, w, b, y, pack(x))
     assert_close(y, naive.dense_forward(x, w, b), PRODUCT)
-    dense_forward(x, w, b[:0], y, pack(x))
+    dense_forward(None, x, w, b[:0], y, pack(x))
     assert_close(y, naive.dense_forward(x, w), PRODUCT)
 
 
@@ -60,7 +60,7 @@ def test_what_nobody_needs_is_left_out_of_backward(with_bias, with_dx, dtype, rn
 def test_inputs_are_left_as_they_are(dtype, rng):
     before = arrays(rng, dtype, 7, 9, 17)
     x, w, b, dy = (array.copy() for array in before)
-    dense_forward(x, w, b, np.empty_like(dy), pack(x))
+    dense_forward(None, x, w, b, np.empty_like(dy), pack(x))
     run_backward(x, w, dy)
     for array, copy in zip((x, w, b, dy), before, strict=True):
         assert array.tobytes() == copy.tobytes()
@@ -69,7 +69,7 @@ def test_inputs_are_left_as_they_are(dtype, rng):
 def loss_of(x, w, b, dy):
     """sum(dy * y) with y from the kernel: a function whose gradient for y is dy."""
     y = np.empty_like(dy)
-    dense_forward(x, w, b, y, pack(x))
+    dense_forward(None, x, w, b, y, pack(x))
     return (dy * y).sum()
 
 

@@ -52,21 +52,21 @@ def assert_product(c, a, b, start):
 
 def run_matmul(a, b, start, pack_size=PACK_SIZE):
     c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    gemm.matmul(a, b, start, c, np.empty(pack_size, a.dtype))
+    gemm.matmul(None, a, b, start, c, np.empty(pack_size, a.dtype))
     return c
 
 
 def run_transposed_a(a, b):
     """The same product, from a matrix whose transpose is the first factor."""
     c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    gemm.matmul_transposed_a(np.ascontiguousarray(a.T), b, c, np.empty(PACK_SIZE, a.dtype))
+    gemm.matmul_transposed_a(None, np.ascontiguousarray(a.T), b, c, np.empty(PACK_SIZE, a.dtype))
     return c
 
 
 def run_transposed_b(a, b):
     """The same product, from a matrix whose transpose is the second factor."""
     c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    gemm.matmul_transposed_b(a, np.ascontiguousarray(b.T), c, np.empty(PACK_SIZE, a.dtype))
+    gemm.matmul_transposed_b(None, a, np.ascontiguousarray(b.T), c, np.empty(PACK_SIZE, a.dtype))
     return c
 
 
@@ -76,17 +76,17 @@ def check_products(pool, m, k, n):
     a, b, start = pool.random(m, k), pool.random(k, n), pool.random(n)
     for first in (start, start[NO_START]):
         c = pool.guarded(m, n)
-        gemm.matmul(a, b, first, c, pack)
+        gemm.matmul(None, a, b, first, c, pack)
         assert_product(c, a, b, first)
         pool.assert_guards_untouched(c.size)
     transposed = pool.random(k, m)
     c = pool.guarded(m, n)
-    gemm.matmul_transposed_a(transposed, b, c, pack)
+    gemm.matmul_transposed_a(None, transposed, b, c, pack)
     assert_product(c, transposed.T, b, start[NO_START])
     pool.assert_guards_untouched(c.size)
     transposed = pool.random(n, k)
     c = pool.guarded(m, n)
-    gemm.matmul_transposed_b(a, transposed, c, pack)
+    gemm.matmul_transposed_b(None, a, transposed, c, pack)
     assert_product(c, a, transposed.T, start[NO_START])
     pool.assert_guards_untouched(c.size)
 

@@ -1,0 +1,324 @@
+"""The compiled engine: what it compiles, the memory it takes, its slices, and rows that stand alone."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import model as models
+from fastnn import native, network, training
+from fastnn.kernels import descriptor as d
+from tests.networks import ACTIVATION_CASES, ACTIVATION_IDS, activation, randomize
+
+ROOT = Path(__file__).parents[1]
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(90, 5)), RNG.normal(size=(90, 2))
+
+
+def run_script(script, **environment):
+    """Output of a Python program, in which a warning is an error."""
+    command = [sys.executable, "-W", "error", "-c", script]
+    environment = {**os.environ, **environment}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout, result.stderr
+
+
+# ---- what is compiled --------------------------------------------------------------------------
+
+
+def train(widths, act="relu", batch_size=32, n=90, dtype="float32", n_in=5, **options):
+    layers = [*(fn.Dense(width, act) for width in widths), fn.Dropout(0.1), fn.Dense(2)]
+    model = fn.Model(layers, loss="mse", seed=0, dtype=dtype, **options)
+    model.fit(np.resize(X, (n, n_in)), np.resize(Y, (n, 2)), epochs=2, batch_size=batch_size)
+    model.predict(np.resize(X, (n, n_in)))
+    return model
+
+
+@pytest.fixture
+def kernels_of(monkeypatch):
+    """Kernels, with their dtype, that a call needs and no call before it did."""
+    needed, address = set(), native.address
+
+    def recorded(kernel, dtype):
+        needed.add((kernel, dtype))
+        return address(kernel, dtype)
+
+    def kernels_of(call):
+        before = set(needed)
+        call()
+        return needed - before
+
+    monkeypatch.setattr(native, "address", recorded)
+    native.function.cache_clear()
+    return kernels_of
+
+
+ARCHITECTURES = [
+    {"widths": [1]},
+    {"widths": [16, 33, 7]},
+    {"widths": [200], "n": 2000, "batch_size": 500},  # several shards
+    {"widths": [3] * 20},
+    {"widths": [], "n_in": 1},
+    {"widths": [17], "batch_size": None},
+    {"widths": [17], "batch_size": 1, "n": 3},
+    {"widths": [17], "n_in": 300, "n": 7},
+]
+
+
+def test_a_second_architecture_needs_no_other_kernels(kernels_of):
+    first = kernels_of(lambda: train([8]))
+    assert {("dense.forward", "float32"), ("activation.relu.backward", "float32")} <= first
+    for options in ARCHITECTURES:
+        assert kernels_of(lambda options=options: train(**options)) == set()
+
+
+NEW_KINDS = {
+    "activation": ({"act": "tanh"}, {"activation.tanh.forward", "activation.tanh.backward"}),
+    "softmax": ({"act": "softmax"}, {"softmax.softmax.forward", "softmax.softmax.backward"}),
+    "a setting": ({"act": fn.activations.elu(0.5)}, {f"activation.elu.{way}ward" for way in ("for", "back")}),
+    "optimizer": ({"optimizer": "sgd"}, {"optimizer.sgd.forward"}),
+    "schedule": (
+        {"optimizer": fn.Adam(fn.schedules.cosine(0.01, steps=9))},
+        {"schedule.cosine.forward"},
+    ),
+    "metric": ({"metrics": ["mae"]}, {"metric.mae.forward", "metric.mae.backward"}),
+}
+
+
+@pytest.mark.parametrize("name", NEW_KINDS)
+def test_a_new_kind_needs_only_its_own_entries(name, kernels_of):
+    options, expected = NEW_KINDS[name]
+    train([8])
+    added = kernels_of(lambda: train([8, 4], **options))
+    assert {kernel.removesuffix("32").removesuffix("64") for kernel, _ in added} == expected
+    assert kernels_of(lambda: train([4, 9, 8], **options)) == set()
+
+
+def test_the_driver_is_of_no_dtype(kernels_of):
+    single = kernels_of(lambda: train([8]))
+    double = kernels_of(lambda: train([8], dtype="float64"))
+    own = {name for name, dtype in single if dtype == "float32"}
+    assert double == {(name, "float64") for name in own}
+    assert {"driver.train", "driver.predict"} <= {name for name, _ in single} - own
+
+
+COLD_AND_WARM = """
+import sys
+import numpy as np, fastnn as fn
+from fastnn import native
+
+def train(*widths, act="relu"):
+    X, y = fn.datasets.spiral(20, 3, seed=0)
+    layers = [*(fn.Dense(w, act) for w in widths), fn.Dense(3)]
+    model = fn.Model(layers, loss="cross_entropy", optimizer="sgd", metrics=[], seed=0)
+    model.fit(X, y, epochs=2)
+    model.predict(X)
+    return native.compilations, len(native._ADDRESSES)
+
+print(*train(4), *train(7, 30, 2), *train(9, act="tanh"), *train(1, 2, act="tanh"), "numba" in sys.modules)
+"""
+
+
+def test_compilations_of_a_cold_and_of_a_warm_process(tmp_path):
+    cache = str(tmp_path / "cache")
+    output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)
+    *counts, numba = output.split()
+    first = int(counts[0])
+    assert first > 10
+    assert [int(count) for count in counts] == [first] * 4 + [first + 2] * 4
+    assert numba == "True"
+    assert len(errors.splitlines()) == 1 and "compil" in errors
+    output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)
+    *counts, numba = output.split()
+    assert [int(count) for count in counts] == [0, first, 0, first, 0, first + 2, 0, first + 2]
+    assert numba == "False"
+    assert errors == ""
+
+
+# ---- memory ------------------------------------------------------------------------------------
+
+RESIDENT = """
+import gc, mmap
+import numpy as np, fastnn as fn
+
+def resident():
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+
+X, y = fn.datasets.xor()
+model = fn.Model([fn.Dense(4, "tanh"), fn.Dropout(0.1), fn.Dense(1)], loss="mse", metrics=["mae"], seed=0)
+"""
+
+GROWTHS = {
+    # A million steps: 250 epochs of 4000 batches, shuffled
+    "steps": """
+X, y = np.tile(X, (4000, 1)), np.tile(y, (4000, 1))
+model.fit(X, y, epochs=2, batch_size=4)
+before, step = resident(), model.state.step
+model.fit(X, y, epochs=250, batch_size=4)
+assert model.state.step == step + 1_000_000
+""",
+    # 100 times 10,000 epochs of one step; only the last history is kept
+    "epochs": """
+for i in range(102):
+    if i == 2:
+        before, step = resident(), model.state.step
+    model.fit(X, y, epochs=10_000, batch_size=None)
+assert model.state.step == step + 1_000_000
+""",
+    "predictions": """
+model.build(2)
+many = np.tile(X, (1000, 1))
+for i in range(20_200):
+    if i == 200:
+        before = resident()
+    model.predict(X)
+    if i % 20 == 0:
+        model.predict(many)
+""",
+    "calls": """
+for i in range(2_200):
+    if i == 200:
+        before = resident()
+    model.partial_fit(X, y)
+    model.evaluate(X, y)
+    model.loss_and_gradient(X, y)
+    model.layers[0](X)
+""",
+    # Batches of other sizes: a network is kept for one only
+    "sizes": """
+many, targets = np.tile(X, (100, 1)), np.tile(y, (100, 1))
+for i in range(600):
+    if i == 400:
+        before = resident()
+    model.fit(many[: i % 300 + 1], targets[: i % 300 + 1], batch_size=None)
+""",
+    "models": """
+def use():
+    model = fn.Model([fn.Dense(40, "relu"), fn.Dense(1)], loss="mse", seed=0)
+    model.fit(X, y, epochs=3)
+    model.predict(X)
+
+for i in range(400):
+    if i == 100:
+        before = resident()
+    use()
+""",
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory in use from Linux's /proc")
+@pytest.mark.parametrize("name", GROWTHS)
+def test_memory_stays_flat(name):
+    output, _ = run_script(RESIDENT + GROWTHS[name] + "print(resident() - before)")
+    assert int(output) < 1_000_000
+
+
+def test_a_growth_is_seen():
+    leak = "before, kept = resident(), []\nfor i in range(20_000):\n    kept.append(model.predict(X))\n"
+    output, _ = run_script(RESIDENT + leak + "print(resident() - before)")
+    assert int(output) > 1_000_000
+
+
+# ---- rows --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", ACTIVATION_CASES, ids=ACTIVATION_IDS)
+def test_a_row_does_not_depend_on_the_rows_around_it(case, dtype, monkeypatch):
+    rng = np.random.default_rng(1)
+    makers = [activation(case)] * 3
+    for widths, n_in in (((7, 1, 3), 5), ((33, 17, 9), 31), ((19, 65, 2), 3)):
+        layers = [fn.Dense(w, a) for w, a in zip(widths, makers, strict=True)]
+        model = fn.Model([*layers, fn.Dropout(0.5), fn.Activation(activation(case))], dtype=dtype, seed=0)
+        randomize(model.build(n_in), rng)
+        x = rng.normal(size=(70, n_in)).astype(dtype)
+        x[[3, 30]] *= 1e4
+        x[[7, 40]] = 0
+        monkeypatch.setattr(models, "_CHUNK", 1)  # so that a chunk has 16 rows
+        model._predictors.clear()
+        alone = np.concatenate([model.predict(x[i : i + 1]) for i in range(len(x))])
+        for chunk in (1, 32768):
+            monkeypatch.setattr(models, "_CHUNK", chunk)
+            model._predictors.clear()
+            for n in (1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 49, 70):
+                assert model.predict(x[:n]).tobytes() == alone[:n].tobytes()
+                assert model.predict(x[-n:]).tobytes() == alone[-n:].tobytes()
+        assert np.array_equal(model.predict(x[5]), alone[5])
+
+
+# ---- slices ------------------------------------------------------------------------------------
+
+
+def small_model():
+    return fn.Model([fn.Dense(4, "tanh"), fn.Dense(1)], loss="mse", seed=0)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Processor seconds of each compiled call of a training."""
+    seconds, run = [], network.run
+
+    def timed(*arguments):
+        start = time.thread_time()
+        run(*arguments)
+        seconds.append(time.thread_time() - start)
+
+    monkeypatch.setattr(network, "run", timed)
+    return seconds
+
+
+@pytest.mark.parametrize("n, batch_size, epochs", [(400_000, 4, 10), (4, None, 1_500_000)])
+def test_a_long_fit_looks_up_often(n, batch_size, epochs, calls):
+    x, y = np.resize(X, (n, 2)), np.resize(Y, (n, 1))
+    small_model().fit(x, y, epochs=epochs, batch_size=batch_size, threads=1)
+    assert sum(calls) > 0.2
+    assert max(calls) < 0.5
+
+
+def test_short_epochs_share_a_call(calls):
+    history = small_model().fit(*fn.datasets.xor(), epochs=20_000, batch_size=None)
+    assert len(history.epoch) == 20_000
+    assert len(calls) <= 20
+
+
+@pytest.mark.parametrize("seconds_per_step", [1e-7, 1e-5, 1e-3, 0.04, 0.3, 2.0])
+def test_slices_on_a_clock_of_our_own(seconds_per_step, monkeypatch):
+    """Steps of any length, and a machine that by turns is three times slower."""
+    now, slices = [0.0], []
+
+    def run(entry, net, threads=1):
+        slots = net.descriptor
+        steps = min(int(slots[d.MAX_STEPS]), int(slots[d.LAST_EPOCH] - slots[d.EPOCH]))
+        slots[d.STEP] += steps
+        slots[d.EPOCH] += steps
+        seconds = steps * seconds_per_step * (3 if len(slices) % 10 > 5 else 1)
+        slices.append(seconds)
+        now[0] += seconds
+
+    class Clock:
+        @staticmethod
+        def perf_counter():
+            return now[0]
+
+    monkeypatch.setattr(network, "run", run)
+    monkeypatch.setattr(training, "time", Clock)
+    epochs = min(int(20 / seconds_per_step), 2_000_000)
+    model = small_model()
+    model.fit(*fn.datasets.xor(), epochs=epochs, batch_size=None)
+    assert model.state.step == epochs
+    assert max(slices) <= max(0.5, 3 * seconds_per_step)
+    assert len(slices) < 10 + 2 * now[0] / training.SLICE + epochs / 50_000
+
+
+def test_with_a_callback_each_epoch_is_a_call(calls):
+    seen = []
+    small_model().fit(*fn.datasets.xor(), epochs=30, callbacks=[lambda epoch, logs: seen.append(len(calls))])
+    assert seen == list(range(1, 31))
