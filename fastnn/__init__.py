@@ -8,6 +8,8 @@
 True
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .errors import DivergenceError
@@ -18,6 +20,9 @@ from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .saving import load
 from .threads import get_threads, set_threads
+
+if TYPE_CHECKING:
+    from .kernels.inside import forward
 
 __version__ = "0.1.0"
 
@@ -43,6 +48,7 @@ __all__ = [
     "activations",
     "callbacks",
     "datasets",
+    "forward",
     "get_threads",
     "initializers",
     "load",
@@ -52,3 +58,13 @@ __all__ = [
     "schedules",
     "set_threads",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Numba is imported on first use: it takes longer than the rest together."""
+    if name == "forward":
+        from .kernels.inside import forward
+
+        globals()["forward"] = forward
+        return forward
+    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

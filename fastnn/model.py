@@ -409,8 +409,8 @@ class Model:
         weight = _validate.with_class_weights(class_weight, target, weight, self.loss, n_classes)
         evaluate = None
         if held_out is not None:
-            Xv, yv, weight = held_out
-            validation = self._checked(Xv, yv, weight, n_in=n_in, name="validation ")
+            Xv, yv, held_weight = held_out
+            validation = self._checked(Xv, yv, held_weight, n_in=n_in, name="validation ")
             evaluate = functools.partial(self._validation_figures, *validation)
         rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
         epochs = _validate.integer("epochs", epochs, low=0)
@@ -480,6 +480,39 @@ class Model:
         network.set_optimizer(net, self._optimizer, state.optimizer)
 
     # ---- showing and saving --------------------------------------------------------------------
+
+    def network(self) -> Network:
+        """The model as arrays, for use inside compiled code: see `fastnn.forward`.
+
+        The weights are the model's own: what a later `fit` changes is seen. A network belongs to one
+        thread at a time.
+
+        Returns
+        -------
+        Network
+            A NamedTuple of arrays, valid as an argument of functions compiled by Numba.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numba import njit
+        >>> import fastnn as fn
+        >>> net = fn.Model([fn.Dense(2, "tanh")], seed=0).build(3).network()
+        >>> @njit
+        ... def largest_output(net, x, out):
+        ...     fn.forward(net, x, out)
+        ...     return out.argmax()
+        >>> largest_output(net, np.array([1, 2, 3], np.float32), np.empty(2, np.float32))
+        0
+        """
+        if self._state is None:
+            raise ValueError("the model is not built yet; use model.build(n_in) or fit")
+        return self._predictor()
 
     def summary(self) -> None:
         """Print a table of the layers, their output shapes and parameter counts."""

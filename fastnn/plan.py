@@ -223,7 +223,8 @@ def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str) -> None:
     width = max((spec.n_out for spec in specs), default=result.n_in)
     turn = [result.allocate(width), result.allocate(width)]
     result.gradient = turn[0]
-    first = next((i for i, spec in enumerate(specs) if spec.has_weights), len(specs))
+    trained = (i for i, spec in enumerate(specs) if spec.has_weights or spec.has_bias)
+    first = next(trained, len(specs))
     for i in range(len(specs) - 1, first - 1, -1):
         row, spec = result.ops[i], specs[i]
         row[oprow.BACKWARD] = native.address(f"{spec.kernel}.backward", dtype)

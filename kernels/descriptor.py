@@ -22,77 +22,78 @@ WEIGHT_SUM = 10  # sum the weights of a batch,
 SUM_GRADIENTS = 11  # add up the gradients of the shards,
 SQUARES = 12  # and sum the squares of a part of the gradient
 PRODUCT = 13  # address of the matrix product's entry
+PREDICT = 14  # address of the driver's prediction
 
 # The flat buffers
-PARAMETERS = 14  # address
-GRADIENT = 15  # address of the whole batch's gradient, which is also that of the first shard
-OPTIMIZER_STATE = 16  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
-N_PARAMETERS = 17
-BLOCK_SQUARES = 18  # address of BLOCKS float64 numbers: the gradient's squares, block by block
-METRIC_STATE = 19  # address of float64 numbers
-METRIC_STATE_SIZE = 20
+PARAMETERS = 15  # address
+GRADIENT = 16  # address of the whole batch's gradient, which is also that of the first shard
+OPTIMIZER_STATE = 17  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
+N_PARAMETERS = 18
+BLOCK_SQUARES = 19  # address of BLOCKS float64 numbers: the gradient's squares, block by block
+METRIC_STATE = 20  # address of float64 numbers
+METRIC_STATE_SIZE = 21
 
 # The data set
-X = 21  # address of (n_samples, n_features)
-Y = 22  # address of (n_samples, n_targets)
-SAMPLE_WEIGHT = 23  # address of (n_samples,), or 0: all are one
-N_SAMPLES = 24
-N_FEATURES = 25
-N_TARGETS = 26
-N_OUTPUTS = 27  # numbers a row of the model's output has
-ITEMSIZE = 28  # bytes of an element of the model's dtype
-BATCH_SIZE = 29  # rows of a step, or of a chunk of a prediction
-ORDER = 30  # address of n_samples int64 row numbers, or 0: as they come
+X = 22  # address of (n_samples, n_features)
+Y = 23  # address of (n_samples, n_targets)
+SAMPLE_WEIGHT = 24  # address of (n_samples,), or 0: all are one
+N_SAMPLES = 25
+N_FEATURES = 26
+N_TARGETS = 27
+N_OUTPUTS = 28  # numbers a row of the model's output has
+ITEMSIZE = 29  # bytes of an element of the model's dtype
+BATCH_SIZE = 30  # rows of a step, or of a chunk of a prediction
+ORDER = 31  # address of n_samples int64 row numbers, or 0: as they come
 
 # Where training stands
-SEED = 31
-STEP = 32  # updates made since the optimizer's state was new
-EPOCH = 33  # epochs finished since the model was built
-LAST_EPOCH = 34  # train until so many are finished
-POSITION = 35  # rows of the current epoch that are done
-BATCH_ROWS = 36  # rows of the batch at hand
-MAX_STEPS = 37  # return after so many steps
-EPOCH_STOP = 38  # 1: return after each epoch
-HISTORY = 39  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
-HISTORY_WIDTH = 40
-SUM_LOSS = 41  # 1: the loss is a sum over rows, not a mean
-TRAINING = 42  # 1 while dropout drops
+SEED = 32
+STEP = 33  # updates made since the optimizer's state was new
+EPOCH = 34  # epochs finished since the model was built
+LAST_EPOCH = 35  # train until so many are finished
+POSITION = 36  # rows of the current epoch that are done
+BATCH_ROWS = 37  # rows of the batch at hand
+MAX_STEPS = 38  # return after so many steps
+EPOCH_STOP = 39  # 1: return after each epoch
+HISTORY = 40  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
+HISTORY_WIDTH = 41
+SUM_LOSS = 42  # 1: the loss is a sum over rows, not a mean
+TRAINING = 43  # 1 while dropout drops
 
 # The team of threads
-SHARDS = 43  # address of the shards' descriptors
-N_SHARDS = 44
-TEAM = 45  # threads that make this call
-BARRIER = 46  # address of the counter of arrivals
-ABORT = 47  # address of a number that is not 0 if a thread could not be started
+SHARDS = 44  # address of the shards' descriptors
+N_SHARDS = 45
+TEAM = 46  # threads that make this call
+BARRIER = 47  # address of the counter of arrivals
+ABORT = 48  # address of a number that is not 0 if a thread could not be started
 
 # float64
-SCALE = 48  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
-NORM_FACTOR = 49  # what the gradient is multiplied with before clipping by value
-SHARED = 50
+SCALE = 49  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
+NORM_FACTOR = 50  # what the gradient is multiplied with before clipping by value
+SHARED = 51
 
 # Each descriptor's own
-WORKSPACE = 50  # address
-SHARD_GRADIENT = 51  # address of the gradient of this shard's rows
-BATCH_X = 52  # addresses of memory for this shard's rows, used with ORDER
-BATCH_Y = 53
-BATCH_WEIGHT = 54
-ROWS = 55  # rows at hand: this shard's part of the batch
-FIRST_ROW = 56  # position in the batch of the first of them
-INPUT = 57  # address of their inputs
-OUTPUT = 58  # address for their outputs, where an op writes to OUTPUT
-TARGET = 59  # address of their targets
-WEIGHT = 60  # address of their weights, or 0: all are one
-PART_START = 61  # the part of the flat vector that is this thread's to update
-PART_SIZE = 62
-STATUS = 63  # OK or what went wrong
+WORKSPACE = 51  # address
+SHARD_GRADIENT = 52  # address of the gradient of this shard's rows
+BATCH_X = 53  # addresses of memory for this shard's rows, used with ORDER
+BATCH_Y = 54
+BATCH_WEIGHT = 55
+ROWS = 56  # rows at hand: this shard's part of the batch
+FIRST_ROW = 57  # position in the batch of the first of them
+INPUT = 58  # address of their inputs
+OUTPUT = 59  # address for their outputs, where an op writes to OUTPUT
+TARGET = 60  # address of their targets
+WEIGHT = 61  # address of their weights, or 0: all are one
+PART_START = 62  # the part of the flat vector that is this thread's to update
+PART_SIZE = 63
+STATUS = 64  # OK or what went wrong
 
 # float64
-LOSS_VALUE = 64  # sum of the weighted losses of the rows at hand
-PENALTY = 65  # sum of the weight penalties
-LEARNING_RATE = 66
-TOTAL_LOSS = 67  # sums over the epoch so far
-TOTAL_WEIGHT = 68
-TOTAL_PENALTY = 69
+LOSS_VALUE = 65  # sum of the weighted losses of the rows at hand
+PENALTY = 66  # sum of the weight penalties
+LEARNING_RATE = 67
+TOTAL_LOSS = 68  # sums over the epoch so far
+TOTAL_WEIGHT = 69
+TOTAL_PENALTY = 70
 SIZE = 72
 
 OK = 0

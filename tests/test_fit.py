@@ -276,3 +276,21 @@ def test_many_short_epochs_are_recorded_without_python(monkeypatch):
     assert np.isfinite(history.history["loss"]).all()
     assert history.history["loss"][-1] < history.history["loss"][1000] < history.history["loss"][0]
     assert len(calls) < 2000
+
+
+@pytest.mark.parametrize("validation", [{"validation_split": 0.25}, {"validation_data": "given"}])
+def test_validation_leaves_the_weights_of_the_training_samples_alone(validation):
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(40, 3)), rng.normal(size=(40, 1)), rng.uniform(0.1, 2, 40)
+    held_out = (X[30:], y[30:], weight[30:])
+    if "validation_data" in validation:
+        validation = {"validation_data": held_out}
+        data, data_weight = (X[:30], y[:30]), weight[:30]
+    else:
+        data, data_weight = (X, y), weight
+    models = [fn.Model([fn.Dense(4, "tanh"), fn.Dense(1)], loss="mse", seed=0) for _ in range(2)]
+    history = models[0].fit(*data, sample_weight=data_weight, epochs=3, **validation)
+    models[1].fit(X[:30], y[:30], sample_weight=weight[:30], epochs=3)
+    assert np.array_equal(models[0].parameters, models[1].parameters)
+    expected = models[1].evaluate(*held_out)["loss"]
+    assert history.history["val_loss"][-1] == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,338 @@
+"""The object cache: never stale, never executed if damaged, and never in the way."""
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from llvmlite import binding
+
+import fastnn as fn
+import fastnn.kernels
+from fastnn import _cache
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path.relative_to(ROOT / "kernels") for path in (ROOT / "kernels").rglob("*.py"))
+
+# Three symbols and the product: the least that can be compiled.
+PROBE = """
+import sys
+import fastnn as fn
+from fastnn import native
+print(fn.Activation("relu")([[-1.0, 2.0]]).tolist(), native.compilations, "numba" in sys.modules)
+"""
+RIGHT = "[[0.0, 2.0]]"
+DAMAGED = [f"fastnn.{kernel}" for kernel in ("activation.relu.forward.float32", "batch.check.float32")]
+
+
+def run_script(script=PROBE, check=True, **environment):
+    environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
+    command = [sys.executable, "-W", "error", "-c", script]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert not check or result.returncode == 0, result.stderr
+    return result
+
+
+def probe(cache):
+    """Compilations of a process with this cache, whose output must be right."""
+    result = run_script(FASTNN_CACHE_DIR=cache)
+    value, count, numba = result.stdout.rsplit(maxsplit=2)
+    assert value == RIGHT
+    assert numba == str(int(count) > 0)
+    assert len(result.stderr.splitlines()) == (int(count) > 0), result.stderr
+    return int(count)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache folder that a process has filled; not to be changed."""
+    cache = tmp_path_factory.mktemp("filled") / "cache"
+    assert probe(cache) > 0
+    return cache
+
+
+@pytest.fixture
+def cache(filled, tmp_path):
+    return shutil.copytree(filled, tmp_path / "cache")
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Makes a folder the cache of this process."""
+
+    def use(path):
+        monkeypatch.setenv("FASTNN_CACHE_DIR", str(path))
+        _cache._private_folder.cache_clear()
+        return path
+
+    yield use
+    _cache._private_folder.cache_clear()
+
+
+def objects(cache):
+    return {path.name.removesuffix(".o"): path for path in cache.rglob("*.o")}
+
+
+def test_a_second_process_loads_what_the_first_compiled(filled):
+    before = {path: path.stat().st_mtime_ns for path in filled.rglob("*")}
+    assert set(DAMAGED) <= set(objects(filled))
+    assert probe(filled) == 0
+    assert {path: path.stat().st_mtime_ns for path in filled.rglob("*")} == before
+
+
+# ---- the key -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A copy of the kernels' sources, of which the key is taken."""
+    copied = shutil.copytree(ROOT / "kernels", tmp_path / "kernels")
+    monkeypatch.setattr(fastnn.kernels, "__file__", str(copied / "__init__.py"))
+    return copied
+
+
+def key():
+    return _cache.key.__wrapped__()
+
+
+def test_the_key_depends_on_the_content_only(tree):
+    for path in tree.glob("*.py"):
+        os.utime(path, (0, 0))
+    assert key() == key() == _cache.key()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_an_edit_of_a_kernel_file_changes_the_key(path, tree):
+    text = (tree / path).read_bytes()
+    keys = [key()]
+    for edited in (text + b"\n", text.replace(b" ", b"  ", 1), text[:-1], b""):
+        (tree / path).write_bytes(edited)
+        keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
+def test_files_that_come_go_or_change_names_change_the_key(tree):
+    keys = [key()]
+    (tree / "dense.py").rename(tree / "dense2.py")
+    keys.append(key())
+    (tree / "dense2.py").unlink()
+    keys.append(key())
+    (tree / "new.py").write_bytes(b"")
+    keys.append(key())
+    loss, metric = (tree / name for name in ("loss.py", "metric.py"))
+    first, second = loss.read_bytes(), metric.read_bytes()
+    loss.write_bytes(second)
+    metric.write_bytes(first)
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
+ELSEWHERE = {
+    "a setting of Numba": lambda patch: patch.setenv("NUMBA_BOUNDSCHECK", "1"),
+    "another setting": lambda patch: patch.setenv("NUMBA_OPT", "1"),
+    "a setting's value": lambda patch: patch.setenv("NUMBA_OPT", "2"),
+    "versions": lambda patch: patch.setattr(_cache, "version", lambda name: f"{name} 99"),
+    "the CPU's name": lambda patch: patch.setattr(binding, "get_host_cpu_name", lambda: "i386"),
+    "the CPU's features": lambda patch: patch.setattr(
+        binding, "get_host_cpu_features", lambda: {"mmx": True}
+    ),
+}
+
+
+def test_what_else_code_depends_on_changes_the_key(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("NUMBA_")]:
+        monkeypatch.delenv(name)
+    keys = [key()]
+    for change in ELSEWHERE.values():
+        with monkeypatch.context() as patch:
+            change(patch)
+            keys.append(key())
+    assert len(set(keys)) == len(keys)
+    monkeypatch.setenv("UNRELATED", "1")
+    assert key() == keys[0]
+
+
+def test_code_of_another_key_is_not_read(cache, in_process, monkeypatch):
+    in_process(cache)
+    assert all(_cache.read(symbol) for symbol in DAMAGED)
+    (old,) = cache.iterdir()
+    monkeypatch.setattr(_cache, "key", lambda: "0" * 32)
+    old.rename(cache / _cache.key())
+    _cache._private_folder.cache_clear()
+    assert [_cache.read(symbol) for symbol in DAMAGED] == [None, None]
+
+
+# ---- damaged files -----------------------------------------------------------------------------
+
+
+def flipped(content, at):
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+#: From the content of the file and that of another symbol's.
+DAMAGES = {
+    "empty": lambda own, other: b"",
+    "cut to half": lambda own, other: own[: len(own) // 2],
+    "last byte gone": lambda own, other: own[:-1],
+    "header only": lambda own, other: own[: len(_cache._MAGIC) + 32],
+    "magic only": lambda own, other: own[: len(_cache._MAGIC)],
+    "a byte more": lambda own, other: own + b"\0",
+    "bit of the magic": lambda own, other: flipped(own, 0),
+    "bit of the digest": lambda own, other: flipped(own, len(_cache._MAGIC) + 3),
+    "bit of the code": lambda own, other: flipped(own, len(own) // 2),
+    "last bit": lambda own, other: own[:-1] + bytes([own[-1] ^ 1]),
+    "another symbol's": lambda own, other: other,
+    "another symbol's code": lambda own, other: (
+        own[: len(_cache._MAGIC) + 32] + other[len(_cache._MAGIC) + 32 :]
+    ),
+    "bare code": lambda own, other: own[len(_cache._MAGIC) + 32 :],
+    "text": lambda own, other: b"not an object file\n" * 100,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_file_is_not_read(name, cache, in_process):
+    in_process(cache)
+    symbol, other = DAMAGED
+    path, content = objects(cache)[symbol], objects(cache)[other].read_bytes()
+    code = _cache.read(symbol)
+    assert code
+    path.write_bytes(DAMAGES[name](path.read_bytes(), content))
+    assert _cache.read(symbol) is None
+    _cache.write(symbol, code)
+    assert _cache.read(symbol) == code
+
+
+def test_damaged_files_are_rebuilt(cache, in_process):
+    found = objects(cache)
+    predict = "fastnn.driver.predict.float64"
+    good = {symbol: found[symbol].read_bytes() for symbol in (*DAMAGED, predict)}
+    first, second = (found[symbol] for symbol in DAMAGED)
+    first.write_bytes(flipped(good[DAMAGED[0]], 1000))
+    second.write_bytes(good[DAMAGED[1]][:500])
+    shutil.copy(first, found[predict])
+    assert probe(cache) == 3
+    in_process(cache)
+    assert all(_cache.read(symbol) for symbol in good)
+    assert probe(cache) == 0
+
+
+def test_a_folder_in_a_files_place_does_not_matter(cache):
+    path = objects(cache)[DAMAGED[0]]
+    path.unlink()
+    path.mkdir()
+    assert probe(cache) == 1
+    assert [p.name for p in path.parent.iterdir() if p.suffix != ".o"] == []  # no temporary file is left
+
+
+# ---- places ------------------------------------------------------------------------------------
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path, filled):
+    """Below a regular file nothing can be made, not even by the superuser."""
+    (tmp_path / "file").write_text("")
+    assert probe(tmp_path / "file" / "cache") == len(objects(filled))
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o720, 0o702])
+@pytest.mark.parametrize("whose", ["cache", "key"])
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions are those of POSIX")
+def test_a_folder_that_others_can_write_to_is_refused(mode, whose, cache, in_process):
+    in_process(cache)
+    (inner,) = cache.iterdir()
+    code = _cache.read(DAMAGED[0])
+    assert code
+    (cache if whose == "cache" else inner).chmod(mode)
+    _cache._private_folder.cache_clear()
+    assert _cache.read(DAMAGED[0]) is None
+    before = objects(cache)[DAMAGED[1]].read_bytes()
+    _cache.write(DAMAGED[1], b"anything")
+    assert objects(cache)[DAMAGED[1]].read_bytes() == before
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="gives a folder away, as only root can"
+)
+@pytest.mark.parametrize("whose", ["cache", "key"])
+def test_a_folder_of_another_user_is_refused(whose, cache, in_process):
+    in_process(cache)
+    (inner,) = cache.iterdir()
+    os.chown(cache if whose == "cache" else inner, 12345, -1)
+    assert _cache.read(DAMAGED[0]) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions are those of POSIX")
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0o002, 0o000])
+def test_a_new_folder_is_private_whatever_the_umask(umask, tmp_path, in_process):
+    """Many systems give users a umask of 002, with which new folders can be written to by their group."""
+    before = os.umask(umask)
+    try:
+        in_process(tmp_path / "new" / "cache")
+        _cache.write("symbol", b"code")
+        assert _cache.read("symbol") == b"code"
+    finally:
+        os.umask(before)
+
+
+def test_no_home_folder(in_process, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    in_process("")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert _cache.read("symbol") is None
+    _cache.write("symbol", b"code")
+
+
+# ---- processes ---------------------------------------------------------------------------------
+
+
+def test_processes_that_start_cold_at_once(cache):
+    for symbol, path in objects(cache).items():
+        if "product" not in symbol:  # it alone takes longer than all others
+            path.unlink()
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(probe, [cache] * 4))
+    assert max(counts) == len(objects(cache)) - 1
+    assert probe(cache) == 0
+    assert [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".o"] == []
+
+
+def test_without_the_compiler_the_error_says_so(tmp_path):
+    result = run_script(check=False, NUMBA_DISABLE_JIT=1, FASTNN_CACHE_DIR=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("RuntimeError: fastnn needs Numba's compiler")
+    assert "NUMBA_DISABLE_JIT" in result.stderr.splitlines()[-1]
+    assert list(tmp_path.rglob("*.o")) == []
+    run_script("import fastnn as fn; fn.Model([fn.Dense(3)]).build(2).parameters", NUMBA_DISABLE_JIT=1)
+
+
+CLASSIFIER = """
+import sys
+import fastnn as fn
+X, y = fn.datasets.spiral(50, 3, seed=0)
+model = fn.Model([fn.Dense(16, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+model.fit(X, y, epochs=5, validation_split=0.2)
+print(model.evaluate(X, y)["accuracy"], model.predict(X).shape, "numba" in sys.modules)
+"""
+
+
+def test_a_warm_process_trains_without_numba():
+    first = run_script(CLASSIFIER)  # which fills the user's cache, should it be empty
+    second = run_script(CLASSIFIER)
+    assert second.stderr == ""
+    *figures, numba = second.stdout.split()
+    assert numba == "False"
+    assert figures == first.stdout.split()[:-1]
+
+
+def test_one_process_loads_a_kernel_once():
+    fn.Activation("relu")([[1.0]])
+    before = dict(fn.native._ADDRESSES)
+    fn.Activation("relu")([[1.0, 2.0]])
+    assert before == fn.native._ADDRESSES
