@@ -97,10 +97,10 @@ def key() -> str:
     """Digest of all that compiled code depends on."""
     from llvmlite import binding
 
-    from . import kernels
+    from .kernels import __file__ as kernels_file
 
     digest = _DIGEST()
-    for path in sorted(Path(str(kernels.__file__)).parent.glob("*.py")):
+    for path in sorted(Path(kernels_file).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     numba_settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
     for fact in (
