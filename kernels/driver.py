@@ -20,6 +20,10 @@ from .simd import address, call, flush_denormals, restore_denormals, view
 from .team import place_batch, prepare_shards, shard_slots, wait_for_team
 from .tensors import op_row, slots
 
+# Parameters that are updated at a time: with their gradients and the optimizer's memory they fit
+# into the second cache. A multiple of a vector, so that the same bits come out at any number of threads.
+_PIECE = 16384
+
 
 @kernel
 def _call_rows(table, count, column, net):
@@ -93,19 +97,15 @@ def _batch_loss(net):
 
 @kernel
 def _sum_gradients(net, own):
-    """Complete this thread's part of the batch's gradient: all shards, and the penalties."""
+    """Complete the gradient of a part of the flat vector: all shards, and the penalties."""
     if net[d.N_SHARDS] > 1:
         call(net[d.SUM_GRADIENTS], 0, address(own))
     _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.BACKWARD, own)
 
 
 @kernel
-def _norm_factor(net, own):
-    """What the gradient is multiplied with so that its norm is at most the optimizer's limit."""
-    _, setting = op_row(net[d.OPTIMIZER])
-    limit = setting[oprow.P + CLIPNORM]
-    if limit == 0.0:
-        return 1.0
+def _norm_factor(net, own, limit):
+    """What the gradient is multiplied with so that its norm is at most `limit`."""
     call(net[d.SQUARES], 0, address(own))
     wait_for_team(net)
     # Block by block, so that the sum does not depend on how many threads there are.
@@ -121,10 +121,21 @@ def _norm_factor(net, own):
 def _update(net, thread):
     """Make the part of the optimizer's step that is this thread's."""
     own, real = slots(net[d.SHARDS] + 8 * d.SIZE * thread)
-    _sum_gradients(net, own)
-    real[d.NORM_FACTOR] = _norm_factor(net, own)
+    _, setting = op_row(net[d.OPTIMIZER])
+    limit = setting[oprow.P + CLIPNORM]
+    start, size = own[d.PART_START], own[d.PART_SIZE]
     _call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
-    _call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
+    real[d.NORM_FACTOR] = 1.0
+    if limit > 0.0:
+        _sum_gradients(net, own)
+        real[d.NORM_FACTOR] = _norm_factor(net, own, limit)
+    # Piece by piece: the optimizer finds in the cache what was summed up just before.
+    for first in range(start, start + size, _PIECE):
+        own[d.PART_START], own[d.PART_SIZE] = first, min(_PIECE, start + size - first)
+        if limit == 0.0:
+            _sum_gradients(net, own)
+        _call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
+    own[d.PART_START], own[d.PART_SIZE] = start, size
 
 
 @kernel

@@ -8,14 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from llvmlite import binding
 
 import fastnn as fn
-import fastnn.kernels
 from fastnn import _cache
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path.relative_to(ROOT / "kernels") for path in (ROOT / "kernels").rglob("*.py"))
 
 # Three symbols and the product: the least that can be compiled.
 PROBE = """
@@ -83,78 +80,6 @@ def test_a_second_process_loads_what_the_first_compiled(filled):
     assert {path: path.stat().st_mtime_ns for path in filled.rglob("*")} == before
 
 
-# ---- the key -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """A copy of the kernels' sources, of which the key is taken."""
-    copied = shutil.copytree(ROOT / "kernels", tmp_path / "kernels")
-    monkeypatch.setattr(fastnn.kernels, "__file__", str(copied / "__init__.py"))
-    return copied
-
-
-def key():
-    return _cache.key.__wrapped__()
-
-
-def test_the_key_depends_on_the_content_only(tree):
-    for path in tree.glob("*.py"):
-        os.utime(path, (0, 0))
-    assert key() == key() == _cache.key()
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=str)
-def test_an_edit_of_a_kernel_file_changes_the_key(path, tree):
-    text = (tree / path).read_bytes()
-    keys = [key()]
-    for edited in (text + b"\n", text.replace(b" ", b"  ", 1), text[:-1], b""):
-        (tree / path).write_bytes(edited)
-        keys.append(key())
-    assert len(set(keys)) == len(keys)
-
-
-def test_files_that_come_go_or_change_names_change_the_key(tree):
-    keys = [key()]
-    (tree / "dense.py").rename(tree / "dense2.py")
-    keys.append(key())
-    (tree / "dense2.py").unlink()
-    keys.append(key())
-    (tree / "new.py").write_bytes(b"")
-    keys.append(key())
-    loss, metric = (tree / name for name in ("loss.py", "metric.py"))
-    first, second = loss.read_bytes(), metric.read_bytes()
-    loss.write_bytes(second)
-    metric.write_bytes(first)
-    keys.append(key())
-    assert len(set(keys)) == len(keys)
-
-
-ELSEWHERE = {
-    "a setting of Numba": lambda patch: patch.setenv("NUMBA_BOUNDSCHECK", "1"),
-    "another setting": lambda patch: patch.setenv("NUMBA_OPT", "1"),
-    "a setting's value": lambda patch: patch.setenv("NUMBA_OPT", "2"),
-    "versions": lambda patch: patch.setattr(_cache, "version", lambda name: f"{name} 99"),
-    "the CPU's name": lambda patch: patch.setattr(binding, "get_host_cpu_name", lambda: "i386"),
-    "the CPU's features": lambda patch: patch.setattr(
-        binding, "get_host_cpu_features", lambda: {"mmx": True}
-    ),
-}
-
-
-def test_what_else_code_depends_on_changes_the_key(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("NUMBA_")]:
-        monkeypatch.delenv(name)
-    keys = [key()]
-    for change in ELSEWHERE.values():
-        with monkeypatch.context() as patch:
-            change(patch)
-            keys.append(key())
-    assert len(set(keys)) == len(keys)
-    monkeypatch.setenv("UNRELATED", "1")
-    assert key() == keys[0]
-
-
 def test_code_of_another_key_is_not_read(cache, in_process, monkeypatch):
     in_process(cache)
     assert all(_cache.read(symbol) for symbol in DAMAGED)
@@ -168,6 +93,9 @@ def test_code_of_another_key_is_not_read(cache, in_process, monkeypatch):
 # ---- damaged files -----------------------------------------------------------------------------
 
 
+HEADER = len(_cache._MAGIC) + 32
+
+
 def flipped(content, at):
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
@@ -177,7 +105,7 @@ DAMAGES = {
     "empty": lambda own, other: b"",
     "cut to half": lambda own, other: own[: len(own) // 2],
     "last byte gone": lambda own, other: own[:-1],
-    "header only": lambda own, other: own[: len(_cache._MAGIC) + 32],
+    "header only": lambda own, other: own[:HEADER],
     "magic only": lambda own, other: own[: len(_cache._MAGIC)],
     "a byte more": lambda own, other: own + b"\0",
     "bit of the magic": lambda own, other: flipped(own, 0),
@@ -185,10 +113,8 @@ DAMAGES = {
     "bit of the code": lambda own, other: flipped(own, len(own) // 2),
     "last bit": lambda own, other: own[:-1] + bytes([own[-1] ^ 1]),
     "another symbol's": lambda own, other: other,
-    "another symbol's code": lambda own, other: (
-        own[: len(_cache._MAGIC) + 32] + other[len(_cache._MAGIC) + 32 :]
-    ),
-    "bare code": lambda own, other: own[len(_cache._MAGIC) + 32 :],
+    "another symbol's code": lambda own, other: own[:HEADER] + other[HEADER:],
+    "bare code": lambda own, other: own[HEADER:],
     "text": lambda own, other: b"not an object file\n" * 100,
 }
 
@@ -254,9 +180,7 @@ def test_a_folder_that_others_can_write_to_is_refused(mode, whose, cache, in_pro
     assert objects(cache)[DAMAGED[1]].read_bytes() == before
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "getuid") or os.getuid() != 0, reason="gives a folder away, as only root can"
-)
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="root alone can give a folder away")
 @pytest.mark.parametrize("whose", ["cache", "key"])
 def test_a_folder_of_another_user_is_refused(whose, cache, in_process):
     in_process(cache)

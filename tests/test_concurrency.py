@@ -1,0 +1,222 @@
+"""Threads when something goes wrong, and several Python threads that use models at once."""
+
+import _thread
+import functools
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import native, network, threads
+
+RNG = np.random.default_rng(0)
+X, LABELS, VALUES = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300), RNG.normal(size=(300, 7))
+
+
+@pytest.fixture(autouse=True)
+def any_number_of_threads():
+    yield
+    fn.set_threads(None)
+
+
+def model_of(optimizer="adam", loss="cross_entropy", dropout=0.2, seed=1):
+    layers = [fn.Dense(67, "gelu"), fn.Dropout(dropout), fn.Dense(43, "softmax"), fn.Dense(7)]
+    return fn.Model(layers, loss=loss, optimizer=optimizer, seed=seed).build(31)
+
+
+def failing_start(at):
+    """`start_new_thread`, which fails the `at`-th time and after."""
+    left, start = [at], _thread.start_new_thread
+
+    def start_or_fail(*arguments):
+        left[0] -= 1
+        if left[0] <= 0:
+            raise RuntimeError("can't start new thread")
+        return start(*arguments)
+
+    return start_or_fail
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_thread_that_cannot_be_started(at, monkeypatch):
+    model = model_of()
+    fn.set_threads(4)
+    large = np.resize(X, (6000, 31))
+    prediction, figures = model.predict(large), model.evaluate(X, LABELS)
+    before = model.parameters.copy()
+    with monkeypatch.context() as patch:
+        for call in (
+            lambda: model.fit(X, LABELS, epochs=3, batch_size=None, threads=4),
+            lambda: model.evaluate(X, LABELS),
+            lambda: model.loss_and_gradient(X, LABELS),
+            lambda: model.predict(large),
+        ):
+            patch.setattr(_thread, "start_new_thread", failing_start(at))
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                call()
+    assert np.array_equal(model.parameters, before)
+    assert (model.state.step, model.state.epoch) == (0, 0)
+    assert np.array_equal(model.predict(large), prediction)
+    assert model.evaluate(X, LABELS) == figures
+    serial = model_of()
+    for each, count in ((model, 4), (serial, 1)):
+        each.fit(X, LABELS, epochs=3, batch_size=128, threads=count)
+    assert np.array_equal(model.parameters, serial.parameters)
+
+
+def test_an_error_in_a_worker_is_raised(monkeypatch):
+    fn.set_threads(2)
+    model, large, predict = model_of(), np.resize(X, (6000, 31)), network.predict
+    expected = model.predict(large)
+
+    def fail_in_a_worker(*arguments):
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError("in a worker")
+        predict(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "predict", fail_in_a_worker)
+        with pytest.raises(MemoryError, match="in a worker"):
+            model.predict(large)
+    assert np.array_equal(model.predict(large), expected)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("number, raised", [("SIGINT", KeyboardInterrupt), ("SIGALRM", Stop)])
+@pytest.mark.parametrize("slow", [0, 1])
+def test_a_signal_is_raised_when_all_calls_have_ended(number, raised, slow):
+    """The threads write to memory that the caller frees."""
+
+    def stop(*arguments):
+        raise raised
+
+    before = signal.signal(getattr(signal, number), stop)
+    ended = [False, False]
+
+    def call(i):
+        deadline = time.monotonic() + (0.3 if i == slow else 0)
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+        ended[i] = True
+
+    try:
+        timer = threading.Timer(
+            0.1, signal.pthread_kill, (threading.main_thread().ident, signal.Signals[number])
+        )
+        timer.start()
+        with pytest.raises(raised):
+            threads.run_together([functools.partial(call, i) for i in range(2)])
+        assert ended[1]
+        assert ended[0] or number != "SIGINT"  # another signal may stop Python code in this thread
+        timer.join()
+    finally:
+        signal.signal(getattr(signal, number), before)
+
+
+def test_an_update_is_made_by_all_threads_or_none(monkeypatch):
+    """An exception, as of a signal, that is raised in the first thread as soon as its part is done."""
+    function, serial = native.function, model_of("sgd")
+    serial.fit(X, LABELS, batch_size=None, threads=1)
+
+    def function_that_is_interrupted(name, *arguments):
+        call = function(name, *arguments)
+
+        def interrupted(thread, descriptor):
+            call(thread, descriptor)
+            if thread == 0 and name == "driver.train":
+                raise Stop
+
+        return interrupted
+
+    monkeypatch.setattr(native, "function", function_that_is_interrupted)
+    for _ in range(200):
+        model = model_of("sgd")
+        with pytest.raises(Stop):
+            model.fit(X, LABELS, batch_size=None, threads=4)
+        assert model.state.step == 1
+        assert np.array_equal(model.parameters, serial.parameters)
+
+
+# ---- several Python threads --------------------------------------------------------------------
+
+
+def at_once(calls):
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(60) for future in [pool.submit(call) for call in calls]]
+
+
+@pytest.mark.parametrize("rows", [1, 40, 3000])
+def test_predictions_of_one_model_at_once(rows):
+    fn.set_threads(2)
+    inputs = [np.resize(np.roll(X, i, axis=0), (rows, 31)).copy() for i in range(8)]
+    model = model_of()
+    expected = [model.predict(x).tobytes() for x in inputs]
+    new = fn.Model([fn.Dense(67, "gelu"), fn.Dense(7)], seed=0)  # built by whoever comes first
+    same = fn.Model([fn.Dense(67, "gelu"), fn.Dense(7)], seed=0)
+    calls = [lambda x=x: [model.predict(x).tobytes() for _ in range(20)] for x in inputs]
+    assert at_once(calls) == [[value] * 20 for value in expected]
+    first = at_once([lambda x=x: new.predict(x).tobytes() for x in inputs])
+    assert first == [same.predict(x).tobytes() for x in inputs]
+
+
+def test_fits_of_several_models_at_once():
+    def fit(seed, count):
+        model = model_of(loss="mse", seed=seed)
+        history = model.fit(X, VALUES, epochs=10, batch_size=128, validation_split=0.2, threads=count)
+        return model.parameters.tobytes(), repr(history.history)
+
+    serial = [fit(seed, 1) for seed in range(5)]
+    assert at_once([functools.partial(fit, seed, 2) for seed in range(5)]) == serial
+
+
+def test_fits_of_one_model_take_turns():
+    model, serial = model_of(dropout=0.0), model_of(dropout=0.0)
+    at_once([lambda: model.fit(X, LABELS, epochs=3, batch_size=128, threads=2) for _ in range(4)])
+    for _ in range(4):
+        serial.fit(X, LABELS, epochs=3, batch_size=128)
+    assert np.array_equal(model.parameters, serial.parameters)
+
+
+def test_predict_does_not_wait_for_a_fit():
+    model = model_of()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def wait(epoch, logs):
+        entered.set()
+        assert go_on.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        fit = pool.submit(model.fit, X, LABELS, callbacks=[wait])
+        try:
+            assert entered.wait(60)
+            assert np.isfinite(pool.submit(model.predict, X).result(30)).all()
+            assert model.parameters.size and not fit.done()
+        finally:
+            go_on.set()
+        assert fit.result(60).epoch == [0]
+
+
+def test_predict_during_fits():
+    model = model_of("sgd")
+    stop = threading.Event()
+
+    def predict():
+        count = 0
+        while not stop.is_set():
+            assert np.isfinite(model.predict(X)).all()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = [pool.submit(predict) for _ in range(2)]
+        for _ in range(10):
+            model.fit(X, LABELS, epochs=10, batch_size=128, threads=2)
+        stop.set()
+        assert all(count.result(60) > 0 for count in counts)

@@ -1,0 +1,104 @@
+"""Processes of their own: real signals while several threads train, and a fork after a fit."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SETUP = """
+import os, signal, sys, threading, time
+import numpy as np, fastnn as fn
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(256, 64)).astype("float32"), rng.normal(size=(256, 64)).astype("float32")
+
+def make():
+    layers = [fn.Dense(128, "relu"), fn.Dense(64)]
+    return fn.Model(layers, loss="mse", optimizer=fn.SGD(0.1, momentum=0.9), seed=0).build(64)
+
+def serial(steps):
+    model = make()
+    model.fit(X, y, epochs=steps, batch_size=None, threads=1)
+    return model
+"""
+
+# Many fits, each interrupted after another while; weights, memory and history must be those of a whole step.
+INTERRUPTED = """
+serial(1), make().fit(X, y, epochs=3, batch_size=None, threads=4)
+seen = set()
+for i in range(16):
+    model = make()
+    timer = threading.Timer(0.004 + 0.003 * i, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        model.fit(X, y, epochs=10**6, batch_size=None, threads=count)
+        sys.exit("not interrupted")
+    except KeyboardInterrupt:
+        timer.join()
+    steps = model.state.step
+    expected = serial(steps)
+    assert np.array_equal(model.parameters, expected.parameters), f"not the weights of step {steps}"
+    assert steps == 0 or np.array_equal(model.state.optimizer, expected.state.optimizer)
+    assert model.history.history.get("loss", []) == expected.history.history.get("loss", [])
+    seen.add(steps)
+assert len(seen) > 5, seen
+"""
+
+# A worker that sends a signal as its last act: the signal's handler raises while the caller waits.
+SIGNALLED = """
+from fastnn import threads
+
+class Stop(Exception):
+    pass
+
+def stop(*arguments):
+    raise Stop
+
+signal.signal(signal.SIGALRM, stop)
+caller = threading.main_thread().ident
+for _ in range(300):
+    try:
+        threads.run_together([lambda: None, lambda: signal.pthread_kill(caller, signal.SIGALRM)])
+    except Stop:
+        pass
+"""
+
+FORKED = """
+fn.set_threads(2)
+large = np.tile(X, (20, 1))
+model, expected = make(), serial(9)
+model.fit(X, y, epochs=5, batch_size=None, threads=2)
+model.predict(large)
+children = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        model.fit(X, y, epochs=4, batch_size=None, threads=2)
+        same = np.array_equal(model.parameters, expected.parameters)
+        same &= np.array_equal(model.predict(large), expected.predict(large))
+        os._exit(0 if same else 1)
+    children.append(child)
+model.fit(X, y, epochs=4, batch_size=None, threads=2)
+assert np.array_equal(model.parameters, expected.parameters)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+"""
+
+
+def run_script(script):
+    command = [sys.executable, "-W", "error", "-c", SETUP + script]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_an_interrupt_leaves_the_weights_of_a_whole_step(count):
+    run_script(f"count = {count}" + INTERRUPTED)
+
+
+def test_a_signal_at_the_end_of_a_thread():
+    run_script(SIGNALLED)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_after_a_fit():
+    run_script(FORKED)
