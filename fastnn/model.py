@@ -20,7 +20,7 @@ from .plan import Parameter, parameters, plan, widths
 from .progress import wanted
 from .state import State
 from .summary import summary
-from .threads import run_together, shards, team_size
+from .threads import Pace, run_together, shards, team_size
 from .training import Training
 
 if TYPE_CHECKING:
@@ -383,8 +383,8 @@ class Model:
         verbose : "auto", 0 or 1
             Whether to show progress; "auto" does in a terminal or notebook.
         threads : int, optional
-            How many threads to train with; chosen by the work of a step if not given, at most
-            `fastnn.get_threads`. The result is the same bits with any number.
+            How many threads to train with. If not given, one, or up to `fastnn.get_threads` where the
+            work of a step is worth it and they prove faster. The result is the same bits in any case.
 
         Returns
         -------
@@ -439,7 +439,7 @@ class Model:
                     callbacks=called,
                     history=history,
                     verbose=bar,
-                    threads=team_size(rows, self.parameters.size, threads),
+                    pace=Pace(team_size(rows, self.parameters.size, threads), fixed=threads is not None),
                 ).run()
             finally:
                 self._fitting = False

@@ -28,6 +28,10 @@ _LARGE_GRADIENT = 1 << 18
 # All shards' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
 
+# The way that was slower is tried again after so many slices; shorter slices tell nothing.
+_LOOK_AGAIN = 12
+_SHORTEST_SLICE = 0.02
+
 _chosen: int | None = None
 
 
@@ -93,6 +97,36 @@ def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
     if threads is not None:
         return threads
     return 1 if 3 * rows * n_parameters < 2 * _SMALL_STEP else get_threads()
+
+
+class Pace:
+    """Chooses between a team and one thread by how fast each was, as training goes on.
+
+    Where other programs use the CPUs, a team waits for its slowest member. Since the result is the
+    same bits, the choice can be made anew for each slice.
+
+    Parameters
+    ----------
+    threads : int
+        Of the team.
+    fixed : bool
+        Whether it is the user's choice, which is followed.
+    """
+
+    def __init__(self, threads: int, fixed: bool) -> None:
+        self.speeds: dict[int, float] = {threads: 0.0} if fixed else {threads: 0.0, 1: 0.0}
+        self._slices = 0
+
+    def choose(self) -> int:
+        """How many threads the next slice is run by: the team's, until one proves faster."""
+        self._slices += 1
+        again = self._slices % _LOOK_AGAIN == _LOOK_AGAIN // 2
+        return (min if again else max)(self.speeds, key=self.speeds.__getitem__)
+
+    def note(self, threads: int, steps: int, seconds: float) -> None:
+        """Take up how long a slice took; one that was too short to tell is not counted."""
+        if seconds > _SHORTEST_SLICE and steps > 0:
+            self.speeds[threads] = steps / seconds
 
 
 def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | None = None) -> None:

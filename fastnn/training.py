@@ -18,7 +18,7 @@ from .callbacks import Callback, as_callback
 from .errors import DivergenceError
 from .kernels import descriptor as d
 from .progress import Progress
-from .threads import late_interrupt
+from .threads import Pace, late_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,8 @@ class Training:
     history : History
         Filled as training goes on.
     verbose : bool
-    threads : int
+    pace : Pace
+        Chooses how many threads run a slice.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ class Training:
         callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]],
         history: History,
         verbose: bool,
-        threads: int,
+        pace: Pace,
     ) -> None:
-        self.model, self.net, self.data, self.threads = model, net, data, threads
+        self.model, self.net, self.data, self.pace = model, net, data, pace
         self.epochs, self.evaluate, self.history = epochs, evaluate, history
         self.callbacks = [as_callback(callback) for callback in callbacks]
         self.names = ["loss", *(metric.name for metric in model.metrics)]
@@ -120,13 +121,14 @@ class Training:
             slots[d.HISTORY] = address(self.figures)
             slots[d.LAST_EPOCH] = min(last_epoch, state.epoch + MOST_EPOCHS)
             slots[d.MAX_STEPS] = steps
-            before = state.step
+            before, threads = state.step, self.pace.choose()
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
-                network.run("train", self.net, self.threads)
+                network.run("train", self.net, threads)
                 state.read(slots)
                 self._take_figures()
             now = time.perf_counter()
+            self.pace.note(threads, state.step - before, now - start)
             late = now - kept_at > SLICE
             if slots[d.STATUS] == d.DIVERGED:
                 self._diverged()
