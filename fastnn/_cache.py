@@ -77,7 +77,8 @@ def _private_folder() -> Path | None:
     """The folder for this key, made if need be; None if it is not ours alone."""
     try:
         place = folder() / key()
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.mkdir(mode=0o700, exist_ok=True)
         trusted = all(_is_private(path) for path in (place.parent, place))
     except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
         return None

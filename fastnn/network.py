@@ -136,7 +136,8 @@ def _fill_descriptor(net: Network, plan: Plan, batch_size: int, n_penalties: int
     slots[d.METRIC_STATE], slots[d.METRIC_STATE_SIZE] = address(state), state.size
     slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.BATCH_SIZE] = plan.n_in, plan.n_out, batch_size
     slots[d.SHARDS], slots[d.N_SHARDS] = address(net.shards), len(net.shards)
-    slots[d.PRODUCT] = native.address("gemm.product", net.parameters.dtype.name)
+    if (net.ops[:, oprow.W] != oprow.NONE).any():
+        slots[d.PRODUCT] = native.address("gemm.product", net.parameters.dtype.name)
     slots[d.PREDICT] = native.address("driver.predict", "float64")
     slots[d.BARRIER], slots[d.ABORT] = address(net.team), address(net.team[1:])
 

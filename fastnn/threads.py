@@ -32,6 +32,9 @@ _ALL_GRADIENTS = 1 << 24
 _LOOK_AGAIN = 12
 _SHORTEST_SLICE = 0.02
 
+# Seconds after which a thread that waits for another looks whether it has ended.
+_LOOK_UP = 0.05
+
 _chosen: int | None = None
 
 
@@ -149,42 +152,57 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
         The first that a call raised.
     """
     errors: list[BaseException] = []
-    running: list[_thread.LockType] = []
-
-    def work(call: Callable[[], None], ended: _thread.LockType) -> None:
-        try:
-            call()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            ended.release()
-
+    others = [_Member(call, errors) for call in calls[1:]]
     with late_interrupt():
         try:
-            for call in calls[1:]:
-                ended = _thread.allocate_lock()
-                ended.acquire()
-                _thread.start_new_thread(work, (call, ended))
-                running.append(ended)
+            for member in others:
+                member.start()
             calls[0]()
         except BaseException as error:
             errors.append(error)
             if give_up is not None:
                 give_up[0] = 1
-        for ended in running:
-            _wait(ended, errors)
+        for member in others:
+            member.wait()
     if errors:
         raise errors[0]
 
 
-def _wait(ended: _thread.LockType, errors: list[BaseException]) -> None:
-    """Wait for a lock, also if a signal's handler raises meanwhile."""
-    while True:
+class _Member:
+    """A call in a thread of its own, which can be waited for whatever a signal's handler raises."""
+
+    def __init__(self, call: Callable[[], None], errors: list[BaseException]) -> None:
+        self._call, self._errors = call, errors
+        self._over = True
+        self._ended = _thread.allocate_lock()
+        self._ended.acquire()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._over = False  # before it runs: an exception just after the start must not lose it
         try:
-            ended.acquire()
-            return
+            _thread.start_new_thread(self._work, ())
+        except RuntimeError:
+            self._over = True
+            raise
+
+    def _work(self) -> None:
+        try:
+            self._call()
         except BaseException as error:
-            errors.append(error)
+            self._errors.append(error)
+        finally:
+            self._over = True
+            self._ended.release()
+
+    def wait(self) -> None:
+        """Return when the thread has ended; what is raised meanwhile is kept for later."""
+        while not self._over:
+            try:
+                # A handler may raise when the lock is taken already: then the time limit helps.
+                self._ended.acquire(timeout=_LOOK_UP)
+            except BaseException as error:
+                self._errors.append(error)
 
 
 @contextlib.contextmanager

@@ -124,9 +124,11 @@ class Training:
             before, threads = state.step, self.pace.choose()
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
-                network.run("train", self.net, threads)
-                state.read(slots)
-                self._take_figures()
+                try:
+                    network.run("train", self.net, threads)
+                finally:  # a signal's handler may raise here
+                    state.read(slots)
+                    self._take_figures()
             now = time.perf_counter()
             self.pace.note(threads, state.step - before, now - start)
             late = now - kept_at > SLICE

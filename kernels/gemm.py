@@ -68,6 +68,9 @@ def _tile(rows, vectors):
             def load_row(base, offset):
                 return [v.load(p, mask) for p, mask in zip(pointers(base, offset), masks, strict=True)]
 
+            for r in range(rows):  # C arrives while the loop runs
+                for target in pointers(c, builder.mul(c_row, I64(r))):
+                    v.prefetch(target, write=True)
             entry = builder.block
             load_start, head, body, done = (
                 builder.append_basic_block(name) for name in ("start", "head", "body", "done")

@@ -10,20 +10,26 @@ from numba.extending import intrinsic
 from ._jit import kernel
 from .vector_ir import I64, VECTOR_BYTES, Vectors
 
+_ROWS_AHEAD = 8
+
 
 @intrinsic
-def _copy_vector(typingctx, source, valid, target, dtype):
-    """Copy `valid` lanes, at most a vector, from one address to another. Writes the target."""
+def _copy_vector(typingctx, source, valid, target, ahead, dtype):
+    """Copy `valid` lanes, at most a vector, from one address to another. Writes the target.
+
+    The CPU is told to fetch the memory at the address `ahead`, which need not be valid.
+    """
 
     def codegen(context, builder, sig, args):
-        source, valid, target, _ = args
+        source, valid, target, ahead, _ = args
         number = context.get_data_type(dtype.dtype)
         v = Vectors(builder, number, context.get_abi_sizeof(number))
+        v.prefetch(v.pointer(ahead), write=False)
         value = v.load(v.at(v.pointer(source), I64(0)), v.first_lanes(valid))
         v.store(value, v.at(v.pointer(target), I64(0)))
         return context.get_dummy_value()
 
-    return types.void(source, valid, target, dtype), codegen
+    return types.void(source, valid, target, ahead, dtype), codegen
 
 
 @intrinsic
@@ -60,11 +66,14 @@ def pack_rows(source, source_row, rows, columns, target, width, height, dtype, i
     Row i of them, side by side, is ``source[i * source_row : i * source_row + columns]``.
     """
     lanes = VECTOR_BYTES // itemsize
+    # Rows lie in different pages of memory, across which the CPU does not fetch by itself.
+    ahead = _ROWS_AHEAD * source_row * itemsize
     for i in range(rows):
         for panel in range(0, columns, width):
             place = target + (panel * height + i * width) * itemsize
             for j in range(panel, min(panel + width, columns), lanes):
-                _copy_vector(source + j * itemsize, columns - j, place, dtype)
+                vector = source + j * itemsize
+                _copy_vector(vector, columns - j, place, vector + ahead, dtype)
                 place += VECTOR_BYTES
         source += source_row * itemsize
 

@@ -76,6 +76,14 @@ class Vectors:
         """``a * b + c``, rounded once."""
         return self._call("llvm.fma.{}", self.type, [a, b, c])
 
+    def prefetch(self, pointer, write):
+        """Tell the CPU to fetch the cache line of `pointer`; any address will do."""
+        pointer = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        signature = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
+        module, name = self.builder.module, "llvm.prefetch.p0"
+        function = module.globals.get(name) or ir.Function(module, signature, name)
+        self.builder.call(function, [pointer, _I32(int(write)), _I32(3), _I32(1)])  # keep it; it is data
+
     def _call(self, name, result, args):
         """Call an LLVM intrinsic whose name ends in the vector's type."""
         name = name.format(f"v{self.lanes}f{8 * self.itemsize}")
