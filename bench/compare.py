@@ -28,7 +28,7 @@ HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MK
 
 # Seconds between two peers: the threads of OpenBLAS and OpenMP spin for a while after their work,
 # on the cores the next peer is timed on.
-PAUSE = 0.05
+PAUSE = 0.3
 
 # A peer's loss may differ from NumPy's by this part of what training has taken off the initial loss.
 # In equal steps only rounding differs (and where Adam adds its epsilon); in shuffled steps, the order.
