@@ -19,10 +19,12 @@ from llvmlite import binding
 from numba import cfunc, njit, types
 from numba.core import config
 
-_OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False}
+# A function whose `fastmath` is not said takes over that of the caller it happens to be compiled for
+# first. In strict ones it is said: the argument reductions in `math` do not survive reordering.
+_OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
 
 kernel = njit(**_OPTIONS)
-reduction = njit(fastmath={"reassoc", "nsz", "contract"}, **_OPTIONS)
+reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})
 #: Also for ``numba.extending.overload``, which takes options as a dictionary.
 INLINE_OPTIONS = {"forceinline": True, **_OPTIONS}
 inline = njit(**INLINE_OPTIONS)
@@ -76,7 +78,7 @@ def compile_entry(body, symbol):
     bytes
         Object code for the host.
     """
-    compiled = cfunc(ENTRY_SIGNATURE, error_model="numpy", _nrt=False)(body)
+    compiled = cfunc(ENTRY_SIGNATURE, error_model="numpy", _nrt=False, fastmath=False)(body)
     inner = compiled.native_name.removeprefix("cfunc.")
     module = binding.parse_assembly(compiled.inspect_llvm())
     module.link_in(binding.parse_assembly(_WRAPPER.format(inner=inner, symbol=symbol)))

@@ -2,6 +2,8 @@
 
 import math as standard
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -216,3 +218,31 @@ def test_a_slower_loop_is_caught(function, what):
     slow(x, x)
     with pytest.raises(AssertionError, match=what):
         assert_float32_vectors(body_of(slow))
+
+
+INHERITANCE = """
+import numpy as np
+from fastnn.kernels import math
+from fastnn.kernels._jit import reduction
+
+exp, log = math.exp, math.log
+
+@reduction
+def loops(x, y, z):
+    for i in range(x.size):
+        y[i] = exp(x[i])
+        z[i] = log(y[i])
+
+x = np.linspace(-80, 80, 10_001).astype(np.float32)
+y, z = np.empty_like(x), np.empty_like(x)
+loops(x, y, z)
+expected = np.exp(x.astype(np.float64))
+assert np.all(np.abs(y - expected) <= 2 * np.spacing(y)), np.abs(y - expected).max()
+assert np.all(np.abs(z - np.log(y.astype(np.float64))) <= 2 * np.spacing(np.abs(z)))
+"""
+
+
+def test_functions_stay_strict_where_a_sum_may_be_reordered(tmp_path):
+    """Numba hands the options of a caller on to what it calls, unless those say otherwise."""
+    result = subprocess.run([sys.executable, "-c", INHERITANCE], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
