@@ -72,7 +72,7 @@ wheel: $(VENV)/dev.stamp
 	$(BIN)/python tools/check_wheel.py
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest bench --benchmark-only
+	env -u OPENBLAS_CORETYPE $(BIN)/python -m pytest bench --benchmark-only
 
 peers: $(VENV)/peers.stamp
 
