@@ -217,12 +217,11 @@ def test_no_home_folder(in_process, monkeypatch):
 
 
 def test_processes_that_start_cold_at_once(cache):
-    for symbol, path in objects(cache).items():
-        if "product" not in symbol:  # it alone takes longer than all others
-            path.unlink()
+    for path in objects(cache).values():
+        path.unlink()
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(probe, [cache] * 4))
-    assert max(counts) == len(objects(cache)) - 1
+    assert max(counts) == len(objects(cache)) > 0
     assert probe(cache) == 0
     assert [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".o"] == []
 
