@@ -106,6 +106,7 @@ class Model:
         self.history: History | None = None
         self.stop_training = False
         self._state: State | None = None
+        self.kept: State | None = None  # the last state known to be finite, while training
         self._parameters: list[Parameter] = []
         self._networks: dict[str, tuple[int, Network]] = {}
         self._predictors: list[Network] = []

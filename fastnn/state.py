@@ -46,12 +46,18 @@ class State:
         """Take the counters from a descriptor."""
         self.step, self.epoch, self.position = int(slots[d.STEP]), int(slots[d.EPOCH]), int(slots[d.POSITION])
 
-    def copy(self) -> State:
-        """A state of its own memory."""
-        return replace(self, parameters=self.parameters.copy(), optimizer=self.optimizer.copy())
+    def copy(self, memory: State | None = None) -> State:
+        """A state of its own memory: that of `memory` where it fits, since new memory costs time."""
+        if memory is None or memory.optimizer.size != self.optimizer.size:
+            return replace(self, parameters=self.parameters.copy(), optimizer=self.optimizer.copy())
+        memory.restore(self)
+        return memory
 
     def restore(self, other: State) -> None:
         """Become equal to `other`; the parameters stay where they are."""
         self.parameters[...] = other.parameters
-        self.optimizer = other.optimizer.copy()
+        if self.optimizer.size == other.optimizer.size:
+            self.optimizer[...] = other.optimizer
+        else:
+            self.optimizer = other.optimizer.copy()
         self.step, self.epoch, self.position = other.step, other.epoch, other.position

@@ -81,7 +81,7 @@ class Training:
         n, batch = len(data[0]), int(net.descriptor[d.BATCH_SIZE])
         self.order = np.zeros(n if shuffle and batch < n else 0, np.int64)
         model.refresh_optimizer(net)
-        self.kept = model.state.copy()
+        self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
 
     def run(self) -> None:
@@ -138,7 +138,8 @@ class Training:
                 if not network.is_finite(state.parameters):
                     self._diverged()
                 if late:
-                    self.kept, kept_at = state.copy(), now
+                    self.kept = self.model.kept = state.copy(self.kept)
+                    kept_at = now
             self._finish_epochs()
             if state.step - before == steps:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
