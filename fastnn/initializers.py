@@ -40,6 +40,12 @@ class Initializer:
         """Name and settings, as they are saved."""
         return {"name": self.name, **self.settings}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: by name, or as it is if it is a user's own."""
+        if self.name in TABLE:
+            return get, (self.config(),)
+        return Initializer, (self.name, self.settings, self.draw)
+
 
 def zeros() -> Initializer:
     """All 0."""

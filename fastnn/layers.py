@@ -43,6 +43,15 @@ class Layer:
             raise AttributeError(f"{name} of a layer cannot be changed; make a new layer")
         super().__setattr__(name, value)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: settings and weights, without the model.
+
+        A model that is copied takes its copied layers up again; a layer that is copied by itself is
+        free to become part of another model, with its weights.
+        """
+        weights = {name: view.copy() for name, view in self._views.items()}
+        return {**vars(self), "_model": None, "_alone": False, "_views": weights}
+
     def output_size(self, n_in: int) -> int:
         """Numbers that a row of the output has, for an input of `n_in`."""
         return n_in
@@ -70,12 +79,13 @@ class Layer:
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """Output for `x`, of shape (n, n_in) or (n_in,).
 
-        A layer outside of a model builds itself on the first call, with float32 weights.
+        A layer outside of a model builds itself on the first call, with float32 weights unless it has
+        others.
         """
         if self._model is None:
             from .model import Model
 
-            Model([self])
+            Model([self], dtype=next((view.dtype for view in self._views.values()), "float32"))
             self._alone = True
         assert self._model is not None
         return self._model.call_layer(self, x)

@@ -13,7 +13,7 @@ To add one: its kernel in ``kernels/loss.py``, a function here, a line in `TABLE
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import _validate
@@ -47,7 +47,7 @@ class Loss:
     settings: dict[str, float]
     target: str = "values"
     is_sum: bool = False
-    accuracy_threshold: float = 0.5
+    accuracy_threshold: float = field(default=0.5, compare=False)  # a NaN is not equal to its copy
     low: float = -math.inf
 
     def config(self) -> dict[str, Any]:

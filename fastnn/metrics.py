@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from . import _validate
 from .losses import Loss
@@ -38,6 +39,12 @@ class Metric:
     kernel: str
     state_size: Callable[[int], int]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: by name, or as it is if it is a user's own."""
+        if TABLE.get(self.name) is self:
+            return _named, (self.name,)
+        return Metric, (self.name, self.kernel, self.state_size)
+
 
 TABLE = {
     metric.name: metric
@@ -48,6 +55,10 @@ TABLE = {
         Metric("r2", "metric.r2", lambda n_out: 4 * n_out),
     )
 }
+
+
+def _named(name: str) -> Metric:
+    return TABLE[name]
 
 
 def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 # Prediction and evaluation go through so many rows at a time that a layer's output has about this
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
+# Attributes that are not copied or pickled, but begin as in a new model.
+_MADE_ANEW = ("kept", "_networks", "_predictors", "_lock", "_fitting")
 
 
 class Model:
@@ -106,8 +110,12 @@ class Model:
         self.history: History | None = None
         self.stop_training = False
         self._state: State | None = None
-        self.kept: State | None = None  # the last state known to be finite, while training
         self._parameters: list[Parameter] = []
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Set what no copy of the model takes over: `_MADE_ANEW`."""
+        self.kept: State | None = None  # the last state known to be finite, while training
         self._networks: dict[str, tuple[int, Network]] = {}
         self._predictors: list[Network] = []
         self._lock = threading.RLock()  # building, training and evaluation are one at a time
@@ -149,17 +157,43 @@ class Model:
         vector = buffers.allocate(sum(p.size for p in places), self.dtype)
         views = buffers.views(vector, places, len(self.layers))
         draw_parameters(self.layers, views, self.seed)
+        self._bind(views)
+        self._parameters, self.n_in, self.n_out = places, n_in, widths(self.layers, n_in)[-1]
+        self._state = State(vector, np.zeros(0, self.dtype), self.seed)
+
+    def _bind(self, views: list[dict[str, NDArray[Any]]]) -> None:
+        """Make these the layers' weights; what a layer has already, from use alone, is kept."""
         for layer, own in zip(self.layers, views, strict=True):
             for name, view in own.items():
-                if name in layer._views:  # the layer was used alone before
+                if name in layer._views:
                     old = layer._views[name]
                     if old.shape != view.shape:
                         raise ValueError(f"{layer!r} has {name} of shape {old.shape}, not {view.shape}")
                     view[...] = old
         for layer, own in zip(self.layers, views, strict=True):
             layer._views = own
-        self._parameters, self.n_in, self.n_out = places, n_in, widths(self.layers, n_in)[-1]
-        self._state = State(vector, np.zeros(0, self.dtype), self.seed)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: all but locks and networks. The layers bring the weights."""
+        with self._lock:  # not while another thread trains
+            kept = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+            if self._state is not None:
+                kept["_state"] = replace(self._state, parameters=self._state.parameters[:0])
+        return kept
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        vars(self).update(kept)
+        self._start_anew()
+        if self._state is not None:
+            vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype)
+            self._bind(buffers.views(vector, self._parameters, len(self.layers)))
+            memory = buffers.allocate(self._state.optimizer.size, self.dtype)
+            memory[...] = self._state.optimizer
+            self._state = replace(self._state, parameters=vector, optimizer=memory)
+
+    def __copy__(self) -> Model:
+        """A deep copy: a layer can be part of one model only."""
+        return copy.deepcopy(self)
 
     @property
     def layers(self) -> tuple[Layer, ...]:

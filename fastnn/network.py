@@ -7,7 +7,7 @@ functions here fill its descriptor and call the driver.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -63,6 +63,10 @@ class Network(NamedTuple):
     workspace: NDArray[Any]
     sums: NDArray[np.float64]
     team: NDArray[np.int64]
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse pickle and deep copies: the arrays hold addresses of each other."""
+        raise TypeError("a network cannot be copied or pickled; copy the model and use its network()")
 
 
 _LOSS, _OPTIMIZER, _SCHEDULE, _PENALTIES = range(4)
