@@ -19,11 +19,11 @@ from .history import History
 from .kernels import descriptor as d
 from .layers import Layer, draw_parameters
 from .plan import Parameter, parameters, plan, widths
-from .progress import wanted
+from .progress import Progress, wanted
 from .state import State
 from .summary import summary
 from .threads import Pace, run_together, shards, team_size
-from .training import Training
+from .training import Task, Training
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -435,50 +435,82 @@ class Model:
         KeyboardInterrupt
             On Ctrl-C, within a fraction of a second; the model is that of a finished step.
         """
-        checked = self._checked(X, y, sample_weight)
+        bar = wanted(verbose)
+        if threads is not None:
+            threads = _validate.integer("threads", threads, low=1)
+        task = self.fit_task(
+            self._checked,
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            callbacks=callbacks,
+        )
+        self.train(task, threads, Progress(task.epochs) if bar else None)
+        return task.history
+
+    def fit_task(
+        self,
+        check: Callable[..., Any],
+        X: Any,
+        y: Any,
+        *,
+        epochs: Any,
+        batch_size: Any,
+        shuffle: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        validation_data: Any,
+        validation_split: Any,
+        callbacks: Any,
+    ) -> Task:
+        """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
+        checked = check(X, y, sample_weight)
         data, held_out = _validate.validation(validation_data, validation_split, *checked)
         x, target, weight = data
         n, n_in = x.shape
         assert self.loss is not None
         n_classes = max(widths(self.layers, n_in)[-1], 2)
         weight = _validate.with_class_weights(class_weight, target, weight, self.loss, n_classes)
-        evaluate = None
         if held_out is not None:
             Xv, yv, held_weight = held_out
-            validation = self._checked(Xv, yv, held_weight, n_in=n_in, name="validation ")
-            evaluate = functools.partial(self._validation_figures, *validation)
+            held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
         rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
         epochs = _validate.integer("epochs", epochs, low=0)
         shuffle = _validate.boolean("shuffle", shuffle)
         if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
         called = [as_callback(callback) for callback in callbacks]
-        bar = wanted(verbose)
-        if threads is not None:
-            threads = _validate.integer("threads", threads, low=1)
         self._optimizer.settings()  # they may have been changed
-        self.build(n_in)
-        history = History()
+        return Task((x, target, weight), held_out, epochs, rows, shuffle, called)
+
+    def train(
+        self,
+        task: Task,
+        threads: int | None = None,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Do what `fit_task` has checked; see `Training`."""
+        self.build(task.data[0].shape[1])
+        evaluate = None
+        if task.validation is not None:
+            evaluate = functools.partial(self._validation_figures, *task.validation, threads)
+        pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
         with self._lock:
             if self._fitting:
                 raise RuntimeError("fit was called by a callback of the same model's fit")
-            self._fitting, self.history = True, history
+            self._fitting, self.history = True, task.history
             try:
-                Training(
-                    self,
-                    self._network("train", rows),
-                    (x, target, weight),
-                    epochs=epochs,
-                    shuffle=shuffle,
-                    evaluate=evaluate,
-                    callbacks=called,
-                    history=history,
-                    verbose=bar,
-                    pace=Pace(team_size(rows, self.parameters.size, threads), fixed=threads is not None),
-                ).run()
+                net = self._network("train", task.rows)
+                Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop).run()
             finally:
                 self._fitting = False
-        return history
 
     def partial_fit(
         self,
@@ -592,7 +624,9 @@ class Model:
         target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
         return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype)
 
-    def _evaluate(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> dict[str, float]:
+    def _evaluate(
+        self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
+    ) -> dict[str, float]:
         figures = np.zeros(1 + len(self.metrics))
         with self._lock:
             rows = min(len(X), 4 * self._chunk())
@@ -600,7 +634,7 @@ class Model:
             network.set_data(net, X, y, weight)
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
-            network.run("evaluate", net, team_size(rows, self.parameters.size))
+            network.run("evaluate", net, team_size(rows, self.parameters.size, threads))
         return dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
 
     def _validation_figures(self, *data: Any) -> dict[str, float]:

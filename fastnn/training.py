@@ -8,29 +8,59 @@ epoch.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import network
 from .buffers import address
-from .callbacks import Callback, as_callback
 from .errors import DivergenceError
+from .history import History
 from .kernels import descriptor as d
-from .progress import Progress
 from .threads import Pace, late_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import threading
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from .history import History
+    from .callbacks import Callback
     from .model import Model
     from .network import Network
+    from .progress import Progress
 
 SLICE = 0.1  # seconds
 MOST_EPOCHS = 1 << 16  # in a slice
+
+
+@dataclass
+class Task:
+    """A call of `fit`, checked: what to train on and for how long, and the record of it.
+
+    Attributes
+    ----------
+    data : (X, y, weight)
+        Checked arrays.
+    validation : (X, y, weight) or None
+    epochs : int
+    rows : int
+        Samples of a step.
+    shuffle : bool
+        Ignored where a step takes the whole data set.
+    callbacks : list of Callback
+    history : History
+        Filled as training goes on.
+    """
+
+    data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
+    epochs: int
+    rows: int
+    shuffle: bool
+    callbacks: list[Callback]
+    history: History = field(default_factory=History)
 
 
 class Training:
@@ -42,44 +72,36 @@ class Training:
         Built.
     net : Network
         Laid out for a batch.
-    data : (X, y, weight)
-        Checked arrays.
-    epochs : int
-    shuffle : bool
-        Ignored where a batch is the whole data set.
+    task : Task
     evaluate : callable, optional
         Gives the figures of the validation data, ``{"val_loss": ...}``.
-    callbacks : sequence
-    history : History
-        Filled as training goes on.
-    verbose : bool
+    progress : Progress, optional
+        A bar, which is closed in the end.
     pace : Pace
         Chooses how many threads run a slice.
+    stop : threading.Event, optional
+        When it is set, by another thread, training ends with the slice, as by Ctrl-C.
     """
 
     def __init__(
         self,
         model: Model,
         net: Network,
-        data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
+        task: Task,
         *,
-        epochs: int,
-        shuffle: bool,
         evaluate: Callable[[], dict[str, float]] | None,
-        callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]],
-        history: History,
-        verbose: bool,
+        progress: Progress | None,
         pace: Pace,
+        stop: threading.Event | None,
     ) -> None:
-        self.model, self.net, self.data, self.pace = model, net, data, pace
-        self.epochs, self.evaluate, self.history = epochs, evaluate, history
-        self.callbacks = [as_callback(callback) for callback in callbacks]
+        self.model, self.net, self.data, self.pace = model, net, task.data, pace
+        self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
+        self.callbacks, self.progress, self.stop = task.callbacks, progress, stop
         self.names = ["loss", *(metric.name for metric in model.metrics)]
-        self.progress = Progress(epochs) if verbose else None
         self.first_epoch = model.state.epoch
-        self.figures = np.zeros((min(epochs, MOST_EPOCHS), len(self.names)))
-        n, batch = len(data[0]), int(net.descriptor[d.BATCH_SIZE])
-        self.order = np.zeros(n if shuffle and batch < n else 0, np.int64)
+        self.figures = np.zeros((min(task.epochs, MOST_EPOCHS), len(self.names)))
+        n = len(task.data[0])
+        self.order = np.zeros(n if task.shuffle and task.rows < n else 0, np.int64)
         model.refresh_optimizer(net)
         self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
@@ -141,6 +163,8 @@ class Training:
                     self.kept = self.model.kept = state.copy(self.kept)
                     kept_at = now
             self._finish_epochs()
+            if self.stop is not None and self.stop.is_set():
+                raise KeyboardInterrupt
             if state.step - before == steps:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
 
