@@ -194,6 +194,19 @@ def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
         raise ValueError(f"{name} must be class numbers 0 ... {n_out - 1} for {n_out} outputs, got {wrong:g}")
 
 
+def order(value: Any, n: int) -> NDArray[np.int64]:
+    """Checked order of `n` samples, as a function of the user's gives it."""
+    result = np.asarray(value)
+    if result.shape != (n,) or result.dtype.kind not in "iu":
+        got = f"{result.dtype} of shape {result.shape}"
+        raise ValueError(f"shuffle must give integers of shape ({n},), got {got}")
+    if result.min() < 0 or result.max() >= n:
+        raise ValueError(
+            f"shuffle must give numbers of samples, 0 ... {n - 1}, got {result.min()} ... {result.max()}"
+        )
+    return result.astype(np.int64, copy=False)
+
+
 def sample_weights(sample_weight: Any, n: int, dtype: str) -> NDArray[Any] | None:
     """Checked weights of `n` samples; None where all are one."""
     if sample_weight is None:

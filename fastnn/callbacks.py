@@ -33,20 +33,24 @@ class Callback:
     ----------
     model : Model
         Set before training starts; ``model.stop_training = True`` ends it after the epoch.
+    period : int
+        `on_epoch_end` is called after so many epochs, and after the last. Several short epochs run in
+        one compiled call. May be changed at any time; it counts from the next call on.
     """
 
     model: Model
+    period: int = 1
 
     def on_train_begin(self) -> None:
         """Called before the first epoch."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Called after each epoch.
+        """Called after each epoch, or each `period` of them.
 
         Parameters
         ----------
         epoch : int
-            Counted from 0 in each call of `fit`.
+            The latest, counted from 0 in each call of `fit`.
         logs : dict of str to float
             The epoch's figures, those of the validation data included.
         """

@@ -64,9 +64,9 @@ class Layer:
         """How the parameter `name` is drawn."""
         raise KeyError(name)
 
-    def penalties(self) -> tuple[float, float]:
-        """Factors l1 and l2 of the penalty on its weights."""
-        return (0.0, 0.0)
+    def penalties(self) -> tuple[float, float, float]:
+        """Factors l1, l2 and alpha of the penalty on its weights."""
+        return (0.0, 0.0, 0.0)
 
     def ops(self, n_in: int) -> list[OpSpec]:
         """What it computes, for an input of `n_in`."""
@@ -121,6 +121,10 @@ class Dense(Layer):
         Name, or one of `fastnn.initializers`.
     l1, l2 : float, >= 0
         ``l1 * sum(abs(weights)) + l2 * sum(weights**2)`` is added to the loss.
+    alpha : float, >= 0
+        ``alpha / (2 * n) * sum(weights**2)`` is added to the loss of a batch of n samples (or of
+        samples whose weights have the sum n), as scikit-learn does: the more data, the smaller its part.
+        It belongs to training, and to no loss that `evaluate` gives.
 
     Raises
     ------
@@ -146,6 +150,7 @@ class Dense(Layer):
         bias_initializer: str | Initializer = "zeros",
         l1: float = 0.0,
         l2: float = 0.0,
+        alpha: float = 0.0,
     ) -> None:
         super().__init__()
         self.units = _validate.integer("units", units, low=1)
@@ -155,6 +160,7 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.l1 = _validate.number("l1", l1, low=0.0)
         self.l2 = _validate.number("l2", l2, low=0.0)
+        self.alpha = _validate.number("alpha", alpha, low=0.0)
 
     @property
     def weights(self) -> NDArray[Any]:
@@ -188,8 +194,8 @@ class Dense(Layer):
     def initializer(self, name: str) -> Initializer:  # noqa: D102
         return self.kernel_initializer if name == "weights" else self.bias_initializer
 
-    def penalties(self) -> tuple[float, float]:  # noqa: D102
-        return (self.l1, self.l2)
+    def penalties(self) -> tuple[float, float, float]:  # noqa: D102
+        return (self.l1, self.l2, self.alpha)
 
     def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
         product = OpSpec(
@@ -215,6 +221,7 @@ class Dense(Layer):
             "bias_initializer": self.bias_initializer.config(),
             "l1": self.l1,
             "l2": self.l2,
+            "alpha": self.alpha,
         }
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ To add one: its kernel in ``kernels/loss.py``, a function here, a line in `TABLE
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _validate
@@ -40,6 +40,8 @@ class Loss:
         Where a prediction turns from one class of two to the other, NaN if the largest output wins.
     low : float
         Smallest value that a target may have.
+    factor : float
+        What the loss and its gradient are multiplied with.
     """
 
     name: str
@@ -49,10 +51,29 @@ class Loss:
     is_sum: bool = False
     accuracy_threshold: float = field(default=0.5, compare=False)  # a NaN is not equal to its copy
     low: float = -math.inf
+    factor: float = 1.0
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
-        return {"name": self.name, **self.settings}
+        factor = {} if self.factor == 1 else {"factor": self.factor}
+        return {"name": self.name, **self.settings, **factor}
+
+    def scaled(self, factor: float) -> Loss:
+        """The same loss times `factor`.
+
+        Parameters
+        ----------
+        factor : float, > 0
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> half = fn.Model([fn.Dense(1)], loss=fn.losses.mse().scaled(0.5), seed=0).build(1)
+        >>> half.layers[0].weights = [[0]]
+        >>> half.evaluate([[1.0]], [2.0])
+        {'loss': 2.0}
+        """
+        return replace(self, factor=self.factor * _validate.number("factor", factor, above=0.0))
 
 
 def mse() -> Loss:
@@ -136,5 +157,9 @@ TABLE = {
 
 def get(loss: str | dict[str, Any] | Loss) -> Loss:
     """The loss of a name, a saved configuration, or a loss itself."""
+    factor = 1.0
+    if isinstance(loss, dict):
+        loss = dict(loss)
+        factor = loss.pop("factor", 1.0)
     found: Loss = _validate.from_table("loss", loss, TABLE, Loss)
-    return found
+    return found if factor == 1 else found.scaled(factor)

@@ -380,7 +380,7 @@ class Model:
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
-        shuffle: bool = True,
+        shuffle: bool | Callable[[int], ArrayLike] = True,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         validation_data: Any = None,
@@ -402,8 +402,9 @@ class Model:
             How many times to go through the data.
         batch_size : int or None
             Samples of a step; None is all.
-        shuffle : bool
-            Whether to go through the samples in a new order each epoch.
+        shuffle : bool or function
+            Whether to go through the samples in a new order each epoch. A function gives the order
+            itself: ``function(epoch)``, with epochs counted from 0, is an array of n numbers of samples.
         sample_weight : array of shape (n,), optional
             Numbers >= 0.
         class_weight : dict of int to float, or "balanced", optional
@@ -482,7 +483,8 @@ class Model:
             held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
         rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
         epochs = _validate.integer("epochs", epochs, low=0)
-        shuffle = _validate.boolean("shuffle", shuffle)
+        if not callable(shuffle):
+            shuffle = _validate.boolean("shuffle", shuffle)
         if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
         called = [as_callback(callback) for callback in callbacks]
@@ -644,15 +646,16 @@ class Model:
         """A network for training, gradients or evaluation; the latest of each purpose is kept."""
         kept = self._networks.get(purpose)
         if kept is None or kept[0] != rows:
-            kept = self._networks[purpose] = (rows, self._new_network(rows))
+            kept = self._networks[purpose] = (rows, self._new_network(rows, purpose))
         return kept[1]
 
-    def _new_network(self, rows: int) -> Network:
+    def _new_network(self, rows: int, purpose: str = "train") -> Network:
         assert self.n_in is not None
+        count = 2 if purpose == "evaluate" else 3  # without alpha, or with
         penalties = [
-            (p.offset, p.size, *self.layers[p.layer].penalties())
+            (p.offset, p.size, factors)
             for p in self._parameters
-            if p.name == "weights" and any(self.layers[p.layer].penalties())
+            if p.name == "weights" and any(factors := self.layers[p.layer].penalties()[:count])
         ]
         count = shards(rows, self.parameters.size)
         return network.network(

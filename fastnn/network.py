@@ -79,7 +79,7 @@ def network(
     batch_size: int,
     n_shards: int = 1,
     loss: Loss | None = None,
-    penalties: Sequence[tuple[int, int, float, float]] = (),
+    penalties: Sequence[tuple[int, int, tuple[float, ...]]] = (),
     metrics: Sequence[Metric] = (),
 ) -> Network:
     """Allocate the workspaces of a plan and fill the descriptors.
@@ -94,8 +94,8 @@ def network(
     n_shards : int
     loss : Loss, optional
         Without, the network can predict only.
-    penalties : sequence of (offset, size, l1, l2)
-        The weights that are penalised, as places in the flat vector, and how much.
+    penalties : sequence of (offset, size, factors)
+        The weights that are penalised, as places in the flat vector, and how much: l1, l2, alpha.
     metrics : sequence of Metric
     """
     dtype = parameters.dtype.name
@@ -158,15 +158,18 @@ def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
         net.descriptor[slot] = native.address(f"batch.{entry}", dtype)
     row[oprow.FORWARD] = native.address(f"{loss.kernel}.forward", dtype)
     row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.output, plan.gradient
+    row.view(np.float64)[oprow.FACTOR] = loss.factor
     set_settings(row, loss.settings.values())
 
 
-def _fill_penalties(net: Network, penalties: Sequence[tuple[int, int, float, float]], dtype: str) -> None:
-    for row, (offset, size, l1, l2) in zip(net.extra[_PENALTIES:], penalties, strict=False):
+def _fill_penalties(
+    net: Network, penalties: Sequence[tuple[int, int, tuple[float, ...]]], dtype: str
+) -> None:
+    for row, (offset, size, factors) in zip(net.extra[_PENALTIES:], penalties, strict=False):
         row[oprow.FORWARD] = native.address("penalty.forward", dtype)
         row[oprow.BACKWARD] = native.address("penalty.backward", dtype)
         row[oprow.W], row[oprow.N_IN], row[oprow.N_OUT] = offset, size, 1
-        set_settings(row, (l1, l2))
+        set_settings(row, factors)
 
 
 def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric], dtype: str) -> None:

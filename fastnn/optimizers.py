@@ -57,10 +57,12 @@ class Optimizer:
 
     @staticmethod
     def _own(name: str, value: Any) -> float:
-        if name == "nesterov":
+        if name in ("nesterov", "epsilon_hat"):
             return float(_validate.boolean(name, value))
         if name == "epsilon":  # with 0, a gradient of 0 would be divided by 0
             return _validate.number(name, value, above=0.0)
+        if name == "momentum":
+            return _validate.number(name, value, low=0.0, high=1.0)
         return _validate.number(name, value, low=0.0, below=1.0)
 
     def state_vectors(self) -> int:
@@ -84,7 +86,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule
-    momentum : float, 0 <= momentum < 1
+    momentum : float, 0 <= momentum <= 1
     nesterov : bool
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
@@ -123,7 +125,7 @@ class RMSprop(Optimizer):
     learning_rate : float or Schedule
     rho : float, 0 <= rho < 1
     epsilon : float, > 0
-    momentum : float, 0 <= momentum < 1
+    momentum : float, 0 <= momentum <= 1
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
     """
@@ -188,10 +190,13 @@ class Adam(Optimizer):
     epsilon : float, > 0
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
+    epsilon_hat : bool
+        Whether `epsilon` is the paper's epsilon-hat (the end of its section 2), as Keras and
+        scikit-learn have it: added to ``sqrt(v)``, and not to ``sqrt(v / (1 - beta_2**t))``.
     """
 
     kernel = "optimizer.adam"
-    own_settings = ("beta_1", "beta_2", "epsilon")
+    own_settings = ("beta_1", "beta_2", "epsilon", "epsilon_hat")
 
     learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
@@ -200,6 +205,7 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
     global_clipnorm: float | None = None
     clipvalue: float | None = None
+    epsilon_hat: bool = False
 
     def state_vectors(self) -> int:
         """The two running means."""
@@ -217,8 +223,8 @@ class AdamW(Adam):
     learning_rate : float or Schedule
     beta_1, beta_2 : float, 0 <= beta < 1
     epsilon : float, > 0
-    weight_decay, global_clipnorm, clipvalue
-        See `fastnn.optimizers`.
+    weight_decay, global_clipnorm, clipvalue, epsilon_hat
+        See `fastnn.optimizers`, and `Adam`.
     """
 
     weight_decay: float = 0.004

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import network
+from . import _validate, network
 from .buffers import address
 from .errors import DivergenceError
 from .history import History
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SLICE = 0.1  # seconds
 MOST_EPOCHS = 1 << 16  # in a slice
+MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of the user's before a slice
 
 
 @dataclass
@@ -47,8 +48,9 @@ class Task:
     epochs : int
     rows : int
         Samples of a step.
-    shuffle : bool
-        Ignored where a step takes the whole data set.
+    shuffle : bool or callable
+        True is ignored where a step takes the whole data set. A function gives the order of the samples
+        of an epoch.
     callbacks : list of Callback
     history : History
         Filled as training goes on.
@@ -58,7 +60,7 @@ class Task:
     validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
     epochs: int
     rows: int
-    shuffle: bool
+    shuffle: bool | Callable[[int], Any]
     callbacks: list[Callback]
     history: History = field(default_factory=History)
 
@@ -101,7 +103,11 @@ class Training:
         self.first_epoch = model.state.epoch
         self.figures = np.zeros((min(task.epochs, MOST_EPOCHS), len(self.names)))
         n = len(task.data[0])
-        self.order = np.zeros(n if task.shuffle and task.rows < n else 0, np.int64)
+        self.give_order = task.shuffle if callable(task.shuffle) else None
+        self.order = np.zeros(n if self.give_order or (task.shuffle and task.rows < n) else 0, np.int64)
+        self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
+        self.ordered = self.first_epoch  # the epoch that they last until
+        self.looks = [0] * len(self.callbacks)  # the epochs after which the callbacks are called next
         model.refresh_optimizer(net)
         self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
@@ -114,6 +120,7 @@ class Training:
             for callback in self.callbacks:
                 callback.model = self.model
                 callback.on_train_begin()
+            self.looks = [self.first_epoch + callback.period for callback in self.callbacks]
             self._run_slices()
             for callback in self.callbacks:
                 callback.on_train_end()
@@ -128,9 +135,9 @@ class Training:
         network.set_data(self.net, X, y, weight)
         slots = self.net.descriptor
         slots[d.ORDER] = address(self.order) if self.order.size else 0
+        slots[d.ORDERS] = 0
         slots[d.TRAINING] = 1
         slots[d.HISTORY_WIDTH] = len(self.names)
-        slots[d.EPOCH_STOP] = bool(self.callbacks or self.evaluate)
 
     def _run_slices(self) -> None:
         state, slots = self.model.state, self.net.descriptor
@@ -141,7 +148,7 @@ class Training:
             self.model.refresh_optimizer(self.net)
             state.write(slots)
             slots[d.HISTORY] = address(self.figures)
-            slots[d.LAST_EPOCH] = min(last_epoch, state.epoch + MOST_EPOCHS)
+            slots[d.LAST_EPOCH] = self._last_epoch()
             slots[d.MAX_STEPS] = steps
             before, threads = state.step, self.pace.choose()
             start = time.perf_counter()
@@ -168,6 +175,22 @@ class Training:
             if state.step - before == steps:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
 
+    def _last_epoch(self) -> int:
+        """The epoch that the next slice may train until: before it nobody wants to look."""
+        epoch, n = self.model.state.epoch, len(self.data[0])
+        last = min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS, *self.looks)
+        if self.evaluate is not None:
+            last = epoch + 1
+        if self.give_order is not None:
+            if epoch == self.ordered:
+                count = min(last - epoch, max(1, MOST_ORDERED // n))
+                numbers = range(epoch - self.first_epoch, epoch - self.first_epoch + count)
+                self.orders = np.stack([_validate.order(self.give_order(i), n) for i in numbers])
+                self.net.descriptor[d.ORDERS] = address(self.orders)
+                self.ordered = epoch + count
+            last = min(last, self.ordered)
+        return last
+
     def _take_figures(self) -> None:
         """Take up what the compiled loop recorded of the epochs that have ended."""
         seen, ended = len(self.history.epoch), self.model.state.epoch - self.first_epoch
@@ -177,7 +200,7 @@ class Training:
 
     def _finish_epochs(self) -> None:
         """Validate, call back and show progress, if an epoch has ended."""
-        ended = len(self.history.epoch)
+        ended, epoch = len(self.history.epoch), self.model.state.epoch
         if ended == self.reported:
             return
         self.reported = ended
@@ -185,8 +208,10 @@ class Training:
             for name, value in self.evaluate().items():
                 self.history.history.setdefault(name, []).append(value)
         logs = {name: values[-1] for name, values in self.history.history.items()}
-        for callback in self.callbacks:
-            callback.on_epoch_end(ended - 1, dict(logs))
+        for i, callback in enumerate(self.callbacks):
+            if epoch >= self.looks[i] or ended == self.epochs:
+                callback.on_epoch_end(ended - 1, dict(logs))
+                self.looks[i] = epoch + callback.period
         if self.progress is not None:
             self.progress.update(ended, logs)
 

@@ -168,6 +168,21 @@ def _write_sums(net, real):
     net[d.HISTORY] += 8 * net[d.HISTORY_WIDTH]
 
 
+@kernel
+def _order_samples(net, epoch):
+    """Write the epoch's order of the samples into ORDER: the next given one, or a random one."""
+    if net[d.ORDER] == 0:
+        return
+    order = view(net[d.ORDER], net[d.N_SAMPLES], np.int64)
+    if net[d.ORDERS] == 0:
+        shuffle(net[d.SEED], epoch, order)
+        return
+    given = view(net[d.ORDERS], net[d.N_SAMPLES], np.int64)
+    for i in range(order.size):
+        order[i] = given[i]
+    net[d.ORDERS] += 8 * order.size
+
+
 def predict_entry(T):
     """OUTPUT is written for all samples, BATCH_SIZE rows at a time. The number of the thread is not used."""
 
@@ -248,8 +263,7 @@ def train_entry(T):
                 break
             if thread == 0 and position == 0:
                 _start_sums(net, real)
-                if net[d.ORDER] != 0:
-                    shuffle(net[d.SEED], epoch, view(net[d.ORDER], n, np.int64))
+                _order_samples(net, epoch)
             if not wait_for_team(net):  # for the order of the samples, and for all parts of the last update
                 break
             rows = min(net[d.BATCH_SIZE], n - position)
@@ -270,8 +284,6 @@ def train_entry(T):
                 epoch += 1
                 if thread == 0:
                     _write_sums(net, real)
-                if net[d.EPOCH_STOP] == 1:
-                    break
         if thread == 0:
             net[d.STEP], net[d.EPOCH], net[d.POSITION], net[d.STATUS] = step, epoch, position, status
         restore_denormals(mode)

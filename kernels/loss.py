@@ -40,9 +40,11 @@ def _with_entry(kernel):
             prediction = tensor(net, op[oprow.X], op[oprow.N_IN], T)
             gradient = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
             target = view(net[descriptor.TARGET], (net[descriptor.ROWS], op[oprow.N_OUT]), T)
-            p, scale = T(setting[oprow.P]), T(real[descriptor.SCALE])
+            p, factor = T(setting[oprow.P]), setting[oprow.FACTOR]
+            scale = T(factor * real[descriptor.SCALE])
             weight = row_weights(net, T)
-            real[descriptor.LOSS_VALUE] = kernel(prediction, target, weight, scale, p, gradient)
+            total = kernel(prediction, target, weight, scale, p, gradient)
+            real[descriptor.LOSS_VALUE] = factor * total
 
         return loss_op
 

@@ -19,6 +19,7 @@ B = 9  # offset of the bias, or NONE
 SCRATCH = 10  # offset of memory that the entry may use as it likes
 STATE = 11  # offset in the metrics' state, or in the epoch's row of the history: see `metric`
 STREAM = 12  # number of the op's stream of random numbers
+FACTOR = 13  # what a loss is multiplied with: a float64 number, stored bit by bit
 P = 16  # settings from here on: float64 numbers, stored bit by bit
 SIZE = 24
 

@@ -166,10 +166,11 @@ def _adam_entry(T):
         w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
         beta_1, beta_2, epsilon = setting[_OWN], setting[_OWN + 1], T(setting[_OWN + 2])
         t = np.float64(net[descriptor.STEP] + 1)
-        rate = T(rate / (1.0 - beta_1**t))
-        root = T(1.0 / math.sqrt(1.0 - beta_2**t))
+        rate, root = rate / (1.0 - beta_1**t), 1.0 / math.sqrt(1.0 - beta_2**t)
+        if setting[_OWN + 3] != 0.0:  # epsilon is added before the correction, which then is the rate's
+            rate, root = rate / root, 1.0
         m, v = _state(net, 0, True, T), _state(net, 1, True, T)
-        adam_kernel(w, g, m, v, rate, decay, factor, limit, T(beta_1), T(beta_2), root, epsilon)
+        adam_kernel(w, g, m, v, T(rate), decay, factor, limit, T(beta_1), T(beta_2), T(root), epsilon)
 
     return adam_op
 

@@ -1,12 +1,15 @@
 """Weight penalties: l1 * sum(abs(w)) + l2 * sum(w * w), added to the loss.
 
+A third setting, alpha, is an l2 of alpha / 2 that is scaled as the loss of a row is: divided by the
+number of the batch's rows, or by the sum of their weights.
+
 Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 7.1.
 """
 
 import numpy as np
 
 from . import descriptor, oprow
-from ._jit import kernel, reduction
+from ._jit import kernel, reduction, splice
 from .simd import flat, view
 from .tensors import op_row, slots, weights
 
@@ -31,24 +34,32 @@ def penalty_gradient(w, l1, l2, dw):
         dw[i] += sign + two_l2 * w[i]
 
 
+@splice
+def _factors(real, setting):
+    """Factors l1 and l2 for the batch at hand."""
+    alpha = setting[oprow.P + 2] * real[descriptor.SCALE]
+    return setting[oprow.P], setting[oprow.P + 1] + 0.5 * alpha
+
+
 def forward_entry(T):
-    """Op: W -> PENALTY is increased."""
+    """Op: W, SCALE -> PENALTY is increased."""
 
     def penalty_op(op_address, net_address):
         op, setting = op_row(op_address)
         net, real = slots(net_address)
         w = flat(weights(net, net[descriptor.PARAMETERS], op, T))
-        real[descriptor.PENALTY] += penalty_value(w, setting[oprow.P], setting[oprow.P + 1])
+        l1, l2 = _factors(real, setting)
+        real[descriptor.PENALTY] += penalty_value(w, l1, l2)
 
     return penalty_op
 
 
 def backward_entry(T):
-    """Op: W -> the gradient of W is increased, as far as it lies in this thread's part."""
+    """Op: W, SCALE -> the gradient of W is increased, as far as it lies in this thread's part."""
 
     def penalty_gradient_op(op_address, net_address):
         op, setting = op_row(op_address)
-        net, _ = slots(net_address)
+        net, real = slots(net_address)
         start, end = op[oprow.W], op[oprow.W] + op[oprow.N_IN] * op[oprow.N_OUT]
         part = net[descriptor.PART_START]
         start, end = max(start, part), min(end, part + net[descriptor.PART_SIZE])
@@ -56,6 +67,7 @@ def backward_entry(T):
             skip = start * net[descriptor.ITEMSIZE]
             w = view(net[descriptor.PARAMETERS] + skip, end - start, T)
             dw = view(net[descriptor.GRADIENT] + skip, end - start, T)
-            penalty_gradient(w, T(setting[oprow.P]), T(setting[oprow.P + 1]), dw)
+            l1, l2 = _factors(real, setting)
+            penalty_gradient(w, T(l1), T(l2), dw)
 
     return penalty_gradient_op

@@ -254,11 +254,14 @@ def adagrad(p, g, state, learning_rate=0.01, initial_accumulator_value=0.0, epsi
     return p - learning_rate * g / (np.sqrt(s) + epsilon)
 
 
-def adam(p, g, state, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-    """Kingma & Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1."""
+def adam(p, g, state, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8, epsilon_hat=False):
+    """Kingma & Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1, and end of section 2."""
     t = state["t"] = state.get("t", 0) + 1
     m = state["m"] = beta_1 * state.get("m", np.zeros_like(p)) + (1 - beta_1) * g
     v = state["v"] = beta_2 * state.get("v", np.zeros_like(p)) + (1 - beta_2) * g**2
+    if epsilon_hat:
+        rate = learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        return p - rate * m / (np.sqrt(v) + epsilon)
     m_hat = m / (1 - beta_1**t)
     v_hat = v / (1 - beta_2**t)
     return p - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)

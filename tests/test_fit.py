@@ -28,6 +28,7 @@ OPTIMIZERS = {
     "RMSprop": fn.RMSprop(0.01, rho=0.8),
     "Adagrad": fn.Adagrad(0.1, epsilon=1e-6),
     "Adam": fn.Adam(0.02, beta_1=0.8, beta_2=0.99),
+    "Adam epsilon-hat": fn.Adam(0.02, epsilon=0.1, epsilon_hat=True),
     "AdamW": fn.AdamW(0.02, weight_decay=0.1),
     "SGD clipped by norm": fn.SGD(0.3, global_clipnorm=0.05),
     "Adam clipped by value": fn.Adam(0.02, clipvalue=0.01),
