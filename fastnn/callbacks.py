@@ -220,6 +220,8 @@ class ModelCheckpoint(_Monitor):
     monitor, mode
         As in `EarlyStopping`.
     save_best_only : bool
+    training : bool
+        Whether to save all that training needs to go on; see `fastnn.Model.save`.
     """
 
     def __init__(
@@ -228,14 +230,16 @@ class ModelCheckpoint(_Monitor):
         monitor: str = "val_loss",
         save_best_only: bool = False,
         mode: str = "auto",
+        training: bool = False,
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         self.path = os.fspath(path)
         self.save_best_only = _validate.boolean("save_best_only", save_best_only)
+        self.training = _validate.boolean("training", training)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
         if not self.save_best_only or self.is_better(logs):
-            self.model.save(self.path.format(epoch=epoch, **logs))
+            self.model.save(self.path.format(epoch=epoch, **logs), training=self.training)
 
 
 class CSVLogger(Callback):

@@ -309,9 +309,14 @@ TABLE = {kind.kind: kind for kind in (Dense, Activation, Dropout)}
 
 
 def draw_parameters(layers: Sequence[Layer], views: list[dict[str, NDArray[Any]]], seed: int) -> None:
-    """Fill the layers' parameters by their initializers; each has a generator of its own."""
+    """Fill the layers' parameters by their initializers; each layer has a generator of its own.
+
+    A layer that has weights already keeps them.
+    """
     for index, (layer, arrays) in enumerate(zip(layers, views, strict=True)):
         generator = np.random.default_rng([seed, index])
         for name, view in arrays.items():
+            if name in layer._views:
+                continue
             drawn = layer.initializer(name).draw(view.shape, generator)
             view[...] = _validate.array(name, drawn, view.dtype.name, (1, 2))

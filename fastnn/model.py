@@ -388,6 +388,7 @@ class Model:
         callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]] = (),
         verbose: Any = "auto",
         threads: int | None = None,
+        resume: bool = False,
     ) -> History:
         """Train.
 
@@ -421,6 +422,10 @@ class Model:
         threads : int, optional
             How many threads to train with. If not given, one, or up to `fastnn.get_threads` where the
             work of a step is worth it and they prove faster. The result is the same bits in any case.
+        resume : bool
+            Whether to go on within the epoch in which an earlier fit of such data was interrupted, and
+            count it among `epochs`; otherwise that epoch is begun again. Without an interrupted epoch it
+            changes nothing.
 
         Returns
         -------
@@ -451,6 +456,7 @@ class Model:
             validation_data=validation_data,
             validation_split=validation_split,
             callbacks=callbacks,
+            resume=resume,
         )
         self.train(task, threads, Progress(task.epochs) if bar else None)
         return task.history
@@ -469,6 +475,7 @@ class Model:
         validation_data: Any,
         validation_split: Any,
         callbacks: Any,
+        resume: Any = False,
     ) -> Task:
         """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
         checked = check(X, y, sample_weight)
@@ -485,11 +492,12 @@ class Model:
         epochs = _validate.integer("epochs", epochs, low=0)
         if not callable(shuffle):
             shuffle = _validate.boolean("shuffle", shuffle)
+        resume = _validate.boolean("resume", resume)
         if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
         called = [as_callback(callback) for callback in callbacks]
         self._optimizer.settings()  # they may have been changed
-        return Task((x, target, weight), held_out, epochs, rows, shuffle, called)
+        return Task((x, target, weight), held_out, epochs, rows, shuffle, called, resume=resume)
 
     def train(
         self,
@@ -507,6 +515,8 @@ class Model:
         with self._lock:
             if self._fitting:
                 raise RuntimeError("fit was called by a callback of the same model's fit")
+            if task.resume and self.state.pause is not None:
+                self.state.pause.check(len(task.data[0]), task.rows, task.shuffle)
             self._fitting, self.history = True, task.history
             try:
                 net = self._network("train", task.rows)
@@ -587,13 +597,17 @@ class Model:
         """Print a table of the layers, their output shapes and parameter counts."""
         print(summary(self))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a file in the safetensors format.
+    def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
+        """Write the model to a file in the safetensors format: see `fastnn.load`.
 
         Parameters
         ----------
         path : str or path
-            Replaced if it exists, in one step.
+            Replaced if it exists, in one step; a symbolic link is followed.
+        training : bool
+            Whether to write also what training needs to go on to the same bits as if it had not been
+            interrupted: the optimizer's memory, the state of the random numbers, and where within an
+            epoch it stopped (see `resume` of `fit`).
 
         Raises
         ------
@@ -602,7 +616,7 @@ class Model:
         OSError
             If the file cannot be written.
         """
-        saving.save(self, path)
+        saving.save(self, path, training)
 
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)

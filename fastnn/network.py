@@ -70,6 +70,7 @@ class Network(NamedTuple):
 
 
 _LOSS, _OPTIMIZER, _SCHEDULE, _PENALTIES = range(4)
+_TOTALS = [d.TOTAL_LOSS, d.TOTAL_WEIGHT, d.TOTAL_PENALTY]
 
 
 def network(
@@ -206,6 +207,23 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
         net.extra[_LOSS, oprow.N_OUT] = y.shape[1]
         n_metrics = int(slots[d.N_METRICS])
         net.extra[len(net.extra) - n_metrics :, oprow.N_OUT] = y.shape[1]
+
+
+def draw_order(net: Network) -> None:
+    """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
+    if net.descriptor[d.ORDER]:
+        native.function("random.shuffle")(0, address(net.descriptor))
+
+
+def sums(net: Network) -> NDArray[np.float64]:
+    """Loss, weight and penalty, then the state of the metrics, summed over the epoch so far."""
+    return np.concatenate([net.descriptor.view(np.float64)[_TOTALS], net.sums[d.BLOCKS :]])
+
+
+def set_sums(net: Network, values: NDArray[np.float64]) -> None:
+    """Let an epoch go on with what `sums` gave."""
+    totals = net.descriptor.view(np.float64)
+    totals[_TOTALS], net.sums[d.BLOCKS :] = np.split(values, [len(_TOTALS)])
 
 
 def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:

@@ -1,52 +1,76 @@
 """Saving and loading: safetensors, the configuration as JSON in its metadata.
 
-Tensors are named by layer, ``0.weights``, ``0.bias``; loading runs no code from the file.
+Tensors are named by layer, ``0.weights``, ``0.bias``. Loading runs no code from the file, and
+allocates nothing before the configuration, the tensors' sizes and the file's length are known to
+agree.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from . import _validate
+from . import _files, _validate, buffers
 from . import layers as layer_table
 from .layers import Layer
+from .plan import parameters, widths
+from .state import Pause
 
 if TYPE_CHECKING:
     from .model import Model
 
 _FORMAT = 1
+# Largest header, in bytes: thousands of layers. JSON takes up to fifty times its length in memory.
+_HEADER = 4 << 20
+_DTYPES = ("F32", "F64")
 
 
-def save(model: Model, path: str | os.PathLike[str]) -> None:
+def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> None:
     """Write a built model; the file is replaced in one step, or left as it was."""
     from safetensors.numpy import save as to_bytes
 
-    state = model.state
-    config = {
-        "format": _FORMAT,
-        "n_in": model.n_in,
-        "layers": [layer.config() for layer in model.layers],
-        "loss": None if model.loss is None else model.loss.config(),
-        "optimizer": model.optimizer.config(),
-        "metrics": [metric.name for metric in model.metrics],
-        "dtype": model.dtype,
-        "seed": model.seed,
-        "step": state.step,
-        "epoch": state.epoch,
-    }
-    tensors: dict[str, Any] = {}
-    for i, layer in enumerate(model.layers):
-        tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
+    training = _validate.boolean("training", training)
+    with model._lock:  # not while another thread trains
+        model.state  # noqa: B018 - refuses a model that is not built
+        config: dict[str, Any] = {
+            "format": _FORMAT,
+            "n_in": model.n_in,
+            "layers": [layer.config() for layer in model.layers],
+            "loss": None if model.loss is None else model.loss.config(),
+            "optimizer": model.optimizer.config(),
+            "metrics": [metric.name for metric in model.metrics],
+            "dtype": model.dtype,
+            "seed": model.seed,
+        }
+        tensors: dict[str, Any] = {}
+        for i, layer in enumerate(model.layers):
+            tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
+        if training:
+            config["training"], memory = _training(model)
+            tensors |= memory
+        text = json.dumps(config, default=lambda number: number.item())  # NumPy's numbers as Python's
+        content = to_bytes(tensors, {"fastnn": text})
+    size = int.from_bytes(content[:8], "little")
+    if size > _HEADER:
+        raise ValueError(f"the model's configuration is too large for a file: {size} bytes of {_HEADER}")
+    _files.replace(path, content)
+
+
+def _training(model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What training needs to go on: counters, and tensors."""
+    state, tensors = model.state, {}
     # The memory is of another size if the optimizer's settings were changed after training.
     size = model.optimizer.state_vectors() * state.parameters.size
     if state.optimizer.size == size > 0:
         tensors["optimizer"] = state.optimizer
-    text = json.dumps(config, default=lambda number: number.item())  # NumPy's numbers as Python's
-    _replace(os.fspath(path), to_bytes(tensors, {"fastnn": text}))
+    counters: dict[str, Any] = {"step": state.step, "epoch": state.epoch, "pause": None}
+    if state.pause is not None:
+        pause = asdict(state.pause)
+        tensors["sums"] = pause.pop("sums")
+        counters["pause"] = {"position": state.position, **pause}
+    return counters, tensors
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -59,15 +83,16 @@ def load(path: str | os.PathLike[str]) -> Model:
     Returns
     -------
     Model
-        Built, with its weights, its optimizer's memory and its random numbers: training goes on as
-        if it had not been interrupted.
+        Built, with its weights. If it was saved with ``training=True``, training goes on as if it had
+        not been interrupted.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not a file of fastnn's, or damaged.
+        If it is not a file of fastnn's, or damaged, or has an activation, loss or schedule of the
+        user's own that is not registered.
 
     Examples
     --------
@@ -82,27 +107,45 @@ def load(path: str | os.PathLike[str]) -> Model:
     >>> np.array_equal(again.parameters, model.parameters)
     True
     """
+    path = os.fspath(path)
+    with open_tensors(path) as file:
+        text = (file.metadata() or {}).get("fastnn")
+        if text is None:
+            raise ValueError(f"{path} is a safetensors file, but not of a fastnn model")
+        try:
+            config = json.loads(text)
+            if config["format"] > _FORMAT:
+                raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
+            return _model(config, file)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
+            raise ValueError(f"{path} does not hold a fastnn model that fits together: {what}") from error
+
+
+def open_tensors(path: str) -> Any:
+    """A safetensors file, its header checked: the sizes fill the file, and nothing overlaps.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not such a file, or its header is too long to be that of a model.
+    """
     from safetensors import SafetensorError, safe_open
 
-    path = os.fspath(path)
+    _files.check_regular(path)
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _HEADER:
+        raise ValueError(f"{path} is not a safetensors file of a model: its header would have {size} bytes")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, TypeError, AttributeError) as error:
+        return safe_open(path, framework="numpy")
+    except (SafetensorError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from error
-    if "fastnn" not in metadata:
-        raise ValueError(f"{path} is a safetensors file, but not of a fastnn model")
-    try:
-        config = json.loads(metadata["fastnn"])
-        if config["format"] > _FORMAT:
-            raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
-        return _model(config, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} does not hold a fastnn model that fits together: {error}") from error
 
 
-def _model(config: dict[str, Any], tensors: dict[str, Any]) -> Model:
+def _model(config: dict[str, Any], file: Any) -> Model:
     from .model import Model
 
     layers: list[Layer] = []
@@ -110,42 +153,70 @@ def _model(config: dict[str, Any], tensors: dict[str, Any]) -> Model:
         kind = _validate.from_table("layer", entry["name"], layer_table.TABLE, type)
         layers.append(kind(**{key: value for key, value in entry.items() if key != "name"}))
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
-    model = Model(layers, **options).build(config["n_in"])
-    for i, layer in enumerate(model.layers):
-        for name in layer._views:
-            layer._set_parameter(name, tensors.pop(f"{i}.{name}"))
-    memory = tensors.pop("optimizer", None)
-    if memory is not None:
-        size = model.optimizer.state_vectors() * model.parameters.size
-        if memory.size != size:
-            raise ValueError(f"the optimizer's memory has {memory.size} numbers, not {size}")
-        model.state.optimizer = _validate.array("optimizer", memory, model.dtype, (1,)).copy()
-        _validate.finite("optimizer", model.state.optimizer)
-    if tensors:
-        raise ValueError(f"unknown tensors {sorted(tensors)}")
-    model.state.step = _validate.integer("step", config["step"], low=0)
-    model.state.epoch = _validate.integer("epoch", config["epoch"], low=0)
+    model = Model(layers, **options)
+    n_in = _validate.integer("n_in", config["n_in"], low=1)
+    places = parameters(layers, n_in)
+    shapes: dict[str, tuple[int, ...]] = {f"{p.layer}.{p.name}": p.shape for p in places}
+    # Numbers of any size here: nothing is allocated before they are found in the file.
+    training = config.get("training")
+    if training is not None:
+        vectors = model.optimizer.state_vectors() * sum(p.size for p in places)
+        if "optimizer" in file.keys():
+            shapes["optimizer"] = (vectors,)
+        if training["pause"] is not None:
+            n_out = widths(layers, n_in)[-1]
+            shapes["sums"] = (3 + sum(metric.state_size(n_out) for metric in model.metrics),)
+    _check_shapes(file, shapes)
+    for p in places:
+        model.layers[p.layer]._views[p.name] = _tensor(file, f"{p.layer}.{p.name}", model.dtype)
+    model.build(n_in)
+    if training is not None:
+        _restore_training(model, training, file)
     return model
 
 
-def _replace(path: str, content: bytes) -> None:
-    """Write a file of the same folder first, and rename it when it is complete."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".fastnn-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = 0o666 & ~_umask() if not os.path.exists(path) else os.stat(path).st_mode & 0o777
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+def _check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise a ValueError if the file's tensors are not these."""
+    names = set(file.keys())
+    if lacking := sorted(set(shapes) - names):
+        raise ValueError(f"it lacks the tensors {lacking[:5]}")
+    if unknown := sorted(names - set(shapes)):
+        raise ValueError(f"unknown tensors {unknown[:5]}")
+    for name, shape in shapes.items():
+        tensor = file.get_slice(name)
+        if tuple(tensor.get_shape()) != shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.get_shape())}, not {shape}")
+        if tensor.get_dtype() not in _DTYPES:
+            raise ValueError(f"{name} is of {tensor.get_dtype()}, not of {' or '.join(_DTYPES)}")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _tensor(file: Any, name: str, dtype: str) -> Any:
+    values = _validate.array(name, file.get_tensor(name), dtype, (1, 2))
+    _validate.finite(name, values)
+    return values
+
+
+def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None:
+    state, pause = model.state, training["pause"]
+    if "optimizer" in file.keys():
+        memory = _tensor(file, "optimizer", model.dtype)
+        state.optimizer = buffers.allocate(memory.size, model.dtype)
+        state.optimizer[...] = memory
+    state.step = _counter("step", training["step"])
+    state.epoch = _counter("epoch", training["epoch"])
+    if pause is None:
+        return
+    n_samples = _counter("n_samples", pause["n_samples"], low=2)
+    batch_size = _counter("batch_size", pause["batch_size"], low=1)
+    state.position = _counter("position", pause["position"], low=1)
+    if state.position >= n_samples or state.position % batch_size:
+        raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
+    shuffle = _validate.boolean("shuffle", pause["shuffle"])
+    state.pause = Pause(n_samples, batch_size, shuffle, _tensor(file, "sums", "float64"))
+
+
+def _counter(name: str, value: Any, low: int = 0) -> int:
+    count = _validate.integer(name, value, low=low)
+    if count >= 2**62:
+        raise ValueError(f"{name} must be less than 2**62, got {count}")
+    return count

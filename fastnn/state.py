@@ -8,7 +8,36 @@ from typing import TYPE_CHECKING, Any
 from .kernels import descriptor as d
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Pause:
+    """An epoch that was interrupted: how the data was walked through, and the sums so far.
+
+    Attributes
+    ----------
+    n_samples, batch_size : int
+    shuffle : bool
+    sums : float64 array
+        `network.sums`: of the loss and the metrics.
+    """
+
+    n_samples: int
+    batch_size: int
+    shuffle: bool
+    sums: NDArray[np.float64]
+
+    def check(self, n_samples: int, batch_size: int, shuffle: bool) -> None:
+        """Raise a ValueError if the epoch cannot go on so."""
+        before = (self.n_samples, self.batch_size, self.shuffle)
+        if before != (n_samples, batch_size, shuffle):
+            raise ValueError(
+                f"the interrupted epoch had {self.n_samples} samples, batch_size={self.batch_size} and "
+                f"shuffle={self.shuffle}; with resume=True the same are needed, got {n_samples} samples, "
+                f"batch_size={batch_size} and shuffle={shuffle}"
+            )
 
 
 @dataclass
@@ -28,6 +57,8 @@ class State:
         Epochs finished since the model was built.
     position : int
         Samples of the current epoch that are done.
+    pause : Pause or None
+        What else is needed to go on with that epoch, if it was interrupted.
     """
 
     parameters: NDArray[Any]
@@ -36,6 +67,7 @@ class State:
     step: int = 0
     epoch: int = 0
     position: int = 0
+    pause: Pause | None = None
 
     def write(self, slots: NDArray[Any]) -> None:
         """Write the counters into a descriptor."""
@@ -60,4 +92,5 @@ class State:
             self.optimizer[...] = other.optimizer
         else:
             self.optimizer = other.optimizer.copy()
-        self.step, self.epoch, self.position = other.step, other.epoch, other.position
+        self.step, self.epoch = other.step, other.epoch
+        self.position, self.pause = other.position, other.pause

@@ -18,6 +18,7 @@ from .buffers import address
 from .errors import DivergenceError
 from .history import History
 from .kernels import descriptor as d
+from .state import Pause
 from .threads import Pace, late_interrupt
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Task:
     callbacks : list of Callback
     history : History
         Filled as training goes on.
+    resume : bool
+        Whether to go on with the epoch that was interrupted, if there is one.
     """
 
     data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
@@ -63,6 +66,7 @@ class Task:
     shuffle: bool | Callable[[int], Any]
     callbacks: list[Callback]
     history: History = field(default_factory=History)
+    resume: bool = False
 
 
 class Training:
@@ -108,6 +112,10 @@ class Training:
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
         self.looks = [0] * len(self.callbacks)  # the epochs after which the callbacks are called next
+        self.resumed = model.state.pause if task.resume else None
+        model.state.pause = None
+        if self.resumed is None:
+            model.state.position = 0
         model.refresh_optimizer(net)
         self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
@@ -126,7 +134,7 @@ class Training:
                 callback.on_train_end()
         finally:
             self.history.trim()
-            self.model.state.position = 0  # an interrupted epoch is not resumed, but begun again
+            self._note_pause()
             if self.progress is not None:
                 self.progress.close()
 
@@ -138,6 +146,19 @@ class Training:
         slots[d.ORDERS] = 0
         slots[d.TRAINING] = 1
         slots[d.HISTORY_WIDTH] = len(self.names)
+        if self.resumed is not None:
+            self.model.state.write(slots)
+            network.draw_order(self.net)
+            network.set_sums(self.net, self.resumed.sums)
+
+    def _note_pause(self) -> None:
+        """Keep what is needed to go on if training ended within an epoch; else it is begun again."""
+        state = self.model.state
+        if self.give_order is not None:
+            state.position = 0  # a function that gives orders counts from the start of a fit
+        if state.position:
+            batch = int(self.net.descriptor[d.BATCH_SIZE])
+            state.pause = Pause(len(self.data[0]), batch, self.order.size > 0, network.sums(self.net))
 
     def _run_slices(self) -> None:
         state, slots = self.model.state, self.net.descriptor
@@ -222,4 +243,5 @@ class Training:
         )
         if not network.is_finite(state.parameters):
             state.restore(self.kept)
+        state.position = 0  # an epoch that diverged cannot go on
         raise error

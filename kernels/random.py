@@ -7,7 +7,10 @@ however the batch is divided, and training resumes where it stopped.
 
 import numpy as np
 
+from . import descriptor as d
 from ._jit import inline, kernel
+from .simd import view
+from .tensors import slots
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -56,3 +59,13 @@ def shuffle(seed, epoch, order):
         # A random 32-bit number times (i + 1), divided by 2**32, lies in 0 ... i.
         j = np.int64((number(seed, stream, epoch, position) * (position + _ONE)) >> _32)
         order[i], order[j] = order[j], order[i]
+
+
+def shuffle_entry(T):
+    """ORDER is written as in the training loop, for an epoch that is gone on with; the op is not used."""
+
+    def shuffle_op(op_address, net_address):
+        net, _ = slots(net_address)
+        shuffle(net[d.SEED], net[d.EPOCH], view(net[d.ORDER], net[d.N_SAMPLES], np.int64))
+
+    return shuffle_op

@@ -71,6 +71,7 @@ FLAGS = [
     (lambda v: fn.SGD(nesterov=v), "nesterov"),
     (lambda v: fn.EarlyStopping(restore_best=v), "restore_best"),
     (lambda v: fn.ModelCheckpoint("never-written", save_best_only=v), "save_best_only"),
+    (lambda v: fn.ModelCheckpoint("never-written", training=v), "training"),
 ]
 
 

@@ -132,7 +132,7 @@ def test_checkpoint(settings, figures, saved, tmp_path):
 
 def test_training_goes_on_from_a_checkpoint(tmp_path):
     model = network()
-    model.fit(X, Y, epochs=5, callbacks=[fn.ModelCheckpoint(str(tmp_path / "{epoch}"))])
+    model.fit(X, Y, epochs=5, callbacks=[fn.ModelCheckpoint(str(tmp_path / "{epoch}"), training=True)])
     again = fn.load(tmp_path / "2")
     again.fit(X, Y, epochs=2)
     assert np.array_equal(again.parameters, model.parameters)

@@ -1,10 +1,14 @@
 """Saving and loading: every setting comes back, training goes on bit by bit, files are whole or as before."""
 
+import copy
 import json
 import os
 import pickle
+import signal
 import stat
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +16,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fastnn as fn
+from fastnn import network as engine
+from tests.refusals import refused
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(22, 3))
@@ -59,16 +65,17 @@ OPTIMIZERS = {
 }
 
 
-def round_trip(model, folder):
+def round_trip(model, folder, training=True):
     path = folder / "model.safetensors"
-    model.save(path)
+    model.save(path, training=training)
     again = fn.load(str(path))
     for name in ("n_in", "n_out", "dtype", "seed", "loss", "metrics", "optimizer"):
         assert getattr(again, name) == getattr(model, name), name
     assert [layer.config() for layer in again.layers] == [layer.config() for layer in model.layers]
     assert again.optimizer.config() == model.optimizer.config()
     assert np.array_equal(again.parameters, model.parameters)
-    assert (again.state.step, again.state.epoch) == (model.state.step, model.state.epoch)
+    if training:
+        assert (again.state.step, again.state.epoch) == (model.state.step, model.state.epoch)
     return again
 
 
@@ -125,12 +132,112 @@ def test_optimizer_changed_after_training(momentum, change, tmp_path):
     assert histories[0] == histories[1] and np.array_equal(again.parameters, model.parameters)
 
 
+def test_by_default_training_begins_anew(tmp_path):
+    model = trained()
+    again = round_trip(model, tmp_path, training=False)
+    assert (again.state.step, again.state.epoch, again.state.optimizer.size) == (0, 0, 0)
+    model.optimizer = copy.copy(model.optimizer)  # which begins anew, too
+    model.state.epoch = 0
+    for m in (model, again):
+        m.fit(X, Y, epochs=2, batch_size=4)
+    assert np.array_equal(again.parameters, model.parameters)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_interrupted_within_epochs_and_resumed(optimizer, shuffle, tmp_path, monkeypatch):
+    """Training that is stopped after each compiled call, saved, loaded and gone on with: the same bits."""
+
+    def new():
+        layers = [fn.Dense(5, "tanh", l2=0.001), fn.Dropout(0.3), fn.Dense(2)]
+        return fn.Model(layers, "mse", copy.deepcopy(optimizer), ["r2", "mae"], seed=5)
+
+    options = {"batch_size": 4, "shuffle": shuffle, "validation_split": 0.3}
+    expected = new()
+    record = expected.fit(X, Y, epochs=4, **options).history
+
+    run, position = engine.run, []
+
+    def run_and_interrupt(entry, *arguments):
+        run(entry, *arguments)
+        if entry == "train":
+            raise KeyboardInterrupt
+
+    model, figures = new(), []
+    model.build(3).save(tmp_path / "m", training=True)
+    for calls in range(100):
+        model = fn.load(tmp_path / "m")
+        if calls < 6:  # later calls make more steps than an epoch has
+            monkeypatch.setattr(engine, "run", run_and_interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(X, Y, epochs=4 - model.state.epoch, resume=True, **options)
+        else:
+            monkeypatch.setattr(engine, "run", run)
+            figures.append(model.fit(X, Y, epochs=4 - model.state.epoch, resume=True, **options).history)
+        position.append(model.state.position)
+        model.save(tmp_path / "m", training=True)
+        if model.state.epoch == 4:
+            break
+    assert sum(p > 0 for p in position) >= 4
+    assert np.array_equal(model.parameters, expected.parameters)
+    assert np.array_equal(model.state.optimizer, expected.state.optimizer)
+    assert figures[0]["loss"][-2:] == record["loss"][-2:] and figures[0]["r2"][-2:] == record["r2"][-2:]
+
+
+def interrupted(monkeypatch, **options):
+    model, run = trained(), engine.run
+
+    def run_and_interrupt(*arguments):
+        run(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(engine, "run", run_and_interrupt)
+        model.fit(X, Y, batch_size=4, **options)
+    assert model.state.position == 4
+    return model
+
+
+def test_resume_in_the_same_process(monkeypatch):
+    expected, model = trained(), interrupted(monkeypatch)
+    histories = [m.fit(X, Y, batch_size=4, resume=True).history for m in (expected, model)]
+    assert histories[0] == histories[1]
+    assert np.array_equal(model.parameters, expected.parameters)
+    assert (model.state.position, model.state.pause) == (0, None)
+
+
+def test_resume_of_other_data_is_refused(monkeypatch):
+    model = interrupted(monkeypatch)
+    changes = [
+        {"batch_size": 5},
+        {"batch_size": 4, "shuffle": False},
+        {"batch_size": 4, "validation_split": 0.1},
+        {"batch_size": None},
+    ]
+    for options in changes:
+        refused(
+            model, lambda o=options: model.fit(X, Y, resume=True, **o), ValueError, "interrupted epoch had 22"
+        )
+    refused(model, lambda: model.fit(X, Y, resume="yes"), TypeError, "resume")
+    assert model.fit(X, Y, batch_size=5).epoch == [0]  # without resume, the epoch is begun again
+    assert (model.state.position, model.state.pause) == (0, None)
+
+
+def test_a_pause_is_pickled(monkeypatch):
+    model = interrupted(monkeypatch)
+    again = pickle.loads(pickle.dumps(model))
+    histories = [m.fit(X, Y, epochs=2, batch_size=4, resume=True).history for m in (model, again)]
+    assert histories[0] == histories[1] and np.array_equal(again.parameters, model.parameters)
+
+
 # --- the file
 
 
 def test_file_is_safetensors_of_layers(tmp_path):
     model = trained()
     model.save(tmp_path / "m")
+    assert sorted(load_file(tmp_path / "m")) == ["0.bias", "0.weights", "2.bias", "2.weights"]
+    model.save(tmp_path / "m", training=True)
     tensors = load_file(tmp_path / "m")
     assert sorted(tensors) == ["0.bias", "0.weights", "2.bias", "2.weights", "optimizer"]
     assert np.array_equal(tensors["2.weights"], model.layers[2].weights)
@@ -191,18 +298,70 @@ def test_paths(tmp_path, monkeypatch):
         fn.load(tmp_path)
     with pytest.raises(OSError):
         model.save(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for call in (model.save, fn.load):
+        with pytest.raises(OSError, match="not a regular file"):
+            call(tmp_path / "pipe")
+    os.unlink(tmp_path / "pipe")
     with pytest.raises(OSError):
         model.save(tmp_path / "no folder" / "m")
     assert os.listdir(tmp_path) == ["here"]
+
+
+def test_symbolic_links_are_followed(tmp_path):
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder / "m")
+    model = trained()
+    for _ in range(2):  # the link leads nowhere at first
+        model.save(link)
+        assert link.is_symlink() and os.listdir(folder) == ["m"]
+        assert np.array_equal(fn.load(folder / "m").parameters, model.parameters)
+
+
+KILLED = """
+import os, signal, sys
+import fastnn as fn
+model = fn.Model([fn.Dense(200)], seed=1).build(300)
+setattr(os, sys.argv[2], lambda *arguments, **options: os.kill(os.getpid(), signal.SIGKILL))
+model.save(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("step", ["open", "fdopen", "fsync", "chmod", "replace"])
+def test_killed_while_writing(step, file):
+    """The old file is as it was, whenever the process is killed."""
+    before = file.read_bytes()
+    child = subprocess.run([sys.executable, "-c", KILLED, file, step])
+    assert child.returncode == -signal.SIGKILL
+    assert file.read_bytes() == before
+
+
+def test_disk_full(file):
+    program = """
+import resource, signal, sys
+import fastnn as fn
+model = fn.Model([fn.Dense(200)], seed=1).build(300)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    model.save(sys.argv[1])
+except OSError as error:
+    print("refused")
+"""
+    before = file.read_bytes()
+    output = subprocess.run([sys.executable, "-c", program, file], stdout=subprocess.PIPE, text=True).stdout
+    assert output == "refused\n"
+    assert file.read_bytes() == before and os.listdir(file.parent) == ["m"]
 
 
 # --- files that are not whole
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path, monkeypatch):
     path = tmp_path / "m"
-    trained().save(path)
+    interrupted(monkeypatch).save(path, training=True)
     return path
 
 
@@ -250,9 +409,29 @@ def test_foreign(content, tmp_path):
         fn.load(tmp_path / "m")
 
 
-KEYS = ("format", "n_in", "layers", "loss", "optimizer", "metrics", "dtype", "seed", "step", "epoch")
+KEYS = ("format", "n_in", "layers", "loss", "optimizer", "metrics", "dtype", "seed")
+TRAINING = ("step", "epoch", "pause")
+PAUSE = ("position", "n_samples", "batch_size", "shuffle")
+
+
+def pause(**values):
+    return lambda config, tensors: config["training"]["pause"].update(values)
+
+
 EDITS = {
     **{f"no {key}": lambda c, t, key=key: c.pop(key) for key in KEYS},
+    **{f"no {key}": lambda c, t, key=key: c["training"].pop(key) for key in TRAINING},
+    **{f"no {key}": lambda c, t, key=key: c["training"]["pause"].pop(key) for key in PAUSE},
+    "training a list": lambda c, t: c.update(training=[]),
+    "pause a number": lambda c, t: c["training"].update(pause=3),
+    "no training": lambda c, t: c.pop("training"),
+    "no pause": lambda c, t: c["training"].update(pause=None),
+    "no sums": lambda c, t: t.pop("sums"),
+    "more metrics": lambda c, t: c.update(metrics=["r2", "mae"]),
+    "position behind the data": pause(position=24),
+    "position within a batch": pause(position=3),
+    "batches of none": pause(batch_size=0),
+    "shuffle a number": pause(shuffle=1),
     "later format": lambda c, t: c.update(format=99),
     "other n_in": lambda c, t: c.update(n_in=4),
     "n_in a text": lambda c, t: c.update(n_in="3"),
@@ -273,8 +452,13 @@ EDITS = {
     "unknown metric": lambda c, t: c.update(metrics=["unknown"]),
     "unknown dtype": lambda c, t: c.update(dtype="float16"),
     "negative seed": lambda c, t: c.update(seed=-1),
-    "step not whole": lambda c, t: c.update(step=1.5),
-    "negative epoch": lambda c, t: c.update(epoch=-1),
+    "step not whole": lambda c, t: c["training"].update(step=1.5),
+    "negative epoch": lambda c, t: c["training"].update(epoch=-1),
+    "epoch too large": lambda c, t: c["training"].update(epoch=2**62),
+    "huge units": lambda c, t: c["layers"][0].update(units=2**40),
+    "units beyond int64": lambda c, t: c["layers"][-1].update(units=10**40),
+    "rate beyond float64": lambda c, t: c["optimizer"].update(learning_rate=10**400),
+    "a hundred thousand layers": lambda c, t: c.update(layers=[{"name": "dropout", "rate": 0.5}] * 100_000),
     "no weights": lambda c, t: t.pop("0.weights"),
     "more weights": lambda c, t: t.update({"7.weights": t["0.weights"]}),
     "turned weights": lambda c, t: t.update({"0.weights": t["0.weights"].T.copy()}),

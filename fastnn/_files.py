@@ -1,0 +1,74 @@
+"""Files that are whole or as before: written beside the old one, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+
+
+def replace(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file in one step: whatever happens, the path has the old content or the new one.
+
+    A temporary file in the same folder is written, brought to the disk, and renamed. The new file has
+    the permissions of the old one. A symbolic link is followed, as by `open`.
+
+    Raises
+    ------
+    OSError
+        If that is not possible; the old file is then as it was.
+    """
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    old = _status(path)
+    temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")
+    # A new file gets what the umask leaves; one that takes another's place is nobody's until then.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(temporary, flags, 0o666 if old is None else 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if old is not None:
+            _take_over(temporary, old)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def check_regular(path: str) -> None:
+    """Raise an OSError if there is no such file, or if it is a folder, a pipe or a device."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{path} is not a regular file")
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Status of the file that is to be replaced, if there is one."""
+    try:
+        check_regular(path)
+    except FileNotFoundError:
+        return None
+    return os.stat(path)
+
+
+def _take_over(path: str, old: os.stat_result) -> None:
+    """Give a file the owner, as far as allowed, and the permissions of another."""
+    if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+        with contextlib.suppress(OSError):
+            os.chown(path, old.st_uid, old.st_gid)
+    os.chmod(path, stat.S_IMODE(old.st_mode))
+
+
+def _sync_folder(folder: str) -> None:
+    """Bring a renaming to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
