@@ -424,8 +424,8 @@ class Model:
             work of a step is worth it and they prove faster. The result is the same bits in any case.
         resume : bool
             Whether to go on within the epoch in which an earlier fit of such data was interrupted, and
-            count it among `epochs`; otherwise that epoch is begun again. Without an interrupted epoch it
-            changes nothing.
+            count it among `epochs`; otherwise that epoch is begun again. Without an interrupted epoch, or
+            where a function gave its order, it changes nothing.
 
         Returns
         -------

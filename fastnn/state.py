@@ -29,7 +29,7 @@ class Pause:
     shuffle: bool
     sums: NDArray[np.float64]
 
-    def check(self, n_samples: int, batch_size: int, shuffle: bool) -> None:
+    def check(self, n_samples: int, batch_size: int, shuffle: object) -> None:
         """Raise a ValueError if the epoch cannot go on so."""
         before = (self.n_samples, self.batch_size, self.shuffle)
         if before != (n_samples, batch_size, shuffle):
