@@ -15,6 +15,7 @@ from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, Redu
 from .errors import DivergenceError
 from .history import History
 from .layers import Activation, Dense, Dropout, Layer
+from .many import fit_many
 from .model import Model
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -48,6 +49,7 @@ __all__ = [
     "activations",
     "callbacks",
     "datasets",
+    "fit_many",
     "forward",
     "get_threads",
     "initializers",

@@ -19,3 +19,6 @@ class DivergenceError(ArithmeticError):
             "finite weights are kept (try a lower learning rate, global_clipnorm, or scaled inputs)"
         )
         self.epoch, self.step = epoch, step
+
+    def __reduce__(self) -> tuple[type, tuple[int, int]]:
+        return type(self), (self.epoch, self.step)

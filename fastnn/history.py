@@ -13,11 +13,14 @@ class History:
         epoch. The training figures are means over the epoch, while the weights change.
     epoch : list of int
         Numbers of the epochs, counted from 0.
+    error : Exception or None
+        What ended the training of a model by `fastnn.fit_many`.
     """
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self.error: Exception | None = None
 
     def append(self, rows: dict[str, list[float]]) -> None:
         """Add the figures of some epochs: lists of equal length."""
