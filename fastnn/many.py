@@ -35,7 +35,7 @@ def fit_many(
     *,
     epochs: int | Sequence[int] = 1,
     batch_size: int | None | Sequence[int | None] = 32,
-    shuffle: bool = True,
+    shuffle: bool | Callable[[int], Any] = True,
     sample_weight: Any = None,
     class_weight: Any = None,
     validation_data: Any = None,
@@ -43,6 +43,7 @@ def fit_many(
     callbacks: Sequence[Sequence[Callback | Callable[[int, dict[str, float]], Any]]] = (),
     verbose: Any = "auto",
     threads: int | None = None,
+    resume: bool = False,
 ) -> list[History]:
     """Train many models at once, each on one thread.
 
@@ -61,7 +62,8 @@ def fit_many(
     y : array of shape (n, n_out) or (n,), or list of one such array a model
     epochs, batch_size : int, or list of one a model
         As for `Model.fit`.
-    shuffle : bool
+    shuffle : bool or callable
+        As for `Model.fit`.
     sample_weight : array of shape (n,), or list of one array or None a model, optional
     class_weight : dict of int to float, "balanced", or list of one of these or None a model, optional
     validation_data : (X, y) or (X, y, sample_weight), or list of one such tuple or None a model, optional
@@ -74,6 +76,8 @@ def fit_many(
         Whether to show progress: one bar, of the epochs of all models.
     threads : int, optional
         How many models are trained at a time; `fastnn.get_threads` if not given.
+    resume : bool
+        As for `Model.fit`: go on with the epochs that were interrupted.
 
     Returns
     -------
@@ -122,13 +126,12 @@ def fit_many(
         "validation_data": _one_each("validation_data", validation_data, len(models), (list,)),
         "callbacks": _own_callbacks(callbacks, len(models)),
     }
+    shared = {"shuffle": shuffle, "validation_split": validation_split, "resume": resume}
     tasks = []
     for i, model in enumerate(models):
         own = {name: column[i] for name, column in columns.items()}
         try:
-            tasks.append(
-                model.fit_task(check.of(model), **own, shuffle=shuffle, validation_split=validation_split)
-            )
+            tasks.append(model.fit_task(check.of(model), **own, **shared))
         except (TypeError, ValueError) as error:
             raise type(error)(f"model {i}: {error}") from error
     _train_all(models, tasks, threads, Progress(sum(task.epochs for task in tasks)) if bar else None)
