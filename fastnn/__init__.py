@@ -14,12 +14,15 @@ from . import activations, callbacks, datasets, initializers, losses, metrics, o
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .errors import DivergenceError
 from .history import History
-from .layers import Activation, Dense, Dropout, Layer
+from .layer import Layer
+from .layers import Activation, Dense, Dropout
 from .many import fit_many
 from .model import Model
 from .network import Network
+from .one_hot import OneHot
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .saving import load
+from .scaling import MinMax, Standardize
 from .threads import get_threads, set_threads
 
 if TYPE_CHECKING:
@@ -41,11 +44,14 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Layer",
+    "MinMax",
     "Model",
     "ModelCheckpoint",
     "Network",
+    "OneHot",
     "RMSprop",
     "ReduceLROnPlateau",
+    "Standardize",
     "activations",
     "callbacks",
     "datasets",

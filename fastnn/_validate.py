@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .losses import Loss
+
+_BLOCK = 1 << 20  # numbers that are looked at between two chances for Ctrl-C
+# What a mapped file may hold to be used where it lies: see `kernels.batch`.
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_CONVERTED = {"bool", "float32", "float64"} | _INTEGERS
 
 
 def number(
@@ -97,13 +102,67 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
         raise ValueError(f"{what} {value!r} does not take the settings {settings!r}: {error}") from error
 
 
-def array(name: str, value: Any, dtype: str, ndim: tuple[int, ...]) -> NDArray[Any]:
+def columns(value: Any) -> tuple[int, ...] | None:
+    """Numbers of columns, none of which stands there twice; None for all."""
+    if value is None:
+        return None
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Iterable, numbers.Integral)):
+        raise TypeError(f"columns must be an integer or a sequence of integers, got {value!r}")
+    result = tuple(integer("a column", i) for i in (value if isinstance(value, Iterable) else (value,)))
+    if not result:
+        raise ValueError("columns must not be empty; leave it out for all columns")
+    if len(set(result)) < len(result):
+        raise ValueError(f"columns must differ from each other, got {value!r}")
+    return result
+
+
+def column_numbers(chosen: tuple[int, ...] | None, n_in: int) -> list[int]:
+    """Checked columns of an input of `n_in`, counted from 0."""
+    if chosen is None:
+        return list(range(n_in))
+    outside = [i for i in chosen if not -n_in <= i < n_in]
+    if outside:
+        raise ValueError(f"column {outside[0]} is not among the {n_in} columns of the input")
+    result = [i % n_in for i in chosen]
+    if len(set(result)) < len(result):
+        raise ValueError(f"columns {list(chosen)} name one of the {n_in} columns of the input twice")
+    return result
+
+
+def categories(value: Any) -> list[NDArray[np.float64]]:
+    """The categories of each of some columns, as given."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise TypeError(f"categories must be 'auto' or a sequence of sequences, got {value!r}")
+    result = [array("the categories of a column", of, "float64", (1,)) for of in value]
+    if not result:
+        raise ValueError("categories must not be empty")
+    return result
+
+
+def blocks(values: NDArray[Any]) -> list[slice]:
+    """Slices of an array's rows, each of about a million numbers."""
+    rows = max(_BLOCK // max(values[:1].size, 1), 1)
+    return [slice(start, start + rows) for start in range(0, len(values), rows)]
+
+
+def array(
+    name: str, value: Any, dtype: str, ndim: tuple[int, ...], *, keep_mapped: bool = False
+) -> NDArray[Any]:
     """A C-contiguous array of `dtype` with one of the numbers of dimensions `ndim`.
 
-    The user's own array if it is one already, so that nothing is copied.
+    The user's own memory if it is like that already, so that nothing is copied. With `keep_mapped` the
+    result has another dtype if `value` is a C-contiguous `numpy.memmap` of one: converting it would
+    load all of it.
     """
-    if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
-        result = value
+    if (
+        isinstance(value, np.ndarray)
+        and not isinstance(value, np.ma.MaskedArray)
+        and value.flags.c_contiguous
+        and value.flags.aligned
+        and (value.dtype == dtype or (keep_mapped and _is_mapped(value)))
+    ):
+        result = np.asarray(value)
+        result = result.view(np.uint8) if result.dtype == bool else result
     else:
         result = _converted(name, value, dtype)
     if result.ndim not in ndim:
@@ -134,32 +193,55 @@ def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
         raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
     with np.errstate(over="ignore"):  # too large for float32 is found as an infinity
         result = np.require(given, dtype, ["C", "A"])
-    large = np.isinf(result) & np.isfinite(given)
-    if large.any():
-        at = tuple(int(i) for i in np.argwhere(large)[0])
-        place = at if len(at) != 1 else at[0]
-        raise ValueError(f"{name} must be finite numbers of {dtype}, got {given[at]:g} at {place}")
+    if given.dtype.itemsize > result.itemsize:
+        large = np.isinf(result) & np.isfinite(given)
+        if large.any():
+            at = tuple(int(i) for i in np.argwhere(large)[0])
+            place = at if len(at) != 1 else at[0]
+            raise ValueError(f"{name} must be finite numbers of {dtype}, got {given[at]:g} at {place}")
     return result
 
 
-def finite(name: str, values: NDArray[Any]) -> None:
-    """Raise a ValueError if an element is NaN or infinite (too large for float32 included)."""
+def _is_mapped(value: NDArray[Any]) -> bool:
+    """Whether an array lies in a file, and its numbers are of a kind that the compiled loop converts."""
+    if not value.dtype.isnative or value.dtype.name not in _CONVERTED:
+        return False
+    base: Any = value
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
+
+
+def finite(name: str, values: NDArray[Any], dtype: str = "") -> None:
+    """Raise a ValueError if an element is NaN or infinite, or becomes so in `dtype`.
+
+    Block by block: an array may be larger than the memory, and Ctrl-C does not wait for all of it.
+    """
     from . import network
 
-    if not network.is_finite(values):
-        at = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        place = at if len(at) > 1 else at[0]
-        raise ValueError(f"{name} must be finite numbers of {values.dtype}, got {values[at]} at {place}")
+    dtype = dtype or values.dtype.name
+    if values.dtype.kind != "f":
+        return
+    for part in blocks(values):
+        with np.errstate(over="ignore"):
+            block = values[part].astype(dtype, copy=False)
+        if not network.is_finite(block):
+            first, *rest = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
+            at = (part.start + first, *rest)
+            place = at if rest else at[0]
+            raise ValueError(f"{name} must be finite numbers of {dtype}, got {values[at]} at {place}")
 
 
-def features(X: Any, dtype: str, n_in: int | None, *, name: str = "X") -> NDArray[Any]:
-    """Checked samples, of shape (n, n_in)."""
-    result = array(name, X, dtype, (2,))
+def features(
+    X: Any, dtype: str, n_in: int | None, *, name: str = "X", keep_mapped: bool = False
+) -> NDArray[Any]:
+    """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`."""
+    result = array(name, X, dtype, (2,), keep_mapped=keep_mapped)
     if result.shape[0] == 0 or result.shape[1] == 0:
         raise ValueError(f"{name} must not be empty, got shape {result.shape}")
     if n_in is not None and result.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {result.shape}")
-    finite(name, result)
+    finite(name, result, dtype)
     return result
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, buffers, losses, network, optimizers, saving
+from . import _validate, buffers, losses, network, optimizers, preprocessing, saving
 from . import metrics as metric_table
 from .callbacks import Callback, as_callback
 from .history import History
 from .kernels import descriptor as d
-from .layers import Layer, draw_parameters
-from .plan import Parameter, parameters, plan, widths
+from .layer import Layer
+from .layers import draw_parameters
+from .plan import Parameter, constants, parameters, plan, widths
 from .progress import Progress, wanted
 from .state import State
 from .summary import summary
@@ -111,6 +112,7 @@ class Model:
         self.stop_training = False
         self._state: State | None = None
         self._parameters: list[Parameter] = []
+        self._widths: list[int] = []
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -153,13 +155,63 @@ class Model:
         return self
 
     def _make_weights(self, n_in: int) -> None:
+        sizes = widths(self.layers, n_in)
+        if 0 in sizes:
+            self._require_adapted()
         places = parameters(self.layers, n_in)
         vector = buffers.allocate(sum(p.size for p in places), self.dtype)
         views = buffers.views(vector, places, len(self.layers))
         draw_parameters(self.layers, views, self.seed)
+        numbers = constants(self.layers, n_in, self.dtype)
         self._bind(views)
-        self._parameters, self.n_in, self.n_out = places, n_in, widths(self.layers, n_in)[-1]
-        self._state = State(vector, np.zeros(0, self.dtype), self.seed)
+        self._parameters, self._widths, self.n_in, self.n_out = places, sizes, n_in, sizes[-1]
+        self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
+
+    def _require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
+        for layer in self.layers if layers is None else layers:
+            if not layer.adapted:
+                raise ValueError(f"{layer!r} is not adapted to data yet; use fit or model.adapt(X)")
+
+    def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Model:
+        """Let the layers of `fastnn.preprocessing` measure their numbers anew, one after the other.
+
+        `fit` does so once, for those that have none yet.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what `fit` takes, or the model is built for other numbers of
+            columns or categories; the layers are then as they were.
+        """
+        x = _validate.features(X, self.dtype, self.n_in, keep_mapped=True)
+        weight = _validate.sample_weights(sample_weight, len(x), self.dtype)
+        with self._lock, preprocessing.undone_on_error(self.layers):
+            preprocessing.adapt(self.layers, x, weight, self.dtype, anew=True)
+            self.refresh_constants()
+        return self
+
+    def refresh_constants(self) -> None:
+        """Take over the numbers of layers that were adapted; a ValueError if sizes do not fit."""
+        if self._state is None:
+            return
+        assert self.n_in is not None
+        numbers = constants(self.layers, self.n_in, self.dtype)
+        if widths(self.layers, self.n_in) != self._widths:
+            raise ValueError("the model is built for another number of categories; make a new model")
+        if self._state.constants.size == numbers.size:
+            self._state.constants[...] = numbers
+        else:  # no layer had numbers, and so no network reads them yet
+            self._state.constants = numbers
 
     def _bind(self, views: list[dict[str, NDArray[Any]]]) -> None:
         """Make these the layers' weights; what a layer has already, from use alone, is kept."""
@@ -265,14 +317,20 @@ class Model:
         TypeError, ValueError
             If `X` is not numbers, of another shape, or not finite.
         """
-        x = _validate.array("X", X, self.dtype, (1, 2))
+        x = _validate.array("X", X, self.dtype, (1, 2), keep_mapped=True)
         if x.ndim == 1:
             return np.asarray(self.predict(x.reshape(1, -1))[0])
-        x = _validate.features(x, self.dtype, self.n_in)
+        x = _validate.features(x, self.dtype, self.n_in, keep_mapped=True)
+        preprocessing.check(self.layers, x, self.dtype, "X")
         if self._state is None:  # not otherwise: build waits for a fit in another thread
+            self._require_adapted()
             self.build(x.shape[1])
         assert self.n_out is not None
         out = np.empty((len(x), self.n_out), self.dtype)
+        if x.dtype != self.dtype:  # a file, which may be larger than the memory
+            for part in _validate.blocks(x):
+                self._predict(x[part].astype(self.dtype), out[part])
+            return out
         chunks = -(-len(x) // self._chunk())
         team = 1 if chunks == 1 else min(team_size(len(x), self.parameters.size), chunks)
         if team == 1:
@@ -303,15 +361,18 @@ class Model:
         if x.ndim == 1:
             return np.asarray(self.call_layer(layer, x.reshape(1, -1))[0])
         index = self.layers.index(layer)
+        self._require_adapted(self.layers[: index + 1])
         if self._state is None and len(self.layers) == 1:
             self.build(_validate.features(x, self.dtype, None, name="x").shape[1])
         parameters = self.state.parameters
         assert self.n_in is not None
         n_in = widths(self.layers, self.n_in)[index]
         x = _validate.features(x, self.dtype, n_in, name="x")
+        preprocessing.check([layer], x, self.dtype, "x")
         at = next((p.offset for p in self._parameters if p.layer == index), 0)
-        layout = plan([layer], n_in, len(x), self.dtype, training=False, at=at)
-        net = network.network(layout, parameters, batch_size=len(x))
+        first = constants(self.layers[:index], self.n_in, self.dtype).size
+        layout = plan([layer], n_in, len(x), self.dtype, training=False, at=at, constants_at=first)
+        net = network.network(layout, parameters, constants=self.state.constants, batch_size=len(x))
         out = np.empty((len(x), layer.output_size(n_in)), self.dtype)
         network.predict(net, x, out)
         return out
@@ -337,6 +398,7 @@ class Model:
             As `fit`.
         """
         data = self._checked(X, y, sample_weight)
+        self._require_adapted()
         self.build(data[0].shape[1])
         return self._evaluate(*data)
 
@@ -364,6 +426,7 @@ class Model:
             As `fit`.
         """
         data = self._checked(X, y, sample_weight)
+        self._require_adapted()
         self.build(data[0].shape[1])
         with self._lock:
             net = self._network("gradient", len(data[0]))
@@ -484,6 +547,7 @@ class Model:
         n, n_in = x.shape
         assert self.loss is not None
         n_classes = max(widths(self.layers, n_in)[-1], 2)
+        given_weight = weight
         weight = _validate.with_class_weights(class_weight, target, weight, self.loss, n_classes)
         if held_out is not None:
             Xv, yv, held_weight = held_out
@@ -497,7 +561,8 @@ class Model:
             raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
         called = [as_callback(callback) for callback in callbacks]
         self._optimizer.settings()  # they may have been changed
-        return Task((x, target, weight), held_out, epochs, rows, shuffle, called, resume=resume)
+        data = (x, target, weight)
+        return Task(data, given_weight, held_out, epochs, rows, shuffle, called, resume=resume)
 
     def train(
         self,
@@ -507,7 +572,7 @@ class Model:
         stop: threading.Event | None = None,
     ) -> None:
         """Do what `fit_task` has checked; see `Training`."""
-        self.build(task.data[0].shape[1])
+        self._adapt_and_build(task)
         evaluate = None
         if task.validation is not None:
             evaluate = functools.partial(self._validation_figures, *task.validation, threads)
@@ -523,6 +588,16 @@ class Model:
                 Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop).run()
             finally:
                 self._fitting = False
+
+    def _adapt_and_build(self, task: Task) -> None:
+        x = task.data[0]
+        with self._lock, preprocessing.undone_on_error(self.layers):
+            if not all(layer.adapted for layer in self.layers):
+                preprocessing.adapt(self.layers, x, task.sample_weight, self.dtype, anew=False)
+                self.refresh_constants()
+                if task.validation is not None:
+                    preprocessing.check(self.layers, task.validation[0], self.dtype, "validation X")
+            self.build(x.shape[1])
 
     def partial_fit(
         self,
@@ -635,7 +710,8 @@ class Model:
         """Samples, targets and weights, checked before anything changes."""
         if self.loss is None:
             raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
-        x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X")
+        x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X", keep_mapped=True)
+        preprocessing.check(self.layers, x, self.dtype, f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
         return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype)
@@ -675,6 +751,7 @@ class Model:
         return network.network(
             plan(self.layers, self.n_in, -(-rows // count), self.dtype, training=True),
             self.parameters,
+            constants=self.state.constants,
             batch_size=rows,
             n_shards=count,
             loss=self.loss,
@@ -684,8 +761,10 @@ class Model:
 
     def _predictor(self) -> Network:
         assert self.n_in is not None
+        self._require_adapted()
         layout = plan(self.layers, self.n_in, self._chunk(), self.dtype, training=False)
-        return network.network(layout, self.parameters, batch_size=layout.rows)
+        numbers = self.state.constants
+        return network.network(layout, self.parameters, constants=numbers, batch_size=layout.rows)
 
     def _chunk(self) -> int:
         assert self.n_in is not None
@@ -701,9 +780,13 @@ def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     result = tuple(layers)
     if not result:
         raise ValueError("layers must not be empty")
+    trained = None
     for layer in result:
         if not isinstance(layer, Layer):
             raise TypeError(f"layers must be fastnn layers, got {layer!r}")
+        if isinstance(layer, preprocessing.Preprocessing) and trained is not None:
+            raise ValueError(f"{layer!r} must stand before all layers with weights, not after {trained!r}")
+        trained = layer if layer.parameter_shapes(1) else trained
         if layer._model is not None and not layer._alone:
             raise ValueError(f"{layer!r} is part of another model already")
     if len({id(layer) for layer in result}) < len(result):

@@ -44,6 +44,8 @@ class Network(NamedTuple):
         The rows of the loss, the optimizer, the schedule, the penalties and the metrics, in this order.
     parameters : array of shape (n_parameters,)
         The flat vector.
+    constants : array of shape (n,)
+        The numbers of preprocessing layers.
     gradients : array of shape (n_shards, n_parameters)
         Of each shard; the first row becomes that of the batch. Empty in a network for prediction.
     workspace : array of shape (n_shards, size)
@@ -59,6 +61,7 @@ class Network(NamedTuple):
     ops: NDArray[np.int64]
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
+    constants: NDArray[Any]
     gradients: NDArray[Any]
     workspace: NDArray[Any]
     sums: NDArray[np.float64]
@@ -77,6 +80,7 @@ def network(
     plan: Plan,
     parameters: NDArray[Any],
     *,
+    constants: NDArray[Any],
     batch_size: int,
     n_shards: int = 1,
     loss: Loss | None = None,
@@ -90,6 +94,7 @@ def network(
     plan : Plan
         Of the rows of a shard.
     parameters : array of shape (n_parameters,)
+    constants : array of shape (n,)
     batch_size : int
         Rows of a step, of all shards together.
     n_shards : int
@@ -108,6 +113,7 @@ def network(
         ops=plan.ops,
         extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
         parameters=parameters,
+        constants=constants,
         gradients=np.zeros((0 if loss is None else n_shards, parameters.size), dtype),
         workspace=allocate(n_shards * plan.workspace, dtype).reshape(n_shards, plan.workspace),
         sums=np.zeros(d.BLOCKS + state_size),
@@ -134,6 +140,7 @@ def _fill_descriptor(net: Network, plan: Plan, batch_size: int, n_penalties: int
     slots[d.PENALTIES], slots[d.N_PENALTIES] = address(net.extra) + row_bytes * _PENALTIES, n_penalties
     slots[d.METRICS], slots[d.N_METRICS] = slots[d.PENALTIES] + row_bytes * n_penalties, n_metrics
     slots[d.PARAMETERS], slots[d.GRADIENT] = address(net.parameters), address(net.gradients)
+    slots[d.CONSTANTS] = address(net.constants)
     slots[d.N_PARAMETERS], slots[d.ITEMSIZE] = net.parameters.size, net.parameters.itemsize
     slots[d.WORKSPACE] = address(net.workspace)
     state = net.sums[d.BLOCKS :]
@@ -151,7 +158,6 @@ def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
     row = net.extra[_LOSS]
     net.descriptor[d.SUM_LOSS] = loss.is_sum
     for slot, entry in (
-        (d.GATHER, "gather"),
         (d.WEIGHT_SUM, "weight_sum"),
         (d.SUM_GRADIENTS, "sum_gradients"),
         (d.SQUARES, "squares"),
@@ -198,11 +204,19 @@ def set_optimizer(net: Network, optimizer: Optimizer, state: NDArray[Any]) -> No
 
 
 def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
-    """Make checked arrays the data set of the next calls; they must outlive them."""
+    """Make checked arrays the data set of the next calls; they must outlive them.
+
+    X may be of another dtype than the model if `y` is given: its rows are then converted as they are
+    gathered.
+    """
     slots = net.descriptor
     slots[d.X], slots[d.Y], slots[d.SAMPLE_WEIGHT] = address(X), address(y), address(weight)
     slots[d.N_SAMPLES] = len(X)
     if y is not None:
+        dtype = net.parameters.dtype.name
+        converts = X.dtype.name != dtype
+        gather = f"batch.{X.dtype.name}.gather" if converts else "batch.gather"
+        slots[d.GATHER], slots[d.CONVERT] = native.address(gather, dtype), converts
         slots[d.N_TARGETS] = y.shape[1]
         net.extra[_LOSS, oprow.N_OUT] = y.shape[1]
         n_metrics = int(slots[d.N_METRICS])
@@ -244,6 +258,14 @@ def run(entry: str, net: Network, threads: int = 1) -> None:
         net.team[:] = 0
         calls = [functools.partial(function, i, address(net.descriptor)) for i in range(team)]
         run_together(calls, give_up=net.team[1:])
+
+
+def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: NDArray[np.float64]) -> None:
+    """Add rows to the statistics in `state` that a kernel of `scaling` keeps there."""
+    slots = np.zeros(d.SIZE, np.int64)
+    slots[d.X], slots[d.SAMPLE_WEIGHT], slots[d.METRIC_STATE] = address(X), address(weight), address(state)
+    slots[d.N_SAMPLES], slots[d.N_FEATURES] = X.shape
+    native.function(kernel, X.dtype.name)(0, address(slots))
 
 
 def is_finite(values: NDArray[Any]) -> bool:

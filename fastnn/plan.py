@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from .kernels import oprow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .layers import Layer
+    from .layer import Layer
 
 _ALIGN = 64  # bytes; where a tensor begins, so that a vector does not straddle two cache lines
 
@@ -38,6 +38,8 @@ class OpSpec:
         Numbers for the columns from P on.
     has_weights, has_bias : bool
         Whether it uses the layer's weights (n_in, n_out), and its bias (n_out,).
+    has_constants : bool
+        Whether it uses the layer's constants.
     in_place : bool
         Whether the output may overwrite the input, and the gradient by the input that by the output.
     needs_input, needs_output : bool
@@ -54,6 +56,7 @@ class OpSpec:
     settings: Sequence[float] = ()
     has_weights: bool = False
     has_bias: bool = False
+    has_constants: bool = False
     in_place: bool = False
     needs_input: bool = False
     needs_output: bool = False
@@ -132,7 +135,27 @@ def parameters(layers: Sequence[Layer], n_in: int) -> list[Parameter]:
     return result
 
 
-def plan(layers: Sequence[Layer], n_in: int, rows: int, dtype: str, *, training: bool, at: int = 0) -> Plan:
+def constants(layers: Sequence[Layer], n_in: int, dtype: str) -> NDArray[Any]:
+    """The numbers of all layers that are not trained, as one vector."""
+    own = [layer.constants(size) for layer, size in zip(layers, widths(layers, n_in), strict=False)]
+    numbers = np.concatenate([np.zeros(0), *own])
+    with np.errstate(over="ignore"):
+        result = numbers.astype(dtype)
+    if not np.isfinite(result).all():
+        raise ValueError(f"the data spread too far for the layers that scale them, in {dtype}")
+    return result
+
+
+def plan(
+    layers: Sequence[Layer],
+    n_in: int,
+    rows: int,
+    dtype: str,
+    *,
+    training: bool,
+    at: int = 0,
+    constants_at: int = 0,
+) -> Plan:
     """Lay out `layers` for `rows` samples at a time.
 
     Parameters
@@ -147,6 +170,8 @@ def plan(layers: Sequence[Layer], n_in: int, rows: int, dtype: str, *, training:
         the descriptor's OUTPUT.
     at : int
         Offset of the first layer's parameters in the flat vector.
+    constants_at : int
+        That of its constants in the vector of constants.
     """
     sizes = widths(layers, n_in)
     result = Plan(n_in, sizes[-1], rows, np.dtype(dtype).itemsize)
@@ -157,11 +182,14 @@ def plan(layers: Sequence[Layer], n_in: int, rows: int, dtype: str, *, training:
     ]
     result.ops = np.zeros((len(specs), oprow.SIZE), np.int64)
     places = {(p.layer, p.name): at + p.offset for p in parameters(layers, n_in)}
+    own = [layer.constants(size).size for layer, size in zip(layers, sizes, strict=False)]
+    first_constant = np.cumsum([constants_at, *own])
     for row, (index, spec) in zip(result.ops, specs, strict=True):
         row[oprow.FORWARD] = native.address(f"{spec.kernel}.forward", dtype)
         row[oprow.N_IN], row[oprow.N_OUT] = spec.n_in, spec.n_out
         row[oprow.W] = places[index, "weights"] if spec.has_weights else oprow.NONE
         row[oprow.B] = places[index, "bias"] if spec.has_bias else oprow.NONE
+        row[oprow.CONSTANTS] = first_constant[index] if spec.has_constants else oprow.NONE
         row[oprow.STREAM] = index + 1
         set_settings(row, spec.settings)
     only_specs = [spec for _, spec in specs]

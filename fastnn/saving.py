@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _files, _validate, buffers
 from . import layers as layer_table
-from .layers import Layer
+from .layer import Layer
 from .plan import parameters, widths
+from .preprocessing import Preprocessing
 from .state import Pause
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
         tensors: dict[str, Any] = {}
         for i, layer in enumerate(model.layers):
             tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
+            if isinstance(layer, Preprocessing):
+                tensors |= {f"{i}.{name}": values for name, values in layer.numbers.items()}
         if training:
             config["training"], memory = _training(model)
             tensors |= memory
@@ -155,8 +158,9 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     model = Model(layers, **options)
     n_in = _validate.integer("n_in", config["n_in"], low=1)
+    shapes = _restore_numbers(layers, file)
     places = parameters(layers, n_in)
-    shapes: dict[str, tuple[int, ...]] = {f"{p.layer}.{p.name}": p.shape for p in places}
+    shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}
     # Numbers of any size here: nothing is allocated before they are found in the file.
     training = config.get("training")
     if training is not None:
@@ -173,6 +177,17 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     if training is not None:
         _restore_training(model, training, file)
     return model
+
+
+def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...]]:
+    """Give preprocessing layers what they measured, and return the shapes of these tensors."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Preprocessing) and f"{i}.{layer.names[0]}" in file.keys():
+            numbers = {name: _tensor(file, f"{i}.{name}", "float64") for name in layer.names}
+            layer.set_numbers(numbers)
+            shapes |= {f"{i}.{name}": values.shape for name, values in numbers.items()}
+    return shapes
 
 
 def _check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:

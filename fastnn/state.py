@@ -49,6 +49,8 @@ class State:
     parameters : array of shape (n_parameters,)
     optimizer : array of shape (k * n_parameters,)
         The optimizer's k vectors.
+    constants : array of shape (n,)
+        The numbers of preprocessing layers, which training does not change.
     seed : int
         With `step` and `epoch` it determines all random numbers: they have no other state.
     step : int
@@ -63,6 +65,7 @@ class State:
 
     parameters: NDArray[Any]
     optimizer: NDArray[Any]
+    constants: NDArray[Any]
     seed: int
     step: int = 0
     epoch: int = 0

@@ -45,6 +45,8 @@ class Task:
     ----------
     data : (X, y, weight)
         Checked arrays.
+    sample_weight : array or None
+        As the user gave them, without those of the classes.
     validation : (X, y, weight) or None
     epochs : int
     rows : int
@@ -60,6 +62,7 @@ class Task:
     """
 
     data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    sample_weight: NDArray[Any] | None
     validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
     epochs: int
     rows: int

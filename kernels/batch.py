@@ -1,5 +1,7 @@
 """Rows of the data set: copying those of a batch together, and looking for NaN and infinity."""
 
+from collections import namedtuple
+
 import numpy as np
 
 from . import descriptor
@@ -10,17 +12,17 @@ from .tensors import slots
 
 @kernel
 def gather(source, order, target):
-    """Write the rows of `source` whose numbers are in `order` into `target`.
+    """Write the rows of `source` whose numbers are in `order` into `target`, in the dtype of `target`.
 
     Parameters
     ----------
-    source, target : arrays of shape (n, width) and (order.size, width)
-    order : int64 array
+    source, target : arrays of shape (n, width) and (rows, width)
+    order : int64 array of shape (rows,), or (0,) for the first rows in their order
     """
-    for i in range(order.size):
-        row = order[i]
+    for i in range(target.shape[0]):
+        row = order[i] if order.size > 0 else i
         for j in range(source.shape[1]):
-            target[i, j] = source[row, j]
+            target[i, j] = target.dtype.type(source[row, j])
 
 
 @reduction
@@ -64,23 +66,46 @@ def block_size(net):
     return (net[descriptor.N_PARAMETERS] // (16 * descriptor.BLOCKS) + 1) * 16
 
 
-def gather_entry(T):
-    """Op: the shard's ROWS from FIRST_ROW on -> INPUT, TARGET, WEIGHT, copied together if ORDER is given."""
+Source = namedtuple("Source", "gather_entry")
 
-    def gather_op(op_address, net_address):
-        net, _ = slots(net_address)
-        rows, n = net[descriptor.ROWS], net[descriptor.N_SAMPLES]
-        first = net[descriptor.POSITION] + net[descriptor.FIRST_ROW]
-        order = view(net[descriptor.ORDER] + 8 * first, rows, np.int64)
-        width = net[descriptor.N_FEATURES]
-        gather(view(net[descriptor.X], (n, width), T), order, view(net[descriptor.BATCH_X], (rows, width), T))
-        width = net[descriptor.N_TARGETS]
-        gather(view(net[descriptor.Y], (n, width), T), order, view(net[descriptor.BATCH_Y], (rows, width), T))
-        if net[descriptor.SAMPLE_WEIGHT] != 0:
-            weight = view(net[descriptor.SAMPLE_WEIGHT], (n, 1), T)
-            gather(weight, order, view(net[descriptor.BATCH_WEIGHT], (rows, 1), T))
 
-    return gather_op
+def _gather_entry(S):
+    """Factory of the entry that copies rows of a data set of dtype S; None is the model's own."""
+
+    def gather_entry(T):
+        source = T if S is None else S
+        itemsize = np.dtype(source).itemsize
+
+        def gather_op(op_address, net_address):
+            net, _ = slots(net_address)
+            rows, n, width = net[descriptor.ROWS], net[descriptor.N_SAMPLES], net[descriptor.N_FEATURES]
+            first, chosen = net[descriptor.POSITION] + net[descriptor.FIRST_ROW], rows
+            skip = 0
+            if net[descriptor.ORDER] == 0:
+                skip, chosen = first, 0
+            order = view(net[descriptor.ORDER] + 8 * first, chosen, np.int64)
+            x = net[descriptor.X] + skip * width * itemsize
+            gather(view(x, (n, width), source), order, view(net[descriptor.BATCH_X], (rows, width), T))
+            skip *= net[descriptor.ITEMSIZE]
+            width = net[descriptor.N_TARGETS]
+            y = view(net[descriptor.Y] + skip * width, (n, width), T)
+            gather(y, order, view(net[descriptor.BATCH_Y], (rows, width), T))
+            if net[descriptor.SAMPLE_WEIGHT] != 0:
+                weight = view(net[descriptor.SAMPLE_WEIGHT] + skip, (n, 1), T)
+                gather(weight, order, view(net[descriptor.BATCH_WEIGHT], (rows, 1), T))
+
+        return gather_op
+
+    return gather_entry
+
+
+#: Op: the shard's ROWS from FIRST_ROW on, by ORDER if it is given -> BATCH_X, BATCH_Y, BATCH_WEIGHT.
+gather_entry = _gather_entry(None)
+uint8, int8 = Source(_gather_entry(np.uint8)), Source(_gather_entry(np.int8))
+uint16, int16 = Source(_gather_entry(np.uint16)), Source(_gather_entry(np.int16))
+uint32, int32 = Source(_gather_entry(np.uint32)), Source(_gather_entry(np.int32))
+uint64, int64 = Source(_gather_entry(np.uint64)), Source(_gather_entry(np.int64))
+float32, float64 = Source(_gather_entry(np.float32)), Source(_gather_entry(np.float64))
 
 
 def weight_sum_entry(T):

@@ -32,69 +32,71 @@ N_PARAMETERS = 18
 BLOCK_SQUARES = 19  # address of BLOCKS float64 numbers: the gradient's squares, block by block
 METRIC_STATE = 20  # address of float64 numbers
 METRIC_STATE_SIZE = 21
+CONSTANTS = 22  # address of the numbers of preprocessing layers, which are not trained
 
 # The data set
-X = 22  # address of (n_samples, n_features)
-Y = 23  # address of (n_samples, n_targets)
-SAMPLE_WEIGHT = 24  # address of (n_samples,), or 0: all are one
-N_SAMPLES = 25
-N_FEATURES = 26
-N_TARGETS = 27
-N_OUTPUTS = 28  # numbers a row of the model's output has
-ITEMSIZE = 29  # bytes of an element of the model's dtype
-BATCH_SIZE = 30  # rows of a step, or of a chunk of a prediction
-ORDER = 31  # address of n_samples int64 row numbers, or 0: as they come
+X = 23  # address of (n_samples, n_features)
+Y = 24  # address of (n_samples, n_targets)
+SAMPLE_WEIGHT = 25  # address of (n_samples,), or 0: all are one
+N_SAMPLES = 26
+N_FEATURES = 27
+N_TARGETS = 28
+N_OUTPUTS = 29  # numbers a row of the model's output has
+ITEMSIZE = 30  # bytes of an element of the model's dtype
+CONVERT = 31  # 1: X is of another dtype than the model, and is converted as it is gathered
+BATCH_SIZE = 32  # rows of a step, or of a chunk of a prediction
+ORDER = 33  # address of n_samples int64 row numbers, or 0: as they come
 
 # Where training stands
-SEED = 32
-STEP = 33  # updates made since the optimizer's state was new
-EPOCH = 34  # epochs finished since the model was built
-LAST_EPOCH = 35  # train until so many are finished
-POSITION = 36  # rows of the current epoch that are done
-BATCH_ROWS = 37  # rows of the batch at hand
-MAX_STEPS = 38  # return after so many steps
-ORDERS = 39  # address of the given orders of the next epochs, (epochs, n_samples) int64; or 0: drawn
-HISTORY = 40  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
-HISTORY_WIDTH = 41
-SUM_LOSS = 42  # 1: the loss is a sum over rows, not a mean
-TRAINING = 43  # 1 while dropout drops
+SEED = 34
+STEP = 35  # updates made since the optimizer's state was new
+EPOCH = 36  # epochs finished since the model was built
+LAST_EPOCH = 37  # train until so many are finished
+POSITION = 38  # rows of the current epoch that are done
+BATCH_ROWS = 39  # rows of the batch at hand
+MAX_STEPS = 40  # return after so many steps
+ORDERS = 41  # address of the given orders of the next epochs, (epochs, n_samples) int64; or 0: drawn
+HISTORY = 42  # address of float64 rows of HISTORY_WIDTH: loss, metrics; the next epoch's row first
+HISTORY_WIDTH = 43
+SUM_LOSS = 44  # 1: the loss is a sum over rows, not a mean
+TRAINING = 45  # 1 while dropout drops
 
 # The team of threads
-SHARDS = 44  # address of the shards' descriptors
-N_SHARDS = 45
-TEAM = 46  # threads that make this call
-BARRIER = 47  # address of the counter of arrivals
-ABORT = 48  # address of a number that is not 0 if a thread could not be started
+SHARDS = 46  # address of the shards' descriptors
+N_SHARDS = 47
+TEAM = 48  # threads that make this call
+BARRIER = 49  # address of the counter of arrivals
+ABORT = 50  # address of a number that is not 0 if a thread could not be started
 
 # float64
-SCALE = 49  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
-NORM_FACTOR = 50  # what the gradient is multiplied with before clipping by value
-SHARED = 51
+SCALE = 51  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
+NORM_FACTOR = 52  # what the gradient is multiplied with before clipping by value
+SHARED = 53
 
 # Each descriptor's own
-WORKSPACE = 51  # address
-SHARD_GRADIENT = 52  # address of the gradient of this shard's rows
-BATCH_X = 53  # addresses of memory for this shard's rows, used with ORDER
-BATCH_Y = 54
-BATCH_WEIGHT = 55
-ROWS = 56  # rows at hand: this shard's part of the batch
-FIRST_ROW = 57  # position in the batch of the first of them
-INPUT = 58  # address of their inputs
-OUTPUT = 59  # address for their outputs, where an op writes to OUTPUT
-TARGET = 60  # address of their targets
-WEIGHT = 61  # address of their weights, or 0: all are one
-PART_START = 62  # the part of the flat vector that is this thread's to update
-PART_SIZE = 63
-STATUS = 64  # OK or what went wrong
+WORKSPACE = 53  # address
+SHARD_GRADIENT = 54  # address of the gradient of this shard's rows
+BATCH_X = 55  # addresses of memory for this shard's rows, used with ORDER
+BATCH_Y = 56
+BATCH_WEIGHT = 57
+ROWS = 58  # rows at hand: this shard's part of the batch
+FIRST_ROW = 59  # position in the batch of the first of them
+INPUT = 60  # address of their inputs
+OUTPUT = 61  # address for their outputs, where an op writes to OUTPUT
+TARGET = 62  # address of their targets
+WEIGHT = 63  # address of their weights, or 0: all are one
+PART_START = 64  # the part of the flat vector that is this thread's to update
+PART_SIZE = 65
+STATUS = 66  # OK or what went wrong
 
 # float64
-LOSS_VALUE = 65  # sum of the weighted losses of the rows at hand
-PENALTY = 66  # sum of the weight penalties
-LEARNING_RATE = 67
-TOTAL_LOSS = 68  # sums over the epoch so far
-TOTAL_WEIGHT = 69
-TOTAL_PENALTY = 70
-SIZE = 72
+LOSS_VALUE = 67  # sum of the weighted losses of the rows at hand
+PENALTY = 68  # sum of the weight penalties
+LEARNING_RATE = 69
+TOTAL_LOSS = 70  # sums over the epoch so far
+TOTAL_WEIGHT = 71
+TOTAL_PENALTY = 72
+SIZE = 80
 
 OK = 0
 DIVERGED = 1  # the loss of the step at hand is NaN or infinite; its update was not made

@@ -49,7 +49,7 @@ def _backward(net):
 @kernel
 def _load_rows(shard):
     """Make the shard's rows of the (shuffled) data set the rows at hand."""
-    if shard[d.ORDER] != 0:
+    if shard[d.ORDER] != 0 or shard[d.CONVERT] == 1:
         call(shard[d.GATHER], 0, address(shard))
         shard[d.INPUT], shard[d.TARGET] = shard[d.BATCH_X], shard[d.BATCH_Y]
         shard[d.WEIGHT] = shard[d.BATCH_WEIGHT] if shard[d.SAMPLE_WEIGHT] != 0 else 0

@@ -20,6 +20,7 @@ SCRATCH = 10  # offset of memory that the entry may use as it likes
 STATE = 11  # offset in the metrics' state, or in the epoch's row of the history: see `metric`
 STREAM = 12  # number of the op's stream of random numbers
 FACTOR = 13  # what a loss is multiplied with: a float64 number, stored bit by bit
+CONSTANTS = 14  # offset of the op's numbers in the vector of constants, or NONE
 P = 16  # settings from here on: float64 numbers, stored bit by bit
 SIZE = 24
 

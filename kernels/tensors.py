@@ -55,6 +55,13 @@ def bias(net, vector, op, dtype):
 
 
 @splice
+def constants(net, op, skip, size, dtype):
+    """Array (size,) of an op's constants, from number `skip` of them on."""
+    address = net[descriptor.CONSTANTS] + (op[oprow.CONSTANTS] + skip) * net[descriptor.ITEMSIZE]
+    return view(address, size, dtype)
+
+
+@splice
 def row_weights(net, dtype):
     """Array (rows,) of the weights of the rows at hand, or (0,) where all are one."""
     size = 0 if net[descriptor.WEIGHT] == 0 else net[descriptor.ROWS]

@@ -21,6 +21,17 @@ def test_gather(rows, width, dtype, rng):
     assert source.tobytes() == before.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int16", "int64", "float32", "float64"])
+def test_gather_converts(kind, dtype, rng):
+    source = rng.integers(0, 100, (20, 3)).astype(kind)
+    order = rng.permutation(20)[:7]
+    target = np.full((7, 3), np.nan, dtype)
+    gather(source, order, target)
+    np.testing.assert_array_equal(target, source[order].astype(dtype))
+    gather(source, order[:0], target)
+    np.testing.assert_array_equal(target, source[:7].astype(dtype))
+
+
 def test_gather_of_no_rows_writes_nothing(dtype):
     target = np.zeros((0, 3), dtype)
     gather(np.ones((5, 3), dtype), np.zeros(0, np.int64), target)

@@ -1,0 +1,109 @@
+"""Base of all layers.
+
+A layer holds settings. Once its model is built it also holds views into the model's parameter
+vector, never arrays of its own. A layer can be called alone: it then is a model of one layer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from . import _validate
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .initializers import Initializer
+    from .model import Model
+    from .plan import OpSpec
+
+
+class Layer:
+    """Base of all layers."""
+
+    kind: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._model: Model | None = None  # the model it is part of; its own if it is used alone
+        self._alone = False
+        self._views: dict[str, NDArray[Any]] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, unless it is a setting: the weights of a built model depend on those."""
+        if name in vars(self) and not name.startswith("_"):
+            raise AttributeError(f"{name} of a layer cannot be changed; make a new layer")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: settings and weights, without the model.
+
+        A model that is copied takes its copied layers up again; a layer that is copied by itself is
+        free to become part of another model, with its weights.
+        """
+        weights = {name: view.copy() for name, view in self._views.items()}
+        return {**vars(self), "_model": None, "_alone": False, "_views": weights}
+
+    def output_size(self, n_in: int) -> int:
+        """Numbers that a row of the output has, for an input of `n_in`; 0 if that is not known yet."""
+        return n_in
+
+    def parameter_shapes(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of ``weights`` and ``bias``, as far as it has them, for an input of `n_in`."""
+        return {}
+
+    def initializer(self, name: str) -> Initializer:
+        """How the parameter `name` is drawn."""
+        raise KeyError(name)
+
+    def penalties(self) -> tuple[float, float]:
+        """Factors l1 and l2 of the penalty on its weights."""
+        return (0.0, 0.0)
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it has all numbers that it takes from data: see `fastnn.preprocessing`."""
+        return True
+
+    def constants(self, n_in: int) -> NDArray[np.float64]:
+        """Numbers that its kernels need and that are not trained, of shape (n,), for an input of `n_in`."""
+        return np.zeros(0)
+
+    def ops(self, n_in: int) -> list[OpSpec]:
+        """What it computes, for an input of `n_in`."""
+        raise TypeError(f"{type(self).__name__} does not say what it computes")
+
+    def config(self) -> dict[str, Any]:
+        """Name and settings, as they are saved."""
+        return {"name": self.kind}
+
+    def __call__(self, x: ArrayLike) -> NDArray[Any]:
+        """Output for `x`, of shape (n, n_in) or (n_in,).
+
+        A layer outside of a model builds itself on the first call, with float32 weights unless it has
+        others.
+        """
+        if self._model is None:
+            from .model import Model
+
+            Model([self], dtype=next((view.dtype for view in self._views.values()), "float32"))
+            self._alone = True
+        assert self._model is not None
+        return self._model.call_layer(self, x)
+
+    def _parameter(self, name: str) -> NDArray[Any]:
+        if name not in self._views:
+            raise ValueError(
+                f"the {self.kind} layer has no {name} yet; they are made by model.build(n_in), "
+                "by fit, or by the first call"
+            )
+        return self._views[name]
+
+    def _set_parameter(self, name: str, value: ArrayLike) -> None:
+        view = self._parameter(name)
+        given = _validate.array(name, value, view.dtype.name, tuple(range(3)))
+        if given.shape != view.shape:
+            raise ValueError(f"{name} must have shape {view.shape}, got {given.shape}")
+        _validate.finite(name, given)
+        view[...] = given

@@ -1,0 +1,141 @@
+"""One-hot coding of columns of categories: `OneHot`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _validate
+from .plan import OpSpec
+from .preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .preprocessing import Blocks
+
+_LARGEST = 2**24  # of a category: float32 holds integers up to there exactly
+
+
+class OneHot(Preprocessing):
+    """Code columns of categories, each as a column of zeros and ones for each of its categories.
+
+    A first layer of a model. The new columns stand where the old one stood, in the order of the
+    categories, which are integers: at most ``2**24`` in size, so that float32 holds them exactly.
+
+    Parameters
+    ----------
+    columns : int or sequence of int, optional
+        The columns to code, all if not given; negative ones count from the last. The others pass
+        through.
+    categories : "auto" or sequence of sequences of int
+        The categories of each of these columns; "auto" takes those that `Model.fit` or `adapt` find,
+        sorted.
+    handle_unknown : {"error", "ignore"}
+        What other values are: a ValueError, or zeros in all columns. Inside the user's compiled code,
+        where nothing is checked, they are zeros.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> layer = fn.OneHot(0).adapt([[7, 0.5], [9, 0.5], [7, 0.1]])
+    >>> layer.categories
+    [array([7., 9.])]
+    >>> layer([[9, 0.3]])
+    array([[0. , 1. , 0.3]], dtype=float32)
+    """
+
+    kind = "one_hot"
+    names = ("counts", "categories")
+
+    def __init__(
+        self,
+        columns: int | Sequence[int] | None = None,
+        categories: str | Sequence[Sequence[int]] = "auto",
+        handle_unknown: str = "error",
+    ) -> None:
+        super().__init__(columns)
+        if handle_unknown not in ("error", "ignore"):
+            raise ValueError(f"handle_unknown must be 'error' or 'ignore', got {handle_unknown!r}")
+        self.handle_unknown = handle_unknown
+        self.checks_rows = handle_unknown == "error"
+        self._given = None if isinstance(categories, str) and categories == "auto" else categories
+        if self._given is not None:
+            given = _validate.categories(self._given)
+            self.set_numbers({"counts": [len(of) for of in given], "categories": np.concatenate(given)})
+
+    @property
+    def categories(self) -> list[NDArray[np.float64]]:
+        """The categories of each coded column, in the order of `columns`."""
+        ends = self._number("counts").cumsum().astype(int)[:-1]
+        return np.split(self._numbers["categories"], ends)
+
+    def output_size(self, n_in: int) -> int:  # noqa: D102
+        if not self._numbers:
+            return 0
+        return n_in - len(self._by_column(n_in)) + self._numbers["categories"].size
+
+    def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
+        if not self._numbers:
+            return np.zeros(0)
+        counts, by_column = np.zeros(n_in), self._by_column(n_in)
+        for column, known in by_column.items():
+            counts[column] = len(known)
+        return np.concatenate([counts, *(by_column[column] for column in sorted(by_column))])
+
+    def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
+        size = float(self._number("categories").size)
+        return [OpSpec("one_hot", n_in, self.output_size(n_in), (size,), has_constants=True)]
+
+    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
+        columns = _validate.column_numbers(self.columns, n_in)
+        if self._given is not None:
+            return self.numbers
+        found = [np.zeros(0)] * len(columns)
+        for x, weight in blocks:
+            for i, column in enumerate(columns):
+                new = np.unique(x[:, column] if weight is None else x[weight > 0, column])
+                if (new != np.floor(new)).any():
+                    odd = new[new != np.floor(new)][0]
+                    raise ValueError(f"column {column} must hold integers, as OneHot codes them, got {odd:g}")
+                found[i] = np.union1d(found[i], new)
+        counts = np.array([len(known) for known in found], float)
+        return {"counts": counts, "categories": np.concatenate(found)}
+
+    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:  # noqa: D102
+        for column, known in self._by_column(x.shape[1]).items():
+            unknown = np.flatnonzero(~np.isin(x[:, column], known))
+            if unknown.size:
+                row = unknown[0]
+                shown = ", ".join(f"{value:g}" for value in known[:10]) + (", ..." if known.size > 10 else "")
+                raise ValueError(
+                    f"{name} has the unknown category {x[row, column]:g} at ({first + row}, {column}); known "
+                    f"are {shown} (OneHot(handle_unknown='ignore') would make zeros of it)"
+                )
+
+    def _by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
+        columns = _validate.column_numbers(self.columns, n_in)
+        if len(columns) != self._number("counts").size:
+            raise ValueError(
+                f"{self!r} has categories of {self._number('counts').size} columns, but codes {len(columns)}"
+            )
+        return dict(zip(columns, self.categories, strict=True))
+
+    def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        whole = (first == np.floor(first)).all() and (second == np.floor(second)).all()
+        if not whole or first.size == 0 or first.min() < 1 or first.sum() != second.size:
+            raise ValueError("categories must be integers, and counts integers >= 1 of the same sum")
+        if np.abs(second).max() > _LARGEST:
+            raise ValueError(f"categories must be at most {_LARGEST} in size, got {np.abs(second).max():g}")
+        for known in np.split(second, first.cumsum().astype(int)[:-1]):
+            if np.unique(known).size < known.size:
+                raise ValueError("the categories of a column must differ from each other")
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        given = "auto" if self._given is None else [of.astype(int).tolist() for of in self.categories]
+        return {**super().config(), "categories": given, "handle_unknown": self.handle_unknown}
+
+    def __repr__(self) -> str:
+        return f"OneHot({'' if self.columns is None else list(self.columns)})"

@@ -1,0 +1,170 @@
+"""Layers that prepare the data: their numbers are measured once, not trained.
+
+They stand before the first layer that has weights. `Model.fit` adapts those that are not adapted yet,
+from the samples that it trains on, before the first step; later calls leave them as they are.
+`Preprocessing.adapt` and `Model.adapt` measure anew.
+
+The kinds are in `fastnn.scaling` and `fastnn.one_hot`. To add one: a subclass of `Preprocessing` that
+answers `measure`, `constants` and `ops`, and a line in `layers.TABLE`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from . import _validate, network
+from .layer import Layer
+from .plan import constants, plan
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    #: Rows of the data in the model's dtype, and their weights or None.
+    Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
+
+
+class Preprocessing(Layer):
+    """Base of layers whose numbers come from the data.
+
+    Parameters
+    ----------
+    columns : int or sequence of int, optional
+        The columns that are changed, all if not given; negative ones count from the last. The others
+        pass through.
+    """
+
+    #: Names of the numbers that it measures, as they are saved.
+    names: ClassVar[tuple[str, str]]
+    #: Whether `check_rows` looks at each row that comes in.
+    checks_rows = False
+
+    def __init__(self, columns: int | Sequence[int] | None = None) -> None:
+        super().__init__()
+        self.columns = _validate.columns(columns)
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it has its numbers."""
+        return bool(self._numbers)
+
+    @property
+    def numbers(self) -> dict[str, NDArray[np.float64]]:
+        """What was measured, by name: float64 arrays that cannot be written to. Empty before."""
+        return dict(self._numbers)
+
+    def set_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
+        """Take numbers that were measured before, by name; a ValueError if they do not fit together."""
+        checked = {name: _validate.array(name, numbers[name], "float64", (1,)).copy() for name in self.names}
+        for name, values in checked.items():
+            _validate.finite(name, values)
+            values.flags.writeable = False
+        self._check_numbers(*checked.values())
+        self._numbers = checked
+
+    def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        raise NotImplementedError
+
+    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:
+        """The numbers by name, from the rows of one data set of `n_in` columns."""
+        raise NotImplementedError
+
+    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
+        """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
+
+    def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Take the numbers from given data, in place of earlier ones.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in)
+            What comes into this layer; into the first layer of a model, the samples.
+        sample_weight : array of shape (n,), optional
+            Numbers >= 0.
+
+        Returns
+        -------
+        Preprocessing
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what is described above, or the layer is part of a model that is
+            built for another number of columns or categories; the layer is then as it was.
+        """
+        dtype = "float64" if self._model is None else self._model.dtype
+        x = _validate.features(X, dtype, None, keep_mapped=True)
+        weight = _validate.sample_weights(sample_weight, len(x), dtype)
+        with undone_on_error([self]):
+            self.set_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
+            if self._model is not None:
+                self._model.refresh_constants()
+        return self
+
+    def _number(self, name: str) -> NDArray[np.float64]:
+        if not self._numbers:
+            raise ValueError(f"{self!r} has no {name} yet; fit adapts it, or adapt(X)")
+        return self._numbers[name]
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        return {"name": self.kind, "columns": None if self.columns is None else list(self.columns)}
+
+    def __repr__(self) -> str:
+        columns = "" if self.columns is None else f"columns={list(self.columns)}"
+        return f"{type(self).__name__}({columns})"
+
+
+def inputs(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str) -> Blocks:
+    """What adapted `layers` make of samples, block by block, in `dtype`."""
+    n_in = X.shape[1]
+    parts = _validate.blocks(X)
+    if layers:
+        layout = plan(layers, n_in, parts[0].stop, dtype, training=False)
+        net = network.network(
+            layout, np.zeros(0, dtype), constants=constants(layers, n_in, dtype), batch_size=layout.rows
+        )
+    for part in parts:
+        block = np.ascontiguousarray(X[part], dtype)
+        if layers:
+            out = np.empty((len(block), layout.n_out), dtype)
+            network.predict(net, block, out)
+            block = out
+        yield block, None if weight is None else weight[part]
+
+
+def adapt(
+    layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, anew: bool
+) -> None:
+    """Adapt those of the layers that are not yet, or all, one after the other, to checked samples."""
+    n_in = X.shape[1]
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Preprocessing) and (anew or not layer.adapted):
+            layer.set_numbers(layer.measure(inputs(layers[:i], X, weight, dtype), n_in))
+        n_in = layer.output_size(n_in)
+
+
+def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
+    """Raise a ValueError if checked samples hold what an adapted layer cannot take."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Preprocessing) and layer.checks_rows and layer.adapted:
+            first = 0
+            for block, _ in inputs(layers[:i], X, None, dtype):
+                layer.check_rows(block, first, name)
+                first += len(block)
+
+
+@contextlib.contextmanager
+def undone_on_error(layers: Sequence[Layer]) -> Iterator[None]:
+    """Give the layers their earlier numbers back if the block raises."""
+    before = [(layer, layer._numbers) for layer in layers if isinstance(layer, Preprocessing)]
+    try:
+        yield
+    except BaseException:
+        for layer, numbers in before:
+            layer._numbers = numbers
+        raise

@@ -1,0 +1,374 @@
+"""Standardize, MinMax and OneHot: what they compute, when they adapt, and what they refuse."""
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import native
+from fastnn.kernels import descriptor as d
+from fastnn.kernels import oprow
+from fastnn.network import network as make_network
+from fastnn.plan import constants, plan
+from tests.naive import central_difference
+from tests.refusals import refused
+from tests.tolerances import CENTRAL_DIFFERENCE
+
+RNG = np.random.default_rng(0)
+N = 240
+NUMBERS = RNG.normal([5, -3, 100], [2, 0.1, 50], (N, 3))
+CODES = RNG.integers(2, 6, (N, 2))
+X = np.column_stack([NUMBERS, CODES])  # columns 3 and 4 hold categories 2 ... 5
+Y = RNG.integers(0, 3, N)
+CODED = [3, 4]
+
+
+def one_hot(X, columns, categories):
+    """Plain NumPy."""
+    parts = [
+        np.equal.outer(X[:, j], categories[columns.index(j)]) if j in columns else X[:, j : j + 1]
+        for j in range(X.shape[1])
+    ]
+    return np.hstack(parts).astype(float)
+
+
+def standardized(X):
+    return (X - X.mean(axis=0)) / X.std(axis=0)
+
+
+def min_max(X, low, high):
+    return low + (high - low) * (X - X.min(axis=0)) / np.ptp(X, axis=0)
+
+
+CODED_X = one_hot(X, CODED, [[2, 3, 4, 5]] * 2)
+# Name: layers, what they make of X.
+CASES = {
+    "standardize": (lambda: [fn.Standardize()], standardized(X)),
+    "min_max": (lambda: [fn.MinMax()], min_max(X, 0, 1)),
+    "min_max -1 1": (lambda: [fn.MinMax(-1, 1)], min_max(X, -1, 1)),
+    "min_max 3 8": (lambda: [fn.MinMax(3, 8)], min_max(X, 3, 8)),
+    "some columns": (
+        lambda: [fn.Standardize([0, -3]), fn.MinMax(-2, 2, columns=1)],
+        np.column_stack([standardized(X[:, 0]), min_max(X[:, 1], -2, 2), standardized(X[:, 2]), X[:, 3:]]),
+    ),
+    "one_hot": (lambda: [fn.OneHot(CODED)], CODED_X),
+    "one_hot in turn": (lambda: [fn.OneHot(4), fn.OneHot(3)], CODED_X),
+    "one_hot given": (
+        lambda: [fn.OneHot([4, 3], [[5, 2, 3, 4], [9, 5, 4, 3, 2]])],
+        one_hot(X, CODED, [[9, 5, 4, 3, 2], [5, 2, 3, 4]]),
+    ),
+    "coded, then standardized": (lambda: [fn.OneHot(CODED), fn.Standardize()], standardized(CODED_X)),
+    "numbers, then codes": (
+        lambda: [fn.Standardize([0, 1, 2]), fn.OneHot(CODED)],
+        np.hstack([standardized(NUMBERS), CODED_X[:, 3:]]),
+    ),
+}
+EACH = pytest.mark.parametrize(("make", "expected"), CASES.values(), ids=CASES)
+DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
+TOLERANCE = {"float32": {"rtol": 1e-4, "atol": 1e-4}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
+
+
+def network(layers, **options):
+    options = {"loss": "cross_entropy", "seed": 0, **options}
+    return fn.Model([*layers, fn.Dense(7, "tanh"), fn.Dense(3)], **options)
+
+
+def prepared(model, count):
+    """What the first `count` layers of a model make of X."""
+    x = X
+    for layer in model.layers[:count]:
+        x = layer(x)
+    return x
+
+
+@EACH
+@DTYPE
+def test_fit_adapts_and_all_ways_use_it(make, expected, dtype):
+    layers = make()
+    model, plain = network(layers, dtype=dtype), network([], dtype=dtype)
+    model.fit(X, Y, epochs=1, batch_size=32, shuffle=False)
+    np.testing.assert_allclose(prepared(model, len(layers)), expected, **TOLERANCE[dtype])
+    # a network without, on data prepared by the layers, is the same network with the same bits
+    data = prepared(model, len(layers))
+    plain.build(data.shape[1]).parameters[...] = model.parameters
+    assert np.array_equal(model.predict(X), plain.predict(data))
+    assert model.evaluate(X, Y) == plain.evaluate(data, Y)
+    loss, gradient = model.loss_and_gradient(X, Y)
+    plain_loss, plain_gradient = plain.loss_and_gradient(data, Y)
+    assert loss == plain_loss and np.array_equal(gradient, plain_gradient)
+    out = np.empty((N, 3), dtype)
+    fn.forward(model.network(), X.astype(dtype), out)
+    assert np.array_equal(out, model.predict(X))
+
+
+@EACH
+def test_training_is_that_of_prepared_data(make, expected):
+    layers = make()
+    model, plain = network(layers), network([])
+    model.adapt(X).build(5)
+    data = prepared(model, len(layers))
+    # initial weights depend on a layer's place in the model
+    plain.build(data.shape[1]).parameters[...] = model.parameters
+    history = model.fit(X, Y, epochs=4, batch_size=50, threads=2).history
+    assert history == plain.fit(data, Y, epochs=4, batch_size=50, threads=1).history
+    assert np.array_equal(model.parameters, plain.parameters)
+
+
+def test_constants_are_not_parameters():
+    model = network([fn.Standardize(0), fn.OneHot(3)]).adapt(X).build(5)
+    assert model.parameters.size == 8 * 7 + 7 + 7 * 3 + 3
+    assert model.loss_and_gradient(X, Y)[1].size == model.parameters.size
+
+
+def test_the_first_fit_adapts_to_what_it_trains_on():
+    model = network([fn.Standardize()])
+    model.fit(X, Y, validation_split=0.25)
+    layer = model.layers[0]
+    np.testing.assert_allclose(layer.mean, X[:180].mean(axis=0), rtol=1e-5)
+    before = layer.mean.copy()
+    model.fit(X + 1, Y)
+    assert np.array_equal(layer.mean, before)
+    assert model.adapt(X + 1) is model
+    np.testing.assert_allclose(layer.mean, X.mean(axis=0) + 1, rtol=1e-5)
+    expected = (model(X + 1), model.evaluate(X + 1, Y))
+    assert layer.adapt(X) is layer
+    np.testing.assert_allclose(model(X), expected[0], rtol=1e-4, atol=1e-5)
+    assert model.evaluate(X, Y)["loss"] == pytest.approx(expected[1]["loss"], rel=1e-4)
+
+
+def test_sample_weights():
+    weight = RNG.integers(0, 3, N)
+    repeated = np.repeat(X, weight, axis=0)
+    model = network([fn.Standardize()], dtype="float64")
+    model.fit(X, Y, sample_weight=weight, class_weight={0: 7.0})
+    np.testing.assert_allclose(model.layers[0].mean, repeated.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(model.layers[0].scale, repeated.std(axis=0), rtol=1e-12)
+    layer = fn.MinMax().adapt(X, weight)
+    assert np.array_equal(layer.data_max, repeated.max(axis=0))
+    kept = np.where(X[:, 3] == 5, 0.0, 1.0)
+    assert fn.OneHot(3).adapt(X, kept).categories[0].tolist() == [2, 3, 4]
+
+
+def test_columns_that_do_not_vary():
+    constant = np.full((1000, 1), 0.1)
+    layer = fn.Standardize().adapt(np.hstack([constant, constant * 1e9, 0 * constant]))
+    assert layer.scale.tolist() == [1, 1, 1]
+    assert np.abs(layer([[0.1, 1e8, 0]])).max() < 1e-7
+    layer = fn.MinMax(2, 3).adapt(constant)
+    assert layer([[0.1]]) == 2 and layer([[0.6]]) == 2.5
+    tiny = np.array([[0.0], [1e-42]])  # flushed to zero in the compiled loop
+    for layer in (fn.Standardize(), fn.MinMax()):
+        assert np.isfinite(layer.adapt(tiny)(tiny)).all()
+
+
+def test_adapting_is_stable_far_from_zero():
+    far = 1e8 + RNG.uniform(size=(5000, 2))
+    layer = fn.Standardize().adapt(far)
+    np.testing.assert_allclose(layer.scale, far.std(axis=0), rtol=1e-7)
+
+
+def test_gradient_by_the_input():
+    """Of the kernels' entries, as a network that needs it would call them."""
+    x = X[:4]
+    for layers in ([fn.Standardize().adapt(X)], [fn.OneHot(CODED, handle_unknown="ignore").adapt(X)]):
+        layout = plan(layers, 5, len(x), "float64", training=True)
+        assert layout.ops[0, oprow.BACKWARD] == 0 and layout.ops[0, oprow.DX] == oprow.NONE
+        net = make_network(layout, np.zeros(0), constants=constants(layers, 5, "float64"), batch_size=len(x))
+        width = layers[0].output_size(5)
+        dy, dx = RNG.normal(size=(len(x), width)), np.full_like(x, np.nan)
+        row, slots = net.ops[0], net.shards[0]
+        slots[:] = np.where(slots == 0, net.descriptor, slots)
+        memory = np.concatenate([dy.ravel(), dx.ravel()])
+        slots[d.WORKSPACE], slots[d.ROWS] = memory.ctypes.data, len(x)
+        row[oprow.DY], row[oprow.DX] = 0, dy.size
+        kind = {"standardize": "scaling", "one_hot": "one_hot"}[layers[0].kind]
+        native.function(f"{kind}.backward", "float64")(row.ctypes.data, slots.ctypes.data)
+        model = fn.Model(copy.copy(layers), dtype="float64")
+        numeric = central_difference(lambda x: float((model(x) * dy).sum()), x)  # noqa: B023
+        gradient = memory[dy.size :].reshape(x.shape)
+        np.testing.assert_allclose(gradient, numeric, **CENTRAL_DIFFERENCE["float64"])
+
+
+# ---- Files, copies, showing --------------------------------------------------------------------------------
+
+
+@EACH
+@DTYPE
+def test_saved_and_copied(make, expected, dtype, tmp_path):
+    model = network(make(), dtype=dtype)
+    model.fit(X, Y, epochs=2)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    for again in (fn.load(path), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert np.array_equal(again(X), model(X))
+        for layer, original in zip(again.layers, model.layers, strict=True):
+            assert repr(layer) == repr(original) and layer.config() == original.config()
+            if isinstance(original, fn.preprocessing.Preprocessing):
+                assert {name: v.tolist() for name, v in layer.numbers.items()} == {
+                    name: v.tolist() for name, v in original.numbers.items()
+                }
+        assert again.fit(X, Y).history["loss"] == copy.deepcopy(model).fit(X, Y).history["loss"]
+
+
+def test_a_model_that_is_not_adapted_is_saved_so(tmp_path):
+    model = network([fn.Standardize()]).build(5)
+    model.save(tmp_path / "model.safetensors")
+    again = fn.load(tmp_path / "model.safetensors")
+    assert not again.layers[0].adapted
+    again.fit(X, Y)
+    assert again.layers[0].adapted
+
+
+def test_an_adapted_layer_keeps_its_numbers_in_a_model():
+    layer = fn.Standardize().adapt(X[:100])
+    mean = layer.mean
+    model = network([layer])
+    model.fit(X, Y)
+    assert layer.mean is mean
+
+
+def test_representations():
+    layers = [fn.Standardize(), fn.MinMax(-1, 1, columns=[0]), fn.OneHot([1, 2])]
+    assert [repr(layer) for layer in layers] == [
+        "Standardize()",
+        "MinMax(-1, 1, columns=[0])",
+        "OneHot([1, 2])",
+    ]
+
+
+# ---- Bad input ---------------------------------------------------------------------------------------------
+
+
+SETTINGS = {
+    "no columns": (lambda: fn.Standardize([]), ValueError, "empty"),
+    "columns twice": (lambda: fn.MinMax(columns=[1, 1]), ValueError, "[1, 1]"),
+    "columns of text": (lambda: fn.OneHot("ab"), TypeError, "'ab'"),
+    "a column of text": (lambda: fn.OneHot(["a"]), TypeError, "'a'"),
+    "half a column": (lambda: fn.Standardize(1.5), TypeError, "1.5"),
+    "low": (lambda: fn.MinMax(2, 2), ValueError, "low=2"),
+    "unknown": (lambda: fn.OneHot(0, handle_unknown="drop"), ValueError, "'drop'"),
+    "categories of text": (lambda: fn.OneHot(0, "all"), TypeError, "'all'"),
+    "categories flat": (lambda: fn.OneHot(0, [1, 2]), ValueError, "dimensions"),
+    "no categories": (lambda: fn.OneHot(0, []), ValueError, "empty"),
+    "none for a column": (lambda: fn.OneHot(0, [[]]), ValueError, "counts"),
+    "categories twice": (lambda: fn.OneHot(0, [[1, 1]]), ValueError, "differ"),
+    "half a category": (lambda: fn.OneHot(0, [[1, 2.5]]), ValueError, "integers"),
+    "a large category": (lambda: fn.OneHot(0, [[2**24 + 1]]), ValueError, "16777216"),
+    "after weights": (lambda: fn.Model([fn.Dense(2), fn.Standardize()]), ValueError, "before"),
+}
+
+
+@pytest.mark.parametrize(("make", "error", "piece"), SETTINGS.values(), ids=SETTINGS)
+def test_settings(make, error, piece):
+    with pytest.raises(error, match=re.escape(piece)):
+        make()
+
+
+USES = {
+    "predict": lambda model: model.predict(X),
+    "evaluate": lambda model: model.evaluate(X, Y),
+    "loss_and_gradient": lambda model: model.loss_and_gradient(X, Y),
+    "layer": lambda model: model.layers[0](X),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("kind", [fn.Standardize, fn.MinMax, fn.OneHot])
+def test_not_adapted(use, kind):
+    model = network([kind()])
+    refused(model, lambda: use(model), ValueError, f"{model.layers[0]!r} is not adapted")
+
+
+def test_numbers_that_are_not_there_yet():
+    for layer, name in ((fn.Standardize(), "mean"), (fn.MinMax(), "data_min"), (fn.OneHot(), "categories")):
+        with pytest.raises(ValueError, match="adapt"):
+            getattr(layer, name)
+    with pytest.raises(ValueError, match="not adapted"):
+        network([fn.OneHot()]).build(3)
+    with pytest.raises(ValueError, match="not adapted"):
+        network([fn.Standardize()]).build(3).network()
+
+
+REFUSED = {
+    "a column that is not there": ([fn.OneHot(5)], X, "column 5"),
+    "the same column": ([fn.Standardize([0, -5])], X, "twice"),
+    "no integers": ([fn.OneHot([0])], X, "column 0 must hold integers"),
+    "large integers": ([fn.OneHot([0])], X + [[2.0**25, 0, 0, 0, 0]], "column 0 must hold integers"),
+    "many columns": ([fn.OneHot(CODED, [[2, 3, 4, 5]])], X, "categories of 1 columns"),
+    "too far": ([fn.MinMax()], np.sign(NUMBERS) * 3e38, "too far"),
+}
+REFUSED["large integers"] = ([fn.OneHot([3])], X + [[0, 0, 0, 2.0**25, 0]], "16777216")
+
+
+@pytest.mark.parametrize(("layers", "x", "piece"), REFUSED.values(), ids=REFUSED)
+def test_data_that_a_layer_cannot_adapt_to(layers, x, piece):
+    model = network(copy.deepcopy(layers))
+    before = [layer.numbers for layer in model.layers[:-2]]
+    refused(model, lambda: model.fit(x, Y), ValueError, piece)
+    assert [layer.numbers for layer in model.layers[:-2]] == before
+
+
+def test_unknown_categories():
+    strange = X.copy()
+    strange[200, 4] = 6
+    model = network([fn.Standardize([0]), fn.OneHot(CODED)])
+    piece = "unknown category 6 at (200, 4); known are 2, 3, 4, 5"
+    refused(
+        model,
+        lambda: model.fit(X, Y, validation_data=(strange, Y)),
+        ValueError,
+        f"validation X has the {piece}",
+    )
+    assert not model.layers[0].adapted
+    model.fit(X, Y)
+    for use in (model.predict, lambda x: model.evaluate(x, Y), lambda x: model.fit(x, Y)):
+        refused(model, lambda use=use: use(strange), ValueError, piece)
+    with pytest.raises(ValueError, match=re.escape("x has the unknown category 6 at (0, 4)")):
+        model.layers[1](strange[200])
+    tolerant = network([fn.OneHot(CODED, handle_unknown="ignore")])
+    tolerant.fit(X, Y)
+    assert tolerant.layers[0](strange[200])[-4:].tolist() == [0, 0, 0, 0]
+
+
+def test_other_sizes_of_a_built_model():
+    model = network([fn.OneHot(3), fn.Standardize()])
+    model.fit(X, Y)
+    output = model(X)
+    few = X[X[:, 3] > 2]
+    refused(model, lambda: model.adapt(few), ValueError, "another number of categories")
+    refused(
+        model, lambda: model.layers[0].adapt(few), ValueError, "adapted to 8 columns, but its input has 7"
+    )
+    refused(model, lambda: model.layers[1].adapt(X), ValueError, "adapted to 5 columns, but its input has 8")
+    refused(model, lambda: model.adapt(X[:, :4]), ValueError, "(240, 4)")
+    assert np.array_equal(model(X), output)
+    model.adapt(X[:, [0, 1, 2, 4, 3]] + [0, 0, 0, 1, 0])
+    assert model.layers[0].categories[0].tolist() == [3, 4, 5, 6]
+
+
+DAMAGE = {
+    "no second": ({"mean": [1.0]}, KeyError),
+    "sizes": ({"mean": [1.0], "scale": [1.0, 2.0]}, ValueError),
+    "nothing": ({"mean": [], "scale": []}, ValueError),
+    "zero": ({"mean": [1.0], "scale": [0.0]}, ValueError),
+    "negative": ({"mean": [1.0], "scale": [-1.0]}, ValueError),
+    "NaN": ({"mean": [np.nan], "scale": [1.0]}, ValueError),
+    "shape": ({"mean": [[1.0]], "scale": [[1.0]]}, ValueError),
+    "order": ({"data_min": [1.0], "data_max": [0.0]}, ValueError),
+    "counts": ({"counts": [2.0], "categories": [0.0]}, ValueError),
+    "negative counts": ({"counts": [-1.0, 2.0], "categories": [0.0]}, ValueError),
+    "half counts": ({"counts": [0.5, 0.5], "categories": [0.0]}, ValueError),
+    "equal": ({"counts": [2.0], "categories": [0.0, 0.0]}, ValueError),
+}
+
+
+@pytest.mark.parametrize(("numbers", "error"), DAMAGE.values(), ids=DAMAGE)
+def test_numbers_that_were_not_measured(numbers, error):
+    """As a damaged or hostile file would bring them."""
+    layer = {"mean": fn.Standardize, "data_min": fn.MinMax, "counts": fn.OneHot}[next(iter(numbers))]()
+    with pytest.raises(error):
+        layer.set_numbers(numbers)
+    assert not layer.adapted
