@@ -57,9 +57,9 @@ class Layer:
         """How the parameter `name` is drawn."""
         raise KeyError(name)
 
-    def penalties(self) -> tuple[float, float]:
-        """Factors l1 and l2 of the penalty on its weights."""
-        return (0.0, 0.0)
+    def penalties(self) -> tuple[float, float, float]:
+        """Factors l1, l2 and alpha of the penalty on its weights."""
+        return (0.0, 0.0, 0.0)
 
     @property
     def adapted(self) -> bool:

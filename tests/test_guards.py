@@ -53,7 +53,9 @@ def guard(model, rows):
         "parameters": Guarded.of(state.parameters),
         "optimizer": Guarded.of(np.zeros(vectors, model.dtype)),
     }
-    model._state = State(guards["parameters"].inside, guards["optimizer"].inside, state.seed)
+    model._state = State(
+        guards["parameters"].inside, guards["optimizer"].inside, state.constants, state.seed
+    )
     net = model._network("train", rows)
     guards["gradients"] = Guarded(net.gradients.shape, model.dtype)
     guards["sums"] = Guarded.of(net.sums)

@@ -201,7 +201,7 @@ def test_saved_and_copied(make, expected, dtype, tmp_path):
     model = network(make(), dtype=dtype)
     model.fit(X, Y, epochs=2)
     path = tmp_path / "model.safetensors"
-    model.save(path)
+    model.save(path, training=True)
     for again in (fn.load(path), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert np.array_equal(again(X), model(X))
         for layer, original in zip(again.layers, model.layers, strict=True):
