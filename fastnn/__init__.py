@@ -24,6 +24,7 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .saving import load
 from .scaling import MinMax, Standardize
 from .threads import get_threads, set_threads
+from .torch_state import load_torch
 
 if TYPE_CHECKING:
     from .kernels.inside import forward
@@ -60,6 +61,7 @@ __all__ = [
     "get_threads",
     "initializers",
     "load",
+    "load_torch",
     "losses",
     "metrics",
     "optimizers",

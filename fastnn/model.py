@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, buffers, losses, network, optimizers, preprocessing, saving
+from . import _validate, buffers, losses, network, optimizers, preprocessing, saving, torch_state
 from . import metrics as metric_table
 from .callbacks import Callback, as_callback
 from .history import History
@@ -692,6 +692,40 @@ class Model:
             If the file cannot be written.
         """
         saving.save(self, path, training)
+
+    def to_torch_state(self, as_numpy: bool = False) -> dict[str, Any]:
+        """The weights as ``load_state_dict`` of a `torch.nn.Sequential` of the same layers takes them.
+
+        `Dense` is a ``Linear``, followed by a module for its activation if it has one; `Activation` and
+        `Dropout` are one module each: ``[Dense(8, "relu"), Dropout(0.2), Dense(3)]`` is
+        ``Sequential(Linear(n_in, 8), ReLU(), Dropout(0.2), Linear(8, 3))``. The way back is
+        `fastnn.load_torch`.
+
+        Parameters
+        ----------
+        as_numpy : bool
+            Whether to give NumPy arrays, for which PyTorch is not needed.
+
+        Returns
+        -------
+        dict of str to tensor or array
+            Copies: ``"0.weight"`` of shape (n_out, n_in), ``"0.bias"``, ...
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is needed and not installed.
+        ValueError
+            If the model is not built, or has a layer that is none of these.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(8, "relu"), fn.Dense(3)]).build(4)
+        >>> {key: value.shape for key, value in model.to_torch_state(as_numpy=True).items()}
+        {'0.weight': (8, 4), '0.bias': (8,), '2.weight': (3, 8), '2.bias': (3,)}
+        """
+        return torch_state.to_torch_state(self, as_numpy)
 
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)
