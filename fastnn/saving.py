@@ -8,6 +8,7 @@ agree.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 # Largest header, in bytes: thousands of layers. JSON takes up to fifty times its length in memory.
 _HEADER = 4 << 20
+_COLUMNS = 1 << 20  # of the input of a model without weights
 _DTYPES = ("F32", "F64")
 
 
@@ -158,6 +160,10 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     model = Model(layers, **options)
     n_in = _validate.integer("n_in", config["n_in"], low=1)
+    # With weights there are as many numbers in the file; some layers without make arrays of this size.
+    numbers = sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
+    if n_in > max(numbers, _COLUMNS):
+        raise ValueError(f"n_in={n_in} is more than the file can be for")
     shapes = _restore_numbers(layers, file)
     places = parameters(layers, n_in)
     shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}

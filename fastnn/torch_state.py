@@ -17,12 +17,13 @@ import numpy as np
 from . import _validate
 from .layers import Activation, Dense, Dropout
 from .plan import widths
+from .preprocessing import Preprocessing
 from .saving import open_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .layers import Layer
+    from .layer import Layer
     from .model import Model
 
 # Shape of a tensor, and a function that gives it as an array.
@@ -76,7 +77,7 @@ def load_torch(source: Mapping[str, Any] | str | os.PathLike[str], model: Model)
         groups = _groups(entries, ordered=False)
     else:
         raise TypeError(f"source must be a dict or the path of a safetensors file, got {source!r}")
-    layers = _dense_layers(model)
+    layers = _dense_layers(model, (Dense, Activation, Dropout, Preprocessing))
     if len(groups) != len(layers):
         raise ValueError(
             f"the state has {len(groups)} Linear layers ({', '.join(groups)}), the model has {len(layers)} "
@@ -93,7 +94,7 @@ def load_torch(source: Mapping[str, Any] | str | os.PathLike[str], model: Model)
 
 def to_torch_state(model: Model, as_numpy: bool = False) -> dict[str, Any]:
     """See `Model.to_torch_state`."""
-    _dense_layers(model)
+    _dense_layers(model, (Dense, Activation, Dropout))
     model.state  # noqa: B018 - refuses a model that is not built
     state: dict[str, NDArray[Any]] = {}
     number = 0
@@ -121,9 +122,10 @@ def _modules(layer: Layer) -> int:
     return 1
 
 
-def _dense_layers(model: Model) -> list[Dense]:
+def _dense_layers(model: Model, known: tuple[type[Layer], ...]) -> list[Dense]:
+    """The layers with weights, if all are of known kinds."""
     for layer in model.layers:
-        if not isinstance(layer, (Dense, Activation, Dropout)):
+        if not isinstance(layer, known):
             raise ValueError(f"{layer!r} has no counterpart in a state of Linear layers")
     return [layer for layer in model.layers if isinstance(layer, Dense)]
 

@@ -157,6 +157,15 @@ def test_files_that_are_refused(tmp_path):
         fn.load_torch(tmp_path / "integers", twin())
 
 
+def test_preprocessing_is_the_models_own():
+    x = np.array([[1.0, 2.0], [3.0, 6.0]])
+    model = fn.Model([fn.Standardize(), fn.Dense(2)], dtype="float64").adapt(x)
+    fn.load_torch({"0.weight": np.eye(2), "0.bias": np.zeros(2)}, model)
+    np.testing.assert_allclose(model.predict(x), [[-1, -1], [1, 1]])
+    with pytest.raises(ValueError, match="Standardize.* has no counterpart"):
+        model.to_torch_state()
+
+
 def test_models_that_are_refused(monkeypatch):
     with pytest.raises(TypeError, match="model must be"):
         fn.load_torch(state(), [fn.Dense(3)])
