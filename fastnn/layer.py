@@ -24,6 +24,8 @@ class Layer:
     """Base of all layers."""
 
     kind: ClassVar[str]
+    #: Whether `check_rows` looks at each row that comes in.
+    checks_rows = False
 
     def __init__(self) -> None:
         self._model: Model | None = None  # the model it is part of; its own if it is used alone
@@ -69,6 +71,9 @@ class Layer:
     def constants(self, n_in: int) -> NDArray[np.float64]:
         """Numbers that its kernels need and that are not trained, of shape (n,), for an input of `n_in`."""
         return np.zeros(0)
+
+    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
+        """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
 
     def ops(self, n_in: int) -> list[OpSpec]:
         """What it computes, for an input of `n_in`."""

@@ -187,13 +187,15 @@ class _SharedChecks:
 
         def check(X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "") -> Any:
             arrays = (
-                self._array(f"{name}X", X, model.dtype, (2,)),
+                self._array(f"{name}X", X, model.dtype, (2,), keep_mapped=True),
                 self._array(f"{name}y", y, model.dtype, (1, 2)),
                 None if weight is None else self._array("sample_weight", weight, model.dtype, (1,)),
             )
             wanted_in = model.n_in or n_in or arrays[0].shape[1]
             n_out = widths(model.layers, wanted_in)[-1]
             key = (*map(id, arrays), model.dtype, repr(model.loss), wanted_in, n_out)
+            if any(layer.checks_rows for layer in model.layers):
+                key = (*key, id(model))
             # The arrays are kept as well: an address says which one it is only as long as it lives.
             if key not in self._checked:
                 self._checked[key] = arrays, model._checked(*arrays, n_in, name)
@@ -201,10 +203,13 @@ class _SharedChecks:
 
         return check
 
-    def _array(self, name: str, value: Any, dtype: str, ndim: tuple[int, ...]) -> Any:
-        key = (id(value), dtype)
+    def _array(
+        self, name: str, value: Any, dtype: str, ndim: tuple[int, ...], keep_mapped: bool = False
+    ) -> Any:
+        key = (id(value), dtype, keep_mapped)
         if key not in self._converted:
-            self._converted[key] = value, _validate.array(name, value, dtype, ndim)
+            converted = _validate.array(name, value, dtype, ndim, keep_mapped=keep_mapped)
+            self._converted[key] = value, converted
         return self._converted[key][1]
 
 

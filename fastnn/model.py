@@ -458,8 +458,9 @@ class Model:
         Parameters
         ----------
         X : array of shape (n, n_in)
-            Finite numbers. A C-contiguous array of the model's dtype is used where it lies; any other
-            is converted once.
+            Finite numbers. A C-contiguous array of the model's dtype is used where it lies, and so is a
+            C-contiguous `numpy.memmap` of any real dtype but float16, which may be larger than the
+            memory; any other array is converted once.
         y : array of shape (n, n_out), or (n,) for one output
             For `cross_entropy` and `nll` also class numbers of shape (n,) or (n, 1).
         epochs : int

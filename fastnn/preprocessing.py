@@ -39,8 +39,6 @@ class Preprocessing(Layer):
 
     #: Names of the numbers that it measures, as they are saved.
     names: ClassVar[tuple[str, str]]
-    #: Whether `check_rows` looks at each row that comes in.
-    checks_rows = False
 
     def __init__(self, columns: int | Sequence[int] | None = None) -> None:
         super().__init__()
@@ -72,9 +70,6 @@ class Preprocessing(Layer):
     def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:
         """The numbers by name, from the rows of one data set of `n_in` columns."""
         raise NotImplementedError
-
-    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
-        """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
 
     def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Take the numbers from given data, in place of earlier ones.
@@ -151,7 +146,7 @@ def adapt(
 def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
     """Raise a ValueError if checked samples hold what an adapted layer cannot take."""
     for i, layer in enumerate(layers):
-        if isinstance(layer, Preprocessing) and layer.checks_rows and layer.adapted:
+        if layer.checks_rows and layer.adapted:
             first = 0
             for block, _ in inputs(layers[:i], X, None, dtype):
                 layer.check_rows(block, first, name)
