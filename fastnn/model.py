@@ -429,10 +429,8 @@ class Model:
         self._require_adapted()
         self.build(data[0].shape[1])
         with self._lock:
-            net = self._network("gradient", len(data[0]))
-            network.set_data(net, *data)
-            network.run("gradient", net, team_size(len(data[0]), self.parameters.size))
-            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0].copy()
+            loss, gradient = self._loss_and_gradient(data)
+            return loss, gradient.copy()
 
     # ---- training ------------------------------------------------------------------------------
 
@@ -750,6 +748,14 @@ class Model:
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
         return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype)
+
+    def _loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
+        """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
+        with self._lock:
+            net = self._network("gradient", len(data[0]))
+            network.set_data(net, *data)
+            network.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
+            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0]
 
     def _evaluate(
         self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None

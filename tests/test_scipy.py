@@ -1,0 +1,127 @@
+"""Second-order training: `fastnn.scipy` against SciPy called by hand, its endings, what it refuses."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+
+optimize = pytest.importorskip("scipy.optimize", reason="the extra scipy is not installed")
+import fastnn.scipy  # noqa: E402
+
+RNG = np.random.default_rng(0)
+X = np.linspace(-1, 1, 60).reshape(-1, 1)
+Y = np.hstack([np.sin(3 * X), X**2])
+WEIGHT = RNG.random(60)
+
+
+def network(loss="mse", dtype="float64", l2=0.0, **settings):
+    layers = [fn.Dense(6, "tanh", l2=l2), fn.Dense(2)]
+    return fn.Model(layers, loss=loss, dtype=dtype, seed=0, **settings)
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "BFGS", "CG", "TNC", "Newton-CG"])
+def test_minimize_is_scipys(method):
+    model, by_hand = network(l2=1e-3), network(l2=1e-3).build(1)
+
+    def objective(w):
+        by_hand.parameters[...] = w
+        return by_hand.loss_and_gradient(X, Y, WEIGHT)
+
+    options = {"options": {"maxfun" if method == "TNC" else "maxiter": 20}, "tol": 1e-10}
+    expected = optimize.minimize(objective, by_hand.parameters.copy(), jac=True, method=method, **options)
+    result = fn.scipy.minimize(model, X, Y, method, sample_weight=WEIGHT, **options)
+    assert np.array_equal(result.x, expected.x)
+    assert (result.fun, result.nit) == (expected.fun, expected.nit)
+    assert np.array_equal(model.parameters, result.x)
+    assert model.evaluate(X, Y, WEIGHT)["loss"] == pytest.approx(result.fun, rel=1e-12)
+    assert (model.state.step, model.state.epoch, model.history) == (0, 0, None)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "huber", "mae", "poisson", "binary_cross_entropy"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_minimize_takes_any_loss_and_dtype(loss, dtype):
+    model = network(loss, dtype).build(1)
+    y = (Y[:, 0] > 0) if loss == "cross_entropy" else abs(Y)
+    before = model.evaluate(X, y)["loss"]
+    result = fn.scipy.minimize(model, X, y, options={"maxiter": 100})
+    assert result.x.dtype == np.float64
+    assert np.array_equal(model.parameters, result.x.astype(dtype))
+    after = model.evaluate(X, y)["loss"]
+    assert after == pytest.approx(result.fun, rel=1e-5)
+    assert after < 0.8 * before
+
+
+def test_bounds_are_kept():
+    model = network()
+    result = fn.scipy.minimize(model, X, Y, bounds=optimize.Bounds(-0.5, 0.5))
+    assert abs(result.x).max() == abs(model.parameters).max() == 0.5
+
+
+def losses_seen(model, monkeypatch):
+    """A list that fills with the losses that the model is asked for, and their parameters."""
+    seen, ask = [], model._loss_and_gradient
+
+    def ask_and_note(*arguments):
+        loss, gradient = ask(*arguments)
+        seen.append((loss, model.parameters.copy()))
+        return loss, gradient
+
+    monkeypatch.setattr(model, "_loss_and_gradient", ask_and_note)
+    return seen
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("method", ["L-BFGS-B", "BFGS", "TNC"])
+def test_interrupted_minimize_keeps_the_best(error, method, monkeypatch):
+    model = network().build(1)
+    seen, start = losses_seen(model, monkeypatch), model.parameters.copy()
+
+    def stop(_):
+        if len(seen) > 6:
+            raise error
+
+    with pytest.raises(error):
+        fn.scipy.minimize(model, X, Y, method, callback=stop)
+    loss, parameters = min(seen, key=lambda pair: pair[0])
+    assert np.array_equal(model.parameters, parameters)
+    assert model.evaluate(X, Y)["loss"] == pytest.approx(loss, rel=1e-12)
+    assert not np.array_equal(parameters, start)
+    assert fn.scipy.minimize(model, X, Y).fun < loss
+
+
+@pytest.mark.parametrize("dtype, large", [("float32", 1e30), ("float64", 1e200)])
+def test_a_loss_that_is_not_finite_leaves_the_model_as_it_was(dtype, large):
+    model = network(dtype=dtype).build(1)
+    model.layers[1].weights = np.full((6, 2), large)
+    before = model.parameters.copy()
+    with np.errstate(all="ignore"):
+        result = fn.scipy.minimize(model, X, Y)
+    assert not np.isfinite(result.fun)
+    assert np.array_equal(model.parameters, before)
+
+
+REFUSED = {
+    "no loss": (dict(loss=None), dict(X=X, y=Y), ValueError, "the model has no loss"),
+    "NaN": ({}, dict(X=X * np.nan, y=Y), ValueError, "X must be finite"),
+    "rows": ({}, dict(X=X, y=Y[:5]), ValueError, "y must have 60 rows"),
+    "method": ({}, dict(X=X, y=Y, method="adam"), ValueError, "Unknown solver adam"),
+    "option": ({}, dict(X=X, y=Y, epochs=3), TypeError, "unexpected keyword argument 'epochs'"),
+    "threads": ({}, dict(X=X, y=Y, threads=0), ValueError, "threads must be >= 1, got 0"),
+}
+
+
+@pytest.mark.parametrize(("settings", "call", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_minimize_refuses(settings, call, error, message):
+    model = network(**settings).build(1)
+    before = model.parameters.copy()
+    with pytest.raises(error, match=message):
+        fn.scipy.minimize(model, **call)
+    assert np.array_equal(model.parameters, before)
+
+
+def test_without_scipy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ImportError, match="the extra 'scipy'"):
+        fn.scipy.minimize(network(), X, Y)
