@@ -97,6 +97,7 @@ def minimize(
     data = model._checked(X, y, sample_weight)
     if threads is not None:
         threads = _validate.integer("threads", threads, low=1)
+    model._require_adapted()
     model.build(data[0].shape[1])
     with model._lock, _Search(model) as search:
 

@@ -75,6 +75,27 @@ def test_shuffle_by_a_function_is_passed_on():
     assert_same(models, histories, alone, [model.fit(X, LABELS, shuffle=backwards) for model in alone])
 
 
+def test_layers_that_prepare_the_data_are_adapted_one_by_one():
+    columns = np.hstack([RNG.integers(0, 4, (120, 1)), X])
+
+    def models():
+        first = [fn.OneHot()], [fn.OneHot()], [fn.Standardize()], [fn.MinMax()], []
+        return [fn.Model([*layers[:1], fn.Dense(3)], "cross_entropy", seed=1) for layers in first]
+
+    together, alone = models(), models()
+    x = columns[:, :1]
+    histories = fn.fit_many(together, x, LABELS, epochs=2)
+    assert_same(together, histories, alone, [model.fit(x, LABELS, epochs=2) for model in alone])
+
+
+def test_a_file_that_is_mapped_is_input_and_target(tmp_path):
+    mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=X.shape)
+    mapped[...] = X
+    models, alone = ([fn.Model([fn.Dense(4)], "mse", seed=i) for i in range(2)] for _ in range(2))
+    histories = fn.fit_many(models, mapped, mapped, epochs=2)
+    assert_same(models, histories, alone, [model.fit(X, X, epochs=2) for model in alone])
+
+
 def test_a_data_set_and_settings_for_each_model():
     models, alone = [classifier(i) for i in range(3)], [classifier(i) for i in range(3)]
     parts = [slice(0, 40), slice(10, 90), slice(50, 120)]
