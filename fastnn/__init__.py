@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from .ensemble import Ensemble
 from .errors import DivergenceError
 from .history import History
 from .layer import Layer
@@ -43,6 +44,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Ensemble",
     "History",
     "Layer",
     "MinMax",

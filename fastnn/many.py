@@ -112,7 +112,7 @@ def fit_many(
     >>> accuracies.index(max(accuracies))
     3
     """
-    models = _different_models(models)
+    models = sequence_of_models(models)
     threads = get_threads() if threads is None else _validate.integer("threads", threads, low=1)
     bar = wanted(verbose)
     check = _SharedChecks()
@@ -138,7 +138,7 @@ def fit_many(
     return [task.history for task in tasks]
 
 
-def _different_models(models: Any) -> list[Model]:
+def sequence_of_models(models: Any) -> list[Model]:
     """The models as a list, if each is one and stands there once."""
     if isinstance(models, Model) or not isinstance(models, Sequence):
         raise TypeError(f"models must be a sequence of models, got {models!r}")

@@ -1,0 +1,207 @@
+"""Ensemble: several models that answer as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _validate
+from .layers import Activation
+from .many import sequence_of_models
+from .model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+_COMBINE = ("mean", "probabilities", "vote")
+
+
+class Ensemble:
+    """Several models that answer as one: by their mean, or by a vote.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        Built, for the same numbers of inputs and outputs. They are used as they are at the time of a
+        call: further training is seen.
+    combine : {"mean", "probabilities", "vote"}
+        What `predict` gives: the mean of the models' outputs, that is of values or logits; the mean of
+        their probabilities; or the share of models that say so, class by class. The latter two are for
+        models with a loss of classes: cross_entropy, nll, binary_cross_entropy.
+    weights : sequence of float, optional
+        How much each model counts, >= 0; all the same if not given.
+
+    Attributes
+    ----------
+    models : tuple of Model
+    combine : str
+    weights : tuple of float
+        Their sum is 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the models do not fit together, or a setting is not what is described above.
+
+    Notes
+    -----
+    T. Dietterich, *Ensemble methods in machine learning*, Multiple Classifier Systems (2000). To keep an
+    ensemble, save its models, each in a file of its own, or pickle it.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+    >>> layers = lambda: [fn.Dense(32, "relu"), fn.Dense(3)]
+    >>> models = [fn.Model(layers(), "cross_entropy", fn.Adam(0.01), seed=i) for i in range(5)]
+    >>> histories = fn.fit_many(models, X, y, epochs=50)
+    >>> ensemble = fn.Ensemble(models, combine="probabilities")
+    >>> ensemble.predict(X).shape
+    (300, 3)
+    >>> ensemble.evaluate(X, y)["accuracy"] > 0.9
+    True
+    """
+
+    def __init__(
+        self, models: Sequence[Model], combine: str = "mean", weights: Sequence[float] | None = None
+    ) -> None:
+        self.models = _that_fit_together(models)
+        if combine not in _COMBINE:
+            raise ValueError(f"combine must be one of {', '.join(_COMBINE)}, got {combine!r}")
+        self.combine = combine
+        if combine != "mean":
+            for i, model in enumerate(self.models):
+                if model.loss is None or model.loss.target == "values":
+                    loss = None if model.loss is None else model.loss.name
+                    raise ValueError(
+                        f"{combine!r} needs models with a loss of classes, model {i} has {loss!r}"
+                    )
+        self.weights = _shares(weights, len(self.models))
+        self._dtype = max(model.dtype for model in self.models)  # float64, if there is one
+        self._links = {name: self._one_layer(name) for name in ("softmax", "sigmoid")}
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """What the models say together; the largest number of a row is its class.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+
+        Returns
+        -------
+        array of shape (n, n_out), or (n_out,) for one sample
+            Logits or values, probabilities, or shares of the votes, as `combine` says; float64 if one of
+            the models is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Model.predict`.
+        """
+        given = {
+            dtype: _validate.array("X", X, dtype, (1, 2), keep_mapped=True)
+            for dtype in {model.dtype for model in self.models}
+        }
+        x = next(iter(given.values()))
+        if x.ndim == 1:
+            return np.asarray(self.predict(x.reshape(1, -1))[0])
+        total = np.zeros((len(x), self.models[0].n_out or 0), self._dtype)
+        for model, weight in zip(self.models, self.weights, strict=True):
+            total += total.dtype.type(weight) * self._opinion(model, model.predict(given[model.dtype]))
+        return total
+
+    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+        """See `predict`."""
+        return self.predict(X)
+
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Loss and metrics of what the models say together.
+
+        Loss and metrics are those of the first model, without penalties on weights. Votes have no loss.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `Model.evaluate`.
+
+        Returns
+        -------
+        dict of str to float
+            ``{"loss": ..., "accuracy": ...}``
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Model.evaluate`.
+        """
+        loss = self.models[0].loss
+        if loss is None:
+            raise ValueError("the first model has no loss; give one: fn.Model(layers, loss=...)")
+        outputs = self.predict(X)
+        if self.combine == "vote" and loss.name == "binary_cross_entropy":
+            outputs -= 0.5  # more than half is yes, as a logit above 0 is
+        elif self.combine == "probabilities":
+            outputs = _as_outputs(outputs, loss.name)
+        judge = self._one_layer("identity", loss=loss, metrics=self.models[0].metrics)
+        figures = judge.evaluate(outputs, y, sample_weight)
+        if self.combine == "vote":
+            del figures["loss"]
+        return figures
+
+    def _opinion(self, model: Model, outputs: NDArray[Any]) -> NDArray[Any]:
+        """What is averaged: a model's outputs, probabilities or votes."""
+        assert self.combine == "mean" or model.loss is not None
+        if self.combine == "mean" or model.loss is None:
+            return outputs
+        alone = model.loss.target == "shares"  # each output stands for a class of two
+        if self.combine == "vote":
+            if alone:
+                return outputs > 0
+            return np.asarray(np.arange(outputs.shape[1]) == outputs.argmax(axis=1)[:, np.newaxis])
+        if model.loss.name == "nll":
+            return np.asarray(np.exp(outputs))
+        return self._links["sigmoid" if alone else "softmax"].predict(outputs)
+
+    def _one_layer(self, activation: str, **settings: Any) -> Model:
+        layers = [Activation(activation)]
+        return Model(layers, dtype=self._dtype, seed=0, **settings).build(self.models[0].n_out or 0)
+
+    def __repr__(self) -> str:
+        return f"Ensemble of {len(self.models)} models, combine={self.combine!r}"
+
+
+def _that_fit_together(models: Any) -> tuple[Model, ...]:
+    models = sequence_of_models(models)
+    for i, model in enumerate(models):
+        if model.n_in is None:
+            raise ValueError(f"model {i} is not built yet; use model.build(n_in) or fit")
+        sizes, first = (model.n_in, model.n_out), (models[0].n_in, models[0].n_out)
+        if sizes != first:
+            raise ValueError(
+                f"model {i} has {sizes[0]} inputs and {sizes[1]} outputs, the first {first[0]} and {first[1]}"
+            )
+    return tuple(models)
+
+
+def _shares(weights: Any, count: int) -> tuple[float, ...]:
+    """Weights of which the sum is 1."""
+    given = [1.0] * count if weights is None else [*weights]
+    if len(given) != count:
+        raise ValueError(f"weights must be {count} numbers, one a model, got {len(given)}")
+    checked = [_validate.number(f"weights[{i}]", weight, low=0.0) for i, weight in enumerate(given)]
+    if not any(checked):
+        raise ValueError("weights are all zero")
+    return tuple(weight / sum(checked) for weight in checked)
+
+
+def _as_outputs(probabilities: NDArray[Any], loss: str) -> NDArray[Any]:
+    """The outputs that have these probabilities: logits or log-probabilities, all finite."""
+    numbers = np.finfo(probabilities.dtype)
+    if loss == "binary_cross_entropy":
+        p = np.clip(probabilities, numbers.tiny, 1 - numbers.epsneg)
+        return np.asarray(np.log(p) - np.log1p(-p))
+    return np.asarray(np.log(np.maximum(probabilities, numbers.tiny)))
