@@ -17,7 +17,7 @@ def dense_forward(product, x, w, b, y, pack):
         Address of the compiled product, or None to compile it in: see `gemm`.
     x, w, y : arrays of shape (rows, n_in), (n_in, n_out) and (rows, n_out)
     b : array of shape (n_out,), or (0,) for none
-    pack : array of shape (PACK_SIZE,), or (0,)
+    pack : array of shape (PACK_SIZE,)
         Memory for the product: see `gemm`.
     """
     matmul(product, x, w, b, y, pack)

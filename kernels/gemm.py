@@ -1,13 +1,9 @@
-"""Matrix products C = start + A B, A' B and A B', by a register-blocked micro-kernel.
+"""Matrix products C = start + A B, A' B and A B', out of the micro-kernels in `tile`.
 
-The micro-kernel keeps a tile of C, some rows high and some vector registers wide, in registers while
-it walks over k. Each step loads the tile's part of one row of B once and multiplies it with one
-number of each row of A. `_tile` writes that loop for a given number of rows and vectors; all shapes
-come from it, and what is left over at the right edge is masked off (K. Goto and R. van de Geijn,
-*Anatomy of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
-
-Rows of B that are far apart, or that are columns of B', are copied together first, a panel of
-`PACK_ROWS` rows at a time; C then takes up where the last panel left it.
+Where B is large or transposed, panels of it, one as wide as a tile and at most `PACK_ROWS` rows high,
+are copied together first (`pack`), and so are the tiles of an A that is transposed or whose rows lie
+far apart. C takes up where the last panels left it (K. Goto and R. van de Geijn, *Anatomy of
+High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
 
 The routine is large, so that it is compiled once: the layers' entries call it by its address.
 
@@ -22,182 +18,143 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ._jit import INLINE_OPTIONS, INTERPRETED, kernel, splice
-from .oprow import PACK_SIZE
 from .pack import pack_columns, pack_rows
-from .simd import address, view
-from .vector_ir import I64, VECTOR_BYTES, Vectors
+from .simd import address, fma, view
+from .tile import ROW_VECTORS, ROWS, VECTORS, one_column_vector, tile, two_column_vectors
+from .vector_ir import I64, VECTOR_BYTES
 
-# A tile of 8 x 3 needs 24 registers of the 32 that AVX-512 and ARM have; 4 x 3 fits into 16.
-TILE_ROWS = 4 if VECTOR_BYTES == 32 else 8
-TILE_VECTORS = 3
-
-# So many panels of B side by side are packed at a time, which together stay in the second cache: more
-# than one, because a part of a row of B is read the faster the longer it is.
-PACK_PANELS = 4
-PACK_ROWS = PACK_SIZE // (PACK_PANELS * TILE_VECTORS * 16)
-# Below so many rows of A the copy costs more than it saves, and rows of B of up to so many bytes
-# are read as fast as a copy.
-_PACK_FROM_ROWS, _PACK_FROM_BYTES = 16, 2048
+# So much of B is packed at a time, which stays in the second cache. A tile of A is packed behind it:
+# PACK_SIZE is for this and 16 columns more.
+PACK_ROWS, PACK_COLUMNS = 256, 192
+# Below so many rows of A the copy costs more than it saves, and a B of up to so many bytes stays in
+# the first cache.
+_PACK_FROM_ROWS, _PACK_FROM_BYTES = 24, 16384
+_PACK_A_FROM_BYTES = 1024
+# From so many bytes on B is read from end to end for a single row of A.
+_ADD_ROWS_FROM_BYTES = 1 << 17
 
 # Of `product_entry`: m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack.
 _ARGUMENTS = 12
 
 
-def _tile(rows, vectors):
-    """Micro-kernel for a tile of `rows` rows and `vectors` vectors, as an intrinsic.
-
-    ``tile(k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype)``: `a`, `b`,
-    `start` and `c` are addresses of the tile's first elements, and the steps count elements: that
-    of A in row r at position i of k is ``a[r * a_row + i * a_step]``. `start` is what the sum
-    begins with, or the address 0 for zeros. The last vector has `last` valid lanes. Writes C.
-    """
-
-    @intrinsic
-    def tile(typingctx, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype):
-        def codegen(context, builder, sig, args):
-            k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, _ = args
-            number = context.get_data_type(dtype.dtype)
-            v = Vectors(builder, number, context.get_abi_sizeof(number))
-            masks = [None] * (vectors - 1) + [v.first_lanes(last)]
-            is_zero = builder.icmp_signed("==", start, I64(0))
-            a, b, start, c = (v.pointer(x) for x in (a, b, start, c))
-
-            def pointers(base, offset):
-                return [v.at(base, builder.add(offset, I64(i * v.lanes))) for i in range(vectors)]
-
-            def load_row(base, offset):
-                return [v.load(p, mask) for p, mask in zip(pointers(base, offset), masks, strict=True)]
-
-            for r in range(rows):  # C arrives while the loop runs
-                for target in pointers(c, builder.mul(c_row, I64(r))):
-                    v.prefetch(target, write=True)
-            entry = builder.block
-            load_start, head, body, done = (
-                builder.append_basic_block(name) for name in ("start", "head", "body", "done")
-            )
-            builder.cbranch(is_zero, head, load_start)
-
-            builder.position_at_end(load_start)
-            starts = [load_row(start, builder.mul(start_row, I64(r))) for r in range(rows)]
-            builder.branch(head)
-
-            builder.position_at_end(head)
-            i = builder.phi(I64)
-            i.add_incoming(I64(0), entry)
-            i.add_incoming(I64(0), load_start)
-            sums = [[builder.phi(v.type) for _ in range(vectors)] for _ in range(rows)]
-            for row, firsts in zip(sums, starts, strict=True):
-                for total, first in zip(row, firsts, strict=True):
-                    total.add_incoming(v.zero, entry)
-                    total.add_incoming(first, load_start)
-            builder.cbranch(builder.icmp_signed("<", i, k), body, done)
-
-            builder.position_at_end(body)
-            b_vectors = load_row(b, builder.mul(i, b_row))
-            along = builder.mul(i, a_step)
-            for r, row in enumerate(sums):
-                offset = builder.add(builder.mul(a_row, I64(r)), along)
-                factor = v.splat(builder.load(builder.gep(a, [offset])))
-                for total, b_vector in zip(row, b_vectors, strict=True):
-                    total.add_incoming(v.fma(factor, b_vector, total), body)
-            i.add_incoming(builder.add(i, I64(1)), body)
-            builder.branch(head)
-
-            builder.position_at_end(done)
-            for r, row in enumerate(sums):
-                targets = pointers(c, builder.mul(c_row, I64(r)))
-                for total, target, mask in zip(row, targets, masks, strict=True):
-                    v.store(total, target, mask)
-            return context.get_dummy_value()
-
-        signature = types.void(k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype)
-        return signature, codegen
-
-    return tile
-
-
-def _panel(vectors):
-    """Kernel for all rows of a panel of C that is `vectors` vectors wide."""
-    largest, four, two, one = (_tile(rows, vectors) for rows in (TILE_ROWS, 4, 2, 1))
-
-    @splice
-    def panel(m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize):
-        # Writes C.
-        i = 0
-        a_bytes, start_bytes, c_bytes = a_row * itemsize, start_row * itemsize, c_row * itemsize
-        while i + TILE_ROWS <= m:
-            largest(k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype)
-            i += TILE_ROWS
-            a += TILE_ROWS * a_bytes
-            start += TILE_ROWS * start_bytes
-            c += TILE_ROWS * c_bytes
-        if TILE_ROWS > 4 and i + 4 <= m:
-            four(k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype)
-            i += 4
-            a += 4 * a_bytes
-            start += 4 * start_bytes
-            c += 4 * c_bytes
-        if i + 2 <= m:
-            two(k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype)
-            i += 2
-            a += 2 * a_bytes
-            start += 2 * start_bytes
-            c += 2 * c_bytes
-        if i < m:
-            one(k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype)
-
-    return panel
-
-
-_one, _two, _three = (_panel(vectors) for vectors in range(1, TILE_VECTORS + 1))
-
-
-@splice
-def _panel_of(vectors, m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize):
-    # Writes C.
-    if vectors == 3:
-        _three(m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize)
-    elif vectors == 2:
-        _two(m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize)
+@kernel
+def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
+    # Writes C, of one row: the rows of B are read from end to end, four at a time.
+    a, c = view(a, (k - 1) * a_step + 1, dtype), view(c, n, dtype)
+    if start != 0:
+        first = view(start, n, dtype)
+        for j in range(n):
+            c[j] = first[j]
     else:
-        _one(m, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, last, dtype, itemsize)
+        for j in range(n):
+            c[j] = c.dtype.type(0)
+    row_bytes = b_row * itemsize
+    i = 0
+    while i + 4 <= k:
+        a0, a1, a2, a3 = a[i * a_step], a[(i + 1) * a_step], a[(i + 2) * a_step], a[(i + 3) * a_step]
+        b0, b1 = view(b, n, dtype), view(b + row_bytes, n, dtype)
+        b2, b3 = view(b + 2 * row_bytes, n, dtype), view(b + 3 * row_bytes, n, dtype)
+        for j in range(n):
+            c[j] = fma(a3, b3[j], fma(a2, b2[j], fma(a1, b1[j], fma(a0, b0[j], c[j]))))
+        i += 4
+        b += 4 * row_bytes
+    while i < k:
+        a0, b0 = a[i * a_step], view(b, n, dtype)
+        for j in range(n):
+            c[j] = fma(a0, b0[j], c[j])
+        i += 1
+        b += row_bytes
+
+
+@kernel
+def _row_product(k, a, a_step, n, b, b_row, b_step, start, start_step, c, dtype, itemsize):
+    # Writes C, of one row.
+    lanes = VECTOR_BYTES // itemsize
+    if b_step != 1 or (start != 0 and start_step == 0):
+        j = 0
+        while j < n:
+            pair = j + 2 * lanes <= n
+            if not pair and n >= lanes:
+                j = min(j, n - lanes)  # the last vector ends with C: some columns are computed twice
+            begin = start + j * start_step * itemsize if start != 0 else 0
+            from_b, to_c = b + j * b_step * itemsize, c + j * itemsize
+            if pair:
+                two_column_vectors(k, a, from_b, b_step, n - j, begin, start_step, to_c, dtype)
+                j += 2 * lanes
+            else:
+                one_column_vector(k, a, from_b, b_step, n - j, begin, start_step, to_c, dtype)
+                j += lanes
+    elif k * n * itemsize > _ADD_ROWS_FROM_BYTES:
+        _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
+    else:
+        width = ROW_VECTORS * lanes
+        for j in range(0, n, width):
+            count, skip = min(width, n - j), j * itemsize
+            vectors = (count + lanes - 1) // lanes
+            begin, end = start + skip if start != 0 else 0, (vectors - 1) * lanes
+            tile(1, vectors, k, a, 0, a_step, b + skip, b_row, begin, 0, c + skip, 0, end, count - end, dtype)
 
 
 @kernel
 def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     # Writes C, and `pack` if B is packed.
     lanes = VECTOR_BYTES // itemsize
-    width = TILE_VECTORS * lanes
-    wide = m >= _PACK_FROM_ROWS and n * itemsize > _PACK_FROM_BYTES
-    packed = b_step != 1 or (wide and pack != 0)
-    group, depth = (PACK_PANELS * width, PACK_ROWS) if packed else (n, max(k, 1))
+    if m == 1 or n == 1:
+        if m == 1:
+            start_step = 1
+        else:  # C' = B' A'
+            a, a_step, n, b, b_row, b_step, start_step = b, b_row, m, a, a_step, a_row, 0
+        _row_product(k, a, a_step, n, b, b_row, b_step, start, start_step, c, dtype, itemsize)
+        return
+    width = VECTORS * lanes
+    large = m >= _PACK_FROM_ROWS and k * n * itemsize > _PACK_FROM_BYTES
+    packed = b_step != 1 or n < lanes or large
+    # A that is transposed, or whose rows lie far apart, is copied together tile by tile.
+    pack_a = large and n >= 64 and (a_step != 1 or a_row * itemsize > _PACK_A_FROM_BYTES)
+    a_pack, a_pack_step = pack + PACK_COLUMNS * PACK_ROWS * itemsize, max(lanes, 8)
+    group, depth = (PACK_COLUMNS // width * width, PACK_ROWS) if packed else (n, max(k, 1))
     for j in range(0, n, group):
-        columns = min(group, n - j)
-        vectors = (columns + lanes - 1) // lanes
-        panels = (vectors + TILE_VECTORS - 1) // TILE_VECTORS
+        count = min(group, n - j)
+        vectors = (count + lanes - 1) // lanes
+        panels = (vectors + VECTORS - 1) // VECTORS
+        highest = ROWS[min(vectors, VECTORS) - 1]
+        tiles = (m + highest - 1) // highest
         for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
             rows = min(depth, k - i)
             source = b + (i * b_row + j * b_step) * itemsize
             if packed and b_step == 1:
-                pack_rows(source, b_row, rows, columns, pack, width, PACK_ROWS, dtype, itemsize)
+                pack_rows(source, b_row, rows, count, pack, width, PACK_ROWS, dtype, itemsize)
             elif packed:
-                pack_columns(source, b_step, rows, columns, pack, width, PACK_ROWS, dtype, itemsize)
-            for p in range(panels):
-                if packed:
-                    first, end = p * TILE_VECTORS, min((p + 1) * TILE_VECTORS, vectors)
-                    panel, panel_row = pack + first * VECTOR_BYTES * PACK_ROWS, width
-                else:  # panels as wide as one another: a narrow one is less fast
-                    first, end = p * vectors // panels, (p + 1) * vectors // panels
-                    panel, panel_row = source + first * VECTOR_BYTES, b_row
-                last = min(lanes, columns - (end - 1) * lanes)
-                skip = j * itemsize + first * VECTOR_BYTES
-                begin, begin_row = start + skip if start != 0 else 0, 0
-                if i > 0:
-                    begin, begin_row = c + skip, n
-                _panel_of(
-                    end - first, m, rows, a + i * a_step * itemsize, a_row, a_step, panel, panel_row,
-                    begin, begin_row, c + skip, n, last, dtype, itemsize,
-                )  # fmt: skip
+                pack_columns(source, b_step, rows, count, pack, width, PACK_ROWS, dtype, itemsize)
+            for t in range(tiles):
+                row, height = t * m // tiles, (t + 1) * m // tiles - t * m // tiles
+                a_tile, a_tile_row, a_tile_step = a + (row * a_row + i * a_step) * itemsize, a_row, a_step
+                if pack_a:
+                    if a_step == 1:
+                        pack_columns(a_tile, a_row, rows, height, a_pack, a_pack_step, 0, dtype, itemsize)
+                    else:
+                        pack_rows(a_tile, a_step, rows, height, a_pack, a_pack_step, 0, dtype, itemsize)
+                    a_tile, a_tile_row, a_tile_step = a_pack, 1, a_pack_step
+                for p in range(panels):
+                    if packed:
+                        first, end = p * VECTORS, min((p + 1) * VECTORS, vectors)
+                        panel, panel_row = pack + first * VECTOR_BYTES * PACK_ROWS, width
+                        last_vector = (end - 1) * lanes
+                    else:  # panels about as wide as one another: a narrow one is less fast
+                        first, end = p * vectors // panels, (p + 1) * vectors // panels
+                        panel, panel_row = source + first * VECTOR_BYTES, b_row
+                        # The last vector ends where the row does: some columns are computed twice.
+                        last_vector = min(end * lanes, n) - lanes
+                    last = min(lanes, count - last_vector)
+                    skip = j * itemsize + first * VECTOR_BYTES
+                    begin, begin_row = start + skip if start != 0 else 0, 0
+                    to_c = c + row * n * itemsize + skip
+                    if i > 0:
+                        begin, begin_row = to_c, n
+                    tile(
+                        height, end - first, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
+                        begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
+                    )  # fmt: skip
 
 
 def product_entry(T):
@@ -233,9 +190,7 @@ def _multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pa
 
 
 @overload(_multiply, jit_options=INLINE_OPTIONS)
-def _choose_multiply(
-    product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize
-):
+def _choose_multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     if isinstance(product, types.NoneType):
 
         def multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
@@ -259,10 +214,9 @@ def matmul(product, a, b, start, c, pack):
         Address of the compiled `product_entry` of the arrays' dtype; None to compile it in.
     a, b, c : arrays of shape (m, k), (k, n) and (m, n), C order
     start : array of shape (n,), added to every row, or (0,)
-    pack : array of shape (PACK_SIZE,), or (0,): then wide matrices are multiplied less fast
+    pack : array of shape (PACK_SIZE,)
     """
-    begin = address(start) if start.size > 0 else 0
-    copy = address(pack) if pack.size > 0 else 0
+    begin, copy = address(start) if start.size > 0 else 0, address(pack)
     m, k, n = a.shape[0], a.shape[1], b.shape[1]
     _multiply(
         product, m, n, k, address(a), k, 1, address(b), n, 1, begin, address(c), copy, a.dtype, a.itemsize
@@ -279,7 +233,7 @@ def matmul_transposed_a(product, a, b, c, pack):
         As in `matmul`.
     a, b, c : arrays of shape (k, m), (k, n) and (m, n), C order
     """
-    copy = address(pack) if pack.size > 0 else 0
+    copy = address(pack)
     k, m, n = a.shape[0], a.shape[1], b.shape[1]
     _multiply(
         product, m, n, k, address(a), 1, m, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize

@@ -28,5 +28,6 @@ INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output
 NONE = -3  # there is no such tensor
 
-#: Elements of memory that a matrix product copies panels to; a dense op has it at SCRATCH.
-PACK_SIZE = 256 * 4 * 48
+#: Elements of memory that a matrix product copies panels of B and a tile of A to; a dense op has it
+#: at SCRATCH.
+PACK_SIZE = 256 * (192 + 16)

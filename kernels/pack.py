@@ -14,22 +14,32 @@ _ROWS_AHEAD = 8
 
 
 @intrinsic
-def _copy_vector(typingctx, source, valid, target, ahead, dtype):
-    """Copy `valid` lanes, at most a vector, from one address to another. Writes the target.
+def _copy_vectors(typingctx, source, target, count, last, ahead, dtype):
+    """Copy `count` vectors, one to four, from one address to another. Writes the target.
 
-    The CPU is told to fetch the memory at the address `ahead`, which need not be valid.
+    Of the last vector only `last` lanes are read; the others are written as zeros. The CPU is told to
+    fetch the memory at the address `ahead`, which need not be valid.
     """
 
     def codegen(context, builder, sig, args):
-        source, valid, target, ahead, _ = args
+        source, target, count, last, ahead, _ = args
         number = context.get_data_type(dtype.dtype)
         v = Vectors(builder, number, context.get_abi_sizeof(number))
         v.prefetch(v.pointer(ahead), write=False)
-        value = v.load(v.at(v.pointer(source), I64(0)), v.first_lanes(valid))
-        v.store(value, v.at(v.pointer(target), I64(0)))
+        source, target = v.pointer(source), v.pointer(target)
+        for i in range(3):
+            with builder.if_then(builder.icmp_signed(">", count, I64(i + 1)), likely=True):
+                v.store(v.load(v.at(source, I64(i * v.lanes))), v.at(target, I64(i * v.lanes)))
+        end = builder.mul(builder.sub(count, I64(1)), I64(v.lanes))
+        source, target = v.at(source, end), v.at(target, end)
+        with builder.if_else(builder.icmp_signed("==", last, I64(v.lanes))) as (whole, part):
+            with whole:
+                v.store(v.load(source), target)
+            with part:
+                v.store(v.load(source, v.first_lanes(last)), target)
         return context.get_dummy_value()
 
-    return types.void(source, valid, target, ahead, dtype), codegen
+    return types.void(source, target, count, last, ahead, dtype), codegen
 
 
 @intrinsic
@@ -68,14 +78,14 @@ def pack_rows(source, source_row, rows, columns, target, width, height, dtype, i
     lanes = VECTOR_BYTES // itemsize
     # Rows lie in different pages of memory, across which the CPU does not fetch by itself.
     ahead = _ROWS_AHEAD * source_row * itemsize
-    for i in range(rows):
-        for panel in range(0, columns, width):
-            place = target + (panel * height + i * width) * itemsize
-            for j in range(panel, min(panel + width, columns), lanes):
-                vector = source + j * itemsize
-                _copy_vector(vector, columns - j, place, vector + ahead, dtype)
-                place += VECTOR_BYTES
-        source += source_row * itemsize
+    for panel in range(0, columns, width):
+        count = (min(width, columns - panel) + lanes - 1) // lanes
+        last = min(columns - panel - (count - 1) * lanes, lanes)
+        row, place = source + panel * itemsize, target + panel * height * itemsize
+        for _ in range(rows):
+            _copy_vectors(row, place, count, last, row + ahead, dtype)
+            row += source_row * itemsize
+            place += width * itemsize
 
 
 @kernel

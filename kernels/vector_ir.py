@@ -92,6 +92,23 @@ class Vectors:
         function = module.globals.get(name) or ir.Function(module, signature, name)
         return self.builder.call(function, args)
 
+    def repeat(self, head):
+        """Jump back to a loop's head. The loop is not unrolled: its sums then no longer fit the registers."""
+        module = self.builder.module
+        disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        loop = module.add_metadata([disable])
+        loop.operands = (loop, disable)  # LLVM knows a loop's properties by a node that begins with itself
+        self.builder.branch(head).set_metadata("llvm.loop", loop)
+
+    def hidden(self, number):
+        """The int64 `number`, of which LLVM no longer knows how it was computed."""
+        return self.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], False)
+
+    def after_all_before(self, pointer):
+        """The pointer, hidden as above; LLVM moves no load or store across this."""
+        signature = ir.FunctionType(pointer.type, [pointer.type])
+        return self.builder.asm(signature, "", "=r,0,~{memory}", [pointer], True)
+
     def transpose(self, rows):
         """Columns of a square of vectors: bit by bit, row and lane numbers are exchanged."""
         rows, width = list(rows), 1

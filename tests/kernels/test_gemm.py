@@ -1,9 +1,14 @@
 """Matrix products against NumPy's in float64: sizes around every edge of a tile, guards, bits, NaN."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from fastnn.kernels import gemm
+from fastnn.kernels import gemm, vector_ir
 from fastnn.kernels._jit import INTERPRETED
 from fastnn.kernels.oprow import PACK_SIZE
 
@@ -12,7 +17,7 @@ GUARD = 64
 UNTOUCHED = -12345.0
 NO_START = slice(0, 0)
 # Deeper than a panel that is packed, wider than several, and with remainders in all three.
-PACKED_SHAPES = [(16, 3, 521), (17, 300, 530), (33, 513, 1029)]
+PACKED_SHAPES = [(24, 3, 521), (25, 300, 530), (33, 513, 1029), (49, 257, 66)]
 
 
 class Pool:
@@ -50,9 +55,9 @@ def assert_product(c, a, b, start):
     assert (error <= bound).all(), f"error {error.max()} for m, k, n = {a.shape, b.shape}"
 
 
-def run_matmul(a, b, start, pack_size=PACK_SIZE):
+def run_matmul(a, b, start):
     c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    gemm.matmul(None, a, b, start, c, np.empty(pack_size, a.dtype))
+    gemm.matmul(None, a, b, start, c, np.empty(PACK_SIZE, a.dtype))
     return c
 
 
@@ -146,7 +151,8 @@ def test_all_products_give_the_same_bits(n, dtype, rng):
 def check_same_bits(m, k, n, dtype, rng):
     a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
     nothing = b[0, NO_START]
-    expected = run_matmul(a, b, nothing, pack_size=0).tobytes()
+    # Row by row, which is another way through the product, and never packs B.
+    expected = np.concatenate([run_matmul(a[i : i + 1], b, nothing) for i in range(m)]).tobytes()
     assert run_matmul(a, b, nothing).tobytes() == expected
     assert run_transposed_a(a, b).tobytes() == expected
     assert run_transposed_b(a, b).tobytes() == expected
@@ -196,3 +202,34 @@ def test_what_is_not_finite_propagates(m, k, n, value, dtype, rng):
         # Zero times what is not finite is NaN: no factor is skipped for being zero.
         a[:] = 0
         assert np.isnan(run_matmul(a, np.full((k, n), value, dtype), nothing)).all()
+
+
+OTHER_WIDTH = """
+import numpy as np
+from fastnn.kernels import vector_ir
+vector_ir.VECTOR_BYTES = {width}
+from tests.kernels import test_gemm
+rng = np.random.default_rng(0)
+pool = test_gemm.Pool(rng, np.float32)
+shapes = [(1, 37, 100), (2, 5, 1), (9, 37, 3), (13, 40, 17), (33, 7, 65), (31, 300, 100)]
+for m, k, n in shapes + test_gemm.PACKED_SHAPES:
+    test_gemm.check_products(pool, m, k, n)
+    test_gemm.check_same_bits(m, k, n, np.float32, rng)
+print("right")
+"""
+
+
+@SAME_BITS
+@pytest.mark.parametrize("width", {16, 32, 64} - {vector_ir.VECTOR_BYTES})
+def test_products_with_vectors_of_other_cpus(width):
+    """LLVM makes do with the registers that there are."""
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_WIDTH.format(width=width)],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "right\n", done.stderr
