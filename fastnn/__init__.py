@@ -19,7 +19,7 @@ from .layer import Layer
 from .layers import Activation, Dense, Dropout
 from .many import fit_many
 from .model import Model
-from .network import Network
+from .network import Network, OptimizerState, clone_workspace
 from .one_hot import OneHot
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .saving import load
@@ -28,7 +28,14 @@ from .threads import get_threads, set_threads
 from .torch_state import load_torch
 
 if TYPE_CHECKING:
-    from .kernels.inside import forward
+    from .kernels.inside import (
+        forward,
+        input_gradient,
+        jacobian,
+        loss_and_gradient,
+        parameter_jacobian,
+        train_step,
+    )
 
 __version__ = "0.1.0"
 
@@ -52,31 +59,48 @@ __all__ = [
     "ModelCheckpoint",
     "Network",
     "OneHot",
+    "OptimizerState",
     "RMSprop",
     "ReduceLROnPlateau",
     "Standardize",
     "activations",
     "callbacks",
+    "clone_workspace",
     "datasets",
     "fit_many",
     "forward",
     "get_threads",
     "initializers",
+    "input_gradient",
+    "jacobian",
     "load",
     "load_torch",
+    "loss_and_gradient",
     "losses",
     "metrics",
     "optimizers",
+    "parameter_jacobian",
     "schedules",
     "set_threads",
+    "train_step",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """What needs Numba is imported on first use: it takes longer than the rest together."""
-    if name == "forward":
-        from .kernels.inside import forward
+# What needs Numba is imported on first use: it takes longer than the rest together.
+_INSIDE = (
+    "forward",
+    "input_gradient",
+    "jacobian",
+    "loss_and_gradient",
+    "parameter_jacobian",
+    "train_step",
+)
 
-        globals()["forward"] = forward
-        return forward
+
+def __getattr__(name: str) -> Any:
+    if name in _INSIDE:
+        from .kernels import inside
+
+        globals().update({entry: getattr(inside, entry) for entry in _INSIDE})
+        return globals()[name]
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

@@ -17,6 +17,7 @@ from . import metrics as metric_table
 from .callbacks import Callback, as_callback
 from .history import History
 from .kernels import descriptor as d
+from .kernels import oprow
 from .layer import Layer
 from .layers import draw_parameters
 from .plan import Parameter, constants, parameters, plan, widths
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 
     from .losses import Loss
     from .metrics import Metric
-    from .network import Network
+    from .network import Network, OptimizerState
     from .optimizers import Optimizer
 
 # Prediction and evaluation go through so many rows at a time that a layer's output has about this
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("kept", "_networks", "_predictors", "_lock", "_fitting")
+_MADE_ANEW = ("kept", "_networks", "_predictors", "_optimizer_state", "_lock", "_fitting")
 
 
 class Model:
@@ -120,6 +121,7 @@ class Model:
         self.kept: State | None = None  # the last state known to be finite, while training
         self._networks: dict[str, tuple[int, Network]] = {}
         self._predictors: list[Network] = []
+        self._optimizer_state: OptimizerState | None = None
         self._lock = threading.RLock()  # building, training and evaluation are one at a time
         self._fitting = False
         for layer in self.layers:
@@ -627,18 +629,23 @@ class Model:
 
     def refresh_optimizer(self, net: Network) -> None:
         """Write the optimizer's present settings into a network's rows."""
-        state, vectors = self.state, self._optimizer.state_vectors()
-        if state.optimizer.size != vectors * state.parameters.size:
-            state.optimizer = buffers.allocate(vectors * state.parameters.size, self.dtype)
-        network.set_optimizer(net, self._optimizer, state.optimizer)
+        network.set_optimizer(net, self.optimizer_state())
 
     # ---- showing and saving --------------------------------------------------------------------
 
-    def network(self) -> Network:
-        """The model as arrays, for use inside compiled code: see `fastnn.forward`.
+    def network(self, max_batch: int = 32) -> Network:
+        """The model as arrays, for use inside compiled code: see ``docs/compiled_code.md``.
 
-        The weights are the model's own: what a later `fit` changes is seen. A network belongs to one
-        thread at a time.
+        For `fastnn.forward`, `input_gradient`, `jacobian`, `parameter_jacobian`, and for a model with a
+        loss `loss_and_gradient` and `train_step`. The weights are the model's own: what a later `fit`
+        changes is seen, and what `train_step` changes is the model's. A network belongs to one thread at
+        a time: see `fastnn.clone_workspace`.
+
+        Parameters
+        ----------
+        max_batch : int
+            Most samples of a training step. Other functions take any number, and go through them so
+            many at a time at most. The memory of the workspace is proportional to it.
 
         Returns
         -------
@@ -647,8 +654,8 @@ class Model:
 
         Raises
         ------
-        ValueError
-            If the model is not built.
+        TypeError, ValueError
+            If the model is not built, or `max_batch` is not an integer >= 1.
 
         Examples
         --------
@@ -663,9 +670,40 @@ class Model:
         >>> largest_output(net, np.array([1, 2, 3], np.float32), np.empty(2, np.float32))
         0
         """
-        if self._state is None:
-            raise ValueError("the model is not built yet; use model.build(n_in) or fit")
-        return self._predictor()
+        rows = _validate.integer("max_batch", max_batch, low=1)
+        state = self.state
+        net = self._new_network(rows, "inside")
+        network.prepare_inside(net, state, self.loss is not None and self.loss.target == "classes")
+        return net
+
+    def optimizer_state(self) -> OptimizerState:
+        """The optimizer as arrays, for `fastnn.train_step` inside compiled code.
+
+        Its memory and the counter of steps are the model's own, so that `fit` and `train_step` can take
+        turns. Where the optimizer's settings were changed, a new call enters them into what earlier
+        calls returned. Where another optimizer was set, or one that remembers more, ask for the new
+        state: the earlier one goes on with the old optimizer.
+
+        Returns
+        -------
+        OptimizerState
+            A NamedTuple of arrays, valid as an argument of functions compiled by Numba.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or a setting was changed to one that is out of range.
+        """
+        state, optimizer = self.state, self._optimizer
+        size = optimizer.state_vectors() * state.parameters.size
+        if state.optimizer.size != size:
+            state.optimizer = buffers.allocate(size, self.dtype)
+        kept = self._optimizer_state
+        if kept is None or kept.vectors is not state.optimizer or kept.counters is not state.counters:
+            rows = np.zeros((2, oprow.SIZE), np.int64)
+            kept = self._optimizer_state = network.OptimizerState(state.optimizer, state.counters, rows)
+        network.write_optimizer(kept, optimizer)
+        return kept
 
     def summary(self) -> None:
         """Print a table of the layers, their output shapes and parameter counts."""
@@ -789,15 +827,18 @@ class Model:
             if p.name == "weights" and any(factors := self.layers[p.layer].penalties()[:count])
         ]
         count = shards(rows, self.parameters.size)
+        lay_out = functools.partial(plan, self.layers, self.n_in, -(-rows // count), self.dtype)
         return network.network(
-            plan(self.layers, self.n_in, -(-rows // count), self.dtype, training=True),
+            lay_out(training=True),
             self.parameters,
             constants=self.state.constants,
             batch_size=rows,
             n_shards=count,
             loss=self.loss,
             penalties=penalties,
-            metrics=self.metrics,
+            metrics=() if purpose == "inside" else self.metrics,
+            predict=lay_out(training=False) if purpose == "inside" else None,
+            inputs=lay_out(training=True, input_gradient=True) if purpose == "inside" else None,
         )
 
     def _predictor(self) -> Network:

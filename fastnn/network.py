@@ -7,6 +7,7 @@ functions here fill its descriptor and call the driver.
 from __future__ import annotations
 
 import functools
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .metrics import Metric
     from .optimizers import Optimizer
     from .plan import Plan
+    from .state import State
 
 
 class Network(NamedTuple):
@@ -40,40 +42,77 @@ class Network(NamedTuple):
         The descriptors of the parts that a batch is cut into.
     ops : int64 array of shape (n, oprow.SIZE)
         The layers' op rows.
+    predict_ops, input_ops : int64 arrays of shape (n, oprow.SIZE)
+        The rows for prediction, and for gradients with respect to the input; (0, oprow.SIZE) if this
+        network is not for that.
     extra : int64 array of shape (n, oprow.SIZE)
-        The rows of the loss, the optimizer, the schedule, the penalties and the metrics, in this order.
+        The rows of the loss, the penalties and the metrics, in this order.
     parameters : array of shape (n_parameters,)
-        The flat vector.
+        The flat vector of the model, which shares it.
     constants : array of shape (n,)
         The numbers of preprocessing layers.
+    gradient : array of shape (n_parameters,)
+        That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`, in the order of the
+        parameters. Empty in a network for prediction.
+    loss : float64 array of shape (1,)
+        That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`.
     gradients : array of shape (n_shards, n_parameters)
-        Of each shard; the first row becomes that of the batch. Empty in a network for prediction.
+        Of each shard; the first row becomes that of the batch.
     workspace : array of shape (n_shards, size)
         Activations, gradients by them, scratch.
     sums : float64 array
         The gradient's squares, block by block, then the state of the metrics.
     team : int64 array of shape (2,)
         The team's counter of arrivals, and its sign to give up.
+    layout : array of shape (0,)
+        Its dtype names the layout of the descriptor, so that Numba does not take functions from its
+        cache that were compiled for another one.
     """
 
     descriptor: NDArray[np.int64]
     shards: NDArray[np.int64]
     ops: NDArray[np.int64]
+    predict_ops: NDArray[np.int64]
+    input_ops: NDArray[np.int64]
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
     constants: NDArray[Any]
+    gradient: NDArray[Any]
+    loss: NDArray[np.float64]
     gradients: NDArray[Any]
     workspace: NDArray[Any]
     sums: NDArray[np.float64]
     team: NDArray[np.int64]
+    layout: NDArray[Any]
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse pickle and deep copies: the arrays hold addresses of each other."""
         raise TypeError("a network cannot be copied or pickled; copy the model and use its network()")
 
 
-_LOSS, _OPTIMIZER, _SCHEDULE, _PENALTIES = range(4)
+class OptimizerState(NamedTuple):
+    """An optimizer's settings and memory, as `fastnn.train_step` takes them; see `Model.optimizer_state`.
+
+    Attributes
+    ----------
+    vectors : array of shape (k * n_parameters,)
+        What the optimizer remembers, k vectors. The model's own.
+    counters : int64 array of shape (3,)
+        Steps made, epochs finished, samples of the current epoch. The model's own.
+    rows : int64 array of shape (2, oprow.SIZE)
+        The rows of the optimizer and of its schedule.
+    """
+
+    vectors: NDArray[Any]
+    counters: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+_LOSS, _PENALTIES = range(2)
 _TOTALS = [d.TOTAL_LOSS, d.TOTAL_WEIGHT, d.TOTAL_PENALTY]
+_NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
+_NUMBERS = [(name, value) for room in (d, oprow) for name, value in vars(room).items() if name.isupper()]
+_LAYOUT = np.zeros(0, [(f"layout_{zlib.crc32(repr(_NUMBERS).encode()):08x}", np.int8)])
 
 
 def network(
@@ -86,6 +125,8 @@ def network(
     loss: Loss | None = None,
     penalties: Sequence[tuple[int, int, tuple[float, ...]]] = (),
     metrics: Sequence[Metric] = (),
+    predict: Plan | None = None,
+    inputs: Plan | None = None,
 ) -> Network:
     """Allocate the workspaces of a plan and fill the descriptors.
 
@@ -103,55 +144,136 @@ def network(
     penalties : sequence of (offset, size, factors)
         The weights that are penalised, as places in the flat vector, and how much: l1, l2, alpha.
     metrics : sequence of Metric
+    predict, inputs : Plan, optional
+        For as many rows: for prediction, if `plan` is for training, and for gradients with respect to
+        the input.
     """
     dtype = parameters.dtype.name
-    batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, 1)] if loss is not None else []
+    gathers = loss is not None and inputs is None
+    batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, 1)] if gathers else []
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
+    gradients = np.zeros((0 if loss is None and inputs is None else n_shards, parameters.size), dtype)
+    size = max(layout.workspace for layout in (plan, predict, inputs) if layout is not None)
     net = Network(
         descriptor=np.zeros(d.SIZE, np.int64),
         shards=np.zeros((n_shards, d.SIZE), np.int64),
         ops=plan.ops,
+        predict_ops=plan.ops if predict is None else predict.ops,
+        input_ops=_NO_OPS if inputs is None else inputs.ops,
         extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
         parameters=parameters,
         constants=constants,
-        gradients=np.zeros((0 if loss is None else n_shards, parameters.size), dtype),
-        workspace=allocate(n_shards * plan.workspace, dtype).reshape(n_shards, plan.workspace),
+        gradient=gradients[:1].reshape(-1),
+        loss=np.zeros(1),
+        gradients=gradients,
+        workspace=allocate(n_shards * size, dtype).reshape(n_shards, size),
         sums=np.zeros(d.BLOCKS + state_size),
         team=np.zeros(2, np.int64),
+        layout=_LAYOUT,
     )
-    _fill_descriptor(net, plan, batch_size, len(penalties), len(metrics))
-    for shard, memory in zip(net.shards, net.workspace, strict=True):
-        shard[d.WORKSPACE] = address(memory)
-        for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=bool(batch)):
-            shard[slot] = address(memory) + offset * parameters.itemsize
+    slots = net.descriptor
+    slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
+    slots[d.ITEMSIZE] = parameters.itemsize
+    slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
+    slots[d.METRIC_STATE_SIZE] = state_size
+    slots[d.N_FEATURES], slots[d.N_OUTPUTS] = plan.n_in, plan.n_out
+    slots[d.BATCH_SIZE], slots[d.CHUNK], slots[d.N_SHARDS] = batch_size, plan.rows, n_shards
+    if (net.ops[:, oprow.W] != oprow.NONE).any():
+        slots[d.PRODUCT] = native.address("gemm.product", dtype)
+    slots[d.PREDICT] = native.address("driver.predict", "float64")
+    _point_to_arrays(net)
+    for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=bool(batch)):
+        net.shards[:, slot] = net.shards[:, d.WORKSPACE] + offset * parameters.itemsize
     if loss is not None:
-        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
         _fill_loss(net, plan, loss, dtype)
         _fill_penalties(net, penalties, dtype)
         _fill_metrics(net, plan, loss, metrics, dtype)
     return net
 
 
-def _fill_descriptor(net: Network, plan: Plan, batch_size: int, n_penalties: int, n_metrics: int) -> None:
-    slots, row_bytes = net.descriptor, net.extra.strides[0]
-    slots[d.OPS], slots[d.N_OPS] = address(net.ops), len(net.ops)
-    for slot, i in ((d.LOSS, _LOSS), (d.OPTIMIZER, _OPTIMIZER), (d.SCHEDULE, _SCHEDULE)):
-        slots[slot] = address(net.extra[i])
-    slots[d.PENALTIES], slots[d.N_PENALTIES] = address(net.extra) + row_bytes * _PENALTIES, n_penalties
-    slots[d.METRICS], slots[d.N_METRICS] = slots[d.PENALTIES] + row_bytes * n_penalties, n_metrics
-    slots[d.PARAMETERS], slots[d.GRADIENT] = address(net.parameters), address(net.gradients)
-    slots[d.CONSTANTS] = address(net.constants)
-    slots[d.N_PARAMETERS], slots[d.ITEMSIZE] = net.parameters.size, net.parameters.itemsize
-    slots[d.WORKSPACE] = address(net.workspace)
-    state = net.sums[d.BLOCKS :]
-    slots[d.BLOCK_SQUARES] = address(net.sums)
-    slots[d.METRIC_STATE], slots[d.METRIC_STATE_SIZE] = address(state), state.size
-    slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.BATCH_SIZE] = plan.n_in, plan.n_out, batch_size
-    slots[d.SHARDS], slots[d.N_SHARDS] = address(net.shards), len(net.shards)
-    if (net.ops[:, oprow.W] != oprow.NONE).any():
-        slots[d.PRODUCT] = native.address("gemm.product", net.parameters.dtype.name)
-    slots[d.PREDICT] = native.address("driver.predict", "float64")
-    slots[d.BARRIER], slots[d.ABORT] = address(net.team), address(net.team[1:])
+def _point_to_arrays(net: Network) -> None:
+    """Write the addresses of the network's arrays into its descriptors."""
+    slots = net.descriptor
+    for slot, array in (
+        (d.OPS, net.ops),
+        (d.PREDICT_OPS, net.predict_ops),
+        (d.INPUT_OPS, net.input_ops),
+        (d.LOSS, net.extra[_LOSS:]),
+        (d.PENALTIES, net.extra[_PENALTIES:]),
+        (d.METRICS, net.extra[_PENALTIES + slots[d.N_PENALTIES] :]),
+        (d.PARAMETERS, net.parameters),
+        (d.CONSTANTS, net.constants),
+        (d.GRADIENT, net.gradients),
+        (d.SHARD_GRADIENT, net.gradients),
+        (d.WORKSPACE, net.workspace),
+        (d.BLOCK_SQUARES, net.sums),
+        (d.METRIC_STATE, net.sums[d.BLOCKS :]),
+        (d.SHARDS, net.shards),
+        (d.BARRIER, net.team),
+        (d.ABORT, net.team[1:]),
+    ):
+        slots[slot] = address(array)
+    net.shards[:, d.WORKSPACE] = [address(memory) for memory in net.workspace]
+    if net.gradients.size:
+        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
+
+
+def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
+    """Enter what the functions of `kernels.inside` need, for a network with all three tables of ops."""
+    slots, dtype = net.descriptor, net.parameters.dtype.name
+    slots[d.SEED], slots[d.TEAM], slots[d.LAST_EPOCH], slots[d.MAX_STEPS] = state.seed, 1, 1, 1
+    slots[d.HISTORY_WIDTH], slots[d.CLASS_TARGETS] = net.loss.size, is_classes
+    for slot, entry in (
+        (d.INPUT_GRADIENT, "input_gradient"),
+        (d.JACOBIAN, "jacobian"),
+        (d.PARAMETER_JACOBIAN, "parameter_jacobian"),
+    ):
+        slots[slot] = native.address(f"jacobian.{entry}", dtype)
+    if net.extra[_LOSS, oprow.FORWARD] != 0:
+        slots[d.TRAIN] = native.address("driver.train", "float64")
+        slots[d.LOSS_AND_GRADIENT] = native.address("driver.gradient", "float64")
+
+
+def clone_workspace(net: Network) -> Network:
+    """A network of the same weights with a workspace of its own, for another thread.
+
+    Call it from Python, before the threads begin: it allocates. Each clone is used by one thread at a
+    time, like the network itself; `parameters` is the same memory in all.
+
+    Parameters
+    ----------
+    net : Network
+        Of `Model.network`.
+
+    Returns
+    -------
+    Network
+        With `gradient` and `loss` of its own too.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> net = fn.Model([fn.Dense(2)], seed=0).build(3).network()
+    >>> other = fn.clone_workspace(net)
+    >>> other.parameters is net.parameters, other.workspace is net.workspace
+    (True, False)
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, of model.network(), got {net!r}")
+    gradients = np.zeros_like(net.gradients)
+    clone = net._replace(
+        descriptor=net.descriptor.copy(),
+        shards=net.shards.copy(),
+        extra=net.extra.copy(),
+        gradient=gradients[:1].reshape(-1),
+        loss=np.zeros_like(net.loss),
+        gradients=gradients,
+        workspace=allocate(net.workspace.size, net.workspace.dtype.name).reshape(net.workspace.shape),
+        sums=np.zeros_like(net.sums),
+        team=np.zeros_like(net.team),
+    )
+    _point_to_arrays(clone)
+    return clone
 
 
 def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
@@ -191,16 +313,20 @@ def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric
         state += metric.state_size(plan.n_out)
 
 
-def set_optimizer(net: Network, optimizer: Optimizer, state: NDArray[Any]) -> None:
-    """Write an optimizer and its schedule into their rows; `state` holds its vectors."""
-    dtype = net.parameters.dtype.name
-    row, schedule = net.extra[_OPTIMIZER], optimizer.schedule()
-    row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", dtype)
+def write_optimizer(state: OptimizerState, optimizer: Optimizer) -> None:
+    """Write an optimizer's settings and its schedule's into the rows of its state."""
+    (row, schedule_row), schedule = state.rows, optimizer.schedule()
+    row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", state.vectors.dtype.name)
     set_settings(row, optimizer.settings())
-    net.descriptor[d.OPTIMIZER_STATE] = address(state)
-    row = net.extra[_SCHEDULE]
-    row[oprow.FORWARD] = native.address(f"{schedule.kernel}.forward", "float64")
-    set_settings(row, schedule.settings.values())
+    schedule_row[oprow.FORWARD] = native.address(f"{schedule.kernel}.forward", "float64")
+    set_settings(schedule_row, schedule.settings.values())
+
+
+def set_optimizer(net: Network, state: OptimizerState) -> None:
+    """Let the network train by an optimizer with this state, which must outlive the calls."""
+    slots = net.descriptor
+    slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
+    slots[d.OPTIMIZER_STATE] = address(state.vectors)
 
 
 def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:

@@ -153,6 +153,7 @@ def plan(
     dtype: str,
     *,
     training: bool,
+    input_gradient: bool = False,
     at: int = 0,
     constants_at: int = 0,
 ) -> Plan:
@@ -168,6 +169,8 @@ def plan(
     training : bool
         Whether gradients are needed. Without, the output of the last op is written to the address in
         the descriptor's OUTPUT.
+    input_gradient : bool
+        Whether, in training, the gradient goes back to the input too: to the first op's DX.
     at : int
         Offset of the first layer's parameters in the flat vector.
     constants_at : int
@@ -196,7 +199,7 @@ def plan(
     _place_scratch(result, only_specs, training)
     if training:
         _place_outputs(result, only_specs)
-        _place_gradients(result, only_specs, dtype)
+        _place_gradients(result, only_specs, dtype, input_gradient)
     else:
         _place_outputs_for_inference(result, only_specs)
     return result
@@ -245,15 +248,17 @@ def _place_outputs_for_inference(result: Plan, specs: Sequence[OpSpec]) -> None:
         row[oprow.DX] = row[oprow.DY] = oprow.NONE
 
 
-def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str) -> None:
-    """Let the gradients lie at two places in turn; none goes back beyond the first weights."""
+def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str, input_gradient: bool) -> None:
+    """Let the gradients lie at two places in turn; none goes back beyond what it is needed for."""
     result.ops[:, [oprow.DX, oprow.DY]] = oprow.NONE
     width = max((spec.n_out for spec in specs), default=result.n_in)
+    if input_gradient:
+        width = max(width, result.n_in)
     turn = [result.allocate(width), result.allocate(width)]
     result.gradient = turn[0]
     trained = (i for i, spec in enumerate(specs) if spec.has_weights or spec.has_bias)
-    first = next(trained, len(specs))
-    for i in range(len(specs) - 1, first - 1, -1):
+    first = -1 if input_gradient else next(trained, len(specs))
+    for i in range(len(specs) - 1, max(first, 0) - 1, -1):
         row, spec = result.ops[i], specs[i]
         row[oprow.BACKWARD] = native.address(f"{spec.kernel}.backward", dtype)
         row[oprow.DY] = turn[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .kernels import descriptor as d
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -53,38 +54,64 @@ class State:
         The numbers of preprocessing layers, which training does not change.
     seed : int
         With `step` and `epoch` it determines all random numbers: they have no other state.
-    step : int
-        Updates since the optimizer was new.
-    epoch : int
-        Epochs finished since the model was built.
-    position : int
-        Samples of the current epoch that are done.
+    counters : int64 array of shape (3,)
+        `step`, `epoch` and `position`, in memory that compiled code can write to.
     pause : Pause or None
-        What else is needed to go on with that epoch, if it was interrupted.
+        What else is needed to go on with the current epoch, if it was interrupted.
     """
 
     parameters: NDArray[Any]
     optimizer: NDArray[Any]
     constants: NDArray[Any]
     seed: int
-    step: int = 0
-    epoch: int = 0
-    position: int = 0
+    counters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     pause: Pause | None = None
+
+    @property
+    def step(self) -> int:
+        """Updates since the optimizer was new."""
+        return int(self.counters[0])
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self.counters[0] = value
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished since the model was built."""
+        return int(self.counters[1])
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self.counters[1] = value
+
+    @property
+    def position(self) -> int:
+        """Samples of the current epoch that are done."""
+        return int(self.counters[2])
+
+    @position.setter
+    def position(self, value: int) -> None:
+        self.counters[2] = value
 
     def write(self, slots: NDArray[Any]) -> None:
         """Write the counters into a descriptor."""
-        slots[d.SEED], slots[d.STEP] = self.seed, self.step
-        slots[d.EPOCH], slots[d.POSITION] = self.epoch, self.position
+        slots[d.SEED] = self.seed
+        slots[d.STEP], slots[d.EPOCH], slots[d.POSITION] = self.counters
 
     def read(self, slots: NDArray[Any]) -> None:
         """Take the counters from a descriptor."""
-        self.step, self.epoch, self.position = int(slots[d.STEP]), int(slots[d.EPOCH]), int(slots[d.POSITION])
+        self.counters[:] = slots[d.STEP], slots[d.EPOCH], slots[d.POSITION]
 
     def copy(self, memory: State | None = None) -> State:
         """A state of its own memory: that of `memory` where it fits, since new memory costs time."""
         if memory is None or memory.optimizer.size != self.optimizer.size:
-            return replace(self, parameters=self.parameters.copy(), optimizer=self.optimizer.copy())
+            return replace(
+                self,
+                parameters=self.parameters.copy(),
+                optimizer=self.optimizer.copy(),
+                counters=self.counters.copy(),
+            )
         memory.restore(self)
         return memory
 
@@ -95,5 +122,4 @@ class State:
             self.optimizer[...] = other.optimizer
         else:
             self.optimizer = other.optimizer.copy()
-        self.step, self.epoch = other.step, other.epoch
-        self.position, self.pause = other.position, other.pause
+        self.counters[...], self.pause = other.counters, other.pause

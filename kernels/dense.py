@@ -71,7 +71,7 @@ def forward_entry(T):
 
 
 def backward_entry(T):
-    """Op: X, W, DY -> gradients of W and B, DX."""
+    """Op: X, W, DY -> gradients of W and B, DX; with INPUT_ONLY only DX, which is there then."""
 
     def dense_backward_op(op_address, net_address):
         op, _ = op_row(op_address)
@@ -83,7 +83,10 @@ def backward_entry(T):
         dy = tensor(net, op[oprow.DY], n_out, T)
         dx = tensor(net, op[oprow.DX], n_in, T)
         pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
-        dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
-        dense_backward(net[descriptor.PRODUCT], x, w, dy, dw, db, dx, pack)
+        if net[descriptor.INPUT_ONLY] == 1:
+            matmul_transposed_b(net[descriptor.PRODUCT], dy, w, dx, pack)
+        else:
+            dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
+            dense_backward(net[descriptor.PRODUCT], x, w, dy, dw, db, dx, pack)
 
     return dense_backward_op

@@ -44,7 +44,7 @@ N_TARGETS = 28
 N_OUTPUTS = 29  # numbers a row of the model's output has
 ITEMSIZE = 30  # bytes of an element of the model's dtype
 CONVERT = 31  # 1: X is of another dtype than the model, and is converted as it is gathered
-BATCH_SIZE = 32  # rows of a step, or of a chunk of a prediction
+BATCH_SIZE = 32  # rows of a step
 ORDER = 33  # address of n_samples int64 row numbers, or 0: as they come
 
 # Where training stands
@@ -96,7 +96,19 @@ LEARNING_RATE = 69
 TOTAL_LOSS = 70  # sums over the epoch so far
 TOTAL_WEIGHT = 71
 TOTAL_PENALTY = 72
-SIZE = 80
+
+# A network in the user's compiled code: of the call's descriptor only
+PREDICT_OPS = 73  # address of the op rows of a prediction, which keep no outputs
+INPUT_OPS = 74  # address of the op rows whose first has a gradient with respect to its input
+CHUNK = 75  # rows that a workspace is laid out for
+INPUT_ONLY = 76  # 1: the gradients of the weights are not wanted
+CLASS_TARGETS = 77  # 1: a target may be a class number in place of N_OUTPUTS numbers
+TRAIN = 78  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss
+LOSS_AND_GRADIENT = 79
+INPUT_GRADIENT = 80
+JACOBIAN = 81
+PARAMETER_JACOBIAN = 82
+SIZE = 88
 
 OK = 0
 DIVERGED = 1  # the loss of the step at hand is NaN or infinite; its update was not made

@@ -26,7 +26,7 @@ _PIECE = 16384
 
 
 @kernel
-def _call_rows(table, count, column, net):
+def call_rows(table, count, column, net):
     """Call the entry in `column` of each of the `count` op rows at the address `table`."""
     for i in range(count):
         op_address = table + 8 * oprow.SIZE * i
@@ -36,14 +36,16 @@ def _call_rows(table, count, column, net):
 
 
 @kernel
-def _forward(net):
-    _call_rows(net[d.OPS], net[d.N_OPS], oprow.FORWARD, net)
+def forward(table, net):
+    """Compute the outputs of the ops at the address `table`, for the rows at hand."""
+    call_rows(table, net[d.N_OPS], oprow.FORWARD, net)
 
 
 @kernel
-def _backward(net):
+def backward(table, net):
+    """Compute the ops' gradients, by what `forward` left; it may be called again."""
     for i in range(net[d.N_OPS] - 1, -1, -1):
-        _call_rows(net[d.OPS] + 8 * oprow.SIZE * i, 1, oprow.BACKWARD, net)
+        call_rows(table + 8 * oprow.SIZE * i, 1, oprow.BACKWARD, net)
 
 
 @kernel
@@ -75,13 +77,13 @@ def _run_shards(net, thread, step, position, rows, with_gradient):
         place_batch(shard, s, step, position, rows)
         real[d.SCALE] = scale
         _load_rows(shard)
-        _forward(shard)
-        _call_rows(net[d.LOSS], 1, oprow.FORWARD, shard)
+        forward(net[d.OPS], shard)
+        call_rows(net[d.LOSS], 1, oprow.FORWARD, shard)
         if with_gradient:
-            _backward(shard)
+            backward(net[d.OPS], shard)
     if thread == 0:
         own_real[d.PENALTY] = 0.0
-        _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.FORWARD, own)
+        call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.FORWARD, own)
     return weight
 
 
@@ -100,7 +102,7 @@ def _sum_gradients(net, own):
     """Complete the gradient of a part of the flat vector: all shards, and the penalties."""
     if net[d.N_SHARDS] > 1:
         call(net[d.SUM_GRADIENTS], 0, address(own))
-    _call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.BACKWARD, own)
+    call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.BACKWARD, own)
 
 
 @kernel
@@ -124,7 +126,7 @@ def _update(net, thread):
     _, setting = op_row(net[d.OPTIMIZER])
     limit = setting[oprow.P + CLIPNORM]
     start, size = own[d.PART_START], own[d.PART_SIZE]
-    _call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
+    call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
     real[d.NORM_FACTOR] = 1.0
     if limit > 0.0:
         _sum_gradients(net, own)
@@ -134,7 +136,7 @@ def _update(net, thread):
         own[d.PART_START], own[d.PART_SIZE] = first, min(_PIECE, start + size - first)
         if limit == 0.0:
             _sum_gradients(net, own)
-        _call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
+        call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
     own[d.PART_START], own[d.PART_SIZE] = start, size
 
 
@@ -154,7 +156,7 @@ def _add_sums(net, real, rows, weight, loss):
     real[d.TOTAL_WEIGHT] += weight
     real[d.TOTAL_PENALTY] += first[d.PENALTY] * float(rows)
     for s in range(net[d.N_SHARDS] if net[d.N_METRICS] > 0 else 0):
-        _call_rows(net[d.METRICS], net[d.N_METRICS], oprow.FORWARD, shard_slots(net, s))
+        call_rows(net[d.METRICS], net[d.N_METRICS], oprow.FORWARD, shard_slots(net, s))
 
 
 @kernel
@@ -164,7 +166,7 @@ def _write_sums(net, real):
     weight = 1.0 if net[d.SUM_LOSS] == 1 else real[d.TOTAL_WEIGHT]
     loss = real[d.TOTAL_LOSS] / weight if weight != 0.0 else 0.0
     row[0] = loss + real[d.TOTAL_PENALTY] / float(net[d.N_SAMPLES])
-    _call_rows(net[d.METRICS], net[d.N_METRICS], oprow.BACKWARD, net)
+    call_rows(net[d.METRICS], net[d.N_METRICS], oprow.BACKWARD, net)
     net[d.HISTORY] += 8 * net[d.HISTORY_WIDTH]
 
 
@@ -184,17 +186,17 @@ def _order_samples(net, epoch):
 
 
 def predict_entry(T):
-    """OUTPUT is written for all samples, BATCH_SIZE rows at a time. The number of the thread is not used."""
+    """OUTPUT is written for all samples, CHUNK rows at a time. The number of the thread is not used."""
 
     def predict(thread, net_address):
         net, _ = slots(net_address)
         mode = flush_denormals()
         row_bytes = net[d.N_OUTPUTS] * net[d.ITEMSIZE]
         n = net[d.N_SAMPLES]
-        for position in range(0, n, net[d.BATCH_SIZE]):
-            net[d.ROWS] = min(net[d.BATCH_SIZE], n - position)
+        for position in range(0, n, net[d.CHUNK]):
+            net[d.ROWS] = min(net[d.CHUNK], n - position)
             net[d.INPUT] = net[d.X] + position * net[d.N_FEATURES] * net[d.ITEMSIZE]
-            _forward(net)
+            forward(net[d.PREDICT_OPS], net)
             net[d.OUTPUT] += net[d.ROWS] * row_bytes
         restore_denormals(mode)
 
