@@ -15,10 +15,11 @@ from collections import namedtuple
 
 from . import oprow
 from ._jit import inline, splice
-from .math import exp, expm1
+from .math import expm1
 from .math import sigmoid as logistic
 from .math import softplus as smooth_relu
 from .math import tanh as hyperbolic_tangent
+from .normal import gaussian, normal_cdf
 from .tensors import flat_tensor, op_row, slots
 
 Activation = namedtuple("Activation", "forward backward forward_entry backward_entry")
@@ -148,15 +149,12 @@ def _selu_derivative(x, y, p):
 
 @inline
 def _gelu(x, p):
-    half, one = type(x)(0.5), type(x)(1)
-    return half * x * (one + math.erf(x * type(x)(math.sqrt(0.5))))
+    return x * normal_cdf(x)
 
 
 @inline
 def _gelu_derivative(x, y, p):
-    half, one = type(x)(0.5), type(x)(1)
-    density = exp(-half * x * x) * type(x)(1 / math.sqrt(2 * math.pi))
-    return half * (one + math.erf(x * type(x)(math.sqrt(0.5)))) + x * density
+    return normal_cdf(x) + x * (gaussian(x) * type(x)(1 / math.sqrt(2 * math.pi)))
 
 
 _GELU_SCALE = math.sqrt(2 / math.pi)

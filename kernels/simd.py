@@ -184,7 +184,7 @@ def _fma(typingctx, a, b, c):
 
 @intrinsic
 def _bits(typingctx, x):
-    as_integer = types.int32 if x == types.float32 else types.int64
+    as_integer = types.uint32 if x == types.float32 else types.uint64
 
     def codegen(context, builder, sig, args):
         return builder.bitcast(args[0], context.get_data_type(as_integer))
@@ -194,7 +194,7 @@ def _bits(typingctx, x):
 
 @intrinsic
 def _from_bits(typingctx, n):
-    as_float = types.float32 if n == types.int32 else types.float64
+    as_float = types.float32 if n == types.uint32 else types.float64
 
     def codegen(context, builder, sig, args):
         return builder.bitcast(args[0], context.get_data_type(as_float))
@@ -202,42 +202,47 @@ def _from_bits(typingctx, n):
     return as_float(n), codegen
 
 
+def _pairs(multiply_add, square, coefficients, x):
+    """Polynomial by G. Estrin's scheme: pairs of terms first, which do not wait for each other."""
+    terms = list(coefficients)[::-1]
+    while len(terms) > 1:
+        last = terms[len(terms) & ~1 :]
+        terms = [multiply_add(b, x, a) for a, b in zip(terms[::2], terms[1::2], strict=False)] + last
+        if len(terms) > 1:
+            x = square(x)
+    return terms[0]
+
+
 @intrinsic
-def _horner(typingctx, coefficients, x):
+def _polynomial(typingctx, coefficients, x):
     def codegen(context, builder, sig, args):
-        first, *rest = cgutils.unpack_tuple(builder, args[0], len(coefficients))
-        result = first
-        for coefficient in rest:
-            result = builder.fma(result, args[1], coefficient)
-        return result
+        terms = cgutils.unpack_tuple(builder, args[0], len(coefficients))
+        return _pairs(builder.fma, lambda x: builder.fmul(x, x), terms, args[1])
 
     return x(coefficients, x), codegen
 
 
 if INTERPRETED:
 
-    def horner(coefficients, x):
+    def polynomial(coefficients, x):
         """Polynomial in `x`; `coefficients` is a tuple, the highest power's first."""
-        result = coefficients[0]
-        for coefficient in coefficients[1:]:
-            result = result * x + coefficient
-        return result
+        return _pairs(fma, lambda x: x * x, coefficients, x)
 
     def fma(a, b, c):
-        """``a * b + c``, here with two roundings."""
-        return a * b + c
+        """``a * b + c`` with one rounding; here of a longer number, or with two where there is none."""
+        return type(a)(np.longdouble(a) * np.longdouble(b) + np.longdouble(c))
 
     def flat(array):
         """The elements of an array in C order, as an array of one dimension over the same memory."""
         return array.reshape(-1)
 
     def bits(x):
-        """Integer with the same bits as the float `x`."""
-        return x.view(np.int32 if x.dtype == np.float32 else np.int64)
+        """Unsigned integer with the same bits as the float `x`."""
+        return x.view(np.uint32 if x.dtype == np.float32 else np.uint64)
 
     def from_bits(n):
-        """Float with the same bits as the integer `n`."""
-        return n.view(np.float32 if n.dtype == np.int32 else np.float64)
+        """Float with the same bits as the unsigned integer `n`."""
+        return n.view(np.float32 if n.dtype == np.uint32 else np.float64)
 
 else:
-    fma, flat, bits, from_bits, horner = _fma, _flat, _bits, _from_bits, _horner
+    fma, flat, bits, from_bits, polynomial = _fma, _flat, _bits, _from_bits, _polynomial
