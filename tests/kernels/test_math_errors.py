@@ -120,7 +120,8 @@ def arguments(name, rng, dtype, count):
 
 
 def check(name, dtype, rng, oracle, count):
-    limit = LARGEST_ERROR[name][dtype is np.float64]
+    # Without JIT a fused multiply-add of float64 is rounded twice, if with more digits.
+    limit = LARGEST_ERROR[name][dtype is np.float64] * (1.25 if INTERPRETED else 1)
     assert error_in_ulp(name, arguments(name, rng, dtype, count), oracle) <= limit
 
 
