@@ -1,0 +1,22 @@
+"""scikit-learn's estimators, trained by fastnn.
+
+`MLPClassifier` and `MLPRegressor` have all parameters, attributes and methods of the classes of the
+same names in `sklearn.neural_network`, with the same meaning and defaults, so that changing the import
+is all that is needed. See ``docs/scikit_learn.md``.
+
+>>> from fastnn.sklearn import MLPClassifier
+>>> from sklearn.datasets import load_iris
+>>> X, y = load_iris(return_X_y=True)
+>>> MLPClassifier(random_state=0, max_iter=1000).fit(X, y).score(X, y)
+0.98
+"""
+
+try:
+    import sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError("fastnn.sklearn needs scikit-learn, the extra 'sklearn': fastnn-jit[sklearn]") from error
+
+from ._classifier import MLPClassifier
+from ._regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

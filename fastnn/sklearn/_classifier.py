@@ -1,0 +1,305 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+
+from .. import losses
+from ..losses import Loss
+from ._base import BaseMLP, has_partial_fit
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron classifier, as `sklearn.neural_network.MLPClassifier` and more.
+
+    Binary, multiclass and multilabel. All parameters, attributes and methods of scikit-learn's class have
+    its meaning and defaults, and the same `random_state` gives the same result up to rounding.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, \
+max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, \
+validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
+        As scikit-learn's. `activation` may also be the name of any activation of fastnn, one of
+        `fastnn.activations`, or a sequence with one for each hidden layer.
+    dropout : float or sequence of float, 0 <= dropout < 1
+        Share of the outputs of each hidden layer that is set to 0 while training.
+    class_weight : dict, list of dict or "balanced", optional
+        Factors of the samples of each class, as in other classifiers of scikit-learn.
+    optimizer : str or Optimizer, optional
+        In place of `solver`: the name of a fastnn optimizer, which gets `learning_rate_init`, or one of
+        `fastnn.optimizers`, which has its own rate.
+    schedule : Schedule, optional
+        In place of the learning rate, of any optimizer: one of `fastnn.schedules`. Steps are batches.
+    callbacks : sequence of Callback or function, optional
+        Called between epochs: see `fastnn.callbacks`. Their ``model`` is `model_`.
+    dtype : {"float32", "float64"}, optional
+        Of the weights and of all arithmetic; that of `X` if not given, float64 for whole numbers.
+        ``solver="lbfgs"`` always computes in float64.
+
+    Attributes
+    ----------
+    classes_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, coefs_, \
+intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activation_
+        As scikit-learn's. The arrays in `coefs_` and `intercepts_` are views into the model: what is
+        written into them, or assigned, is what predicts.
+    validation_loss_curve_ : list of float or None
+        Loss of the validation set that was given to `fit`, after each epoch, without the penalty.
+    model_ : fastnn.Model
+        The network, whose outputs are logits: for `save`, for other formats, for compiled code.
+
+    Raises
+    ------
+    InvalidParameterError, ValueError, NotFittedError
+        As scikit-learn's; ValueError also for parameters that do not go together.
+
+    Examples
+    --------
+    >>> from fastnn.sklearn import MLPClassifier
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X, y = load_wine(return_X_y=True)
+    >>> network = MLPClassifier((32, 32), activation=["relu", "tanh"], dropout=0.1, max_iter=500, random_state=0)
+    >>> make_pipeline(StandardScaler(), network).fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.95
+    True
+    """
+
+    loss = "log_loss"
+
+    _parameter_constraints = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        class_weight: Any = None,
+        optimizer: Any = None,
+        schedule: Any = None,
+        callbacks: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        self._take_parameters(locals())
+
+    # ---- fitting -------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> MLPClassifier:
+        """Train.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix of shape (n_samples, n_features)
+            A sparse one is made dense, as a whole.
+        y : array of shape (n_samples,), or (n_samples, n_outputs) of 0 and 1 for several labels
+            Classes of any kind.
+        sample_weight : array of shape (n_samples,), optional
+            Numbers >= 0.
+        X_val, y_val, sample_weight_val : arrays, optional
+            A validation set, for `validation_loss_curve_`. With `early_stopping` its score decides, and
+            nothing is split off.
+
+        Returns
+        -------
+        MLPClassifier
+            Itself.
+        """
+        self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        return self
+
+    @available_if(has_partial_fit)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> MLPClassifier:
+        """Train for one epoch on the given data, from where training stands.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array of shape (n_classes,), optional
+            All that will occur; needed in the first call.
+
+        Returns
+        -------
+        MLPClassifier
+            Itself.
+        """
+        self._validate_params()
+        if isinstance(self.class_weight, str):
+            raise ValueError("class_weight='balanced' needs all data at once; give a dict to partial_fit")
+        if _check_partial_fit_first_call(self, classes):
+            labels = y if type_of_target(y).startswith("multilabel") else classes
+            self._label_binarizer = LabelBinarizer().fit(labels)
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
+        X, y = self._validate_arrays(X, y, reset)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        weight = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        return X, self._label_binarizer.transform(y).astype(bool), weight
+
+    def _check_classes(self, classes: NDArray[Any]) -> None:
+        """Refuse classes that the network has no output for, or in a warm start other ones at all."""
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to "
+                    f"fit. Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = self._validate_arrays(X, y, reset=False)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unknown):
+            raise ValueError(f"y_val has classes that y has not: {unknown}")
+        return X, self._label_binarizer.transform(y).astype(bool)
+
+    def _out_activation(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _model_loss(self, n_outputs: int) -> Loss:
+        if self.out_activation_ == "softmax":
+            return losses.cross_entropy()
+        return losses.binary_cross_entropy().scaled(n_outputs)  # the sum over labels
+
+    def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
+        if self.out_activation_ == "softmax":
+            y = y.argmax(axis=1)[:, np.newaxis]
+        return y.astype(dtype)
+
+    def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
+        if self.out_activation_ == "softmax":
+            right = outputs.argmax(axis=1) == y.argmax(axis=1)
+        else:
+            right = ((outputs > 0) == y).all(axis=1)
+        return float(np.average(right, weights=weight))
+
+    # ---- predicting ----------------------------------------------------------------------------
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable classes.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,), or (n_samples, n_outputs) for several labels
+        """
+        probabilities = self._probabilities(X)
+        if self.n_outputs_ == 1:
+            probabilities = probabilities.ravel()
+        classes: NDArray[Any] = self._label_binarizer.inverse_transform(probabilities)
+        return classes
+
+    def _probabilities(self, X: ArrayLike) -> NDArray[Any]:
+        """Of shape (n_samples, n_outputs)."""
+        outputs = self._raw_outputs(X)
+        result: NDArray[Any] = softmax(outputs, axis=1) if self.out_activation_ == "softmax" else expit(outputs)
+        return result
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes), of the dtype of the weights
+        """
+        probabilities = self._probabilities(X)
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        return probabilities
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Logarithms of `predict_proba`, from the logits, so that they stay finite.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes), of the dtype of the weights
+        """
+        outputs = self._raw_outputs(X)
+        if self.out_activation_ == "softmax":
+            result: NDArray[Any] = log_softmax(outputs, axis=1)
+            return result
+        if self.n_outputs_ == 1:
+            return np.hstack([log_expit(-outputs), log_expit(outputs)])
+        result = log_expit(outputs)
+        return result
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
