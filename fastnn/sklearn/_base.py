@@ -173,7 +173,6 @@ class BaseMLP(BaseEstimator):
     def _prepare_model(self, sizes: list[int], dtype: str, first: bool) -> None:
         """Make the model of the present parameters, with the weights so far unless it is the first."""
         if first:
-            self._trained = False  # whether the optimizer has a memory for `partial_fit` to go on with
             self.n_iter_ = self.t_ = 0
             self.n_layers_ = len(sizes)
             self.out_activation_ = self._out_activation()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_sample_weight
@@ -280,7 +280,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         return probabilities
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Logarithms of `predict_proba`, from the logits, so that they stay finite.
+        """Logarithms of `predict_proba`; minus infinity where a probability is 0.
 
         Parameters
         ----------
@@ -290,14 +290,9 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         -------
         array of shape (n_samples, n_classes), of the dtype of the weights
         """
-        outputs = self._raw_outputs(X)
-        if self.out_activation_ == "softmax":
-            result: NDArray[Any] = log_softmax(outputs, axis=1)
-            return result
-        if self.n_outputs_ == 1:
-            return np.hstack([log_expit(-outputs), log_expit(outputs)])
-        result = log_expit(outputs)
-        return result
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities, out=probabilities)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -59,9 +59,8 @@ def fit_stochastic(
         Whether to train for one epoch only, with the optimizer's memory.
     """
     model = estimator.model_
-    if not (incremental and estimator._trained):
-        model.optimizer = estimator._new_optimizer()
-        estimator._trained = True
+    if not incremental or getattr(estimator, "_optimizer", None) is not model.optimizer:
+        model.optimizer = estimator._optimizer = estimator._new_optimizer()
     if estimator.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
     scored = held_out if estimator.early_stopping else None
