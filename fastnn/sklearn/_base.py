@@ -76,8 +76,8 @@ class BaseMLP(BaseEstimator):
     }
 
     def _take_parameters(self, parameters: dict[str, Any]) -> None:
-        """Keep the arguments of `__init__` as they are."""
-        vars(self).update((name, parameters[name]) for name in self._get_param_names())
+        """Keep the arguments of `__init__`, given as its local names, as they are."""
+        vars(self).update((name, value) for name, value in parameters.items() if name not in ("self", "__class__"))
 
     # ---- fitting -------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class BaseMLP(BaseEstimator):
         weight = sample_weight
         if classes_weight is not None:
             weight = classes_weight if weight is None else weight * classes_weight
-        self.n_outputs_ = y.shape[1]
+        self.n_outputs_ = self._count_outputs(y)
         self._random_state = check_random_state(self.random_state)
         self._prepare_model([X.shape[1], *sizes, self.n_outputs_], X.dtype.name, first)
         if self.solver == "lbfgs":
@@ -153,8 +153,8 @@ class BaseMLP(BaseEstimator):
         if X is None:
             return None
         X, y = self._validate_validation(X, y)
-        if y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y_val must have {self.n_outputs_} outputs as y, got {y.shape[1]}")
+        if self._count_outputs(y) != self.n_outputs_:
+            raise ValueError(f"y_val must have {self.n_outputs_} outputs as y, got {self._count_outputs(y)}")
         X = X.astype(dtype, copy=False)
         return X, y, None if weight is None else _check_sample_weight(weight, X, dtype=dtype)
 
@@ -296,8 +296,12 @@ class BaseMLP(BaseEstimator):
     # ---- what the classifier and the regressor say ---------------------------------------------
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
-        """Checked samples, targets of shape (n, n_outputs), and the samples' weights by class or None."""
+        """Checked samples, targets of shape (n, n_targets), and the samples' weights by class or None."""
         raise NotImplementedError
+
+    def _count_outputs(self, y: NDArray[Any]) -> int:
+        """Outputs of a network for checked targets."""
+        return y.shape[1]
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Checked samples and targets of a validation set."""

@@ -194,7 +194,17 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         else:
             self._check_classes(unique_labels(y))
         weight = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
-        return X, self._label_binarizer.transform(y).astype(bool), weight
+        return X, self._encoded(y), weight
+
+    def _encoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Numbers of the classes, of shape (n, 1); for several labels 0 and 1 of shape (n, n_outputs)."""
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            labels: NDArray[Any] = self._label_binarizer.transform(y)
+            return labels
+        return np.searchsorted(self.classes_, y)[:, np.newaxis]
+
+    def _count_outputs(self, y: NDArray[Any]) -> int:
+        return len(self.classes_) if self._out_activation() == "softmax" else y.shape[1]
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         """Refuse classes that the network has no output for, or in a warm start other ones at all."""
@@ -216,7 +226,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(f"y_val has classes that y has not: {unknown}")
-        return X, self._label_binarizer.transform(y).astype(bool)
+        return X, self._encoded(y)
 
     def _out_activation(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
@@ -227,13 +237,11 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         return losses.binary_cross_entropy().scaled(n_outputs)  # the sum over labels
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
-        if self.out_activation_ == "softmax":
-            y = y.argmax(axis=1)[:, np.newaxis]
         return y.astype(dtype)
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
         if self.out_activation_ == "softmax":
-            right = outputs.argmax(axis=1) == y.argmax(axis=1)
+            right = outputs.argmax(axis=1) == y[:, 0]
         else:
             right = ((outputs > 0) == y).all(axis=1)
         return float(np.average(right, weights=weight))

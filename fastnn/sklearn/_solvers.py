@@ -48,7 +48,7 @@ def fit_stochastic(
     ----------
     estimator : BaseMLP
         With a model, and the records of the epochs so far.
-    X, y : arrays of shape (n, n_features) and (n, n_outputs)
+    X, y : arrays of shape (n, n_features) and (n, n_targets)
     weight : array of shape (n,) or None
         Weights of the samples, those of their classes included.
     sample_weight : array of shape (n,) or None
@@ -108,7 +108,7 @@ def _split(estimator: BaseMLP, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
         np.arange(len(y)),
         random_state=estimator._random_state,
         test_size=estimator.validation_fraction,
-        stratify=y if is_classifier(estimator) and y.shape[1] == 1 else None,
+        stratify=y if is_classifier(estimator) and estimator.n_outputs_ == 1 else None,
     )
     if len(test) < 2:
         raise ValueError(
@@ -147,7 +147,7 @@ def _shown_loss(estimator: BaseMLP, y: NDArray[Any], weight: Any) -> Callable[[d
     Its squared error is the mean over outputs while its gradient is that of their sum; its Poisson loss
     has a term of the targets alone.
     """
-    loss, n_outputs = estimator.model_.loss, y.shape[1]
+    loss, n_outputs = estimator.model_.loss, estimator.n_outputs_
     assert loss is not None
     if loss.name == "poisson":
         constant = float(np.average(xlogy(y, y) - y, axis=0, weights=weight).sum())
