@@ -119,7 +119,9 @@ class Training:
         model.state.pause = None
         if self.resumed is None:
             model.state.position = 0
-        model.refresh_optimizer(net)
+        self.settings: dict[str, Any] = {}  # the optimizer's, as they stand in the network's rows
+        self.memory: NDArray[Any] | None = None  # the optimizer's
+        self._refresh_optimizer()
         self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
 
@@ -169,7 +171,7 @@ class Training:
         steps = 1
         kept_at = time.perf_counter()
         while state.epoch < last_epoch and not self.model.stop_training:
-            self.model.refresh_optimizer(self.net)
+            self._refresh_optimizer()
             state.write(slots)
             slots[d.HISTORY] = address(self.figures)
             slots[d.LAST_EPOCH] = self._last_epoch()
@@ -198,6 +200,14 @@ class Training:
                 raise KeyboardInterrupt
             if state.step - before == steps:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
+
+    def _refresh_optimizer(self) -> None:
+        """Write the optimizer's settings if they have changed: checking takes longer than a small step."""
+        optimizer, state = self.model.optimizer, self.model.state
+        settings = {"kind": type(optimizer), **vars(optimizer)}
+        if settings != self.settings or state.optimizer is not self.memory:
+            self.model.refresh_optimizer(self.net)
+            self.settings, self.memory = settings, state.optimizer
 
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: before it nobody wants to look."""

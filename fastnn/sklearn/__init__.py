@@ -14,7 +14,8 @@ is all that is needed. See ``docs/scikit_learn.md``.
 try:
     import sklearn  # noqa: F401
 except ImportError as error:
-    raise ImportError("fastnn.sklearn needs scikit-learn, the extra 'sklearn': fastnn-jit[sklearn]") from error
+    message = "fastnn.sklearn needs scikit-learn; install the extra 'sklearn': fastnn-jit[sklearn]"
+    raise ImportError(message) from error
 
 from ._classifier import MLPClassifier
 from ._regressor import MLPRegressor

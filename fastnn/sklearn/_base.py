@@ -19,7 +19,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import activations, optimizers
 from ..activations import Activation
-from ..layers import Dense, Dropout, Layer
+from ..layer import Layer
+from ..layers import Dense, Dropout
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import SGD, Adam, Optimizer
@@ -27,7 +28,7 @@ from ..schedules import Schedule
 from . import _solvers
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 
 class _Layout(NamedTuple):
@@ -77,7 +78,9 @@ class BaseMLP(BaseEstimator):
 
     def _take_parameters(self, parameters: dict[str, Any]) -> None:
         """Keep the arguments of `__init__`, given as its local names, as they are."""
-        vars(self).update((name, value) for name, value in parameters.items() if name not in ("self", "__class__"))
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     # ---- fitting -------------------------------------------------------------------------------
 
@@ -161,12 +164,12 @@ class BaseMLP(BaseEstimator):
     def _start_records(self) -> None:
         """Begin the records of a stochastic solver anew."""
         self.loss_curve_: list[float] = []
-        self.validation_loss_curve_: list[float] | None = None
+        self.validation_loss_curve_: Any = None
         self._no_improvement_count = 0
         self._best_parameters = self.model_.parameters.copy()
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.best_validation_score_: float | None = -np.inf if self.early_stopping else None
-        self.best_loss_: float | None = None if self.early_stopping else np.inf
+        self.validation_scores_: Any = [] if self.early_stopping else None
+        self.best_validation_score_: Any = -np.inf if self.early_stopping else None
+        self.best_loss_: Any = None if self.early_stopping else np.inf
 
     # ---- the model -----------------------------------------------------------------------------
 
@@ -183,7 +186,7 @@ class BaseMLP(BaseEstimator):
         old, layout = self._current_model(), self._layout(sizes, dtype)
         if self._made_of.sizes != layout.sizes:
             before, now = list(self._made_of.sizes), sizes
-            raise ValueError(f"training can go on with the same sizes of layers only: {before} before, {now} now")
+            raise ValueError(f"the sizes of layers must stay the same: {before} before, {now} now")
         if self._made_of != layout:  # a parameter was changed since
             self._make_model(layout)
             self.model_.optimizer = old.optimizer
@@ -201,7 +204,8 @@ class BaseMLP(BaseEstimator):
         self._made_of = layout
         alpha, n_outputs = layout.alpha, layout.sizes[-1]
         layers: list[Layer] = []
-        for size, activation, rate in zip(layout.sizes[1:-1], layout.activations, layout.dropout, strict=True):
+        hidden = zip(layout.sizes[1:-1], layout.activations, layout.dropout, strict=True)
+        for size, activation, rate in hidden:
             layers.append(Dense(size, activation, kernel_initializer="zeros", alpha=alpha))
             if rate:
                 layers.append(Dropout(rate))
@@ -287,7 +291,7 @@ class BaseMLP(BaseEstimator):
 
     # ---- predicting ----------------------------------------------------------------------------
 
-    def _raw_outputs(self, X: ArrayLike) -> NDArray[Any]:
+    def _raw_outputs(self, X: Any) -> NDArray[Any]:
         """Output of the last layer, of shape (n_samples, n_outputs), before `out_activation_`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
@@ -301,7 +305,7 @@ class BaseMLP(BaseEstimator):
 
     def _count_outputs(self, y: NDArray[Any]) -> int:
         """Outputs of a network for checked targets."""
-        return y.shape[1]
+        return int(y.shape[1])
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Checked samples and targets of a validation set."""

@@ -72,7 +72,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> X, y = load_wine(return_X_y=True)
-    >>> network = MLPClassifier((32, 32), activation=["relu", "tanh"], dropout=0.1, max_iter=500, random_state=0)
+    >>> network = MLPClassifier((32, 32), ["relu", "tanh"], dropout=0.1, max_iter=500, random_state=0)
     >>> make_pipeline(StandardScaler(), network).fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.95
     True
     """
@@ -216,7 +216,8 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
                 )
         elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {classes}."
             )
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -268,8 +269,9 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
     def _probabilities(self, X: ArrayLike) -> NDArray[Any]:
         """Of shape (n_samples, n_outputs)."""
         outputs = self._raw_outputs(X)
-        result: NDArray[Any] = softmax(outputs, axis=1) if self.out_activation_ == "softmax" else expit(outputs)
-        return result
+        if self.out_activation_ == "softmax":
+            return np.asarray(softmax(outputs, axis=1))
+        return np.asarray(expit(outputs))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Probabilities of the classes, in the order of `classes_`.
@@ -300,7 +302,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         """
         probabilities = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(probabilities, out=probabilities)
+            return np.asarray(np.log(probabilities, out=probabilities))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -65,7 +65,7 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
     >>> from sklearn.datasets import load_diabetes
     >>> X, y = load_diabetes(return_X_y=True)
     >>> upper = MLPRegressor("quantile", (32,), quantile=0.9, solver="lbfgs", max_iter=2000, random_state=0)
-    >>> (y <= upper.fit(X, y).predict(X)).mean()
+    >>> float((y <= upper.fit(X, y).predict(X)).mean())
     0.9
     """
 
@@ -184,7 +184,7 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
     def _model_loss(self, n_outputs: int) -> Loss:
         if isinstance(self.loss, Loss):
             if self.loss.target != "values" or self.loss.is_sum:
-                raise ValueError(f"loss must be a mean over samples of a loss for values, got {self.loss.name!r}")
+                raise ValueError(f"loss must be for values and a mean over samples, got {self.loss.name!r}")
             return self.loss.scaled(n_outputs)
         loss = {
             "squared_error": losses.mse().scaled(0.5),

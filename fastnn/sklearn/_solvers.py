@@ -6,6 +6,7 @@ same: training cannot stop before `n_iter_no_change` + 1 epochs have passed with
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from scipy.special import xlogy
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from threadpoolctl import ThreadpoolController
 
 from ..callbacks import Callback
 from ..errors import DivergenceError
@@ -108,7 +110,7 @@ def _split(estimator: BaseMLP, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
         np.arange(len(y)),
         random_state=estimator._random_state,
         test_size=estimator.validation_fraction,
-        stratify=y if is_classifier(estimator) and estimator.n_outputs_ == 1 else None,
+        stratify=y.astype(bool) if is_classifier(estimator) and estimator.n_outputs_ == 1 else None,
     )
     if len(test) < 2:
         raise ValueError(
@@ -309,6 +311,12 @@ class _Look(Callback):
             print(message)
 
 
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Control of BLAS's threads, which take longer to meet than a step of L-BFGS has to compute."""
+    return ThreadpoolController()
+
+
 def fit_lbfgs(estimator: BaseMLP, X: NDArray[Any], y: NDArray[Any], weight: Any) -> None:
     """Train by SciPy's L-BFGS-B on all samples at once.
 
@@ -327,7 +335,8 @@ def fit_lbfgs(estimator: BaseMLP, X: NDArray[Any], y: NDArray[Any], weight: Any)
 
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
     start = model.parameters.copy()
-    result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options)
+    with _blas().limit(limits=1, user_api="blas"):
+        result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options)
     model.parameters[...] = result.x
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     figures = model.evaluate(X, y, weight) | {"loss": float(result.fun)}
