@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from .custom import activation, loss, schedule
 from .ensemble import Ensemble
-from .errors import DivergenceError
+from .errors import CompilationError, DivergenceError, GradientError
+from .gradient_check import check_gradient
 from .history import History
 from .layer import Layer
 from .layers import Activation, Dense, Dropout
@@ -47,11 +49,13 @@ __all__ = [
     "AdamW",
     "CSVLogger",
     "Callback",
+    "CompilationError",
     "Dense",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
     "Ensemble",
+    "GradientError",
     "History",
     "Layer",
     "MinMax",
@@ -63,8 +67,10 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Standardize",
+    "activation",
     "activations",
     "callbacks",
+    "check_gradient",
     "clone_workspace",
     "datasets",
     "fit_many",
@@ -75,11 +81,13 @@ __all__ = [
     "jacobian",
     "load",
     "load_torch",
+    "loss",
     "loss_and_gradient",
     "losses",
     "metrics",
     "optimizers",
     "parameter_jacobian",
+    "schedule",
     "schedules",
     "set_threads",
     "train_step",

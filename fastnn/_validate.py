@@ -92,7 +92,10 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}")
     if value not in table:
-        raise ValueError(f"unknown {what} {value!r}; known are {', '.join(sorted(table))}")
+        hint = ""
+        if what in ("activation", "loss", "schedule"):
+            hint = f"; one of your own must be made by fn.{what} before it is used or loaded"
+        raise ValueError(f"unknown {what} {value!r}; known are {', '.join(sorted(table))}{hint}")
     entry = table[value]
     if isinstance(entry, kind):
         return entry

@@ -149,7 +149,7 @@ def log_softmax() -> Activation:
     return Activation("log_softmax", "softmax.log_softmax", {})
 
 
-TABLE = {
+TABLE: dict[str, Any] = {
     function.__name__: function
     for function in (
         identity,

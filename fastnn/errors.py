@@ -22,3 +22,11 @@ class DivergenceError(ArithmeticError):
 
     def __reduce__(self) -> tuple[type, tuple[int, int]]:
         return type(self), (self.epoch, self.step)
+
+
+class GradientError(AssertionError):
+    """A gradient is not that of its function: see `fastnn.check_gradient`."""
+
+
+class CompilationError(ValueError):
+    """A user's function cannot run in the compiled loop; the message says which, and why."""

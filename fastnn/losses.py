@@ -149,7 +149,7 @@ def binary_cross_entropy() -> Loss:
     return Loss("binary_cross_entropy", kernel, {}, "shares", accuracy_threshold=0.0, low=0.0)
 
 
-TABLE = {
+TABLE: dict[str, Any] = {
     function.__name__: function
     for function in (mse, sse, mae, huber, quantile, poisson, cross_entropy, nll, binary_cross_entropy)
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOCK = threading.RLock()
 _ADDRESSES: dict[tuple[str, str], int] = {}
+_CUSTOM: dict[str, Callable[[str], Any]] = {}
 
 #: Number of kernels that this process compiled, and did not load.
 compilations = 0
@@ -62,12 +63,32 @@ def function(kernel: str, dtype: str = "float64") -> Callable[[int, int], None]:
     return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(address(kernel, dtype))
 
 
+def register(kernel: str, make: Callable[[str], Any]) -> None:
+    """Let a kernel of the user's be made by ``make(dtype)``, which gives an object like those in `kernels/`.
+
+    Parameters
+    ----------
+    kernel : str
+        Begins with "custom."; an earlier one of the name is forgotten.
+    make : function
+        Called when an entry of the kernel is first needed for a dtype.
+    """
+    with _LOCK:
+        _CUSTOM[kernel] = functools.cache(make)
+        for entry in [entry for entry in _ADDRESSES if entry[0].rpartition(".")[0] == kernel]:
+            del _ADDRESSES[entry]
+
+
 def _load_or_compile(kernel: str, dtype: str) -> int:
     symbol = f"fastnn.{kernel}.{dtype}"
-    code = _cache.read(symbol)
-    if code is None:
-        code = _compile(kernel, dtype, symbol)
-        _cache.write(symbol, code)
+    if kernel.startswith("custom."):
+        symbol += f".{compilations}"  # it may be the second of its name
+        code: bytes | None = _compile(kernel, dtype, symbol)
+    else:
+        code = _cache.read(symbol)
+        if code is None:
+            code = _compile(kernel, dtype, symbol)
+            _cache.write(symbol, code)
     engine = _engine()
     from llvmlite import binding
 
@@ -81,16 +102,26 @@ def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
     jit = importlib.import_module("fastnn.kernels._jit")
     if jit.INTERPRETED:
         raise RuntimeError("fastnn needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off")
-    if compilations == 0:
+    if compilations == 0 and not kernel.startswith("custom."):
         print("fastnn: compiling kernels for this CPU; later runs load them", file=sys.stderr)
+    path, _, last = kernel.rpartition(".")
+    factory = getattr(_place(path, dtype), f"{last}_entry")
     compilations += 1
-    module, *path, last = kernel.split(".")
-    place: Any = importlib.import_module(f"fastnn.kernels.{module}")
-    for name in path:
-        place = getattr(place, name)
-    factory = getattr(place, f"{last}_entry")
     code: bytes = jit.compile_entry(factory(np.dtype(dtype).type), symbol)
     return code
+
+
+def _place(path: str, dtype: str) -> Any:
+    """Where a kernel's entry factories are: a module of `kernels/`, an object in one, or the user's."""
+    module, *names = path.split(".")
+    if module == "custom":
+        if path not in _CUSTOM:
+            raise ValueError(f"the {names[0]} {names[1]!r} is not known here; make it by fn.{names[0]} first")
+        return _CUSTOM[path](dtype)
+    place: Any = importlib.import_module(f"fastnn.kernels.{module}")
+    for name in names:
+        place = getattr(place, name)
+    return place
 
 
 @functools.cache

@@ -148,7 +148,9 @@ def _steps(name: str, value: float, low: int = 1) -> float:
     return float(_validate.integer(name, whole, low=low))
 
 
-TABLE = {function.__name__: function for function in (constant, step, exponential, cosine, one_cycle)}
+TABLE: dict[str, Any] = {
+    function.__name__: function for function in (constant, step, exponential, cosine, one_cycle)
+}
 
 
 def get(learning_rate: float | dict[str, Any] | Schedule) -> Schedule:

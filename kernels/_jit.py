@@ -28,6 +28,8 @@ reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})
 #: Also for ``numba.extending.overload``, which takes options as a dictionary.
 INLINE_OPTIONS = {"forceinline": True, **_OPTIONS}
 inline = njit(**INLINE_OPTIONS)
+#: For a look at how a user's function compiles.
+CHECK_OPTIONS = {"error_model": "numpy", "_nrt": False, "fastmath": False}
 # For functions that return an array, which they cannot do without the run-time library unless they
 # are merged, and for loops over two arrays that the caller runs over one: on its own such a loop is
 # compiled with a check for overlap, and the way it then goes is not vectorised any more.

@@ -1,7 +1,7 @@
 """Activation functions and their derivatives.
 
 An elementwise activation is two functions of numbers: ``value(x, p)`` and ``derivative(x, y, p)``,
-where ``y = value(x, p)`` and `p` is the activation's setting, if it has one. `_elementwise` makes
+where ``y = value(x, p)`` and `p` is the activation's setting, if it has one. `elementwise` makes
 the kernels and entries of a pair. (Softmax and log-softmax work on rows: `softmax.py`.)
 
 The fields of each activation here, say of ``relu``:
@@ -25,7 +25,7 @@ from .tensors import flat_tensor, op_row, slots
 Activation = namedtuple("Activation", "forward backward forward_entry backward_entry")
 
 
-def _elementwise(value, derivative):
+def elementwise(value, derivative):
     """Kernels and entries of an elementwise activation."""
 
     @splice
@@ -214,15 +214,15 @@ def _hard_tanh_derivative(x, y, p):
     return one if -one < y < one else type(x)(0)
 
 
-identity = _elementwise(_identity, _identity_derivative)
-sigmoid = _elementwise(_sigmoid, _sigmoid_derivative)
-tanh = _elementwise(_tanh, _tanh_derivative)
-relu = _elementwise(_relu, _relu_derivative)
-leaky_relu = _elementwise(_leaky_relu, _leaky_relu_derivative)
-elu = _elementwise(_elu, _elu_derivative)
-selu = _elementwise(_selu, _selu_derivative)
-gelu = _elementwise(_gelu, _gelu_derivative)
-gelu_tanh = _elementwise(_gelu_tanh, _gelu_tanh_derivative)
-silu = _elementwise(_silu, _silu_derivative)
-softplus = _elementwise(_softplus, _softplus_derivative)
-hard_tanh = _elementwise(_hard_tanh, _hard_tanh_derivative)
+identity = elementwise(_identity, _identity_derivative)
+sigmoid = elementwise(_sigmoid, _sigmoid_derivative)
+tanh = elementwise(_tanh, _tanh_derivative)
+relu = elementwise(_relu, _relu_derivative)
+leaky_relu = elementwise(_leaky_relu, _leaky_relu_derivative)
+elu = elementwise(_elu, _elu_derivative)
+selu = elementwise(_selu, _selu_derivative)
+gelu = elementwise(_gelu, _gelu_derivative)
+gelu_tanh = elementwise(_gelu_tanh, _gelu_tanh_derivative)
+silu = elementwise(_silu, _silu_derivative)
+softplus = elementwise(_softplus, _softplus_derivative)
+hard_tanh = elementwise(_hard_tanh, _hard_tanh_derivative)

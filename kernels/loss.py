@@ -30,7 +30,7 @@ from .tensors import op_row, row_weights, slots, tensor
 Loss = namedtuple("Loss", "kernel forward_entry")
 
 
-def _with_entry(kernel):
+def with_entry(kernel):
     """A loss with its entry. Op: X (the prediction), TARGET, WEIGHT -> DX, LOSS_VALUE."""
 
     def forward_entry(T):
@@ -51,7 +51,7 @@ def _with_entry(kernel):
     return Loss(kernel, forward_entry)
 
 
-def _elementwise(value, derivative, mean=True):
+def elementwise(value, derivative, mean=True):
     """Loss of an elementwise pair of functions."""
 
     @reduction
@@ -71,7 +71,7 @@ def _elementwise(value, derivative, mean=True):
             total += np.float64(w * row)
         return total
 
-    return _with_entry(loss)
+    return with_entry(loss)
 
 
 @inline
@@ -143,13 +143,13 @@ def _quantile_derivative(y, t, p):
     return one - p if y > t else (-p if y < t else (y - t) * p)
 
 
-mse = _elementwise(_squared_error, _squared_error_derivative)
-sse = _elementwise(_squared_error, _squared_error_derivative, mean=False)
-mae = _elementwise(_absolute_error, _absolute_error_derivative)
-huber = _elementwise(_huber, _huber_derivative)
-binary_cross_entropy = _elementwise(_binary_cross_entropy, _binary_cross_entropy_derivative)
-poisson = _elementwise(_poisson, _poisson_derivative)
-quantile = _elementwise(_quantile, _quantile_derivative)
+mse = elementwise(_squared_error, _squared_error_derivative)
+sse = elementwise(_squared_error, _squared_error_derivative, mean=False)
+mae = elementwise(_absolute_error, _absolute_error_derivative)
+huber = elementwise(_huber, _huber_derivative)
+binary_cross_entropy = elementwise(_binary_cross_entropy, _binary_cross_entropy_derivative)
+poisson = elementwise(_poisson, _poisson_derivative)
+quantile = elementwise(_quantile, _quantile_derivative)
 
 
 @inline
@@ -217,5 +217,5 @@ def nll_kernel(prediction, target, weight, scale, p, gradient):
     return total
 
 
-cross_entropy = _with_entry(cross_entropy_kernel)
-nll = _with_entry(nll_kernel)
+cross_entropy = with_entry(cross_entropy_kernel)
+nll = with_entry(nll_kernel)

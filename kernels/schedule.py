@@ -16,7 +16,7 @@ from .tensors import op_row, slots
 Schedule = namedtuple("Schedule", "kernel forward_entry")
 
 
-def _with_entry(function):
+def with_entry(function):
     """A schedule with its entry. Op: STEP -> LEARNING_RATE."""
 
     def forward_entry(T):
@@ -76,8 +76,8 @@ def _one_cycle(step, rate, steps, warmup, initial, final):
     return _between(fraction if fraction < 1.0 else 1.0, rate, final)
 
 
-constant = _with_entry(_constant)
-step = _with_entry(_step)
-exponential = _with_entry(_exponential)
-cosine = _with_entry(_cosine)
-one_cycle = _with_entry(_one_cycle)
+constant = with_entry(_constant)
+step = with_entry(_step)
+exponential = with_entry(_exponential)
+cosine = with_entry(_cosine)
+one_cycle = with_entry(_one_cycle)

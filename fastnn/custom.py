@@ -1,0 +1,217 @@
+"""A user's own activations, losses and schedules, which run inside the compiled loop.
+
+They are functions of numbers, compiled by Numba once a process and dtype, when a model first needs
+them. No object code is kept on disk: what a function calls, and the constants that it has captured,
+cannot be told from its source.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _validate, activations, losses, native, schedules
+from .activations import Activation
+from .errors import CompilationError
+from .losses import Loss
+from .schedules import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def activation(
+    forward: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
+) -> Activation:
+    """Make an activation of two functions of numbers.
+
+    It can be used as it is or by its name, wherever an activation is asked for. It runs in the same
+    compiled loop as the built-in ones.
+
+    Parameters
+    ----------
+    forward : function of (x)
+        Decorated by Numba or not; `Notes` says what it may do.
+    derivative : function of (x), or of (x, y)
+        Derivative of `forward` at x; y is ``forward(x)``.
+    name : str
+        An identifier, under which models are saved. Before such a file is loaded, the activation must
+        have been made under the same name.
+    replace : bool
+        Whether to take the place of an earlier activation of one's own of this name, as when a
+        notebook's cell is run again. Models made before keep the old one or not: make them anew.
+
+    Returns
+    -------
+    Activation
+
+    Raises
+    ------
+    TypeError
+        If an argument is not of its kind, or a function does not take so many numbers.
+    ValueError
+        If there is an activation of this name already.
+    CompilationError
+        When a model first uses it, if a function cannot be compiled, or may raise, print or allocate.
+
+    Notes
+    -----
+    A function gets and gives numbers of the model's dtype. In it a literal or a global number beside a
+    float32 number is a float32 too, so that ``0.5 * x`` stays one; a warning is given if it computes in
+    float64 all the same. It is compiled as the project's kernels are, whatever options it was decorated
+    with: a division by zero gives infinity. Those of ``fastnn.kernels.math`` (`exp`, `log`, `log1p`,
+    `expm1`, `tanh`, `sigmoid`, `softplus`) are much faster than those of ``math``, because they become
+    vector instructions. Globals are constants: their values are those at the time of compilation.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> softsign = fn.activation(
+    ...     lambda x: x / (1 + abs(x)), lambda x, y: (1 - abs(y)) ** 2, "softsign"
+    ... )
+    >>> fn.Dense(8, softsign)
+    Dense(8, 'softsign')
+    >>> fn.Activation("softsign")([[-1.0, 0.0, 3.0]])
+    array([[-0.5 ,  0.  ,  0.75]], dtype=float32)
+    """
+    _parameters("forward", forward, 1)
+    count = _parameters("derivative", derivative, 1, 2)
+    kernel = _register(
+        "activation", activations.TABLE, name, replace, forward=(forward, 1), derivative=(derivative, count)
+    )
+    made = activations.TABLE[name] = Activation(name, kernel, {}, from_output=False)
+    return made
+
+
+def loss(
+    value: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
+) -> Loss:
+    """Make a loss of two functions of a prediction and a target, both numbers.
+
+    As for the built-in losses, a row's loss is the mean over the outputs, and a batch's the mean over
+    its rows, weighted by `sample_weight` if it is given.
+
+    Parameters
+    ----------
+    value : function of (prediction, target)
+        See the notes of `fastnn.activation` for what it may do.
+    derivative : function of (prediction, target)
+        Derivative of `value` by the prediction.
+    name, replace
+        As for `fastnn.activation`.
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    TypeError, ValueError, CompilationError
+        As `fastnn.activation`.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> fourth = fn.loss(lambda y, t: (y - t) ** 4, lambda y, t: 4 * (y - t) ** 3, "fourth_power")
+    >>> model = fn.Model([fn.Dense(1)], loss=fourth, seed=0).build(1)
+    >>> model.layers[0].weights = [[3.0]]
+    >>> model.evaluate([[1.0]], [1.0])
+    {'loss': 16.0}
+    """
+    _parameters("value", value, 2)
+    _parameters("derivative", derivative, 2)
+    kernel = _register("loss", losses.TABLE, name, replace, value=(value, 2), derivative=(derivative, 2))
+    made = losses.TABLE[name] = Loss(name, kernel, {})
+    return made
+
+
+def schedule(function: Callable[..., Any], name: str, *, replace: bool = False) -> Schedule:
+    """Make a learning-rate schedule of a function of the step.
+
+    Parameters
+    ----------
+    function : function of (step)
+        Gives the learning rate; the step is a float64, the number of updates made before. See the notes
+        of `fastnn.activation` for what it may do.
+    name, replace
+        As for `fastnn.activation`.
+
+    Returns
+    -------
+    Schedule
+        For `learning_rate` of any optimizer.
+
+    Raises
+    ------
+    TypeError, ValueError, CompilationError
+        As `fastnn.activation`.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> inverse_root = fn.schedule(lambda step: 0.1 / (1 + step) ** 0.5, "inverse_root")
+    >>> fn.SGD(learning_rate=inverse_root).learning_rate.name
+    'inverse_root'
+    """
+    _parameters("function", function, 1)
+    kernel = _register("schedule", schedules.TABLE, name, replace, function=(function, 1))
+    made = schedules.TABLE[name] = Schedule(name, kernel, {})
+    return made
+
+
+def _parameters(role: str, function: Any, *counts: int) -> int:
+    """How many numbers a function takes: the largest of `counts` that it can."""
+    if not callable(function):
+        raise TypeError(f"{role} must be a function, got {function!r}")
+    signature = inspect.signature(getattr(function, "py_func", function))
+    for count in sorted(counts, reverse=True):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count
+    wanted = " or ".join(str(count) for count in counts)
+    raise TypeError(f"{role} must be a function of {wanted} numbers, got one of {signature}")
+
+
+def _register(
+    what: str, table: dict[str, Any], name: Any, replace: Any, **functions: tuple[Callable[..., Any], int]
+) -> str:
+    """Let functions be compiled under a name that is free; the kernel's name."""
+    if not isinstance(name, str) or not name.isidentifier():
+        raise TypeError(f"name must be a string that is an identifier, got {name!r}")
+    kernel = f"custom.{what}.{name}"
+    own = getattr(table.get(name), "kernel", None) == kernel
+    if name in table and not (own and _validate.boolean("replace", replace)):
+        hint = ", or replace=True to replace it" if own else ""
+        raise ValueError(f"{name!r} is the name of another {what}; choose a new one{hint}")
+    native.register(kernel, functools.partial(_make, what, name, functions))
+    return kernel
+
+
+def _make(what: str, name: str, functions: dict[str, tuple[Callable[..., Any], int]], dtype: str) -> Any:
+    """The kernels of a user's functions for a dtype, if they can be compiled."""
+    from .kernels import custom, scalar
+
+    for role, (function, count) in functions.items():
+        try:
+            slow = scalar.check(function, count, np.dtype(dtype).type)
+        except scalar.Refused as error:
+            raise CompilationError(
+                f"{role} of the {what} {name!r} cannot run in the compiled loop, in {dtype}: {error}. It "
+                "must be a function of numbers that gives a number, and neither raise, print nor make arrays"
+            ) from error
+        if slow:
+            warnings.warn(
+                f"{role} of the {what} {name!r} computes in float64 in a float32 model, which is slower: "
+                "start sums with type(x)(0), and give constants the dtype of x: type(x)(0.5)",
+                stacklevel=2,
+            )
+    arguments = [function for function, _ in functions.values()]
+    if what == "activation":
+        return custom.activation(*arguments, takes_output=functions["derivative"][1] == 2)
+    return getattr(custom, what)(*arguments)
