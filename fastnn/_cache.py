@@ -93,6 +93,10 @@ def _is_private(path: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+# Settings of Numba that change no code of ours. joblib sets the second in each of its processes.
+_NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"}
+
+
 @functools.cache
 def key() -> str:
     """Digest of all that compiled code depends on."""
@@ -103,7 +107,11 @@ def key() -> str:
     digest = _DIGEST()
     for path in sorted(Path(kernels_file).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    numba_settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
+    numba_settings = sorted(
+        (name, value)
+        for name, value in os.environ.items()
+        if name.startswith("NUMBA_") and name not in _NO_MATTER
+    )
     for fact in (
         version("numba"),
         version("llvmlite"),

@@ -80,4 +80,5 @@ def test_what_else_code_depends_on_changes_the_key(monkeypatch):
             keys.append(key())
     assert len(set(keys)) == len(keys)
     monkeypatch.setenv("UNRELATED", "1")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")  # set by joblib in each of its processes
     assert key() == keys[0]

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import xlogy
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
@@ -22,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..callbacks import Callback
 from ..errors import DivergenceError
+from ..scipy import minimize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +65,8 @@ def fit_stochastic(
         model.optimizer = estimator._optimizer = estimator._new_optimizer()
     if estimator.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
+    if estimator.loss_curve_:  # a warm start goes on from the last weights, unless it meets better ones
+        estimator._best_parameters = model.parameters
     scored = held_out if estimator.early_stopping else None
     if estimator.early_stopping and held_out is None:
         train, test = _split(estimator, y)
@@ -327,19 +329,11 @@ def fit_lbfgs(estimator: BaseMLP, X: NDArray[Any], y: NDArray[Any], weight: Any)
     X, y, weight
         As the model takes them.
     """
-    model = estimator.model_
-
-    def objective(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        model.parameters[...] = parameters
-        return model.loss_and_gradient(X, y, weight)
-
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
-    start = model.parameters.copy()
     with _blas().limit(limits=1, user_api="blas"):
-        result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options)
-    model.parameters[...] = result.x
+        result = minimize(estimator.model_, X, y, "L-BFGS-B", sample_weight=weight, options=options)
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
-    figures = model.evaluate(X, y, weight) | {"loss": float(result.fun)}
+    figures = estimator.model_.evaluate(X, y, weight) | {"loss": float(result.fun)}
     estimator.loss_ = _shown_loss(estimator, y, weight)(figures)
     if result.status != 0:
         warnings.warn(
