@@ -10,7 +10,7 @@ True
 
 from typing import TYPE_CHECKING, Any
 
-from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
+from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, plot, schedules
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .custom import activation, loss, schedule
 from .ensemble import Ensemble
@@ -88,6 +88,7 @@ __all__ = [
     "optimizers",
     "parameter_jacobian",
     "schedule",
+    "plot",
     "schedules",
     "set_threads",
     "train_step",

@@ -768,6 +768,11 @@ class Model:
         layers = ", ".join(repr(layer) for layer in self.layers)
         return f"Model([{layers}], loss={None if self.loss is None else self.loss.name!r})"
 
+    def _repr_html_(self) -> str:
+        from .notebook import model_html
+
+        return model_html(self)
+
     # ---- inside --------------------------------------------------------------------------------
 
     def _checked(

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 def summary(model: Model) -> str:
     """Table of the layers, their output shapes and parameter counts; unknown sizes as ``?``."""
+    rows, end = table(model)
+    columns = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = [f"{a:<{columns[0]}}  {b:<{columns[1]}}  {c:>{columns[2]}}" for a, b, c in rows]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:], rule, end])
+
+
+def table(model: Model) -> tuple[list[tuple[str, str, str]], str]:
+    """The rows of the table, its head first, and what stands below them."""
     sizes = [None] * (len(model.layers) + 1) if model.n_in is None else widths(model.layers, model.n_in)
     rows = [("layer", "output shape", "parameters")]
     total = 0
@@ -21,11 +30,7 @@ def summary(model: Model) -> str:
             count = sum(view.size for view in layer._views.values())
             total += count
         rows.append((repr(layer), f"(n, {_text(n_out)})", _text(count)))
-    columns = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = [f"{a:<{columns[0]}}  {b:<{columns[1]}}  {c:>{columns[2]}}" for a, b, c in rows]
-    rule = "-" * len(lines[0])
-    end = f"{total:,} parameters in all, {model.dtype}" if model.n_in is not None else "not built yet"
-    return "\n".join([lines[0], rule, *lines[1:], rule, end])
+    return rows, f"{total:,} parameters in all, {model.dtype}" if model.n_in is not None else "not built yet"
 
 
 def _text(count: int | None) -> str:

@@ -108,7 +108,7 @@ class Training:
         self.callbacks, self.progress, self.stop = task.callbacks, progress, stop
         self.names = ["loss", *(metric.name for metric in model.metrics)]
         self.first_epoch = model.state.epoch
-        self.figures = np.zeros((min(task.epochs, MOST_EPOCHS), len(self.names)))
+        self.figures = np.zeros((min(task.epochs, MOST_EPOCHS), len(self.names) + 1))
         n = len(task.data[0])
         self.give_order = task.shuffle if callable(task.shuffle) else None
         self.order = np.zeros(n if self.give_order or (task.shuffle and task.rows < n) else 0, np.int64)
@@ -150,7 +150,7 @@ class Training:
         slots[d.ORDER] = address(self.order) if self.order.size else 0
         slots[d.ORDERS] = 0
         slots[d.TRAINING] = 1
-        slots[d.HISTORY_WIDTH] = len(self.names)
+        slots[d.HISTORY_WIDTH] = self.figures.shape[1]
         if self.resumed is not None:
             self.model.state.write(slots)
             network.draw_order(self.net)
@@ -230,7 +230,8 @@ class Training:
         seen, ended = len(self.history.epoch), self.model.state.epoch - self.first_epoch
         if ended > seen:
             rows = self.figures[: ended - seen]
-            self.history.append({name: rows[:, i].tolist() for i, name in enumerate(self.names)})
+            columns = {name: rows[:, i].tolist() for i, name in enumerate(self.names)}
+            self.history.append(columns, rows[:, -1].tolist())
 
     def _finish_epochs(self) -> None:
         """Validate, call back and show progress, if an epoch has ended."""

@@ -167,6 +167,9 @@ def _write_sums(net, real):
     loss = real[d.TOTAL_LOSS] / weight if weight != 0.0 else 0.0
     row[0] = loss + real[d.TOTAL_PENALTY] / float(net[d.N_SAMPLES])
     call_rows(net[d.METRICS], net[d.N_METRICS], oprow.BACKWARD, net)
+    if row.size > 1 + net[d.N_METRICS]:  # while training: the rate of the last step
+        _, first = slots(net[d.SHARDS])
+        row[row.size - 1] = first[d.LEARNING_RATE]
     net[d.HISTORY] += 8 * net[d.HISTORY_WIDTH]
 
 

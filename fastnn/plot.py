@@ -1,0 +1,409 @@
+"""Pictures of training and of networks, by matplotlib (the extra "plot").
+
+Each function draws into `ax` if it is given, else into a new figure, and returns the Axes, so that
+titles, sizes and files are matplotlib's business: ``fn.plot.network(model).figure.savefig("net.png")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _validate
+from .diagram import draw_network
+from .layers import Dense
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+    from .history import History
+    from .model import Model
+
+# M. Okabe, K. Ito, *Color universal design* (2008): told apart with any kind of colour vision.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+_MOST_POINTS = 5000  # that a scatter plot shows
+
+
+def pyplot() -> Any:
+    """``matplotlib.pyplot``, or an ImportError that says what to install."""
+    try:
+        import matplotlib.pyplot
+    except ImportError as error:
+        raise ImportError(
+            "pictures need matplotlib: python -m pip install matplotlib (the extra 'plot' of fastnn-jit)"
+        ) from error
+    return matplotlib.pyplot
+
+
+def history(
+    history: History, names: str | Sequence[str] | None = None, *, ax: Axes | Sequence[Axes] | None = None
+) -> Any:
+    """Draw what a call of `fit` recorded, a panel for each figure, with that of the validation data.
+
+    Parameters
+    ----------
+    history : History
+    names : str or sequence of str, optional
+        Such as ``"loss"``, ``"accuracy"``, ``"learning_rate"``. If not given, the loss and all metrics,
+        and the learning rate where it changes; with a single `ax`, the loss.
+    ax : Axes or sequence of Axes, optional
+        One for each name.
+
+    Returns
+    -------
+    Axes, or array of Axes of shape (n,)
+        A single one for a single name.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If nothing was recorded, or not under such a name, or there are not as many Axes as names.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+    >>> model = fn.Model([fn.Dense(64, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+    >>> axes = model.fit(X, y, epochs=20, validation_split=0.2).plot()
+    >>> [ax.get_ylabel() for ax in axes]
+    ['loss', 'accuracy']
+    """
+    if not history.epoch:
+        raise ValueError("the history holds no epoch yet")
+    single = isinstance(names, str) or (ax is not None and not isinstance(ax, (Sequence, np.ndarray)))
+    chosen = _chosen_names(history, names, only_loss=single)
+    plt = pyplot()
+    if ax is None:
+        n = len(chosen)
+        size = (6.4, 1.2 + 2.2 * n) if n > 1 else None
+        _, panels = plt.subplots(n, sharex=True, squeeze=False, figsize=size, layout="constrained")
+        axes = list(panels[:, 0])
+    else:
+        axes = [ax] if single else list(ax)  # type: ignore[arg-type]
+    if len(axes) != len(chosen):
+        raise ValueError(f"ax must have one Axes for each of {', '.join(chosen)}, got {len(axes)}")
+    for panel, name in zip(axes, chosen, strict=True):
+        _draw_figure(panel, history, name)
+    axes[-1].set_xlabel("epoch")
+    return axes[0] if single else np.array(axes)
+
+
+def _chosen_names(history: History, names: str | Sequence[str] | None, only_loss: bool) -> list[str]:
+    known = [name for name in history.history if not name.startswith("val_")]
+    if isinstance(names, str):
+        chosen = [names]
+    elif names is not None:
+        chosen = list(names)
+    elif only_loss:
+        chosen = ["loss"]
+    else:
+        chosen = known + (["learning_rate"] if len(set(history.learning_rate)) > 1 else [])
+    for name in chosen:
+        if name not in (*known, "learning_rate"):
+            raise ValueError(f"unknown name {name!r}; this history has {', '.join(known)}, learning_rate")
+    if not chosen:
+        raise ValueError("names must not be empty")
+    return chosen
+
+
+def _draw_figure(ax: Axes, history: History, name: str) -> None:
+    """One figure over the epochs, and its validation twin."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = np.array(history.epoch) + 1
+    marker = "o" if len(epochs) == 1 else None
+    lines = {name: history.learning_rate} if name == "learning_rate" else {}
+    lines = lines or {
+        label: history.history[key]
+        for key, label in ((name, "training"), (f"val_{name}", "validation"))
+        if key in history.history
+    }
+    for (label, values), color, style in zip(lines.items(), COLORS, ("-", "--"), strict=False):
+        ax.plot(epochs, values, style, color=color, marker=marker, label=label)
+    positive = np.concatenate([np.array(values) for values in lines.values()])
+    if name in ("loss", "learning_rate") and positive.min() > 0 and positive.max() > 50 * positive.min():
+        ax.set_yscale("log")
+    ax.set_ylabel(name.replace("_", " "))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    if len(lines) > 1:
+        ax.legend(frameon=False)
+
+
+def decision_boundary(
+    model: Model,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    columns: tuple[int, int] = (0, 1),
+    resolution: int = 200,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which class the model tells where, in the plane of two columns of the input.
+
+    A model of one output that is not trained on classes is drawn as its output instead.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    X : array of shape (n, n_in)
+        Samples: the picture shows the part of the plane in which they lie. Other columns than the two
+        are held at their medians.
+    y : array of shape (n,), or (n, n_out) where 1 marks the class, optional
+        What to colour the samples by. Without, they are not drawn. Of more than 5000, so many are.
+    columns : two int
+        Those of the horizontal and of the vertical axis.
+    resolution : int
+        Points of the grid, along each axis.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError, ValueError
+        If an argument is not what is described above.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+    >>> model = fn.Model([fn.Dense(64, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+    >>> history = model.fit(X, y, epochs=100)
+    >>> ax = fn.plot.decision_boundary(model, X, y)
+    """
+    x = _validate.features(X, model.dtype, model.n_in)
+    chosen = _validate.columns(columns)
+    numbers = [] if chosen is None else _validate.column_numbers(chosen, x.shape[1])
+    if len(numbers) != 2:
+        raise ValueError(f"columns must be two of the input's {x.shape[1]} columns, got {columns!r}")
+    resolution = _validate.integer("resolution", resolution, low=2)
+    labels = None if y is None else _labels(y, len(x))
+    grid_x, grid_y, outputs = _over_plane(model, x, numbers, resolution)
+    plt = pyplot()
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    assert ax is not None
+    kind = "values" if model.loss is None else model.loss.target
+    shown = np.arange(0, len(x), -(-len(x) // _MOST_POINTS))
+    points, labels = x[shown][:, numbers], None if labels is None else labels[shown]
+    if outputs.shape[-1] > 1 or kind != "values":
+        _draw_classes(ax, model, grid_x, grid_y, outputs)
+        if labels is not None:
+            _draw_samples(ax, points, labels)
+    else:
+        _draw_values(ax, grid_x, grid_y, outputs[..., 0], points, labels)
+    ax.set(xlabel=f"column {numbers[0]}", ylabel=f"column {numbers[1]}")
+    return ax
+
+
+def _labels(y: Any, n: int) -> NDArray[Any]:
+    """The class, or whatever stands for it, of each sample."""
+    labels = np.asarray(y)
+    if labels.ndim == 2:
+        labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
+    if labels.shape != (n,):
+        raise ValueError(f"y must have {n} rows, as X, got shape {np.shape(y)}")
+    return labels
+
+
+def _over_plane(
+    model: Model, x: NDArray[Any], columns: list[int], resolution: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The model's output over the rectangle in which the samples lie."""
+    low, high = x[:, columns].min(axis=0), x[:, columns].max(axis=0)
+    margin = 0.07 * np.where(high > low, high - low, 1)
+    sides = [np.linspace(a, b, resolution) for a, b in zip(low - margin, high + margin, strict=True)]
+    grid_x, grid_y = np.meshgrid(*sides)
+    points = np.tile(np.median(x, axis=0), (grid_x.size, 1))
+    points[:, columns[0]], points[:, columns[1]] = grid_x.ravel(), grid_y.ravel()
+    return grid_x, grid_y, model.predict(points).reshape(*grid_x.shape, -1)
+
+
+def _draw_classes(
+    ax: Axes, model: Model, grid_x: NDArray[Any], grid_y: NDArray[Any], outputs: NDArray[Any]
+) -> None:
+    """The regions as tints, with lines between them."""
+    from matplotlib.colors import ListedColormap
+
+    if outputs.shape[-1] == 1:
+        threshold = 0.5 if model.loss is None else model.loss.accuracy_threshold
+        outputs = np.concatenate([np.full_like(outputs, threshold), outputs], axis=-1)
+    n, classes = outputs.shape[-1], outputs.argmax(axis=-1)
+    tints = ListedColormap([_mixed(color, 0.72) for color in _class_colors(n)])
+    ax.pcolormesh(grid_x, grid_y, classes, cmap=tints, vmin=-0.5, vmax=n - 0.5, rasterized=True)
+    present = np.unique(classes)
+    for k in present[1:]:
+        lead = outputs[..., k] - np.delete(outputs, k, axis=-1).max(axis=-1)
+        ax.contour(grid_x, grid_y, lead, levels=[0], colors="white", linewidths=1.2)
+
+
+def _draw_values(
+    ax: Axes,
+    grid_x: NDArray[Any],
+    grid_y: NDArray[Any],
+    output: NDArray[Any],
+    points: NDArray[Any],
+    targets: NDArray[Any] | None,
+) -> None:
+    """The output as a colour, and the targets of samples in the same colours."""
+    values = output.ravel() if targets is None else np.concatenate([output.ravel(), targets.ravel()])
+    levels = np.linspace(values.min(), values.max() + 1e-6 * (np.ptp(values) + 1), 13)
+    filled = ax.contourf(grid_x, grid_y, output, levels=levels, cmap="viridis")
+    ax.figure.colorbar(filled, ax=ax, label="output")
+    if targets is not None:
+        x, y = points.T
+        low, high = levels[0], levels[-1]
+        ax.scatter(x, y, c=targets, cmap="viridis", vmin=low, vmax=high, edgecolors="white", linewidths=0.6)
+
+
+def _draw_samples(ax: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
+    kinds = np.unique(labels)
+    integers = np.issubdtype(kinds.dtype, np.number) and (kinds == np.floor(kinds)).all() and kinds.min() >= 0
+    highest = int(kinds.max()) + 1 if integers else 0
+    # Class number k has the colour of region k; other labels have those of their order.
+    numbers = kinds.astype(int) if integers and highest <= 4 * len(kinds) + 4 else np.arange(len(kinds))
+    colors = _class_colors(int(numbers.max()) + 1)
+    size = 26 if len(points) <= 1000 else 9
+    for kind, k in zip(kinds, numbers, strict=True):
+        label = f"{kind:g}" if np.issubdtype(kinds.dtype, np.number) else str(kind)
+        x, y = points[labels == kind].T
+        style = {"marker": MARKERS[k % len(MARKERS)], "color": colors[k], "edgecolors": "white"}
+        ax.scatter(x, y, s=size, linewidths=0.5, label=label, **style)
+    if len(kinds) <= 10:
+        ax.legend(title="class", loc="upper right", framealpha=0.9)
+
+
+def _class_colors(n: int) -> list[Any]:
+    """Colours of n classes."""
+    if n <= len(COLORS):
+        return list(COLORS[:n])
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](k / (n - 1)) for k in range(n)]
+
+
+def _mixed(color: Any, white: float) -> Any:
+    """A colour mixed with white."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(white + (1 - white) * part for part in to_rgb(color))
+
+
+def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes] | None = None) -> Any:
+    """Draw the weights of the dense layers, each as a picture of shape (n_in, units).
+
+    Blue is negative, red positive, white zero; the scale of each picture is its own.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    layer : int, optional
+        Index in ``model.layers`` of the dense layer to draw; all if not given.
+    ax : Axes or sequence of Axes, optional
+        One for each layer that is drawn.
+
+    Returns
+    -------
+    Axes, or array of Axes of shape (n,)
+        A single one for a single `layer`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the model is not built, has no such layer, or there are not as many Axes as layers.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> model = fn.Model([fn.Dense(8, "relu"), fn.Dense(3)], seed=0).build(5)
+    >>> [ax.get_title() for ax in fn.plot.weights(model)]
+    ['0: Dense(8)', '1: Dense(3)']
+    """
+    dense = [i for i, each in enumerate(model.layers) if isinstance(each, Dense)]
+    model.state  # noqa: B018 - a ValueError if the model is not built
+    if layer is not None:
+        index = _validate.integer("layer", layer)
+        if index not in dense:
+            raise ValueError(f"layer must be one of the dense layers, {dense}, got {layer!r}")
+        dense = [index]
+    if not dense:
+        raise ValueError("the model has no dense layer")
+    plt = pyplot()
+    if ax is None:
+        columns = min(len(dense), 4)
+        rows = -(-len(dense) // columns)
+        size = (1.2 + 3.2 * columns, 3.8 * rows)
+        _, panels = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
+        axes = list(panels.flat[: len(dense)])
+        for panel in panels.flat[len(dense) :]:
+            panel.set_axis_off()
+    else:
+        axes = list(ax) if isinstance(ax, (Sequence, np.ndarray)) else [ax]
+    if len(axes) != len(dense):
+        raise ValueError(f"ax must have one Axes for each of the layers {dense}, got {len(axes)}")
+    for panel, index in zip(axes, dense, strict=True):
+        _draw_weights(panel, index, model.layers[index].weights)  # type: ignore[attr-defined]
+    return axes[0] if layer is not None else np.array(axes)
+
+
+def _draw_weights(ax: Axes, index: int, values: NDArray[Any]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    limit = float(np.abs(values).max()) or 1.0
+    image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    ax.figure.colorbar(image, ax=ax, fraction=0.08)
+    ax.set(title=f"{index}: Dense({values.shape[1]})", xlabel="unit", ylabel="input")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def network(model: Model, *, most: int = 10, ax: Axes | None = None) -> Axes:
+    """Draw the units and the weights of a built model.
+
+    A line is a weight: orange if it is positive, blue if negative, the stronger the larger it is among
+    those of its layer. Of a wide layer the first and the last units are shown.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    most : int, >= 3
+        Units of a layer that are drawn.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError, ValueError
+        If the model is not built, or `most` is not such a number.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> model = fn.Model([fn.Dense(8, "relu"), fn.Dense(3)], seed=0).build(784)
+    >>> ax = fn.plot.network(model)
+    """
+    model.state  # noqa: B018 - a ValueError if the model is not built
+    most = _validate.integer("most", most, low=3)
+    return draw_network(model, most, ax, pyplot())

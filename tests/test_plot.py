@@ -1,0 +1,287 @@
+"""Pictures: what is drawn, read back from matplotlib's objects, and what is refused."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+
+matplotlib = pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+X, Y = fn.datasets.spiral(30, 3, seed=0)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()  # whatever is wrong with it shows now
+    plt.close("all")
+
+
+def trained(epochs=5, layers=None, loss="cross_entropy", y=Y, **options):
+    layers = layers or [fn.Dense(16, "relu"), fn.Dense(3)]
+    model = fn.Model(layers, loss=loss, seed=0, **options)
+    model.fit(X, y, epochs=epochs, validation_split=0.2)
+    return model
+
+
+# ---- the history
+
+
+def test_history_panels():
+    model = trained(optimizer=fn.Adam(fn.schedules.step(0.01, every=9)))
+    history = model.history
+    axes = history.plot()
+    assert [ax.get_ylabel() for ax in axes] == ["loss", "accuracy", "learning rate"]
+    assert [ax.get_xlabel() for ax in axes] == ["", "", "epoch"]
+    for ax, names in zip(axes, [("loss", "val_loss"), ("accuracy", "val_accuracy")], strict=False):
+        assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+        assert len(ax.get_legend().texts) == 2
+        for line, name in zip(ax.lines, names, strict=True):
+            assert line.get_xdata().tolist() == [1, 2, 3, 4, 5]
+            assert line.get_ydata().tolist() == history.history[name]
+    assert axes[2].lines[0].get_ydata().tolist() == history.learning_rate
+
+
+def test_history_chosen():
+    history = trained().history
+    assert [ax.get_ylabel() for ax in history.plot()] == ["loss", "accuracy"]  # the rate is constant
+    assert history.plot("learning_rate").get_ylabel() == "learning rate"
+    _, ax = plt.subplots()
+    assert history.plot(ax=ax) is ax and ax.get_ylabel() == "loss"
+    _, (first, second) = plt.subplots(2)
+    axes = history.plot(["accuracy", "loss"], ax=[first, second])
+    assert axes.tolist() == [first, second] and second.get_ylabel() == "loss"
+
+
+def test_a_loss_over_decades_has_a_logarithmic_axis():
+    history = fn.History()
+    history.append({"loss": [100.0, 1.0, 0.01]}, [0.1] * 3)
+    assert history.plot("loss").get_yscale() == "log"
+    history = fn.History()
+    history.append({"loss": [100.0, 1.0, 0.0]}, [0.1] * 3)
+    assert history.plot("loss").get_yscale() == "linear"
+
+
+def test_history_refuses():
+    with pytest.raises(ValueError, match="no epoch"):
+        fn.History().plot()
+    history = trained(1).history
+    for call, piece in (
+        (lambda: history.plot("mae"), "unknown name 'mae'"),
+        (lambda: history.plot(["loss", "val_loss"]), "'val_loss'"),
+        (lambda: history.plot([]), "empty"),
+        (lambda: history.plot(ax=[plt.gca()]), "for each of loss, accuracy, got 1"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(piece)):
+            call()
+
+
+# ---- decision boundaries
+
+
+def test_classes():
+    model = trained(100)
+    ax = fn.plot.decision_boundary(model, X, Y, resolution=50)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("column 0", "column 1")
+    assert [text.get_text() for text in ax.get_legend().texts] == ["0", "1", "2"]
+    regions = ax.collections[0].get_array().reshape(50, 50)
+    sides = [np.linspace(*limits, 50) for limits in (ax.get_xlim(), ax.get_ylim())]
+    points = np.stack([grid.ravel() for grid in np.meshgrid(*sides)], axis=1)
+    same = regions.ravel() == model.predict(points).argmax(axis=1)
+    assert same.mean() > 0.95  # the mesh reaches half a cell beyond its points
+    drawn = np.concatenate([c.get_offsets() for c in ax.collections[-3:]])
+    assert len(drawn) == len(X)
+
+
+def test_two_classes_of_one_output():
+    y = (Y > 0).astype(float)
+    for layers, loss in (
+        ([fn.Dense(8, "tanh"), fn.Dense(1)], "binary_cross_entropy"),
+        ([fn.Dense(8, "tanh"), fn.Dense(2)], "cross_entropy"),
+    ):
+        model = trained(20, layers, loss, y)
+        ax = fn.plot.decision_boundary(model, X, y, resolution=20)
+        assert [text.get_text() for text in ax.get_legend().texts] == ["0", "1"]
+        assert set(np.unique(ax.collections[0].get_array())) <= {0, 1}
+
+
+def test_values():
+    model = trained(5, [fn.Dense(4, "tanh"), fn.Dense(1)], "mse", Y * 1.0)
+    ax = fn.plot.decision_boundary(model, X, Y * 1.0, resolution=20)
+    assert ax.get_legend() is None
+    assert ax.figure.axes[1].get_ylabel() == "output"
+    assert len(ax.collections[-1].get_offsets()) == len(X)
+
+
+def test_other_columns_are_held_at_their_medians():
+    wide = np.column_stack([np.full(len(X), 7.0), X[:, 1], np.arange(len(X)), X[:, 0]])
+    model = fn.Model([fn.Standardize(), fn.Dense(8, "tanh"), fn.Dense(3)], loss="cross_entropy", seed=0)
+    model.fit(wide, Y, epochs=5)
+    seen = []
+    model.predict = lambda points: seen.append(points) or np.zeros((len(points), 3))
+    ax = fn.plot.decision_boundary(model, wide, np.eye(3)[Y], columns=(3, 1), resolution=10)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("column 3", "column 1")
+    assert np.unique(seen[0][:, 0]) == 7 and np.unique(seen[0][:, 2]) == np.median(wide[:, 2])
+    assert len(np.unique(seen[0][:, 3])) == 10
+
+
+@pytest.mark.parametrize("classes", [8, 40])
+def test_many_classes(classes):
+    model = fn.Model([fn.Dense(classes)], loss="cross_entropy", seed=0).build(2)
+    model.parameters[...] = np.random.default_rng(0).normal(size=model.parameters.size)
+    y = np.arange(len(X)) % classes
+    ax = fn.plot.decision_boundary(model, X, y, resolution=30)
+    assert (ax.get_legend() is None) == (classes > 10)
+
+
+def test_labels_of_text_and_many_samples():
+    model = trained()
+    names = np.array(["a", "b", "c"])[Y]
+    ax = fn.plot.decision_boundary(model, X, names, resolution=10)
+    assert [text.get_text() for text in ax.get_legend().texts] == ["a", "b", "c"]
+    many = np.tile(X, (200, 1))
+    ax = fn.plot.decision_boundary(model, many, np.tile(Y, 200), resolution=10)
+    assert sum(len(c.get_offsets()) for c in ax.collections[-3:]) <= 5000
+    assert fn.plot.decision_boundary(model, X, resolution=10).get_legend() is None
+
+
+def test_boundary_refuses():
+    model = trained()
+    for call, error, piece in (
+        (lambda: fn.plot.decision_boundary(model, X, Y[:5]), ValueError, "y must have 90 rows"),
+        (lambda: fn.plot.decision_boundary(model, X[:, :1], Y), ValueError, "(90, 1)"),
+        (lambda: fn.plot.decision_boundary(model, X, columns=(0, 2)), ValueError, "column 2"),
+        (lambda: fn.plot.decision_boundary(model, X, columns=(0,)), ValueError, "must be two"),
+        (lambda: fn.plot.decision_boundary(model, X, resolution=1), ValueError, "resolution"),
+        (lambda: fn.plot.decision_boundary(fn.Model([fn.OneHot()]), X), ValueError, "not adapted"),
+    ):
+        with pytest.raises(error, match=re.escape(piece)):
+            call()
+
+
+# ---- weights, and the network
+
+
+def test_weights():
+    model = trained(layers=[fn.Dense(16, "relu"), fn.Dropout(0.1), fn.Dense(3)])
+    axes = fn.plot.weights(model)
+    assert [ax.get_title() for ax in axes] == ["0: Dense(16)", "2: Dense(3)"]
+    for ax, layer in zip(axes, (model.layers[0], model.layers[2]), strict=True):
+        image = ax.images[0]
+        assert np.array_equal(image.get_array(), layer.weights)
+        low, high = image.get_clim()
+        assert -low == high == np.abs(layer.weights).max()
+    _, ax = plt.subplots()
+    assert fn.plot.weights(model, 2, ax=ax) is ax
+    deep = fn.Model([fn.Dense(3) for _ in range(6)]).build(2)
+    assert len(fn.plot.weights(deep)) == 6
+
+
+def test_weights_refuses():
+    model = trained()
+    for call, piece in (
+        (lambda: fn.plot.weights(fn.Model([fn.Dense(2)])), "not built"),
+        (lambda: fn.plot.weights(fn.Model([fn.Dropout(0.1)]).build(2)), "no dense layer"),
+        (lambda: fn.plot.weights(model, 2), "[0, 1], got 2"),
+        (lambda: fn.plot.weights(model, ax=plt.gca()), "[0, 1], got 1"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(piece)):
+            call()
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts if text.get_text()]
+
+
+def units(ax):
+    return [len(c.get_offsets()) for c in ax.collections if type(c).__name__ == "PathCollection"]
+
+
+def lines(ax):
+    return [c for c in ax.collections if type(c).__name__ == "LineCollection"]
+
+
+def test_network():
+    layers = [fn.OneHot(1, [[0, 1]]), fn.Standardize(), fn.Dense(4, "tanh"), fn.Dropout(0.5), fn.Dense(1)]
+    model = fn.Model(layers, seed=0).build(2)
+    ax = fn.plot.network(model)
+    expected = ["input\n2", "OneHot\n3", "Standardize()", "Dense\ntanh\n4", "Dropout(0.5)", "Dense\n1"]
+    assert texts(ax) == expected
+    assert units(ax) == [2, 3, 4, 1]
+    assert [len(c.get_segments()) for c in lines(ax)] == [6, 12, 4]
+    assert [text.get_text() for text in ax.get_legend().texts] == ["positive weight", "negative"]
+
+
+def test_network_shows_the_weights():
+    model = fn.Model([fn.Dense(2, use_bias=False)]).build(2)
+    model.layers[0].weights = [[1.0, -2.0], [0.0, 0.5]]
+    drawn = {
+        tuple(np.ravel(ends)): (width, color)
+        for ends, width, color in zip(
+            lines(fn.plot.network(model))[0].get_segments(),
+            lines(fn.plot.network(model))[0].get_linewidths(),
+            lines(fn.plot.network(model))[0].get_colors(),
+            strict=True,
+        )
+    }
+    # from (column 0, height) to (column 1, height); the first unit is on top
+    strongest = drawn[(0, 0.5, 1, -0.5)]
+    assert strongest[0] == max(width for width, _ in drawn.values())
+    assert strongest[1][2] > strongest[1][0]  # negative is blue
+    positive = drawn[(0, 0.5, 1, 0.5)]
+    assert positive[1][0] > positive[1][2] and positive[1][3] < strongest[1][3]
+
+
+def test_a_large_network_is_abbreviated():
+    model = fn.Model([fn.Dense(512, "relu"), fn.Dense(10)], seed=0).build(784)
+    ax = fn.plot.network(model)
+    assert units(ax) == [10, 10, 10]
+    assert texts(ax).count("\N{VERTICAL ELLIPSIS}") == 2
+    assert "Dense\nrelu\n512" in texts(ax)
+    assert units(fn.plot.network(model, most=3)) == [3, 3, 3]
+    _, given = plt.subplots()
+    assert fn.plot.network(model, ax=given) is given
+
+
+def test_network_refuses():
+    with pytest.raises(ValueError, match="not built"):
+        fn.plot.network(fn.Model([fn.Dense(2)]))
+    with pytest.raises(ValueError, match="most must be >= 3, got 2"):
+        fn.plot.network(trained(), most=2)
+
+
+# ---- without the libraries
+
+
+@pytest.mark.parametrize(
+    "missing, call, piece",
+    [
+        ("matplotlib", "history.plot()", "extra 'plot'"),
+        ("matplotlib", "fn.plot.weights(model)", "extra 'plot'"),
+        ("matplotlib", "fn.plot.network(model)", "extra 'plot'"),
+        ("matplotlib", "fn.plot.decision_boundary(model, X)", "extra 'plot'"),
+        ("pandas", "history.to_pandas()", "to_pandas needs pandas"),
+    ],
+)
+def test_what_is_missing_is_named(missing, call, piece):
+    program = f"""
+import sys
+sys.modules[{missing!r}] = None
+import fastnn as fn
+X, y = fn.datasets.spiral(5, 3, seed=0)
+model = fn.Model([fn.Dense(3)], loss="cross_entropy", seed=0)
+history = model.fit(X, y)
+try:
+    {call}
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert piece in done.stdout
