@@ -64,9 +64,9 @@ def draw_network(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
     columns = _columns(model)
     half = min(max(column.width for column in columns), most + 1) / 2
     lines = max(len(column.notes) for column in columns)
-    bottom = -half - 0.2 - 0.5 * lines
+    top, bottom = half + 1.6, -half - 0.2 - 0.5 * lines
     if ax is None:
-        size = (max(1.7 * len(columns), 3.2), 1.7 + 0.33 * (half - bottom))
+        size = (max(1.7 * len(columns), 3.2), 1.2 + 0.33 * (top - bottom))
         figure, ax = plt.subplots(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     assert ax is not None
@@ -77,7 +77,7 @@ def draw_network(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
         title = f"{column.title}\n{column.width:,}"
         ax.text(i, half + 0.2, title, ha="center", va="bottom", fontsize=9)
         ax.text(i, -half - 0.2, "\n".join(column.notes), ha="center", va="top", fontsize=8, color=_UNIT)
-    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(bottom, half))
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(bottom, top))
     ax.set_axis_off()
     for color, label in ((_POSITIVE, "positive weight"), (_NEGATIVE, "negative")):
         ax.plot([], [], color=color, linewidth=2, label=label)

@@ -825,6 +825,7 @@ class Model:
 
     def _new_network(self, rows: int, purpose: str = "train") -> Network:
         assert self.n_in is not None
+        self._require_adapted()
         count = 2 if purpose == "evaluate" else 3  # without alpha, or with
         penalties = [
             (p.offset, p.size, factors)

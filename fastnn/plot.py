@@ -126,8 +126,11 @@ def _draw_figure(ax: Axes, history: History, name: str) -> None:
     }
     for (label, values), color, style in zip(lines.items(), COLORS, ("-", "--"), strict=False):
         ax.plot(epochs, values, style, color=color, marker=marker, label=label)
-    positive = np.concatenate([np.array(values) for values in lines.values()])
-    if name in ("loss", "learning_rate") and positive.min() > 0 and positive.max() > 50 * positive.min():
+    low, high = min(map(min, lines.values())), max(map(max, lines.values()))
+    # A schedule that ends at almost zero would stretch a logarithmic axis too far.
+    if low > 0 and (
+        (name == "loss" and high > 50 * low) or (name == "learning_rate" and 50 < high / low < 1e5)
+    ):
         ax.set_yscale("log")
     ax.set_ylabel(name.replace("_", " "))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -30,7 +30,9 @@ import fastnn.kernels
 from fastnn.kernels import descriptor, oprow
 
 ROOT = Path(__file__).parents[1]
-DOCS = ["README.md", "docs/architecture.md"]
+# Pages for users: their code is run from top to bottom.
+GUIDES = ["docs/data_and_pictures.md"]
+DOCS = ["README.md", "docs/architecture.md", *GUIDES]
 COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"
 BLOCK = re.compile(rf"(?:{COMMENT}\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -60,7 +62,7 @@ def blocks(path):
     ]
 
 
-README, ARCHITECTURE = (blocks(path) for path in DOCS)
+README, ARCHITECTURE = (blocks(path) for path in DOCS[:2])
 
 
 def commented(instruction):
@@ -106,6 +108,19 @@ def test_readme(tmp_path, monkeypatch, capsys):
     assert namespace["features"].shape == (1797, 64)
     assert namespace["gradient"].shape == namespace["start"].shape
     assert "parameters in all" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_guide(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    namespace = {"__name__": "guide"}
+    run = [block for block in blocks(path) if block.language == "python" and block.comment != "not run"]
+    assert run
+    for block in run:
+        block.run(namespace)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def test_the_first_example_has_about_ten_lines():
@@ -270,6 +285,7 @@ def exists(kind, name):
     [
         ("README.md", {"file": 5, "target": 3, "program": 2, "name": 1}),
         ("docs/architecture.md", {"file": 40, "name": 60, "capitals": 20}),
+        ("docs/data_and_pictures.md", {"file": 5, "name": 8}),
     ],
 )
 def test_names_exist(path, least):

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PROGRAMS = {"digits", "spiral", "xor", "bitmaps", "layers"}
+PICTURES = {
+    "learning_curves": {"learning_curves.png"},
+    "decision_boundary": {"decision_boundary.png"},
+    "weights": {"weights.png", "units.png"},
+    "network": {"network.png", "large_network.png"},
+}
+PROGRAMS = {"digits", "spiral", "xor", "bitmaps", "layers", *PICTURES}
 
 
 @pytest.fixture
@@ -109,3 +115,20 @@ def test_layers(run):
     assert "sums [1. 1.]" in output
     by_fastnn, by_hand = re.search(r"^fastnn +(.*)\nby hand (.*)$", output, re.MULTILINE).groups()
     assert by_fastnn == by_hand
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures(name, run, tmp_path):
+    pytest.importorskip("matplotlib", reason="the pictures are drawn only where matplotlib is installed")
+    output = run(name)
+    assert {path.name for path in tmp_path.iterdir()} == PICTURES[name]
+    for picture in PICTURES[name]:
+        assert picture in output
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_the_pictures_show(run):
+    pytest.importorskip("matplotlib", reason="the pictures are drawn only where matplotlib is installed")
+    [(straight,), (curved,)] = numbers(r": accuracy ([\d.]+)", run("decision_boundary"))
+    assert straight < 0.7 and curved > 0.95
+    assert "predicted [0 1 1 0]" in run("network")
