@@ -189,7 +189,10 @@ def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...
     """Give preprocessing layers what they measured, and return the shapes of these tensors."""
     shapes: dict[str, tuple[int, ...]] = {}
     for i, layer in enumerate(layers):
-        if isinstance(layer, Preprocessing) and f"{i}.{layer.names[0]}" in file.keys():
+        names = {f"{i}.{name}" for name in layer.names} if isinstance(layer, Preprocessing) else set()
+        if isinstance(layer, Preprocessing) and (present := names & set(file.keys())):
+            if present != names:
+                raise ValueError(f"it lacks the tensors {sorted(names - present)}")
             numbers = {name: _tensor(file, f"{i}.{name}", "float64") for name in layer.names}
             layer.set_numbers(numbers)
             shapes |= {f"{i}.{name}": values.shape for name, values in numbers.items()}

@@ -112,6 +112,25 @@ def test_training_is_that_of_prepared_data(make, expected):
     assert np.array_equal(model.parameters, plain.parameters)
 
 
+def test_scikit_learn_computes_the_same():
+    preprocessing = pytest.importorskip("sklearn.preprocessing", reason="the other side of the comparison")
+    weight = RNG.integers(0, 3, N).astype(float)
+    scaler = preprocessing.StandardScaler().fit(X, sample_weight=weight)
+    layer = fn.Standardize().adapt(X, weight)
+    np.testing.assert_allclose(layer.mean, scaler.mean_, rtol=1e-12)
+    np.testing.assert_allclose(layer.scale, scaler.scale_, rtol=1e-12)
+    pairs = [
+        (fn.Standardize(), preprocessing.StandardScaler(), X),
+        (fn.MinMax(-2, 3), preprocessing.MinMaxScaler((-2, 3)), X),
+        (fn.OneHot(), preprocessing.OneHotEncoder(sparse_output=False), CODES),
+        (fn.Standardize(), preprocessing.StandardScaler(), np.full((1000, 1), 0.1)),  # does not vary
+        (fn.MinMax(2, 3), preprocessing.MinMaxScaler((2, 3)), np.full((1000, 1), 0.1)),
+    ]
+    for layer, other, data in pairs:
+        output = fn.Model([layer.adapt(data)], dtype="float64").predict(data)
+        np.testing.assert_allclose(output, other.fit_transform(data), rtol=1e-12, atol=1e-12)
+
+
 def test_constants_are_not_parameters():
     model = network([fn.Standardize(0), fn.OneHot(3)]).adapt(X).build(5)
     assert model.parameters.size == 8 * 7 + 7 + 7 * 3 + 3
@@ -361,3 +380,33 @@ def test_numbers_that_were_not_measured(numbers, error):
     with pytest.raises(error):
         layer.set_numbers(numbers)
     assert not layer.adapted
+
+
+FILES = {
+    "zero": (fn.Standardize, {"0.scale": np.array([1.0, 0.0, 1.0, 1.0, 1.0])}, "scale must be >="),
+    "few": (fn.Standardize, {"0.mean": np.zeros(4)}, "one size"),
+    "of another input": (fn.Standardize, {"0.mean": np.zeros(4), "0.scale": np.ones(4)}, "input has 5"),
+    "one is gone": (fn.Standardize, {"0.scale": None}, "0.scale"),
+    "NaN": (fn.MinMax, {"0.data_max": np.full(5, np.nan)}, "finite"),
+    "a table": (fn.MinMax, {"0.data_max": np.ones((5, 1))}, "dimensions"),
+    "counts": (fn.OneHot, {"0.counts": np.array([1e9, 4.0])}, "counts"),
+    "few categories": (fn.OneHot, {"0.counts": np.ones(2), "0.categories": np.ones(2)}, "shape"),
+}
+
+
+@pytest.mark.parametrize(("kind", "tensors", "piece"), FILES.values(), ids=FILES)
+def test_damaged_files(kind, tensors, piece, tmp_path):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    model = network([kind(columns=CODED)])
+    model.fit(X, Y)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    with safe_open(path, framework="numpy") as file:
+        kept = {name: file.get_tensor(name) for name in file.keys()}
+        metadata = file.metadata()
+    kept = {name: values for name, values in {**kept, **tensors}.items() if values is not None}
+    save_file(kept, path, metadata)
+    with pytest.raises(ValueError, match=re.escape(piece)):
+        fn.load(path)
