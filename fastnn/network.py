@@ -373,6 +373,17 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
     native.function("driver.predict")(0, address(net.descriptor))
 
 
+def parameter_jacobian(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write the derivatives of all outputs by all parameters into `out`, (n * n_out, n_parameters).
+
+    As `fastnn.parameter_jacobian`; X of the model's dtype, `net` of `Model.network`.
+    """
+    set_data(net, X, None, None)
+    net.descriptor[d.OUTPUT] = address(out)
+    entry = native.function("jacobian.parameter_jacobian", net.parameters.dtype.name)
+    entry(0, address(net.descriptor))
+
+
 def run(entry: str, net: Network, threads: int = 1) -> None:
     """Call an entry of the driver, by a team of at most as many threads as there are shards."""
     function = native.function(f"driver.{entry}")

@@ -125,3 +125,118 @@ def test_without_scipy(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(ImportError, match="the extra 'scipy'"):
         fn.scipy.minimize(network(), X, Y)
+
+
+# ---- least squares ---------------------------------------------------------------------------------------
+
+
+def residuals(model, x, y, weight=None):
+    return (np.sqrt(1 if weight is None else weight.reshape(-1, 1)) * (model.predict(x) - y)).ravel()
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("dtype, step, rtol", [("float64", 1e-6, 1e-6), ("float32", 1e-2, 2e-2)])
+def test_jacobian_against_central_differences(weight, dtype, step, rtol):
+    model = network(dtype=dtype).build(1)
+    result = fn.scipy.least_squares(model, X, Y, "trf", sample_weight=weight, max_nfev=1)
+    w = model.parameters
+    expected = np.empty((Y.size, w.size))
+    for i, value in enumerate(w.copy()):
+        w[i] = value + step
+        above = residuals(model, X, Y, weight)
+        w[i] = value - step
+        expected[:, i] = (above - residuals(model, X, Y, weight)) / (2 * step)
+        w[i] = value
+    assert result.jac.shape == expected.shape
+    np.testing.assert_allclose(result.jac, expected, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(result.fun, residuals(model, X, Y, weight), rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "sse"])
+@pytest.mark.parametrize("method", ["lm", "trf", "dogbox"])
+def test_least_squares_fits_far_better_than_adam(method, loss):
+    model, adam = network(loss), network("mse", optimizer=fn.Adam(0.01))
+    result = fn.scipy.least_squares(model, X, Y, method, max_nfev=80)
+    assert np.array_equal(model.parameters, result.x)
+    assert result.cost == pytest.approx(0.5 * np.sum(residuals(model, X, Y) ** 2), rel=1e-9)
+    mse = np.mean((model.predict(X) - Y) ** 2)
+    assert mse < 1e-6
+    adam.fit(X, Y, epochs=2000)
+    assert adam.evaluate(X, Y)["loss"] > 10 * mse
+
+
+def test_least_squares_in_float32_ends_where_its_digits_do():
+    model = network(dtype="float32")
+    result = fn.scipy.least_squares(model, X, Y, max_nfev=100)
+    assert result.x.dtype == result.jac.dtype == np.float64
+    assert np.array_equal(model.parameters, result.x.astype(np.float32))
+    assert model.evaluate(X, Y)["loss"] < 1e-5
+
+
+def test_options_are_scipys():
+    bounded = fn.scipy.least_squares(network(), X, Y, "trf", bounds=(-0.5, 0.5), max_nfev=10)
+    assert abs(bounded.x).max() <= 0.5
+    outlier = Y.copy()
+    outlier[7] = 100
+    model = network()
+    fn.scipy.least_squares(model, X, outlier, "trf", loss="soft_l1", f_scale=0.1, max_nfev=50)
+    assert np.median(abs(model.predict(X) - Y)) < 0.05
+
+
+@pytest.mark.parametrize("call", [2, 5])
+def test_interrupted_least_squares_keeps_the_best(call, monkeypatch):
+    model, jacobian, costs = network().build(1), fn.network.parameter_jacobian, []
+
+    def count_and_stop(*arguments):
+        costs.append((np.sum(residuals(model, X, Y) ** 2), model.parameters.copy()))
+        if len(costs) == call:
+            raise KeyboardInterrupt
+        jacobian(*arguments)
+
+    monkeypatch.setattr(fn.network, "parameter_jacobian", count_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        fn.scipy.least_squares(model, X, Y, "trf")
+    _, best = min(costs, key=lambda pair: pair[0])
+    assert np.array_equal(model.parameters, best)
+
+
+LEAST_SQUARES_REFUSED = {
+    "cross entropy": (dict(loss="cross_entropy"), {}, ValueError, "'mse' and 'sse', not 'cross_entropy'"),
+    "huber": (dict(loss="huber"), {}, ValueError, "'mse' and 'sse', not 'huber'"),
+    "no loss": (dict(loss=None), {}, ValueError, "the model has no loss"),
+    "penalty": (dict(l2=0.1), {}, ValueError, r"no place for the penalties of Dense\(6"),
+    "method": (
+        {},
+        dict(method="L-BFGS-B"),
+        ValueError,
+        "method must be one of lm, trf, dogbox, got 'L-BFGS-B'",
+    ),
+    "few residuals": ({}, dict(X=X[:9], y=Y[:9]), ValueError, "got 18 and 26; use 'trf'"),
+    "memory": (
+        {},
+        dict(memory_limit=100_000),
+        MemoryError,
+        r"120 residuals and 26 parameters needs about 1.25e\+05",
+    ),
+    "rows": ({}, dict(y=Y[:5]), ValueError, "y must have 60 rows"),
+    "option": ({}, dict(epochs=3), TypeError, "unexpected keyword argument 'epochs'"),
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "error", "message"), LEAST_SQUARES_REFUSED.values(), ids=LEAST_SQUARES_REFUSED
+)
+def test_least_squares_refuses(settings, call, error, message):
+    model = network(**settings).build(1)
+    before = model.parameters.copy()
+    with pytest.raises(error, match=message):
+        fn.scipy.least_squares(model, **{"X": X, "y": Y, **call})
+    assert np.array_equal(model.parameters, before)
+
+
+def test_no_memory_is_taken_for_what_does_not_fit():
+    """A Jacobian of 8 TB is refused at once."""
+    model = fn.Model([fn.Dense(1000, "tanh"), fn.Dense(1)], "mse", dtype="float64", seed=0)
+    with pytest.raises(MemoryError, match=r"1000000 residuals and 1002001 parameters|memory_limit"):
+        fn.scipy.least_squares(model, np.zeros((5000, 1000)), np.zeros(5000), "trf")
+    assert model.n_in is None
