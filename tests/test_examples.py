@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -15,7 +16,7 @@ PICTURES = {
     "weights": {"weights.png", "units.png"},
     "network": {"network.png", "large_network.png"},
 }
-PROGRAMS = {"digits", "spiral", "xor", "bitmaps", "layers", *PICTURES}
+PROGRAMS = {"digits", "spiral", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep", *PICTURES}
 
 
 @pytest.fixture
@@ -132,3 +133,31 @@ def test_what_the_pictures_show(run):
     [(straight,), (curved,)] = numbers(r": accuracy ([\d.]+)", run("decision_boundary"))
     assert straight < 0.7 and curved > 0.95
     assert "predicted [0 1 1 0]" in run("network")
+
+
+def test_cartpole(run):
+    output = run("cartpole", "--generations", "12")
+    seconds = [value for (value,) in numbers(r"stays up for +([\d.]+) s", output)]
+    assert len(seconds) == 12
+    assert np.mean(seconds[-3:]) > 5 * seconds[0]
+    [(episodes, steps)] = numbers(r"fastnn +(\d+) episodes/s +(\d+) steps/s", output)
+    assert 0 < episodes < steps
+    if "skipped: PyTorch is not installed" not in output:
+        [(_, slow)] = numbers(r"PyTorch +(\d+) episodes/s +(\d+) steps/s", output)
+        assert steps > 3 * slow
+
+
+def test_neural_ode(run):
+    output = run("neural_ode")
+    [(error,)] = numbers(r"largest error of the angle: ([\d.]+) rad", output)
+    assert error < 0.3
+    assert len(numbers(r"(\d\.\d) s +(-?[\d.]+) +(-?[\d.]+)", output)) == 10
+
+
+def test_sweep(run, tmp_path):
+    output = run("sweep", "--epochs", "5")
+    assert "64 networks, 5 epochs each" in output
+    [(alone, together)] = numbers(r"the best alone ([\d.]+)%, the best five together ([\d.]+)%", output)
+    assert alone > 90 and together > 90
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
