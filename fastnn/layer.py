@@ -6,6 +6,7 @@ vector, never arrays of its own. A layer can be called alone: it then is a model
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -28,8 +29,10 @@ class Layer:
     checks_rows = False
 
     def __init__(self) -> None:
-        self._model: Model | None = None  # the model it is part of; its own if it is used alone
-        self._alone = False
+        # A weak reference: the memory of a model that is no longer used is free at once, not when
+        # Python looks for cycles.
+        self._owner: weakref.ref[Model] | None = None
+        self._model_alone: Model | None = None  # of this layer only, if it is used outside of a model
         self._views: dict[str, NDArray[Any]] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -45,7 +48,16 @@ class Layer:
         free to become part of another model, with its weights.
         """
         weights = {name: view.copy() for name, view in self._views.items()}
-        return {**vars(self), "_model": None, "_alone": False, "_views": weights}
+        return {**vars(self), "_owner": None, "_model_alone": None, "_views": weights}
+
+    @property
+    def _model(self) -> Model | None:
+        """The model it is part of, which may be one of this layer only."""
+        return None if self._owner is None else self._owner()
+
+    def _join(self, model: Model) -> None:
+        """Become part of a model."""
+        self._owner, self._model_alone = weakref.ref(model), None
 
     def output_size(self, n_in: int) -> int:
         """Numbers that a row of the output has, for an input of `n_in`; 0 if that is not known yet."""
@@ -89,13 +101,13 @@ class Layer:
         A layer outside of a model builds itself on the first call, with float32 weights unless it has
         others.
         """
-        if self._model is None:
+        model = self._model
+        if model is None:
             from .model import Model
 
-            Model([self], dtype=next((view.dtype for view in self._views.values()), "float32"))
-            self._alone = True
-        assert self._model is not None
-        return self._model.call_layer(self, x)
+            model = Model([self], dtype=next((view.dtype for view in self._views.values()), "float32"))
+            self._model_alone = model
+        return model.call_layer(self, x)
 
     def _parameter(self, name: str) -> NDArray[Any]:
         if name not in self._views:

@@ -125,7 +125,7 @@ class Model:
         self._lock = threading.RLock()  # building, training and evaluation are one at a time
         self._fitting = False
         for layer in self.layers:
-            layer._model, layer._alone = self, False
+            layer._join(self)
 
     # ---- building ------------------------------------------------------------------------------
 
@@ -875,7 +875,7 @@ def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         if isinstance(layer, preprocessing.Preprocessing) and trained is not None:
             raise ValueError(f"{layer!r} must stand before all layers with weights, not after {trained!r}")
         trained = layer if layer.parameter_shapes(1) else trained
-        if layer._model is not None and not layer._alone:
+        if layer._model is not None and layer._model_alone is None:
             raise ValueError(f"{layer!r} is part of another model already")
     if len({id(layer) for layer in result}) < len(result):
         raise ValueError("the same layer stands twice in layers; a layer has weights of its own")

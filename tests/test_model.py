@@ -1,5 +1,7 @@
 """Model outside of training: building, layers, weights, prediction, and how it looks."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -275,3 +277,21 @@ def test_summary(capsys):
         "--------------------------------------------",
         "101,770 parameters in all, float32",
     ]
+
+
+def test_the_memory_of_a_model_is_free_at_once():
+    model = fn.Model([fn.Dense(4, "tanh"), fn.Dense(1)], loss="mse", seed=0)
+    X, y = fn.datasets.xor()
+    model.fit(X, y, epochs=2)
+    model.predict(X)
+    model.evaluate(X, y)
+    gone, layer = weakref.ref(model), model.layers[0]
+    weights = layer.weights.copy()
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
+    # What is left of it is a layer with weights, which may become part of another.
+    assert np.array_equal(fn.Model([layer, fn.Dense(2)]).build(3).layers[0].weights, weights)
