@@ -32,7 +32,7 @@ from fastnn.kernels import descriptor, oprow
 ROOT = Path(__file__).parents[1]
 # Pages for users: their code is run from top to bottom.
 GUIDES = ["docs/data_and_pictures.md"]
-DOCS = ["README.md", "docs/architecture.md", *GUIDES]
+DOCS = ["README.md", "docs/architecture.md", *GUIDES, "docs/what_you_can_rely_on.md"]
 COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"
 BLOCK = re.compile(rf"(?:{COMMENT}\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -259,8 +259,14 @@ def is_program(command):
     return is_file(program[2].replace(".", "/") + ".py" if program[1] else program[2])
 
 
+def is_test(name):
+    path, function = name.split("::")
+    return is_file(path) and f"\ndef {function}(" in read(path)
+
+
 # Kinds of names: how they look, and whether one exists.
 KINDS = {
+    "test": (r"tests/[\w/]+\.py::\w+", is_test),
     "file": (r"[\w./-]+(\.(py|md|toml)|/)", is_file),
     "target": (r"make \w+", is_make_target),
     "program": (r"python (-m )?[\w./]+( .*)?", is_program),
@@ -286,6 +292,7 @@ def exists(kind, name):
         ("README.md", {"file": 5, "target": 3, "program": 2, "name": 1}),
         ("docs/architecture.md", {"file": 40, "name": 60, "capitals": 20}),
         ("docs/data_and_pictures.md", {"file": 5, "name": 8}),
+        ("docs/what_you_can_rely_on.md", {"file": 10, "target": 1}),
     ],
 )
 def test_names_exist(path, least):
@@ -299,6 +306,8 @@ def test_names_exist(path, least):
     [
         ("file", "kernels/nowhere.py"),
         ("file", "tests/nothing/"),
+        ("test", "tests/test_docs.py::test_nothing"),
+        ("test", "tests/test_nothing.py::test_names_exist"),
         ("target", "make coffee"),
         ("program", "python -m bench.nothing"),
         ("program", "python examples/nothing.py"),
