@@ -1,4 +1,4 @@
-"""The compiled engine: what it compiles, the memory it takes, and rows that stand alone."""
+"""The compiled engine: what it compiles, and the memory it takes."""
 
 import os
 import subprocess
@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import model as models
 from fastnn import native
-from tests.networks import ACTIVATION_CASES, ACTIVATION_IDS, activation, randomize
 
 ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)
@@ -223,30 +221,3 @@ def test_a_growth_is_seen():
     leak = "before, kept = resident(), []\nfor i in range(20_000):\n    kept.append(model.predict(X))\n"
     output, _ = run_script(RESIDENT + leak + "print(resident() - before)")
     assert int(output) > 1_000_000
-
-
-# ---- rows --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", ACTIVATION_CASES, ids=ACTIVATION_IDS)
-def test_a_row_does_not_depend_on_the_rows_around_it(case, dtype, monkeypatch):
-    rng = np.random.default_rng(1)
-    makers = [activation(case)] * 3
-    for widths, n_in in (((7, 1, 3), 5), ((33, 17, 9), 31), ((19, 65, 2), 3)):
-        layers = [fn.Dense(w, a) for w, a in zip(widths, makers, strict=True)]
-        model = fn.Model([*layers, fn.Dropout(0.5), fn.Activation(activation(case))], dtype=dtype, seed=0)
-        randomize(model.build(n_in), rng)
-        x = rng.normal(size=(70, n_in)).astype(dtype)
-        x[[3, 30]] *= 1e4
-        x[[7, 40]] = 0
-        monkeypatch.setattr(models, "_CHUNK", 1)  # so that a chunk has 16 rows
-        model._predictors.clear()
-        alone = np.concatenate([model.predict(x[i : i + 1]) for i in range(len(x))])
-        for chunk in (1, 32768):
-            monkeypatch.setattr(models, "_CHUNK", chunk)
-            model._predictors.clear()
-            for n in (1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 49, 70):
-                assert model.predict(x[:n]).tobytes() == alone[:n].tobytes()
-                assert model.predict(x[-n:]).tobytes() == alone[-n:].tobytes()
-        assert np.array_equal(model.predict(x[5]), alone[5])
