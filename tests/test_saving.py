@@ -143,47 +143,6 @@ def test_by_default_training_begins_anew(tmp_path):
     assert np.array_equal(again.parameters, model.parameters)
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_interrupted_within_epochs_and_resumed(optimizer, shuffle, tmp_path, monkeypatch):
-    """Training that is stopped after each compiled call, saved, loaded and gone on with: the same bits."""
-
-    def new():
-        layers = [fn.Dense(5, "tanh", l2=0.001), fn.Dropout(0.3), fn.Dense(2)]
-        return fn.Model(layers, "mse", copy.deepcopy(optimizer), ["r2", "mae"], seed=5)
-
-    options = {"batch_size": 4, "shuffle": shuffle, "validation_split": 0.3}
-    expected = new()
-    record = expected.fit(X, Y, epochs=4, **options).history
-
-    run, position = engine.run, []
-
-    def run_and_interrupt(entry, *arguments):
-        run(entry, *arguments)
-        if entry == "train":
-            raise KeyboardInterrupt
-
-    model, figures = new(), []
-    model.build(3).save(tmp_path / "m", training=True)
-    for calls in range(100):
-        model = fn.load(tmp_path / "m")
-        if calls < 6:  # later calls make more steps than an epoch has
-            monkeypatch.setattr(engine, "run", run_and_interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                model.fit(X, Y, epochs=4 - model.state.epoch, resume=True, **options)
-        else:
-            monkeypatch.setattr(engine, "run", run)
-            figures.append(model.fit(X, Y, epochs=4 - model.state.epoch, resume=True, **options).history)
-        position.append(model.state.position)
-        model.save(tmp_path / "m", training=True)
-        if model.state.epoch == 4:
-            break
-    assert sum(p > 0 for p in position) >= 4
-    assert np.array_equal(model.parameters, expected.parameters)
-    assert np.array_equal(model.state.optimizer, expected.state.optimizer)
-    assert figures[0]["loss"][-2:] == record["loss"][-2:] and figures[0]["r2"][-2:] == record["r2"][-2:]
-
-
 def interrupted(monkeypatch, **options):
     model, run = trained(), engine.run
 

@@ -102,12 +102,13 @@ def model_of(
     return fn.Model(network, loss, optimizer(rate), metrics=metrics, dtype=dtype, seed=seed)
 
 
-def fit(model, epochs=2, **options):
-    """Train in shuffled batches, four shards each."""
+def fit(model, epochs=2, batch_size=128, **options):
+    """Train in shuffled batches, by default of four shards each."""
     data = (X, target_of(model.loss))
-    history = model.fit(*data, epochs=epochs, batch_size=128, sample_weight=WEIGHT, verbose=0, **options)
+    options = {"sample_weight": WEIGHT, "verbose": 0, **options}
+    history = model.fit(*data, epochs=epochs, batch_size=batch_size, **options)
     assert threads.shards(128, model.parameters.size) == 4
-    return history
+    return history.history
 
 
 def digest(model, *more):
