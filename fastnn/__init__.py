@@ -17,6 +17,7 @@ from .ensemble import Ensemble
 from .errors import CompilationError, DivergenceError, GradientError
 from .gradient_check import check_gradient
 from .history import History
+from .kernels.status import Status
 from .layer import Layer
 from .layers import Activation, Dense, Dropout
 from .many import fit_many
@@ -30,6 +31,14 @@ from .threads import get_threads, set_threads
 from .torch_state import load_torch
 
 if TYPE_CHECKING:
+    from .kernels.checked import (
+        forward_checked,
+        input_gradient_checked,
+        jacobian_checked,
+        loss_and_gradient_checked,
+        parameter_jacobian_checked,
+        train_step_checked,
+    )
     from .kernels.inside import (
         forward,
         input_gradient,
@@ -67,6 +76,7 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Standardize",
+    "Status",
     "activation",
     "activations",
     "callbacks",
@@ -75,23 +85,29 @@ __all__ = [
     "datasets",
     "fit_many",
     "forward",
+    "forward_checked",
     "get_threads",
     "initializers",
     "input_gradient",
+    "input_gradient_checked",
     "jacobian",
+    "jacobian_checked",
     "load",
     "load_torch",
     "loss",
     "loss_and_gradient",
+    "loss_and_gradient_checked",
     "losses",
     "metrics",
     "optimizers",
     "parameter_jacobian",
+    "parameter_jacobian_checked",
     "plot",
     "schedule",
     "schedules",
     "set_threads",
     "train_step",
+    "train_step_checked",
 ]
 
 
@@ -107,9 +123,11 @@ _INSIDE = (
 
 
 def __getattr__(name: str) -> Any:
-    if name in _INSIDE:
-        from .kernels import inside
+    if name.removesuffix("_checked") in _INSIDE:
+        from .kernels import checked, inside
 
-        globals().update({entry: getattr(inside, entry) for entry in _INSIDE})
+        for entry in _INSIDE:
+            globals()[entry] = getattr(inside, entry)
+            globals()[f"{entry}_checked"] = getattr(checked, f"{entry}_checked")
         return globals()[name]
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

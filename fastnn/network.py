@@ -7,12 +7,11 @@ functions here fill its descriptor and call the driver.
 from __future__ import annotations
 
 import functools
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from . import native
+from . import _cache, native
 from .buffers import address, allocate
 from .kernels import descriptor as d
 from .kernels import oprow
@@ -64,9 +63,9 @@ class Network(NamedTuple):
         The gradient's squares, block by block, then the state of the metrics.
     team : int64 array of shape (2,)
         The team's counter of arrivals, and its sign to give up.
-    layout : array of shape (0,)
-        Its dtype names the layout of the descriptor, so that Numba does not take functions from its
-        cache that were compiled for another one.
+    version : array of shape (0,)
+        Its dtype names the sources of the kernels, so that Numba does not take functions from its cache
+        that were compiled with others.
     """
 
     descriptor: NDArray[np.int64]
@@ -83,7 +82,7 @@ class Network(NamedTuple):
     workspace: NDArray[Any]
     sums: NDArray[np.float64]
     team: NDArray[np.int64]
-    layout: NDArray[Any]
+    version: NDArray[Any]
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse pickle and deep copies: the arrays hold addresses of each other."""
@@ -111,8 +110,12 @@ class OptimizerState(NamedTuple):
 _LOSS, _PENALTIES = range(2)
 _TOTALS = [d.TOTAL_LOSS, d.TOTAL_WEIGHT, d.TOTAL_PENALTY]
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
-_NUMBERS = [(name, value) for room in (d, oprow) for name, value in vars(room).items() if name.isupper()]
-_LAYOUT = np.zeros(0, [(f"layout_{zlib.crc32(repr(_NUMBERS).encode()):08x}", np.int8)])
+
+
+@functools.cache
+def _version() -> NDArray[Any]:
+    """An array without elements; its dtype has the cache's key for its name."""
+    return np.zeros(0, [(f"kernels_{_cache.key()}", np.int8)])
 
 
 def network(
@@ -169,7 +172,7 @@ def network(
         workspace=allocate(n_shards * size, dtype).reshape(n_shards, size),
         sums=np.zeros(d.BLOCKS + state_size),
         team=np.zeros(2, np.int64),
-        layout=_LAYOUT,
+        version=_version(),
     )
     slots = net.descriptor
     slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
@@ -317,6 +320,7 @@ def write_optimizer(state: OptimizerState, optimizer: Optimizer) -> None:
     """Write an optimizer's settings and its schedule's into the rows of its state."""
     (row, schedule_row), schedule = state.rows, optimizer.schedule()
     row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", state.vectors.dtype.name)
+    row[oprow.STATE] = optimizer.state_vectors()
     set_settings(row, optimizer.settings())
     schedule_row[oprow.FORWARD] = native.address(f"{schedule.kernel}.forward", "float64")
     set_settings(schedule_row, schedule.settings.values())

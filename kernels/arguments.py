@@ -22,14 +22,34 @@ def _check_network(typingctx, net):
     return types.void(net), _do_nothing
 
 
-@intrinsic
-def _check_array(typingctx, net, array):
+def _refuse_unless_array(net, array):
     dtype = _dtype(net)
     if not isinstance(array, types.Array) or array.dtype != dtype or array.layout != "C" or not array.ndim:
         raise TypingError(
             f"fastnn: arrays must be of the network's dtype, {dtype}, and in C order, got {array}; "
             "a view that is not contiguous has to be copied"
         )
+
+
+@intrinsic
+def _check_array(typingctx, net, array):
+    _refuse_unless_array(net, array)
+    return types.void(net, array), _do_nothing
+
+
+@intrinsic
+def _check_rows(typingctx, net, array):
+    _refuse_unless_array(net, array)
+    if array.ndim > 2:
+        raise TypingError(f"fastnn: samples and targets must have one or two dimensions, got {array}")
+    return types.void(net, array), _do_nothing
+
+
+@intrinsic
+def _check_written(typingctx, net, array):
+    _refuse_unless_array(net, array)
+    if not array.mutable:
+        raise TypingError(f"fastnn: an array that is written must not be read-only, got {array}")
     return types.void(net, array), _do_nothing
 
 
@@ -52,6 +72,26 @@ def array_address(net, array):
 
 
 @inline
+def rows_address(net, array):
+    """Address of an array of samples or targets: as `array_address`, of one or two dimensions."""
+    _check_rows(net, array)
+    return address(array)
+
+
+@inline
+def written_address(net, array):
+    """Address of an array that will be written: as `array_address`, not read-only."""
+    _check_written(net, array)
+    return address(array)
+
+
+@inline
 def rows_of(x):
     """How many samples `x`, of shape (n, n_in) or (n_in,), holds."""
     return x.shape[0] if x.ndim == 2 else 1
+
+
+@inline
+def targets_of(x, y):
+    """How many numbers a row of the targets `y` of the samples `x` has."""
+    return y.shape[1] if y.ndim == 2 else (1 if x.ndim == 2 else y.size)

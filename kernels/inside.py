@@ -2,8 +2,9 @@
 
 All functions are for code compiled by Numba, which may be cached, and can be called from Python too.
 None allocates, raises or prints. What can be told from types is refused when the caller is compiled:
-arrays of another dtype than the network's, or not in C order. Sizes are not checked here, and other
-memory is read or written if they are wrong: `checked` holds the functions that look at them.
+arrays of another dtype than the network's, not in C order, or read-only where they are written. Sizes
+are not checked here, and other memory is read or written if they are wrong: `checked` holds the functions
+that look at them.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from . import descriptor as d
 from . import oprow
 from ._jit import kernel
-from .arguments import array_address, network_slots, rows_of
+from .arguments import array_address, network_slots, rows_address, rows_of, targets_of, written_address
 from .simd import address, call, view
 
 
@@ -31,7 +32,7 @@ def forward(net, x, out):
         Written. What `Model.predict` gives, to the bit.
     """
     slots = network_slots(net)
-    slots[d.X], slots[d.OUTPUT] = array_address(net, x), array_address(net, out)
+    slots[d.X], slots[d.OUTPUT] = rows_address(net, x), written_address(net, out)
     slots[d.N_SAMPLES] = rows_of(x)
     call(slots[d.PREDICT], 0, address(slots))
 
@@ -55,9 +56,9 @@ def input_gradient(net, x, dy, dx):
     """
     slots = network_slots(net)
     slots[d.X], slots[d.Y], slots[d.OUTPUT] = (
-        array_address(net, x),
-        array_address(net, dy),
-        array_address(net, dx),
+        rows_address(net, x),
+        rows_address(net, dy),
+        written_address(net, dx),
     )
     slots[d.N_SAMPLES] = rows_of(x)
     call(slots[d.INPUT_GRADIENT], 0, address(slots))
@@ -79,7 +80,7 @@ def jacobian(net, x, jac):
         Written. In units of the outputs by units of the inputs.
     """
     slots = network_slots(net)
-    slots[d.X], slots[d.OUTPUT] = array_address(net, x), array_address(net, jac)
+    slots[d.X], slots[d.OUTPUT] = rows_address(net, x), written_address(net, jac)
     slots[d.N_SAMPLES] = rows_of(x)
     call(slots[d.JACOBIAN], 0, address(slots))
 
@@ -100,7 +101,7 @@ def parameter_jacobian(net, x, jac):
         Written.
     """
     slots = network_slots(net)
-    slots[d.X], slots[d.OUTPUT] = array_address(net, x), array_address(net, jac)
+    slots[d.X], slots[d.OUTPUT] = rows_address(net, x), written_address(net, jac)
     slots[d.N_SAMPLES] = rows_of(x)
     call(slots[d.PARAMETER_JACOBIAN], 0, address(slots))
 
@@ -109,8 +110,8 @@ def parameter_jacobian(net, x, jac):
 def _place_batch(net, x, y):
     """Make all of `x` and `y` the batch; the entry's address if that can be, else 0."""
     slots, rows = network_slots(net), rows_of(x)
-    slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = array_address(net, x), array_address(net, y), rows
-    slots[d.N_TARGETS] = y.shape[1] if y.ndim == 2 else (1 if x.ndim == 2 else y.size)
+    slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = rows_address(net, x), rows_address(net, y), rows
+    slots[d.N_TARGETS] = targets_of(x, y)
     net.extra[0, oprow.N_OUT] = slots[d.N_TARGETS]
     net.loss[0] = math.nan
     return slots[d.LOSS_AND_GRADIENT] != 0 and 0 < rows <= slots[d.BATCH_SIZE]

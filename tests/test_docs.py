@@ -145,7 +145,7 @@ def test_a_block_prints_what_the_next_one_shows(capsys):
 
 
 # The statement that makes a dictionary out of a tuple of names, up to the last of these.
-TABLE = re.compile(r"^(TABLE = \{.*? in \([^()]*\w),?\s*\)", re.MULTILINE | re.DOTALL)
+TABLE = re.compile(r"^(TABLE\b[^=\n]*= \{.*? in \([^()]*\w),?\s*\)", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,26 @@
+"""What the checked functions for compiled code answer."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Answer of a checked function; with any other than `OK` and `NOT_FINITE` nothing was written.
+
+    `WRONG_X`, `WRONG_Y` and `WRONG_OUT` tell which array has not the shape that the function asks for: the
+    samples; the targets, or `dy`; the array that would be written.
+    """
+
+    OK = 0
+    #: The loss is NaN or infinite. `train_step_checked` has then made no step.
+    NOT_FINITE = 1
+    WRONG_X = 2
+    WRONG_Y = 3
+    WRONG_OUT = 4
+    #: No samples, or more than `max_batch` of `fastnn.Model.network`.
+    WRONG_BATCH = 5
+    #: A target that stands for a class is none of the whole numbers from 0 to n_out - 1.
+    WRONG_CLASS = 6
+    #: The optimizer's state is that of a model with another number of parameters.
+    WRONG_STATE = 7
+    #: The model has no loss.
+    NO_LOSS = 8
