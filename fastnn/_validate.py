@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from .losses import Loss
 
@@ -236,7 +236,13 @@ def finite(name: str, values: NDArray[Any], dtype: str = "") -> None:
 
 
 def features(
-    X: Any, dtype: str, n_in: int | None, *, name: str = "X", keep_mapped: bool = False
+    X: Any,
+    dtype: str,
+    n_in: int | None,
+    *,
+    name: str = "X",
+    keep_mapped: bool = False,
+    check_finite: bool = True,
 ) -> NDArray[Any]:
     """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`."""
     result = array(name, X, dtype, (2,), keep_mapped=keep_mapped)
@@ -244,8 +250,21 @@ def features(
         raise ValueError(f"{name} must not be empty, got shape {result.shape}")
     if n_in is not None and result.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {result.shape}")
-    finite(name, result, dtype)
+    if check_finite:
+        finite(name, result, dtype)
     return result
+
+
+def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array that a result of this shape and dtype can be written to as it is."""
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"out must be an array, got {out!r}")
+    if out.shape != shape or out.dtype != dtype:
+        got = f"{out.dtype} of shape {out.shape}"
+        raise ValueError(f"out must be {np.dtype(dtype)} of shape {shape}, got {got}")
+    if not out.flags.carray:
+        raise ValueError("out must be C-contiguous, aligned and writeable; use a copy of it")
+    return out
 
 
 def targets(y: Any, loss: Loss, n_out: int, n: int, dtype: str, *, name: str = "y") -> NDArray[Any]:

@@ -21,10 +21,11 @@ from .kernels import oprow
 from .layer import Layer
 from .layers import draw_parameters
 from .plan import Parameter, constants, parameters, plan, widths
+from .prediction import Predictors
 from .progress import Progress, wanted
 from .state import State
 from .summary import summary
-from .threads import Pace, run_together, shards, team_size
+from .threads import Pace, shards, team_size
 from .training import Task, Training
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Model:
         """Set what no copy of the model takes over: `_MADE_ANEW`."""
         self.kept: State | None = None  # the last state known to be finite, while training
         self._networks: dict[str, tuple[int, Network]] = {}
-        self._predictors: list[Network] = []
+        self._predictors = Predictors(any(layer.checks_rows for layer in self.layers))
         self._optimizer_state: OptimizerState | None = None
         self._lock = threading.RLock()  # building, training and evaluation are one at a time
         self._fitting = False
@@ -300,7 +301,7 @@ class Model:
 
     # ---- using ---------------------------------------------------------------------------------
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """What the last layer gives: logits, for a model with a loss from logits.
 
         May be called by several threads at once.
@@ -308,50 +309,55 @@ class Model:
         Parameters
         ----------
         X : array of shape (n, n_in), or (n_in,) for one sample
+        out : array of shape (n, n_out), or (n_out,) for one sample, optional
+            Of the model's dtype and C-contiguous: the result is written there, and no array is
+            allocated if `X` is of the model's dtype as well. May overlap `X`, which is copied then.
 
         Returns
         -------
         array of shape (n, n_out), or (n_out,) for one sample
-            Of the model's dtype. A row does not depend on the rows around it.
+            `out`, or a new one of the model's dtype. A row does not depend on the rows around it.
 
         Raises
         ------
         TypeError, ValueError
-            If `X` is not numbers, of another shape, or not finite.
+            If `X` is not numbers, of another shape, or not finite, or `out` is not as described above;
+            `out` is then as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(2)], seed=0).build(3)
+        >>> out = np.empty(2, np.float32)
+        >>> model.predict([1, 2, 3], out=out) is out
+        True
         """
-        x = _validate.array("X", X, self.dtype, (1, 2), keep_mapped=True)
-        if x.ndim == 1:
-            return np.asarray(self.predict(x.reshape(1, -1))[0])
-        x = _validate.features(x, self.dtype, self.n_in, keep_mapped=True)
+        few = self._predictors.few(X, out)
+        if few is not None:
+            return few
+        given = _validate.array("X", X, self.dtype, (1, 2), keep_mapped=True)
+        few = self._predictors.few(given, out)
+        if few is not None:
+            return few
+        x = given if given.ndim == 2 else given.reshape(1, -1)
+        # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
+        ahead = out is not None or self._state is None or self._predictors.checks_rows
+        x = _validate.features(x, self.dtype, self.n_in, keep_mapped=True, check_finite=ahead)
         preprocessing.check(self.layers, x, self.dtype, "X")
         if self._state is None:  # not otherwise: build waits for a fit in another thread
             self._require_adapted()
+        shape = (*given.shape[:-1], widths(self.layers, x.shape[1])[-1])
+        if out is None:
+            result = np.empty(shape, self.dtype)
+        else:
+            result = _validate.output(out, shape, self.dtype)
+            x = x.copy() if np.may_share_memory(x, out) else x
+        if self._state is None:
             self.build(x.shape[1])
-        assert self.n_out is not None
-        out = np.empty((len(x), self.n_out), self.dtype)
-        if x.dtype != self.dtype:  # a file, which may be larger than the memory
-            for part in _validate.blocks(x):
-                self._predict(x[part].astype(self.dtype), out[part])
-            return out
-        chunks = -(-len(x) // self._chunk())
-        team = 1 if chunks == 1 else min(team_size(len(x), self.parameters.size), chunks)
-        if team == 1:
-            self._predict(x, out)
-            return out
-        ends = [i * len(x) // team for i in range(team + 1)]
-        parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
-        run_together([functools.partial(self._predict, x[part], out[part]) for part in parts])
-        return out
-
-    def _predict(self, x: NDArray[Any], out: NDArray[Any]) -> None:
-        """Write the output for checked samples into `out`."""
-        # A network's workspace belongs to one call at a time.
-        try:
-            net = self._predictors.pop()
-        except IndexError:
-            net = self._predictor()
-        network.predict(net, x, out)
-        self._predictors.append(net)
+        if not self._predictors.many(self._predictor, x, result.reshape(len(x), -1)):
+            _validate.finite("X", x, self.dtype)
+        return result
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""

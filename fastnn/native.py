@@ -55,12 +55,13 @@ def address(kernel: str, dtype: str) -> int:
 
 
 @functools.cache
-def function(kernel: str, dtype: str = "float64") -> Callable[[int, int], None]:
-    """An entry as a Python function of two addresses, which runs without the GIL.
+def function(kernel: str, dtype: str = "float64", holds_gil: bool = False) -> Callable[[int, int], None]:
+    """An entry as a Python function of two addresses, which runs without the GIL, or with it.
 
     The driver's entries know no dtype: there is one of each.
     """
-    return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(address(kernel, dtype))
+    kind = ctypes.PYFUNCTYPE if holds_gil else ctypes.CFUNCTYPE
+    return kind(None, ctypes.c_int64, ctypes.c_int64)(address(kernel, dtype))
 
 
 def register(kernel: str, make: Callable[[str], Any]) -> None:

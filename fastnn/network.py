@@ -370,11 +370,20 @@ def set_sums(net: Network, values: NDArray[np.float64]) -> None:
     totals[_TOTALS], net.sums[d.BLOCKS :] = np.split(values, [len(_TOTALS)])
 
 
-def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write the output of the samples `X` into `out`, both checked."""
+def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
+    """Write the output of the samples `X` into `out`, both checked but for numbers that are not finite.
+
+    Returns
+    -------
+    bool
+        False if an element of X is NaN or infinite; `out` then holds nothing useful.
+    """
     set_data(net, X, None, None)
-    net.descriptor[d.OUTPUT] = address(out)
-    native.function("driver.predict")(0, address(net.descriptor))
+    slots = net.descriptor
+    slots[d.OUTPUT] = address(out)
+    slots[d.CHECK] = native.address("batch.check", net.parameters.dtype.name)
+    native.function("driver.predict")(0, address(slots))
+    return bool(slots[d.STATUS] == d.OK)
 
 
 def parameter_jacobian(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
@@ -412,6 +421,6 @@ def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: ND
 def is_finite(values: NDArray[Any]) -> bool:
     """Whether a C-contiguous array holds neither NaN nor infinity."""
     slots = np.zeros(d.SIZE, np.int64)
-    slots[d.X], slots[d.N_SAMPLES], slots[d.N_FEATURES] = address(values), values.size, 1
+    slots[d.INPUT], slots[d.ROWS], slots[d.N_FEATURES] = address(values), values.size, 1
     native.function("batch.check", values.dtype.name)(0, address(slots))
     return bool(slots[d.STATUS] == d.OK)

@@ -153,12 +153,12 @@ def squares_entry(T):
 
 
 def check_entry(T):
-    """Op: X, of N_SAMPLES rows -> STATUS."""
+    """Op: INPUT, of ROWS rows -> STATUS."""
 
     def check_op(op_address, net_address):
         net, _ = slots(net_address)
-        size = net[descriptor.N_SAMPLES] * net[descriptor.N_FEATURES]
-        finite = is_finite(view(net[descriptor.X], size, T))
+        size = net[descriptor.ROWS] * net[descriptor.N_FEATURES]
+        finite = is_finite(view(net[descriptor.INPUT], size, T))
         net[descriptor.STATUS] = descriptor.OK if finite else descriptor.NOT_FINITE
 
     return check_op

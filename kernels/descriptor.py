@@ -108,6 +108,9 @@ LOSS_AND_GRADIENT = 79
 INPUT_GRADIENT = 80
 JACOBIAN = 81
 PARAMETER_JACOBIAN = 82
+
+# Prediction
+CHECK = 83  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
 SIZE = 88
 
 OK = 0

@@ -189,18 +189,26 @@ def _order_samples(net, epoch):
 
 
 def predict_entry(T):
-    """OUTPUT is written for all samples, CHUNK rows at a time. The number of the thread is not used."""
+    """OUTPUT is written for all samples, CHUNK rows at a time; not all, if STATUS becomes NOT_FINITE.
+
+    The number of the thread is not used.
+    """
 
     def predict(thread, net_address):
         net, _ = slots(net_address)
         mode = flush_denormals()
-        row_bytes = net[d.N_OUTPUTS] * net[d.ITEMSIZE]
+        output, row_bytes = net[d.OUTPUT], net[d.N_OUTPUTS] * net[d.ITEMSIZE]
         n = net[d.N_SAMPLES]
+        net[d.STATUS] = d.OK
         for position in range(0, n, net[d.CHUNK]):
             net[d.ROWS] = min(net[d.CHUNK], n - position)
             net[d.INPUT] = net[d.X] + position * net[d.N_FEATURES] * net[d.ITEMSIZE]
+            if net[d.CHECK] != 0:
+                call(net[d.CHECK], 0, address(net))
+                if net[d.STATUS] != d.OK:
+                    break
+            net[d.OUTPUT] = output + position * row_bytes
             forward(net[d.PREDICT_OPS], net)
-            net[d.OUTPUT] += net[d.ROWS] * row_bytes
         restore_denormals(mode)
 
     return predict

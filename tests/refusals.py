@@ -34,6 +34,13 @@ def trained(**options):
     return model
 
 
+def used(**options):
+    """A model that has predicted, so that the next prediction may go the short way."""
+    model = trained(**options)
+    model.predict(X)
+    return model
+
+
 def state_of(model):
     """All that training and building change."""
     state = model._state

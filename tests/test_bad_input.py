@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.refusals import BAD, INF, LABELS, NAN, VALUES, N, X, changed, network, refused, trained
+from tests.refusals import BAD, INF, LABELS, NAN, VALUES, N, X, changed, network, refused, trained, used
 
 # --- samples
 
@@ -39,7 +39,7 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("make", [network, trained])
+@pytest.mark.parametrize("make", [network, trained, used])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize(("x", "error", "piece"), SAMPLES.values(), ids=SAMPLES)
 def test_samples(x, error, piece, method, make):
@@ -50,7 +50,7 @@ def test_samples(x, error, piece, method, make):
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize("columns", [1, 2, 4])
 def test_columns(columns, method):
-    model = trained()
+    model = used()
     x = np.ones((N, columns))
     refused(model, lambda: method(model, x, LABELS), ValueError, str(x.shape))
 
