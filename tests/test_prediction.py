@@ -120,7 +120,7 @@ def test_a_wrong_out(wrong, error, piece, n):
     out = wrong(np.zeros((n, N_OUT), np.float32))
     before = str(out)
     for each in (model, fn.Model([fn.Dense(N_OUT)], loss="mse", seed=0)):
-        refused(each, lambda: each.predict(x, out=out), error, piece)
+        refused(each, lambda each=each: each.predict(x, out=out), error, piece)
     assert str(out) == before
 
 
@@ -134,7 +134,7 @@ def test_numbers_that_are_not_finite_are_found_everywhere(value, n, dtype):
     for at in ((0, 0), (n // 2, 17), (n - 1, N_IN - 1)):
         bad = good.copy()
         bad[at] = value
-        for call in (lambda: model.predict(bad), lambda: model.predict(bad, out=out)):
+        for call in (lambda bad=bad: model.predict(bad), lambda bad=bad: model.predict(bad, out=out)):
             refused(model, call, ValueError, f"got {value} at {at}")
         assert np.array_equal(out, expected)
         assert np.array_equal(model.predict(good), expected)
