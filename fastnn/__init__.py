@@ -122,7 +122,15 @@ _INSIDE = (
 )
 
 
+# Packages that need an extra.
+_EXTRAS = ("onnx", "scipy", "sklearn")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _EXTRAS:
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
     if name.removesuffix("_checked") in _INSIDE:
         from .kernels import checked, inside
 

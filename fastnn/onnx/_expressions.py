@@ -1,0 +1,95 @@
+"""Activations as expressions of ONNX operators, which `_export` writes and `_import` recognizes.
+
+In ``"Where(Less(x, 0), Mul(alpha, Sub(Exp(x), 1)), x)"`` x is the data, a number is a constant of the
+model's dtype, another name is a setting of the activation, and ``Op(x, name=value)`` has an attribute:
+a number, a string, or the name of a setting. The axis of softmax is the setting `axis`.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, NamedTuple
+
+_GELU_TANH = "Tanh(Mul(0.7978845608028654, Add(x, Mul(0.044715, Pow(x, 3)))))"
+
+# For each activation how it is written, and after that how others write it.
+ACTIVATIONS = {
+    "identity": ("Identity(x)",),
+    "sigmoid": ("Sigmoid(x)",),
+    "tanh": ("Tanh(x)",),
+    "relu": ("Relu(x)", "Max(x, 0)"),
+    "leaky_relu": ("LeakyRelu(x, alpha=negative_slope)", "PRelu(x, negative_slope)"),
+    "elu": ("Elu(x, alpha=alpha)",),
+    "selu": ("Selu(x)",),
+    "gelu": (
+        "Gelu(x)",
+        "Mul(Mul(x, Add(Erf(Div(x, 1.4142135623730951)), 1)), 0.5)",
+        "Mul(Mul(0.5, x), Add(Erf(Div(x, 1.4142135623730951)), 1))",
+        "Mul(Mul(0.5, x), Add(Erf(Mul(x, 0.7071067811865476)), 1))",
+        "Mul(x, Mul(0.5, Add(Erf(Div(x, 1.4142135623730951)), 1)))",
+        "Mul(x, Mul(0.5, Add(Erf(Mul(x, 0.7071067811865476)), 1)))",
+    ),
+    "gelu_tanh": (
+        "Gelu(x, approximate='tanh')",
+        f"Mul(Mul(0.5, x), Add(1, {_GELU_TANH}))",
+        f"Mul(x, Mul(0.5, Add(1, {_GELU_TANH})))",
+    ),
+    "silu": ("Mul(x, Sigmoid(x))", "Swish(x)"),
+    "softplus": (
+        "Softplus(x)",
+        "Where(Greater(x, 20), x, Softplus(x))",  # PyTorch
+        "Log(Add(Exp(x), 1))",
+    ),
+    "hard_tanh": ("Clip(x, -1, 1)", "Clip(x, min=-1, max=1)", "Max(Min(x, 1), -1)", "Min(Max(x, -1), 1)"),
+    "softmax": ("Softmax(x, axis=axis)",),
+    "log_softmax": ("LogSoftmax(x, axis=axis)", "Log(Softmax(x, axis=axis))"),
+}
+
+# How float64 models are written: ONNX Runtime has no float64 kernels for the operators above, and
+# attributes are float32 always. (For `gelu` there is no other way: its operator it is.)
+FLOAT64 = {
+    "leaky_relu": "Where(Less(x, 0), Mul(negative_slope, x), x)",
+    "elu": "Where(Less(x, 0), Mul(alpha, Sub(Exp(x), 1)), x)",
+    "selu": "Mul(1.0507009873554805, Where(Less(x, 0), Mul(1.6732632423543772, Sub(Exp(x), 1)), x))",
+    "gelu_tanh": f"Mul(Mul(0.5, x), Add(1, {_GELU_TANH}))",
+    "softplus": "Add(Max(x, 0), Log(Add(1, Exp(Neg(Abs(x))))))",
+}
+
+
+class Setting(NamedTuple):
+    """An attribute that is a setting of the activation."""
+
+    name: str
+
+
+class Operation(NamedTuple):
+    """An operator's name, with its domain if that is not the standard one; its arguments; attributes."""
+
+    operator: str
+    arguments: tuple[Expression, ...]
+    attributes: dict[str, float | str | Setting]
+
+
+# A name, a constant, or an operation.
+Expression = str | float | Operation
+
+
+def parse(text: str) -> Operation:
+    """The operation that a text stands for."""
+    result = _expression(ast.parse(text, mode="eval").body)
+    assert isinstance(result, Operation)
+    return result
+
+
+def _expression(node: ast.expr) -> Expression:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Call):
+        arguments = tuple(_expression(argument) for argument in node.args)
+        attributes = {str(keyword.arg): _attribute(keyword.value) for keyword in node.keywords}
+        return Operation(ast.unparse(node.func), arguments, attributes)
+    return float(ast.literal_eval(node))
+
+
+def _attribute(node: ast.expr) -> Any:
+    return Setting(node.id) if isinstance(node, ast.Name) else ast.literal_eval(node)
