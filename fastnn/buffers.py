@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from . import guard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +18,28 @@ if TYPE_CHECKING:
 
 _ALIGN = 64  # bytes: a cache line, and the widest vector register
 
+# Names of buffers that are made in several places
+PARAMETERS, OPTIMIZER = "the parameters", "the optimizer's memory"
 
-def allocate(size: int, dtype: str) -> NDArray[Any]:
-    """Zeros of shape (size,), beginning at a cache line."""
+
+def allocate(size: int, dtype: str, name: str = "a buffer") -> NDArray[Any]:
+    """Zeros of shape (size,), beginning at a cache line; `name` is for `guard`."""
     itemsize = np.dtype(dtype).itemsize
-    memory = np.zeros(size + _ALIGN // itemsize, dtype)
-    skip = -memory.ctypes.data % _ALIGN // itemsize
+    zone = guard.zone(itemsize)
+    memory = np.zeros(size + _ALIGN // itemsize + 2 * zone, dtype)
+    skip = -memory.ctypes.data % _ALIGN // itemsize + zone
+    if zone:
+        guard.watch(memory, skip, skip + size, name)
     return memory[skip : skip + size]
+
+
+def empty(shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
+    """Memory that compiled code writes to before anybody reads it."""
+    if not guard.ON:
+        return np.empty(shape, dtype)
+    buffer = allocate(math.prod(shape), dtype, name)
+    guard.poison(buffer)
+    return buffer.reshape(shape)
 
 
 def address(values: NDArray[Any] | None) -> int:

@@ -159,7 +159,8 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self) -> None:  # noqa: D102
         if self._best_parameters is not None:
-            self.model.parameters[...] = self._best_parameters
+            with self.model.turns:
+                self.model.parameters[...] = self._best_parameters
 
 
 class ReduceLROnPlateau(_Monitor):

@@ -28,5 +28,9 @@ class GradientError(AssertionError):
     """A gradient is not that of its function: see `fastnn.check_gradient`."""
 
 
+class GuardError(RuntimeError):
+    """Compiled code wrote outside of its memory: see `fastnn.guard`. Please report it."""
+
+
 class CompilationError(ValueError):
     """A user's function cannot run in the compiled loop; the message says which, and why."""

@@ -27,6 +27,7 @@ from .state import State
 from .summary import summary
 from .threads import Pace, shards, team_size
 from .training import Task, Training
+from .turns import Turns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("kept", "_networks", "_predictors", "_optimizer_state", "_lock", "_fitting")
+_MADE_ANEW = ("kept", "_networks", "_predictors", "_optimizer_state", "_lock", "_fitting", "turns")
 
 
 class Model:
@@ -121,7 +122,8 @@ class Model:
         """Set what no copy of the model takes over: `_MADE_ANEW`."""
         self.kept: State | None = None  # the last state known to be finite, while training
         self._networks: dict[str, tuple[int, Network]] = {}
-        self._predictors = Predictors(any(layer.checks_rows for layer in self.layers))
+        self.turns = Turns()  # of those who change the weights and those who predict
+        self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
         self._optimizer_state: OptimizerState | None = None
         self._lock = threading.RLock()  # building, training and evaluation are one at a time
         self._fitting = False
@@ -162,7 +164,7 @@ class Model:
         if 0 in sizes:
             self._require_adapted()
         places = parameters(self.layers, n_in)
-        vector = buffers.allocate(sum(p.size for p in places), self.dtype)
+        vector = buffers.allocate(sum(p.size for p in places), self.dtype, buffers.PARAMETERS)
         views = buffers.views(vector, places, len(self.layers))
         draw_parameters(self.layers, views, self.seed)
         numbers = constants(self.layers, n_in, self.dtype)
@@ -212,7 +214,8 @@ class Model:
         if widths(self.layers, self.n_in) != self._widths:
             raise ValueError("the model is built for another number of categories; make a new model")
         if self._state.constants.size == numbers.size:
-            self._state.constants[...] = numbers
+            with self.turns:
+                self._state.constants[...] = numbers
         else:  # no layer had numbers, and so no network reads them yet
             self._state.constants = numbers
 
@@ -240,9 +243,9 @@ class Model:
         vars(self).update(kept)
         self._start_anew()
         if self._state is not None:
-            vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype)
+            vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype, buffers.PARAMETERS)
             self._bind(buffers.views(vector, self._parameters, len(self.layers)))
-            memory = buffers.allocate(self._state.optimizer.size, self.dtype)
+            memory = buffers.allocate(self._state.optimizer.size, self.dtype, buffers.OPTIMIZER)
             memory[...] = self._state.optimizer
             self._state = replace(self._state, parameters=vector, optimizer=memory)
 
@@ -304,7 +307,8 @@ class Model:
     def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """What the last layer gives: logits, for a model with a loss from logits.
 
-        May be called by several threads at once.
+        May be called by several threads at once, and while another one trains the model: then a call waits
+        for up to about 0.1 s, and sees the weights of a finished step.
 
         Parameters
         ----------
@@ -349,7 +353,7 @@ class Model:
             self._require_adapted()
         shape = (*given.shape[:-1], widths(self.layers, x.shape[1])[-1])
         if out is None:
-            result = np.empty(shape, self.dtype)
+            result = buffers.empty(shape, self.dtype, "the output")
         else:
             result = _validate.output(out, shape, self.dtype)
             x = x.copy() if np.may_share_memory(x, out) else x
@@ -381,8 +385,9 @@ class Model:
         first = constants(self.layers[:index], self.n_in, self.dtype).size
         layout = plan([layer], n_in, len(x), self.dtype, training=False, at=at, constants_at=first)
         net = network.network(layout, parameters, constants=self.state.constants, batch_size=len(x))
-        out = np.empty((len(x), layer.output_size(n_in)), self.dtype)
-        network.predict(net, x, out)
+        out = buffers.empty((len(x), layer.output_size(n_in)), self.dtype, "the output")
+        with self.turns.alone():
+            network.predict(net, x, out)
         return out
 
     def evaluate(
@@ -703,7 +708,7 @@ class Model:
         state, optimizer = self.state, self._optimizer
         size = optimizer.state_vectors() * state.parameters.size
         if state.optimizer.size != size:
-            state.optimizer = buffers.allocate(size, self.dtype)
+            state.optimizer = buffers.allocate(size, self.dtype, buffers.OPTIMIZER)
         kept = self._optimizer_state
         if kept is None or kept.vectors is not state.optimizer or kept.counters is not state.counters:
             rows = np.zeros((2, oprow.SIZE), np.int64)
@@ -809,7 +814,7 @@ class Model:
     def _evaluate(
         self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
     ) -> dict[str, float]:
-        figures = np.zeros(1 + len(self.metrics))
+        figures = buffers.allocate(1 + len(self.metrics), "float64", "figures")
         with self._lock:
             rows = min(len(X), 4 * self._chunk())
             net = self._network("evaluate", rows)

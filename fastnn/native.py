@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _cache
+from . import _cache, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,8 @@ def function(kernel: str, dtype: str = "float64", holds_gil: bool = False) -> Ca
     The driver's entries know no dtype: there is one of each.
     """
     kind = ctypes.PYFUNCTYPE if holds_gil else ctypes.CFUNCTYPE
-    return kind(None, ctypes.c_int64, ctypes.c_int64)(address(kernel, dtype))
+    call = kind(None, ctypes.c_int64, ctypes.c_int64)(address(kernel, dtype))
+    return guard.checked(call, kernel) if guard.ON else call
 
 
 def register(kernel: str, make: Callable[[str], Any]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from . import _cache, native
+from . import _cache, guard, native
 from .buffers import address, allocate
 from .kernels import descriptor as d
 from .kernels import oprow
@@ -155,11 +155,13 @@ def network(
     gathers = loss is not None and inputs is None
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, 1)] if gathers else []
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
-    gradients = np.zeros((0 if loss is None and inputs is None else n_shards, parameters.size), dtype)
-    size = max(layout.workspace for layout in (plan, predict, inputs) if layout is not None)
+    rows = 0 if loss is None and inputs is None else n_shards
+    gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
+    layouts = [layout for layout in (plan, predict, inputs) if layout is not None]
+    size = max(layout.workspace for layout in layouts)
     net = Network(
-        descriptor=np.zeros(d.SIZE, np.int64),
-        shards=np.zeros((n_shards, d.SIZE), np.int64),
+        descriptor=allocate(d.SIZE, "int64", "descriptor"),
+        shards=allocate(n_shards * d.SIZE, "int64", "shards").reshape(n_shards, d.SIZE),
         ops=plan.ops,
         predict_ops=plan.ops if predict is None else predict.ops,
         input_ops=_NO_OPS if inputs is None else inputs.ops,
@@ -167,13 +169,17 @@ def network(
         parameters=parameters,
         constants=constants,
         gradient=gradients[:1].reshape(-1),
-        loss=np.zeros(1),
+        loss=allocate(1, "float64", "loss"),
         gradients=gradients,
-        workspace=allocate(n_shards * size, dtype).reshape(n_shards, size),
-        sums=np.zeros(d.BLOCKS + state_size),
-        team=np.zeros(2, np.int64),
+        workspace=allocate(n_shards * size, dtype, "workspace").reshape(n_shards, size),
+        sums=allocate(d.BLOCKS + state_size, "float64", "sums"),
+        team=allocate(2, "int64", "team"),
         version=_version(),
     )
+    guard.poison(net.workspace)
+    if len(layouts) == 1:  # otherwise a gap of one is a tensor of another
+        for shard in range(n_shards):
+            guard.add_zones(net.workspace, [(shard * size + i, shard * size + j) for i, j in plan.gaps])
     slots = net.descriptor
     slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
     slots[d.ITEMSIZE] = parameters.itemsize
@@ -263,20 +269,18 @@ def clone_workspace(net: Network) -> Network:
     """
     if not isinstance(net, Network):
         raise TypeError(f"net must be a Network, of model.network(), got {net!r}")
-    gradients = np.zeros_like(net.gradients)
-    clone = net._replace(
-        descriptor=net.descriptor.copy(),
-        shards=net.shards.copy(),
-        extra=net.extra.copy(),
-        gradient=gradients[:1].reshape(-1),
-        loss=np.zeros_like(net.loss),
-        gradients=gradients,
-        workspace=allocate(net.workspace.size, net.workspace.dtype.name).reshape(net.workspace.shape),
-        sums=np.zeros_like(net.sums),
-        team=np.zeros_like(net.team),
-    )
+    names = ("descriptor", "shards", "extra", "loss", "gradients", "workspace", "sums", "team")
+    own = {name: _zeros_like(getattr(net, name), name) for name in names}
+    for name in ("descriptor", "shards", "extra"):
+        own[name][...] = getattr(net, name)
+    guard.poison(own["workspace"])
+    clone = net._replace(**own, gradient=own["gradients"][:1].reshape(-1))
     _point_to_arrays(clone)
     return clone
+
+
+def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:
+    return allocate(array.size, array.dtype.name, name).reshape(array.shape)
 
 
 def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
@@ -412,7 +416,7 @@ def run(entry: str, net: Network, threads: int = 1) -> None:
 
 def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: NDArray[np.float64]) -> None:
     """Add rows to the statistics in `state` that a kernel of `scaling` keeps there."""
-    slots = np.zeros(d.SIZE, np.int64)
+    slots = allocate(d.SIZE, "int64", "descriptor")
     slots[d.X], slots[d.SAMPLE_WEIGHT], slots[d.METRIC_STATE] = address(X), address(weight), address(state)
     slots[d.N_SAMPLES], slots[d.N_FEATURES] = X.shape
     native.function(kernel, X.dtype.name)(0, address(slots))
@@ -420,7 +424,7 @@ def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: ND
 
 def is_finite(values: NDArray[Any]) -> bool:
     """Whether a C-contiguous array holds neither NaN nor infinity."""
-    slots = np.zeros(d.SIZE, np.int64)
+    slots = allocate(d.SIZE, "int64", "descriptor")
     slots[d.INPUT], slots[d.ROWS], slots[d.N_FEATURES] = address(values), values.size, 1
     native.function("batch.check", values.dtype.name)(0, address(slots))
     return bool(slots[d.STATUS] == d.OK)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import native
+from . import guard, native
 from .kernels import oprow
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Plan:
         Size of the workspace, in elements.
     rows : int
         How many samples at a time it is laid out for.
+    gaps : list of (start, stop)
+        Parts of the workspace, behind each tensor, that are nobody's.
     """
 
     n_in: int
@@ -106,13 +108,15 @@ class Plan:
     output: int = oprow.INPUT
     gradient: int = oprow.NONE
     workspace: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def allocate(self, per_row: int, in_all: int = 0) -> int:
         """Offset of new memory in the workspace."""
         unit = _ALIGN // self.itemsize
         offset = self.workspace
-        size = self.rows * per_row + in_all
-        self.workspace += -(-size // unit) * unit
+        end = offset + self.rows * per_row + in_all
+        self.workspace = -(-end // unit) * unit + guard.zone(self.itemsize)
+        self.gaps.append((end, self.workspace))
         return offset
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import Network
+    from .turns import Turns
 
 # Multiplications of a call that takes some microseconds: it does not give up Python's lock, since
 # getting it back costs more where other threads run, up to `sys.getswitchinterval`.
@@ -38,16 +39,18 @@ class Predictor:
     ----------
     net : Network
         For prediction only.
+    turns : Turns
+        Of the model.
     """
 
-    def __init__(self, net: Network) -> None:
-        slots = net.descriptor
+    def __init__(self, net: Network, turns: Turns) -> None:
+        slots, self._turns = net.descriptor, turns
         rows, n_in, n_out = (int(slots[slot]) for slot in (d.CHUNK, d.N_FEATURES, d.N_OUTPUTS))
         dtype = net.parameters.dtype
         self.net, self.dtype = net, dtype
         self._rows, self._n_in = rows, n_in
-        self._x = allocate(rows * n_in, dtype.name).reshape(rows, n_in)
-        self._y = allocate(rows * n_out, dtype.name).reshape(rows, n_out)
+        self._x = allocate(rows * n_in, dtype.name, "the input").reshape(rows, n_in)
+        self._y = allocate(rows * n_out, dtype.name, "the output").reshape(rows, n_out)
         self._sample, self._x_sample, self._y_sample = (n_in,), self._x[0], self._y[0]
         self._row, self._x_row, self._y_row = (1, n_in), self._x[:1], self._y[:1]
         # One number of a memoryview is read and written in half the time of one of an array.
@@ -85,7 +88,11 @@ class Predictor:
             return None
         slots = self._slots
         slots[d.N_SAMPLES] = n
-        (self._short_call if n <= self._most_short else self._call)(0, self._address)
+        call, changes = self._short_call if n <= self._most_short else self._call, self._turns.changes
+        call(0, self._address)
+        if changes & 1 or self._turns.changes != changes:  # another thread trains
+            with self._turns.alone():
+                call(0, self._address)
         if slots[d.STATUS] != d.OK:
             return None
         if out is None:
@@ -107,10 +114,12 @@ class Predictors:
     ----------
     checks_rows : bool
         Whether a layer looks at each row before, so that there is no short way.
+    turns : Turns
+        Of the model.
     """
 
-    def __init__(self, checks_rows: bool) -> None:
-        self.checks_rows = checks_rows
+    def __init__(self, checks_rows: bool, turns: Turns) -> None:
+        self.checks_rows, self._turns = checks_rows, turns
         self._free: list[Predictor] = []
 
     def few(self, X: Any, out: Any) -> NDArray[Any] | None:
@@ -143,10 +152,19 @@ class Predictors:
         bool
             False if an element of X is NaN or infinite; `out` then holds nothing useful.
         """
+        changes = self._turns.changes
+        if not changes & 1:
+            finite = self._many(make, X, out)
+            if self._turns.changes == changes:
+                return finite
+        with self._turns.alone():  # another thread trains
+            return self._many(make, X, out)
+
+    def _many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
         if X.dtype != out.dtype:
             with np.errstate(over="ignore"):
                 return all(
-                    self.many(make, X[part].astype(out.dtype), out[part]) for part in _validate.blocks(X)
+                    self._many(make, X[part].astype(out.dtype), out[part]) for part in _validate.blocks(X)
                 )
         predictor = self._take(make)
         chunks = -(-len(X) // int(predictor.net.descriptor[d.CHUNK]))
@@ -172,7 +190,7 @@ class Predictors:
         try:
             return self._free.pop()
         except IndexError:
-            return Predictor(make())
+            return Predictor(make(), self._turns)
 
     def clear(self) -> None:
         """Forget all predictors."""

@@ -224,7 +224,7 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
     state, pause = model.state, training["pause"]
     if "optimizer" in file.keys():
         memory = _tensor(file, "optimizer", model.dtype)
-        state.optimizer = buffers.allocate(memory.size, model.dtype)
+        state.optimizer = buffers.allocate(memory.size, model.dtype, buffers.OPTIMIZER)
         state.optimizer[...] = memory
     state.step = _counter("step", training["step"])
     state.epoch = _counter("epoch", training["epoch"])

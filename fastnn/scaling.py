@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate, network
+from .buffers import allocate
 from .plan import OpSpec
 from .preprocessing import Preprocessing
 
@@ -89,7 +90,7 @@ class Standardize(Scaling):
         return self.mean, self.scale
 
     def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
-        state = np.zeros(4 * n_in + 1)
+        state = allocate(4 * n_in + 1, "float64", "the statistics of the columns")
         count = 0
         for x, weight in blocks:
             network.measure("scaling.moments", x, weight, state)
@@ -165,7 +166,8 @@ class MinMax(Scaling):
         return shift, scale
 
     def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
-        state = np.repeat([np.inf, -np.inf], n_in)
+        state = allocate(2 * n_in, "float64", "the extremes of the columns")
+        state[:n_in], state[n_in:] = np.inf, -np.inf
         for x, weight in blocks:
             network.measure("scaling.extremes", x, weight, state)
         return {"data_min": state[:n_in], "data_max": state[n_in:]}

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate, network
+from .buffers import empty
 from .plan import parameters
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def least_squares(
     scale = np.ones((len(x), 1)) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(-1, 1)
     with model._lock, _Search(model) as search:
         net = model.network(max_batch=1)
-        derivatives = np.empty((target.size, search.start.size), model.dtype)
+        derivatives = empty((target.size, search.start.size), model.dtype, "the Jacobian")
         jacobian = derivatives if model.dtype == "float64" else np.empty(derivatives.shape)
         row_scale = np.repeat(scale, target.shape[1], axis=0)
 
@@ -256,7 +257,7 @@ class _Search:
     """
 
     def __init__(self, model: Model) -> None:
-        self._parameters = model.parameters
+        self._parameters, self._turns = model.parameters, model.turns
         self._best = model.parameters.copy()
         self._lowest = np.inf
         self.start = model.parameters.astype(np.float64)
@@ -265,11 +266,12 @@ class _Search:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._parameters[...] = self._best
+        with self._turns:
+            self._parameters[...] = self._best
 
     def move_to(self, w: NDArray[np.float64]) -> None:
         """Try the parameters `w`."""
-        with np.errstate(over="ignore"):  # too large for float32: the loss will say so
+        with np.errstate(over="ignore"), self._turns:  # too large for float32: the loss will say so
             self._parameters[...] = w
 
     def note(self, loss: float) -> None:

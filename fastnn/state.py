@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .buffers import OPTIMIZER, allocate
 from .kernels import descriptor as d
 
 if TYPE_CHECKING:
@@ -121,5 +122,6 @@ class State:
         if self.optimizer.size == other.optimizer.size:
             self.optimizer[...] = other.optimizer
         else:
-            self.optimizer = other.optimizer.copy()
+            self.optimizer = allocate(other.optimizer.size, other.optimizer.dtype.name, OPTIMIZER)
+            self.optimizer[...] = other.optimizer
         self.counters[...], self.pause = other.counters, other.pause

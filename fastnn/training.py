@@ -7,6 +7,7 @@ epoch.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate, network
-from .buffers import address
+from .buffers import address, allocate
 from .errors import DivergenceError
 from .history import History
 from .kernels import descriptor as d
@@ -108,10 +109,12 @@ class Training:
         self.callbacks, self.progress, self.stop = task.callbacks, progress, stop
         self.names = ["loss", *(metric.name for metric in model.metrics)]
         self.first_epoch = model.state.epoch
-        self.figures = np.zeros((min(task.epochs, MOST_EPOCHS), len(self.names) + 1))
+        shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
+        self.figures = allocate(math.prod(shape), "float64", "figures").reshape(shape)
         n = len(task.data[0])
         self.give_order = task.shuffle if callable(task.shuffle) else None
-        self.order = np.zeros(n if self.give_order or (task.shuffle and task.rows < n) else 0, np.int64)
+        ordered = self.give_order or (task.shuffle and task.rows < n)
+        self.order = allocate(n if ordered else 0, "int64", "the order of the samples")
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
         self.looks = [0] * len(self.callbacks)  # the epochs after which the callbacks are called next
@@ -180,7 +183,8 @@ class Training:
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
                 try:
-                    network.run("train", self.net, threads)
+                    with self.model.turns:
+                        network.run("train", self.net, threads)
                 finally:  # a signal's handler may raise here
                     state.read(slots)
                     self._take_figures()
@@ -256,6 +260,7 @@ class Training:
             state.epoch - self.first_epoch, state.position // int(self.net.descriptor[d.BATCH_SIZE])
         )
         if not network.is_finite(state.parameters):
-            state.restore(self.kept)
+            with self.model.turns:
+                state.restore(self.kept)
         state.position = 0  # an epoch that diverged cannot go on
         raise error

@@ -102,7 +102,8 @@ def fit_stochastic(
         look.take()
         look.diverged(error)
     if estimator.early_stopping:
-        model.parameters[...] = estimator._best_parameters
+        with model.turns:
+            model.parameters[...] = estimator._best_parameters
     look.warn()
 
 
