@@ -4,11 +4,8 @@ import copy
 import json
 import os
 import pickle
-import signal
 import stat
 import struct
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -217,22 +214,6 @@ def test_loading_unpickles_nothing(tmp_path, monkeypatch):
         fn.load(tmp_path / "foreign")
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
-def test_failure_while_writing_leaves_the_old_file(step, tmp_path, monkeypatch):
-    path = tmp_path / "m"
-    trained().save(path)
-    before = path.read_bytes()
-
-    def fail(*arguments):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="no space"):
-        trained(epochs=4).save(path)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["m"]
-
-
 def test_mode_of_the_file(tmp_path):
     path, model = tmp_path / "m", trained()
     mask = os.umask(0o027)
@@ -276,42 +257,6 @@ def test_symbolic_links_are_followed(tmp_path):
         model.save(link)
         assert link.is_symlink() and os.listdir(folder) == ["m"]
         assert np.array_equal(fn.load(folder / "m").parameters, model.parameters)
-
-
-KILLED = """
-import os, signal, sys
-import fastnn as fn
-model = fn.Model([fn.Dense(200)], seed=1).build(300)
-setattr(os, sys.argv[2], lambda *arguments, **options: os.kill(os.getpid(), signal.SIGKILL))
-model.save(sys.argv[1])
-"""
-
-
-@pytest.mark.parametrize("step", ["open", "fdopen", "fsync", "chmod", "replace"])
-def test_killed_while_writing(step, file):
-    """The old file is as it was, whenever the process is killed."""
-    before = file.read_bytes()
-    child = subprocess.run([sys.executable, "-c", KILLED, file, step])
-    assert child.returncode == -signal.SIGKILL
-    assert file.read_bytes() == before
-
-
-def test_disk_full(file):
-    program = """
-import resource, signal, sys
-import fastnn as fn
-model = fn.Model([fn.Dense(200)], seed=1).build(300)
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    model.save(sys.argv[1])
-except OSError as error:
-    print("refused")
-"""
-    before = file.read_bytes()
-    output = subprocess.run([sys.executable, "-c", program, file], stdout=subprocess.PIPE, text=True).stdout
-    assert output == "refused\n"
-    assert file.read_bytes() == before and os.listdir(file.parent) == ["m"]
 
 
 # --- files that are not whole

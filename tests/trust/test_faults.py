@@ -1,4 +1,4 @@
-"""How a training ends before its time: divergence and Ctrl-C, after which the model can be used."""
+"""Promise 6: how a training ends before its time, by divergence and Ctrl-C; the model can be used then."""
 
 import signal
 import subprocess
@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 import fastnn as fn
 from fastnn import network as engine
+from fastnn import training
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(23, 3))
@@ -70,6 +71,55 @@ def test_divergence_keeps_finite_weights(optimizer, epochs_before):
     assert len({len(values) for values in (model.history.epoch, *model.history.history.values())}) == 1
     model.optimizer = fn.Adam()
     assert np.isfinite(model.fit(X, Y, epochs=2).history["loss"]).all()
+
+
+def step_by_step(model, X, Y, steps):
+    """The model after so many steps of four samples each, in their order."""
+    for step in range(steps):
+        first = 4 * step % len(X)
+        model.partial_fit(X[first : first + 4], Y[first : first + 4])
+    return model
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_loss_that_is_infinite_at_a_step(step):
+    """That step is named and not made, whatever the steps before it in the same compiled call."""
+    x, y = X[:20].astype(np.float32), Y[:20]
+
+    def make():
+        layer = fn.Dense(2, kernel_initializer=fn.initializers.constant(1))
+        return fn.Model([layer], loss="mse", optimizer="sgd").build(3)
+
+    model, bad = make(), x.copy()
+    bad[4 * step] = 3e38
+    with pytest.raises(fn.DivergenceError, match=f"epoch 0, step {step}"):
+        model.fit(bad, y, batch_size=4, shuffle=False, epochs=3)
+    assert (model.state.step, model.history.epoch) == (step, [])
+    assert np.array_equal(model.parameters, step_by_step(make(), x, y, step).parameters)
+    assert np.isfinite(model.fit(x, y, epochs=2).history["loss"]).all()
+
+
+@pytest.mark.parametrize("looks", ["after each step", "as always"])
+@pytest.mark.parametrize("step", [1, 2, 4, 5, 13])
+def test_weights_that_are_infinite_after_a_step(step, looks, monkeypatch):
+    """Found at the next look at the weights, or by the next loss; the last finite ones are put back."""
+    if looks == "after each step":
+        monkeypatch.setattr(training, "SLICE", 0.0)
+    x, y = X[:20], Y[:20]
+
+    def make():
+        optimizer = fn.SGD(fn.schedules.step(1e-3, every=step, factor=1e42), momentum=0.5)
+        return fn.Model([fn.Dense(5, "tanh"), fn.Dense(2)], loss="mse", optimizer=optimizer, seed=0).build(3)
+
+    model = make()
+    with pytest.raises(fn.DivergenceError) as caught:
+        model.fit(x, y, batch_size=4, shuffle=False, epochs=20)
+    found = 5 * caught.value.epoch + caught.value.step
+    assert found in (step, step + 1)
+    assert model.state.step == step if looks == "after each step" else model.state.step <= step
+    assert np.array_equal(model.parameters, step_by_step(make(), x, y, model.state.step).parameters)
+    model.optimizer = "adam"
+    assert np.isfinite(model.fit(x, y, epochs=2).history["loss"]).all()
 
 
 @pytest.mark.parametrize("call", range(1, 9))
