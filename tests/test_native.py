@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -214,16 +213,6 @@ def test_no_home_folder(in_process, monkeypatch):
 
 
 # ---- processes ---------------------------------------------------------------------------------
-
-
-def test_processes_that_start_cold_at_once(cache):
-    for path in objects(cache).values():
-        path.unlink()
-    with ThreadPoolExecutor(4) as pool:
-        counts = list(pool.map(probe, [cache] * 4))
-    assert max(counts) == len(objects(cache)) > 0
-    assert probe(cache) == 0
-    assert [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".o"] == []
 
 
 def test_without_the_compiler_the_error_says_so(tmp_path):

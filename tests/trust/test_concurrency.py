@@ -1,7 +1,9 @@
-"""Threads when something goes wrong, and several Python threads that use models at once."""
+"""Promise 7: threads when something goes wrong, and several Python threads that use models at once."""
 
 import _thread
 import functools
+import os
+import pickle
 import signal
 import threading
 import time
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import native, network, threads
+from fastnn import native, network, threads, turns
+from tests.trust import soak
+from tests.trust.soak import at_once
 
 RNG = np.random.default_rng(0)
 X, LABELS, VALUES = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300), RNG.normal(size=(300, 7))
@@ -147,11 +151,6 @@ def test_an_update_is_made_by_all_threads_or_none(monkeypatch):
 # ---- several Python threads --------------------------------------------------------------------
 
 
-def at_once(calls):
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result(60) for future in [pool.submit(call) for call in calls]]
-
-
 @pytest.mark.parametrize("rows", [1, 40, 3000])
 def test_predictions_of_one_model_at_once(rows):
     fn.set_threads(2)
@@ -203,20 +202,64 @@ def test_predict_does_not_wait_for_a_fit():
         assert fit.result(60).epoch == [0]
 
 
-def test_predict_during_fits():
-    model = model_of("sgd")
-    stop = threading.Event()
+def test_predictions_by_many_threads():
+    """For a minute in `make soak`."""
+    assert soak.predict_at_once(2) > 8
 
-    def predict():
-        count = 0
-        while not stop.is_set():
-            assert np.isfinite(model.predict(X)).all()
-            count += 1
-        return count
 
-    with ThreadPoolExecutor(2) as pool:
-        counts = [pool.submit(predict) for _ in range(2)]
-        for _ in range(10):
-            model.fit(X, LABELS, epochs=10, batch_size=128, threads=2)
-        stop.set()
-        assert all(count.result(60) > 0 for count in counts)
+def test_predictions_during_fits_see_the_weights_of_one_step():
+    """For a minute in `make soak`."""
+    seen, torn = soak.predict_while_fitting(2)
+    assert seen > 2 and torn == 0
+
+
+def test_a_race_would_be_seen(monkeypatch):
+    """Where nobody notices that the weights change."""
+    never = property(lambda self: 0, lambda self, value: None)
+    monkeypatch.setattr(turns.Turns, "changes", never, raising=False)
+    assert any(soak.predict_while_fitting(2)[1] for _ in range(5))
+
+
+def test_what_waits_for_a_fit(tmp_path):
+    """Evaluation, gradients, copies, files and other fits are those of a model that no fit changes."""
+    model, twin = model_of(), model_of()
+    twin.fit(X, LABELS, epochs=2)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def wait(epoch, logs):
+        entered.set()
+        assert go_on.wait(60)
+
+    def saved(model, name):
+        model.save(tmp_path / name, training=True)
+        return (tmp_path / name).read_bytes()
+
+    calls = {
+        "evaluate": lambda model: model.evaluate(X, LABELS),
+        "gradient": lambda model: model.loss_and_gradient(X, LABELS)[1].tobytes(),
+        "pickle": lambda model: pickle.loads(pickle.dumps(model)).parameters.tobytes(),
+        "save": lambda model: saved(model, "model"),
+    }
+    with ThreadPoolExecutor(len(calls) + 1) as pool:
+        fit = pool.submit(model.fit, X, LABELS, epochs=2, callbacks=[wait])
+        try:
+            assert entered.wait(60)
+            results = {name: pool.submit(call, model) for name, call in calls.items()}
+            time.sleep(0.2)
+            assert not any(result.done() for result in results.values())
+        finally:
+            go_on.set()
+        fit.result(60)
+        for name, result in results.items():
+            assert result.result(60) == calls[name](twin), name
+
+
+def test_more_threads_than_cores():
+    count = 4 * (os.cpu_count() or 1) + 1
+    model, serial = model_of(), model_of()
+    for each, threads_of_it in ((model, count), (serial, 1)):
+        each.fit(X, LABELS, epochs=3, batch_size=128, threads=threads_of_it)
+    assert np.array_equal(model.parameters, serial.parameters)
+    fn.set_threads(count)
+    large = np.resize(X, (9000, 31))
+    assert at_once([lambda: model.predict(large).tobytes()] * 3) == [serial.predict(large).tobytes()] * 3

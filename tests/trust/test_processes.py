@@ -1,10 +1,14 @@
-"""Processes of their own: real signals while several threads train, and a fork after a fit."""
+"""Promise 7: real signals while several threads train; processes started in any way, after a fit and cold."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.trust.programs import run
+from tests.trust.soak import start_cold_at_once
 
 SETUP = """
 import os, signal, sys, threading, time
@@ -102,3 +106,49 @@ def test_a_signal_at_the_end_of_a_thread():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_fork_after_a_fit():
     run_script(FORKED)
+
+
+STARTED = """
+import multiprocessing, pickle, sys
+import numpy as np, fastnn as fn
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(256, 64)).astype("f"), rng.normal(size=(256, 64)).astype("f")
+large = np.tile(X, (20, 1))
+
+def make():
+    layers = [fn.Dense(128, "relu"), fn.Dropout(0.1), fn.Dense(64)]
+    return fn.Model(layers, loss="mse", seed=0)
+
+def go_on(model):
+    model.fit(X, y, epochs=2, batch_size=128, threads=2)
+    return model
+
+def answer(model):
+    return go_on(model).parameters.tobytes(), model.predict(large).tobytes()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    model = go_on(make())
+    model.predict(large)
+    with context.Pool(2) as pool:
+        answers = pool.map(answer, [model] * 4)
+        given = pool.map(go_on, [model] * 2)  # a model comes back, too
+    expected = answer(model)
+    assert answers == [expected] * 4
+    assert [each.parameters.tobytes() for each in given] == [expected[0]] * 2
+    assert [each.predict(large).tobytes() for each in given] == [expected[1]] * 2
+    print("fine")
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes_that_are_started_after_a_fit(method, tmp_path):
+    (tmp_path / "started.py").write_text(STARTED)
+    assert run(tmp_path / "started.py", method, timeout=60) == "fine\n"
+
+
+def test_four_processes_that_start_cold_at_once():
+    """50 times in `make soak`."""
+    counts = start_cold_at_once()
+    assert max(counts) == 3
