@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from bench import peers
 from bench.compare import HANDICAPS
@@ -21,3 +22,10 @@ def pytest_report_header() -> list[str]:
         if name in os.environ
     ]
     return lines
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print the tables that benchmarks have made, behind pytest-benchmark's own."""
+    for module in [module for name, module in sorted(sys.modules.items()) if name.startswith("bench.test_")]:
+        for line in getattr(module, "LINES", ()):
+            terminalreporter.write_line(line)
