@@ -108,7 +108,7 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
         return
     width = VECTORS * lanes
     large = m >= _PACK_FROM_ROWS and k * n * itemsize > _PACK_FROM_BYTES
-    packed = b_step != 1 or n < lanes or large
+    packed = b_step != 1 or large
     # A that is transposed, or whose rows lie far apart, is copied together tile by tile.
     pack_a = large and n >= 64 and (a_step != 1 or a_row * itemsize > _PACK_A_FROM_BYTES)
     a_pack, a_pack_step = pack + PACK_COLUMNS * PACK_ROWS * itemsize, max(lanes, 8)
@@ -119,6 +119,9 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
         panels = (vectors + VECTORS - 1) // VECTORS
         highest = ROWS[min(vectors, VECTORS) - 1]
         tiles = (m + highest - 1) // highest
+        # Tiles are about as high as one another, and panels as wide: small ones are less fast.
+        height, higher = m // tiles, m % tiles  # so many tiles are one row higher
+        breadth, broader = (VECTORS, 0) if packed else (vectors // panels, vectors % panels)
         for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
             rows = min(depth, k - i)
             source = b + (i * b_row + j * b_step) * itemsize
@@ -126,25 +129,26 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                 pack_rows(source, b_row, rows, count, pack, width, PACK_ROWS, dtype, itemsize)
             elif packed:
                 pack_columns(source, b_step, rows, count, pack, width, PACK_ROWS, dtype, itemsize)
+            row = 0
             for t in range(tiles):
-                row, height = t * m // tiles, (t + 1) * m // tiles - t * m // tiles
+                tall = height + 1 if t < higher else height
                 a_tile, a_tile_row, a_tile_step = a + (row * a_row + i * a_step) * itemsize, a_row, a_step
                 if pack_a:
                     if a_step == 1:
-                        pack_columns(a_tile, a_row, rows, height, a_pack, a_pack_step, 0, dtype, itemsize)
+                        pack_columns(a_tile, a_row, rows, tall, a_pack, a_pack_step, 0, dtype, itemsize)
                     else:
-                        pack_rows(a_tile, a_step, rows, height, a_pack, a_pack_step, 0, dtype, itemsize)
+                        pack_rows(a_tile, a_step, rows, tall, a_pack, a_pack_step, 0, dtype, itemsize)
                     a_tile, a_tile_row, a_tile_step = a_pack, 1, a_pack_step
+                first = 0
                 for p in range(panels):
+                    end = min(first + (breadth + 1 if p < broader else breadth), vectors)
                     if packed:
-                        first, end = p * VECTORS, min((p + 1) * VECTORS, vectors)
                         panel, panel_row = pack + first * VECTOR_BYTES * PACK_ROWS, width
                         last_vector = (end - 1) * lanes
-                    else:  # panels about as wide as one another: a narrow one is less fast
-                        first, end = p * vectors // panels, (p + 1) * vectors // panels
+                    else:
                         panel, panel_row = source + first * VECTOR_BYTES, b_row
                         # The last vector ends where the row does: some columns are computed twice.
-                        last_vector = min(end * lanes, n) - lanes
+                        last_vector = max(min(end * lanes, n) - lanes, 0)
                     last = min(lanes, count - last_vector)
                     skip = j * itemsize + first * VECTOR_BYTES
                     begin, begin_row = start + skip if start != 0 else 0, 0
@@ -152,9 +156,11 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                     if i > 0:
                         begin, begin_row = to_c, n
                     tile(
-                        height, end - first, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
+                        tall, end - first, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
                         begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
                     )  # fmt: skip
+                    first = end
+                row += tall
 
 
 def product_entry(T):

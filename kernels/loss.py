@@ -153,12 +153,12 @@ quantile = elementwise(_quantile, _quantile_derivative)
 
 
 @inline
-def _share(target, i, j):
-    """Share of class j in row i's target, which holds class numbers or shares."""
-    number = target.dtype.type
+def _class_number(target, i, n_out):
+    """Number of row i's class, or -1 if the target holds shares of all classes, or no class there is."""
     if target.shape[1] > 1:
-        return target[i, j]
-    return number(1) if np.int64(target[i, 0]) == j else number(0)
+        return np.int64(-1)
+    number = np.int64(target[i, 0])
+    return number if number < n_out else np.int64(-1)
 
 
 @reduction
@@ -170,6 +170,7 @@ def cross_entropy_kernel(prediction, target, weight, scale, p, gradient):
     """
     number = prediction.dtype.type
     rows, n_out = prediction.shape
+    has_shares = target.shape[1] > 1
     keep, spread = number(1) - p, p / number(n_out)
     total = 0.0
     # The loss of a row is sum(q) log(sum(exp(s))) - sum(q s), with q the smoothed target and s the
@@ -177,8 +178,14 @@ def cross_entropy_kernel(prediction, target, weight, scale, p, gradient):
     shift_rows(prediction, gradient)
     for i in range(rows):
         inner = number(0)
-        for j in range(n_out):
-            inner += (keep * _share(target, i, j) + spread) * gradient[i, j]
+        c = _class_number(target, i, n_out)
+        if has_shares:
+            for j in range(n_out):
+                inner += target[i, j] * gradient[i, j]
+        elif c >= 0:
+            inner = gradient[i, c]
+        if p > number(0):
+            inner = keep * inner + spread * row_sum(gradient, i)
         total -= np.float64(weight[i] * inner if weight.size > 0 else inner)
     # All exponentials in one loop, not one a row: rows are often shorter than a vector.
     exponentials = flat(gradient)
@@ -186,16 +193,21 @@ def cross_entropy_kernel(prediction, target, weight, scale, p, gradient):
         exponentials[i] = exp(exponentials[i])
     for i in range(rows):
         w = weight[i] if weight.size > 0 else number(1)
-        shares = number(0)
-        for j in range(n_out):
-            shares += keep * _share(target, i, j) + spread
+        shares = keep * row_sum(target, i) + p if has_shares else number(1)
         exponential_sum = row_sum(gradient, i)
         total += np.float64(w * shares * log(exponential_sum))
         factor = w * scale
         normalize = shares / exponential_sum
-        for j in range(n_out):
-            share = keep * _share(target, i, j) + spread
-            gradient[i, j] = factor * (gradient[i, j] * normalize - share)
+        if has_shares:
+            for j in range(n_out):
+                share = keep * target[i, j] + spread
+                gradient[i, j] = factor * (gradient[i, j] * normalize - share)
+        else:
+            for j in range(n_out):
+                gradient[i, j] = factor * (gradient[i, j] * normalize - spread)
+            c = _class_number(target, i, n_out)
+            if c >= 0:
+                gradient[i, c] -= factor * keep
     return total
 
 
@@ -208,8 +220,9 @@ def nll_kernel(prediction, target, weight, scale, p, gradient):
     for i in range(rows):
         w = weight[i] if weight.size > 0 else number(1)
         row = number(0)
+        c = _class_number(target, i, n_out)
         for j in range(n_out):
-            share = _share(target, i, j)
+            share = target[i, j] if target.shape[1] > 1 else (number(1) if j == c else number(0))
             # A class that is impossible (log 0) and does not occur adds nothing: not 0 * infinity.
             row -= share * prediction[i, j] if share != number(0) else number(0)
             gradient[i, j] = -w * scale * share

@@ -37,7 +37,7 @@ def tile(
     begins with, or the address 0 for zeros.
 
     The last vector begins `end` elements behind the tile's first column. The first `last` of its lanes
-    are written. Whole vectors of B are read, but for tiles of one row, which read what is written only.
+    are written. Of tiles of one row or one vector only so much of B is read, of others whole vectors.
     """
 
     def codegen(context, builder, sig, args):
@@ -105,7 +105,7 @@ def _tile(v, shape, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, e
     builder.cbranch(builder.icmp_signed(">", left, I64(0)), body, store)
 
     builder.position_at_end(body)
-    b_vectors = load_row(b_at, mask if rows == 1 else None)
+    b_vectors = load_row(b_at, mask if rows == 1 or vectors == 1 else None)
     for a_at, row in zip(a_rows, sums, strict=True):
         factor = v.splat(builder.load(builder.gep(a_at, [along])))
         for total, b_vector in zip(row, b_vectors, strict=True):
