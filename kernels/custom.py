@@ -4,7 +4,7 @@ from ._jit import inline
 from .activation import elementwise as elementwise_activation
 from .loss import elementwise as elementwise_loss
 from .scalar import scalar
-from .schedule import with_entry as schedule_with_entry
+from .schedule import make_schedule
 
 # The results are of the arguments' dtype, whatever the user's functions give.
 
@@ -55,4 +55,4 @@ def schedule(function):
     def rate(step, a, b, c, d, e):
         return float(user_function(step))
 
-    return schedule_with_entry(rate)
+    return make_schedule(rate)

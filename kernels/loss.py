@@ -30,7 +30,7 @@ from .tensors import op_row, row_weights, slots, tensor
 Loss = namedtuple("Loss", "kernel forward_entry")
 
 
-def with_entry(kernel):
+def make_loss(kernel):
     """A loss with its entry. Op: X (the prediction), TARGET, WEIGHT -> DX, LOSS_VALUE."""
 
     def forward_entry(T):
@@ -71,7 +71,7 @@ def elementwise(value, derivative, mean=True):
             total += np.float64(w * row)
         return total
 
-    return with_entry(loss)
+    return make_loss(loss)
 
 
 @inline
@@ -230,5 +230,5 @@ def nll_kernel(prediction, target, weight, scale, p, gradient):
     return total
 
 
-cross_entropy = with_entry(cross_entropy_kernel)
-nll = with_entry(nll_kernel)
+cross_entropy = make_loss(cross_entropy_kernel)
+nll = make_loss(nll_kernel)

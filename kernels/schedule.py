@@ -16,7 +16,7 @@ from .tensors import op_row, slots
 Schedule = namedtuple("Schedule", "kernel forward_entry")
 
 
-def with_entry(function):
+def make_schedule(function):
     """A schedule with its entry. Op: STEP -> LEARNING_RATE."""
 
     def forward_entry(T):
@@ -76,8 +76,8 @@ def _one_cycle(step, rate, steps, warmup, initial, final):
     return _between(fraction if fraction < 1.0 else 1.0, rate, final)
 
 
-constant = with_entry(_constant)
-step = with_entry(_step)
-exponential = with_entry(_exponential)
-cosine = with_entry(_cosine)
-one_cycle = with_entry(_one_cycle)
+constant = make_schedule(_constant)
+step = make_schedule(_step)
+exponential = make_schedule(_exponential)
+cosine = make_schedule(_cosine)
+one_cycle = make_schedule(_one_cycle)

@@ -261,7 +261,7 @@ WRONG_ROWS = {
     "sigmoid as tanh": ("ops", 2, oprow.BACKWARD, "activation.tanh.backward"),
     "softmax as log_softmax": ("ops", 4, oprow.BACKWARD, "softmax.log_softmax.backward"),
     "loss huber": ("extra", 0, oprow.FORWARD, "loss.huber.forward"),
-    "no penalty in the gradient": ("extra", 3, oprow.BACKWARD, None),
+    "no penalty in the gradient": ("extra", 1, oprow.BACKWARD, None),
 }
 
 
