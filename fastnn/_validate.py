@@ -136,9 +136,14 @@ def categories(value: Any) -> list[NDArray[np.float64]]:
     """The categories of each of some columns, as given."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise TypeError(f"categories must be 'auto' or a sequence of sequences, got {value!r}")
-    result = [array("the categories of a column", of, "float64", (1,)) for of in value]
+    name = "the categories of a column"
+    result = [array(name, of, "float64", (1,)) for of in value]
     if not result:
         raise ValueError("categories must not be empty")
+    for known in result:
+        if known.size == 0:
+            raise ValueError(f"{name} must not be empty, got shape {known.shape}")
+        finite(name, known)
     return result
 
 
@@ -176,26 +181,19 @@ def array(
 
 
 def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
-    if value is None:
-        raise TypeError(f"{name} must be an array of numbers, got None")
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array; fill or drop the masked values")
-    try:
-        given = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} cannot be converted to an array: {error}") from error
+    given = _as_array(name, value)
     if given.dtype.kind == "c":
         raise ValueError(f"{name} must be real, got dtype {given.dtype}")
     if given.dtype.kind == "O":
-        try:
-            given = given.astype(np.float64)
-        except (ValueError, TypeError, OverflowError) as error:
-            what = f"{type(value).__name__} of objects"
-            raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
+        given = _from_objects(name, value, given)
     if given.dtype.kind not in "buif":
         raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
-    with np.errstate(over="ignore"):  # too large for float32 is found as an infinity
-        result = np.require(given, dtype, ["C", "A"])
+    try:
+        with np.errstate(over="ignore"):  # too large for float32 is found as an infinity
+            result = np.require(given, dtype, ["C", "A"])
+    except (MemoryError, ValueError) as error:
+        what = f"{name} of shape {given.shape} and dtype {given.dtype}"
+        raise MemoryError(f"{what} does not fit into the memory as {dtype}") from error
     if given.dtype.itemsize > result.itemsize:
         large = np.isinf(result) & np.isfinite(given)
         if large.any():
@@ -203,6 +201,33 @@ def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
             place = at if len(at) != 1 else at[0]
             raise ValueError(f"{name} must be finite numbers of {dtype}, got {given[at]:g} at {place}")
     return result
+
+
+def _as_array(name: str, value: Any) -> NDArray[Any]:
+    """An array of any dtype, unless NumPy would read something as numbers that is none."""
+    if value is None:
+        raise TypeError(f"{name} must be an array of numbers, got None")
+    if isinstance(value, (str, bytes, bytearray)):
+        raise TypeError(f"{name} must be numbers, got {type(value).__name__}")
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise TypeError(f"{name} must not be a masked array; fill or drop the masked values")
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} cannot be converted to an array: {error}") from error
+
+
+def _from_objects(name: str, value: Any, given: NDArray[Any]) -> NDArray[np.float64]:
+    """The numbers in an array of objects; a text is none, though NumPy would read it."""
+    what = f"{type(value).__name__} of objects"
+    for item in given.flat:
+        if isinstance(item, (str, bytes, bytearray, np.complexfloating, np.datetime64, np.timedelta64)):
+            raise TypeError(f"{name} must be numbers, got {what}: {item!r} ({type(item).__name__})")
+    try:
+        return given.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
 
 
 def _is_mapped(value: NDArray[Any]) -> bool:
@@ -243,13 +268,18 @@ def features(
     name: str = "X",
     keep_mapped: bool = False,
     check_finite: bool = True,
+    given: tuple[int, ...] | None = None,
 ) -> NDArray[Any]:
-    """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`."""
+    """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`.
+
+    `given` is the shape that messages show, if it is another than that of `X`.
+    """
     result = array(name, X, dtype, (2,), keep_mapped=keep_mapped)
+    shape = given or result.shape
     if result.shape[0] == 0 or result.shape[1] == 0:
-        raise ValueError(f"{name} must not be empty, got shape {result.shape}")
+        raise ValueError(f"{name} must not be empty, got shape {shape}")
     if n_in is not None and result.shape[1] != n_in:
-        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {result.shape}")
+        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {shape}")
     if check_finite:
         finite(name, result, dtype)
     return result
@@ -264,14 +294,16 @@ def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         raise ValueError(f"out must be {np.dtype(dtype)} of shape {shape}, got {got}")
     if not out.flags.carray:
         raise ValueError("out must be C-contiguous, aligned and writeable; use a copy of it")
-    return out
+    return np.asarray(out)
 
 
-def targets(y: Any, loss: Loss, n_out: int, n: int, dtype: str, *, name: str = "y") -> NDArray[Any]:
-    """Checked targets, of shape (n, n_out), or (n, 1) for class numbers."""
+def targets(
+    y: Any, loss: Loss, n_out: int, of: tuple[int, ...], dtype: str, *, prefix: str = ""
+) -> NDArray[Any]:
+    """Checked targets, of shape (n, n_out), or (n, 1) for class numbers, of samples of the shape `of`."""
+    name, n = f"{prefix}y", of[0]
     result = array(name, y, dtype, (1, 2))
-    if result.shape[0] != n:
-        raise ValueError(f"{name} must have {n} rows, as X, got shape {result.shape}")
+    same_rows(name, result, of, f"{prefix}X")
     finite(name, result)
     if loss.target == "classes" and n_out == 1:
         raise ValueError(f"{loss.name!r} needs a model with two outputs or more, or 'binary_cross_entropy'")
@@ -298,9 +330,15 @@ def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
         raise ValueError(f"{name} must be class numbers 0 ... {n_out - 1} for {n_out} outputs, got {wrong:g}")
 
 
+def same_rows(name: str, values: NDArray[Any], of: tuple[int, ...], other: str = "X") -> None:
+    """Raise a ValueError unless there are as many rows as `other`, of the shape `of`, has."""
+    if values.shape[0] != of[0]:
+        raise ValueError(f"{name} must have {of[0]} rows, as {other} of shape {of}, got shape {values.shape}")
+
+
 def order(value: Any, n: int) -> NDArray[np.int64]:
     """Checked order of `n` samples, as a function of the user's gives it."""
-    result = np.asarray(value)
+    result = _as_array("shuffle", value)
     if result.shape != (n,) or result.dtype.kind not in "iu":
         got = f"{result.dtype} of shape {result.shape}"
         raise ValueError(f"shuffle must give integers of shape ({n},), got {got}")
@@ -311,16 +349,17 @@ def order(value: Any, n: int) -> NDArray[np.int64]:
     return result.astype(np.int64, copy=False)
 
 
-def sample_weights(sample_weight: Any, n: int, dtype: str) -> NDArray[Any] | None:
+def sample_weights(sample_weight: Any, n: int, dtype: str, *, prefix: str = "") -> NDArray[Any] | None:
     """Checked weights of `n` samples; None where all are one."""
     if sample_weight is None:
         return None
-    result = array("sample_weight", sample_weight, dtype, (1,))
+    name = f"{prefix}sample_weight"
+    result = array(name, sample_weight, dtype, (1,))
     if result.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},), got {result.shape}")
-    finite("sample_weight", result)
+        raise ValueError(f"{name} must have shape ({n},), got {result.shape}")
+    finite(name, result)
     if result.min() < 0:
-        raise ValueError(f"sample_weight must be >= 0, got {result.min():g}")
+        raise ValueError(f"{name} must be >= 0, got {result.min():g}")
     return not_all_zero(result)
 
 

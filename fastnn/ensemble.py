@@ -104,12 +104,11 @@ class Ensemble:
             dtype: _validate.array("X", X, dtype, (1, 2), keep_mapped=True)
             for dtype in {model.dtype for model in self.models}
         }
-        x = next(iter(given.values()))
-        if x.ndim == 1:
-            return np.asarray(self.predict(x.reshape(1, -1))[0])
-        total = np.zeros((len(x), self.models[0].n_out or 0), self._dtype)
+        n, n_out = next(iter(given.values())).shape[:-1], self.models[0].n_out or 0
+        total = np.zeros((*n, n_out), self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
-            total += total.dtype.type(weight) * self._opinion(model, model.predict(given[model.dtype]))
+            outputs = model.predict(given[model.dtype]).reshape(-1, n_out)
+            total += total.dtype.type(weight) * self._opinion(model, outputs).reshape(total.shape)
         return total
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
@@ -189,13 +188,18 @@ def _that_fit_together(models: Any) -> tuple[Model, ...]:
 
 def _shares(weights: Any, count: int) -> tuple[float, ...]:
     """Weights of which the sum is 1."""
-    given = [1.0] * count if weights is None else [*weights]
-    if len(given) != count:
-        raise ValueError(f"weights must be {count} numbers, one a model, got {len(given)}")
-    checked = [_validate.number(f"weights[{i}]", weight, low=0.0) for i, weight in enumerate(given)]
-    if not any(checked):
+    if weights is None:
+        return (1 / count,) * count
+    given = _validate.array("weights", weights, "float64", (1,))
+    if given.shape != (count,):
+        raise ValueError(f"weights must be {count} numbers, one a model, got shape {given.shape}")
+    _validate.finite("weights", given)
+    if given.min() < 0:
+        raise ValueError(f"weights must be >= 0, got {given.min():g}")
+    if not given.any():
         raise ValueError("weights are all zero")
-    return tuple(weight / sum(checked) for weight in checked)
+    shares: list[float] = (given / given.sum()).tolist()
+    return tuple(shares)
 
 
 def _as_outputs(probabilities: NDArray[Any], loss: str) -> NDArray[Any]:

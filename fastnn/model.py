@@ -347,7 +347,9 @@ class Model:
         x = given if given.ndim == 2 else given.reshape(1, -1)
         # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
         ahead = out is not None or self._state is None or self._predictors.checks_rows
-        x = _validate.features(x, self.dtype, self.n_in, keep_mapped=True, check_finite=ahead)
+        x = _validate.features(
+            x, self.dtype, self.n_in, keep_mapped=True, check_finite=ahead, given=given.shape
+        )
         preprocessing.check(self.layers, x, self.dtype, "X")
         if self._state is None:  # not otherwise: build waits for a fit in another thread
             self._require_adapted()
@@ -361,7 +363,7 @@ class Model:
             self.build(x.shape[1])
         if not self._predictors.many(self._predictor, x, result.reshape(len(x), -1)):
             _validate.finite("X", x, self.dtype)
-        return result
+        return result if out is None else out
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""
@@ -369,25 +371,24 @@ class Model:
 
     def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
         """Output of one of the model's layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
-        x = _validate.array("x", X, self.dtype, (1, 2))
-        if x.ndim == 1:
-            return np.asarray(self.call_layer(layer, x.reshape(1, -1))[0])
+        given = _validate.array("x", X, self.dtype, (1, 2))
+        x = given if given.ndim == 2 else given.reshape(1, -1)
         index = self.layers.index(layer)
         self._require_adapted(self.layers[: index + 1])
         if self._state is None and len(self.layers) == 1:
-            self.build(_validate.features(x, self.dtype, None, name="x").shape[1])
+            self.build(_validate.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
         parameters = self.state.parameters
         assert self.n_in is not None
         n_in = widths(self.layers, self.n_in)[index]
-        x = _validate.features(x, self.dtype, n_in, name="x")
+        x = _validate.features(x, self.dtype, n_in, name="x", given=given.shape)
         preprocessing.check([layer], x, self.dtype, "x")
         at = next((p.offset for p in self._parameters if p.layer == index), 0)
         first = constants(self.layers[:index], self.n_in, self.dtype).size
         layout = plan([layer], n_in, len(x), self.dtype, training=False, at=at, constants_at=first)
         net = network.network(layout, parameters, constants=self.state.constants, batch_size=len(x))
-        out = buffers.empty((len(x), layer.output_size(n_in)), self.dtype, "the output")
+        out = buffers.empty((*given.shape[:-1], layer.output_size(n_in)), self.dtype, "the output")
         with self.turns.alone():
-            network.predict(net, x, out)
+            network.predict(net, x, out.reshape(len(x), -1))
         return out
 
     def evaluate(
@@ -800,8 +801,8 @@ class Model:
         x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X", keep_mapped=True)
         preprocessing.check(self.layers, x, self.dtype, f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
-        target = _validate.targets(y, self.loss, n_out, len(x), self.dtype, name=f"{name}y")
-        return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype)
+        target = _validate.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)
+        return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype, prefix=name)
 
     def _loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""

@@ -193,16 +193,19 @@ def decision_boundary(
     if len(numbers) != 2:
         raise ValueError(f"columns must be two of the input's {x.shape[1]} columns, got {columns!r}")
     resolution = _validate.integer("resolution", resolution, low=2)
-    labels = None if y is None else _labels(y, len(x))
+    labels = None if y is None else _labels(y, x.shape)
     grid_x, grid_y, outputs = _over_plane(model, x, numbers, resolution)
+    kind = "values" if model.loss is None else model.loss.target
+    of_classes = outputs.shape[-1] > 1 or kind != "values"
+    if not of_classes and labels is not None and labels.dtype.kind == "U":
+        raise TypeError(f"y must be numbers for a model of values, got {labels[0]!r}")
     plt = pyplot()
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     assert ax is not None
-    kind = "values" if model.loss is None else model.loss.target
     shown = np.arange(0, len(x), -(-len(x) // _MOST_POINTS))
     points, labels = x[shown][:, numbers], None if labels is None else labels[shown]
-    if outputs.shape[-1] > 1 or kind != "values":
+    if of_classes:
         _draw_classes(ax, model, grid_x, grid_y, outputs)
         if labels is not None:
             _draw_samples(ax, points, labels)
@@ -212,14 +215,31 @@ def decision_boundary(
     return ax
 
 
-def _labels(y: Any, n: int) -> NDArray[Any]:
-    """The class, or whatever stands for it, of each sample."""
-    labels = np.asarray(y)
+def _labels(y: Any, of: tuple[int, ...]) -> NDArray[Any]:
+    """The class of each sample, a number or a name, or the target; the samples are of the shape `of`."""
+    labels = _names(y)
+    if labels is None:
+        labels = _validate.array("y", y, "float64", (1, 2))
+        _validate.finite("y", labels)
+    _validate.same_rows("y", labels, of)
+    if labels.ndim == 2 and labels.shape[1] == 0:
+        raise ValueError(f"y must not be empty, got shape {labels.shape}")
     if labels.ndim == 2:
         labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
-    if labels.shape != (n,):
-        raise ValueError(f"y must have {n} rows, as X, got shape {np.shape(y)}")
     return labels
+
+
+def _names(y: Any) -> NDArray[Any] | None:
+    """Names of classes, of shape (n,), if `y` is a list or an array of nothing else."""
+    if isinstance(y, (str, np.ma.MaskedArray)):
+        return None
+    try:
+        names = np.asarray(y)
+    except (TypeError, ValueError):
+        return None
+    if names.ndim != 1 or not (names.dtype.kind in "UT" or all(isinstance(name, str) for name in names)):
+        return None
+    return names.astype(str) if names.size else None
 
 
 def _over_plane(

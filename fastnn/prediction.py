@@ -77,8 +77,7 @@ class Predictor:
             x, y = self._x[:n], self._y[:n]
         else:
             return None
-        if out is not None:
-            _validate.output(out, y.shape, self.dtype)
+        target = None if out is None else _validate.output(out, y.shape, self.dtype)
         if X.dtype is self.dtype:
             x[...] = X
         elif X.dtype.kind == "f":
@@ -95,9 +94,9 @@ class Predictor:
                 call(0, self._address)
         if slots[d.STATUS] != d.OK:
             return None
-        if out is None:
+        if target is None:
             return y.copy()
-        out[...] = y
+        target[...] = y
         return out
 
     def many(self, X: NDArray[Any], out: NDArray[Any]) -> bool:

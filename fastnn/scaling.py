@@ -41,7 +41,7 @@ class Scaling(Preprocessing):
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         if first.size == 0 or first.size != second.size:
             names = " and ".join(self.names)
-            raise ValueError(f"{names} must have one size, got {first.size} and {second.size} numbers")
+            raise ValueError(f"{names} must have one shape, got {first.shape} and {second.shape}")
 
     def _others(self, n_in: int) -> NDArray[np.bool_]:
         """Which columns pass through."""
@@ -94,6 +94,10 @@ class Standardize(Scaling):
         count = 0
         for x, weight in blocks:
             network.measure("scaling.moments", x, weight, state)
+            if not np.isfinite(state).all():
+                j = int(np.flatnonzero(~np.isfinite(state))[0] % n_in)
+                largest = np.abs(x[:, j]).max()
+                raise ValueError(f"X is too large to standardize: column {j} holds {largest:g}")
             count += len(x)
         mean, variance = state[:n_in], state[n_in : 2 * n_in] / state[-1]
         # What rounding may leave of the variance of a column that does not vary, as in scikit-learn.

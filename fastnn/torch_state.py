@@ -132,6 +132,8 @@ def _dense_layers(model: Model, known: tuple[type[Layer], ...]) -> list[Dense]:
 
 def _entry(key: Any, value: Any) -> _Entry:
     """Shape and numbers of a tensor of a dict."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{key!r} must not be a masked array; fill or drop the masked values")
     try:
         return tuple(value.shape), lambda: _array(key, value)
     except (AttributeError, TypeError) as error:
@@ -226,8 +228,8 @@ def _fitting(
         for name, key in keys.items():
             if entries[key][0] != wanted[name]:
                 raise ValueError(f"{key!r} has shape {entries[key][0]}, {layer!r} needs {wanted[name]}")
-            values[name] = _validate.array(key, np.asarray(entries[key][1]()).T, model.dtype, (1, 2))
-            _validate.finite(key, values[name])
+            values[name] = _validate.array(repr(key), np.asarray(entries[key][1]()).T, model.dtype, (1, 2))
+            _validate.finite(repr(key), values[name])
         given.append(values)
     assert n_in is not None
     return n_in, given

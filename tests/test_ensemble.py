@@ -126,8 +126,8 @@ REFUSED = {
     "combine": (models, {"combine": "median"}, ValueError, "combine must be one of .*, got 'median'"),
     "values": (lambda: models("mse"), {"combine": "vote"}, ValueError, "'vote' needs .* model 0 has 'mse'"),
     "no loss": (lambda: models(None), {"combine": "vote"}, ValueError, "model 0 has None"),
-    "weights": (models, {"weights": [1, 2]}, ValueError, "weights must be 3 numbers, one a model, got 2"),
-    "negative": (models, {"weights": [1, -2, 0]}, ValueError, r"weights\[1\] must be >= 0, got -2"),
+    "weights": (models, {"weights": [1, 2]}, ValueError, r"got shape \(2,\)"),
+    "negative": (models, {"weights": [1, -2, 0]}, ValueError, "weights must be >= 0, got -2"),
     "zero": (models, {"weights": [0, 0, 0]}, ValueError, "weights are all zero"),
 }
 

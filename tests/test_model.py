@@ -171,54 +171,6 @@ def test_initializers(initializer, fits):
 # --- prediction
 
 
-def unaligned(a):
-    return np.frombuffer(b"\0" + a.tobytes(), a.dtype, offset=1).reshape(a.shape)
-
-
-def read_only(a):
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-class Subclass(np.ndarray):
-    pass
-
-
-CONVERSIONS = {
-    "list": np.ndarray.tolist,
-    "tuple of arrays": tuple,
-    "Fortran order": np.asfortranarray,
-    "negative strides": lambda a: np.ascontiguousarray(a[::-1])[::-1],
-    "every other column": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
-    "read-only": read_only,
-    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
-    "unaligned": unaligned,
-    "subclass": lambda a: a.view(Subclass),
-    "memoryview": memoryview,
-    "other float": lambda a: a.astype("float64" if a.dtype == "float32" else "longdouble"),
-    "int64": lambda a: a.astype(np.int64),
-    "uint8": lambda a: a.astype(np.uint8),
-    "float16": lambda a: a.astype(np.float16),
-    "objects": lambda a: a.astype(object),
-}
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("convert", CONVERSIONS.values(), ids=CONVERSIONS)
-def test_inputs_of_all_kinds(convert, dtype):
-    x = np.arange(35, dtype=dtype).reshape(7, 5)
-    y, weight = x[:, :N_OUT].copy(), x[:, 0] + 1
-    models = [network("mse", dtype=dtype) for _ in range(2)]
-    given = [convert(a) for a in (x, y, weight)]
-    assert np.array_equal(models[0].predict(x), models[1].predict(given[0]))
-    models[0].fit(x, y, sample_weight=weight, batch_size=3)
-    models[1].fit(given[0], given[1], sample_weight=given[2], batch_size=3)
-    assert np.array_equal(models[0].parameters, models[1].parameters)
-    for a, b in zip(given, (x, y, weight), strict=True):
-        assert np.array_equal(np.asarray(a), b)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rows", [1, 2, 7, 1023, 1025])
 def test_a_row_does_not_depend_on_its_neighbours(rows, dtype):

@@ -261,7 +261,7 @@ SETTINGS = {
     "categories of text": (lambda: fn.OneHot(0, "all"), TypeError, "'all'"),
     "categories flat": (lambda: fn.OneHot(0, [1, 2]), ValueError, "dimensions"),
     "no categories": (lambda: fn.OneHot(0, []), ValueError, "empty"),
-    "none for a column": (lambda: fn.OneHot(0, [[]]), ValueError, "counts"),
+    "none for a column": (lambda: fn.OneHot(0, [[]]), ValueError, "must not be empty"),
     "categories twice": (lambda: fn.OneHot(0, [[1, 1]]), ValueError, "differ"),
     "half a category": (lambda: fn.OneHot(0, [[1, 2.5]]), ValueError, "integers"),
     "a large category": (lambda: fn.OneHot(0, [[2**24 + 1]]), ValueError, "16777216"),
@@ -384,7 +384,7 @@ def test_numbers_that_were_not_measured(numbers, error):
 
 FILES = {
     "zero": (fn.Standardize, {"0.scale": np.array([1.0, 0.0, 1.0, 1.0, 1.0])}, "scale must be >="),
-    "few": (fn.Standardize, {"0.mean": np.zeros(4)}, "one size"),
+    "few": (fn.Standardize, {"0.mean": np.zeros(4)}, "one shape"),
     "of another input": (fn.Standardize, {"0.mean": np.zeros(4), "0.scale": np.ones(4)}, "input has 5"),
     "one is gone": (fn.Standardize, {"0.scale": None}, "0.scale"),
     "NaN": (fn.MinMax, {"0.data_max": np.full(5, np.nan)}, "finite"),

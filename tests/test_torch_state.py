@@ -119,11 +119,11 @@ ZEROS = np.zeros(8, np.float32)
         ),
         (changed(**{"8_bias": np.zeros(6)}), ValueError, "'8.bias' has shape (6,)"),
         (changed(**{"0_weight": np.zeros((8, 4, 1, 1))}), ValueError, "'0.weight' has shape (8, 4, 1, 1)"),
-        (changed(**{"0_weight": state()["0.weight"] * np.nan}), ValueError, "0.weight must be finite"),
+        (changed(**{"0_weight": state()["0.weight"] * np.nan}), ValueError, "'0.weight' must be finite"),
         (
             changed(**{"0_weight": state()["0.weight"].astype(float) * 1e300}),
             ValueError,
-            "0.weight must be finite",
+            "'0.weight' must be finite",
         ),
         (changed(**{"10_weight": np.zeros((2, 5), int)}), TypeError, "'10.weight' must be floating-point"),
         (changed(**{"10_weight": "weights"}), TypeError, "'10.weight' must be a tensor or an array, got str"),
