@@ -3,6 +3,7 @@
 #   make demo      train on handwritten digits and draw the learning curve
 #   make test      everything that CI runs
 #   make fuzz      2,000 random networks amid guard zones and between forbidden pages
+#   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the long tests: ten million steps, threads for minutes, 50 cold starts; half an hour
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
@@ -20,7 +21,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 .DELETE_ON_ERROR:
 # The steps of `test` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
-.PHONY: help venv demo test lint types unit nojit boundscheck wheel fuzz soak bench peers compare clean
+.PHONY: help venv demo test lint types unit nojit boundscheck wheel fuzz memcheck soak bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -74,6 +75,9 @@ boundscheck: $(VENV)/dev.stamp .cache/stamp
 SEED ?= 0
 fuzz: $(VENV)/dev.stamp .cache/stamp
 	FASTNN_GUARD=1 $(call run_with_cache,plain) $(BIN)/python -m tests.trust.fuzz --count 2000 --seed $(SEED)
+
+memcheck: $(VENV)/dev.stamp
+	$(BIN)/python tools/memcheck.py
 
 soak: $(VENV)/dev.stamp .cache/stamp
 	$(call run_with_cache,plain) $(BIN)/python -m tests.trust.soak

@@ -28,6 +28,8 @@ def serial(steps):
 
 # Many fits, each interrupted after another while; weights, memory and history must be those of a whole step.
 INTERRUPTED = """
+from fastnn import training
+training.SLICE = 0.004  # otherwise all of them stop at the end of the same slice
 serial(1), make().fit(X, y, epochs=3, batch_size=None, threads=4)
 seen = set()
 for i in range(16):
