@@ -9,7 +9,7 @@ from numba import njit
 import fastnn as fn
 from fastnn import network
 from fastnn.state import State
-from tests.test_guards import Guarded
+from tests.guarded import Guarded
 
 N_IN, N_OUT, MOST = 5, 3, 4
 LOSSES = ["mse", "cross_entropy", None]
