@@ -1,6 +1,8 @@
-"""ONNX: models as other programs read them.
+"""ONNX: models as other programs read them, and sequential graphs that others wrote.
 
-`export` writes a model as a standard ONNX graph, which ONNX Runtime and many others run.
+`export` writes a model as a standard ONNX graph, which ONNX Runtime and many others run; `load` makes
+a model of a graph of dense layers and activations, as exported from PyTorch, Keras or scikit-learn. See
+``docs/files_and_formats.md``.
 
 >>> import os, tempfile
 >>> import numpy as np
@@ -12,8 +14,11 @@
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     path = os.path.join(folder, "model.onnx")
 ...     fn.onnx.export(model, path)
-...     os.listdir(folder)
-['model.onnx']
+...     again = fn.onnx.load(path)
+>>> again.layers
+(Standardize(), Dense(8, 'gelu'), Dense(3))
+>>> np.array_equal(again.predict(X), model.predict(X))
+True
 """
 
 try:
@@ -23,5 +28,6 @@ except ImportError as error:
     raise ImportError(message) from error
 
 from ._export import export
+from ._import import load
 
-__all__ = ["export"]
+__all__ = ["export", "load"]

@@ -10,7 +10,13 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
-_GELU_TANH = "Tanh(Mul(0.7978845608028654, Add(x, Mul(0.044715, Pow(x, 3)))))"
+# ``x / 2 * gate``, as it is put in brackets, and the gates of `gelu` and `gelu_tanh`.
+_HALVES = ("Mul(Mul(0.5, x), {gate})", "Mul(Mul(x, {gate}), 0.5)", "Mul(x, Mul(0.5, {gate}))")
+_ERF = [f"Add(1, Erf({x}))" for x in ("Div(x, 1.4142135623730951)", "Mul(x, 0.7071067811865476)")]
+_TANH = [
+    f"Add(1, Tanh(Mul(0.7978845608028654, Add(x, Mul(0.044715, {cube})))))"
+    for cube in ("Pow(x, 3)", "Mul(x, Mul(x, x))")
+]
 
 # For each activation how it is written, and after that how others write it.
 ACTIVATIONS = {
@@ -19,20 +25,15 @@ ACTIVATIONS = {
     "tanh": ("Tanh(x)",),
     "relu": ("Relu(x)", "Max(x, 0)"),
     "leaky_relu": ("LeakyRelu(x, alpha=negative_slope)", "PRelu(x, negative_slope)"),
-    "elu": ("Elu(x, alpha=alpha)",),
-    "selu": ("Selu(x)",),
-    "gelu": (
-        "Gelu(x)",
-        "Mul(Mul(x, Add(Erf(Div(x, 1.4142135623730951)), 1)), 0.5)",
-        "Mul(Mul(0.5, x), Add(Erf(Div(x, 1.4142135623730951)), 1))",
-        "Mul(Mul(0.5, x), Add(Erf(Mul(x, 0.7071067811865476)), 1))",
-        "Mul(x, Mul(0.5, Add(Erf(Div(x, 1.4142135623730951)), 1)))",
-        "Mul(x, Mul(0.5, Add(Erf(Mul(x, 0.7071067811865476)), 1)))",
+    "elu": (
+        "Elu(x, alpha=alpha)",
+        "Add(Mul(Greater(x, 0), Elu(x)), Mul(Mul(alpha, Elu(x)), Not(Greater(x, 0))))",  # Keras
     ),
+    "selu": ("Selu(x)",),
+    "gelu": ("Gelu(x)", *(half.format(gate=gate) for half in _HALVES for gate in _ERF)),
     "gelu_tanh": (
         "Gelu(x, approximate='tanh')",
-        f"Mul(Mul(0.5, x), Add(1, {_GELU_TANH}))",
-        f"Mul(x, Mul(0.5, Add(1, {_GELU_TANH})))",
+        *(half.format(gate=gate) for half in _HALVES for gate in _TANH),
     ),
     "silu": ("Mul(x, Sigmoid(x))", "Swish(x)"),
     "softplus": (
@@ -51,7 +52,7 @@ FLOAT64 = {
     "leaky_relu": "Where(Less(x, 0), Mul(negative_slope, x), x)",
     "elu": "Where(Less(x, 0), Mul(alpha, Sub(Exp(x), 1)), x)",
     "selu": "Mul(1.0507009873554805, Where(Less(x, 0), Mul(1.6732632423543772, Sub(Exp(x), 1)), x))",
-    "gelu_tanh": f"Mul(Mul(0.5, x), Add(1, {_GELU_TANH}))",
+    "gelu_tanh": _HALVES[0].format(gate=_TANH[0]),
     "softplus": "Add(Max(x, 0), Log(Add(1, Exp(Neg(Abs(x))))))",
 }
 

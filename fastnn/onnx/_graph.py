@@ -1,0 +1,326 @@
+"""An ONNX file as a graph to look things up in, read with suspicion.
+
+Nothing is taken from the file before its structure is known to be small: a message of a few bytes takes
+a hundred times its length in memory. External data, which would be read from other files, is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
+
+from .. import _files
+from ._expressions import Expression, Operation, Setting
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    #: What the names of an expression stand for: the data's name, a constant, or an attribute.
+    Found = dict[str, Any]
+
+_LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
+_STRUCTURE = 4 << 20  # bytes of all but the initializers' numbers: thousands of layers
+_OPSETS = (7, 28)  # of the standard operators, first and last
+_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
+_COMMUTATIVE = ("Add", "Mul", "Max", "Min")
+_CLOSE = 1e-6  # relative: a constant in float32
+_IGNORED = ("seed",)  # attributes that do not matter outside of training
+
+
+class Node(NamedTuple):
+    """An operator's name, with its domain if that is not the standard one; names; attributes."""
+
+    operator: str
+    name: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, Any]
+
+
+def read(path: str) -> onnx.ModelProto:
+    """The content of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is no ONNX file, or its structure is too large to be that of a row of layers.
+    """
+    _files.check_regular(path)
+    if os.path.getsize(path) > _LARGEST:
+        raise ValueError(f"{path} is not an ONNX file: it has more than {_LARGEST} bytes")
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        structure = _structure(memoryview(content))
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"{path} is not an ONNX file, or damaged: {error}") from error
+    if structure > _STRUCTURE:
+        raise ValueError(
+            f"{path} is not a row of layers: {structure} bytes of it are not weights, of at most {_STRUCTURE}"
+        )
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except Exception as error:  # the error's class depends on the implementation of protocol buffers
+        raise ValueError(f"{path} is not an ONNX file, or damaged: {error}") from error
+    if not model.HasField("graph"):
+        raise ValueError(f"{path} is not an ONNX file: it has no graph")
+    return model
+
+
+# Fields that hold the numbers of tensors, as the numbers that protocol buffers know them by.
+_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
+_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
+_NUMBERS = {
+    TensorProto.DESCRIPTOR.fields_by_name[name].number for name in ("raw_data", "float_data", "double_data")
+}
+
+
+def _structure(content: memoryview) -> int:
+    """Bytes of a model that are not numbers of its initializers."""
+    size = len(content)
+    for _, graph in _fields(content, {_GRAPH}):
+        for _, tensor in _fields(graph, {_INITIALIZER}):
+            size -= sum(len(numbers) for _, numbers in _fields(tensor, _NUMBERS))
+    return size
+
+
+def _fields(message: memoryview, wanted: set[int]) -> Iterator[tuple[int, memoryview]]:
+    """Those fields of a message of protocol buffers that have a length.
+
+    Raises a ValueError or an IndexError if it is damaged.
+    """
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        length = {1: 8, 5: 4}.get(kind)
+        if kind == 0:
+            _, at = _varint(message, at)
+        elif length is not None:
+            at += length
+        elif kind == 2:
+            length, at = _varint(message, at)
+            if at + length > len(message):
+                raise ValueError("it ends within a field")
+            if tag >> 3 in wanted:
+                yield tag >> 3, message[at : at + length]
+            at += length
+        else:
+            raise ValueError(f"fields of kind {kind} are unknown")
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and where it ends."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+    raise ValueError("a number has more than 64 bits")
+
+
+class Graph:
+    """What the nodes of a model's graph compute, by the names of their outputs.
+
+    Attributes
+    ----------
+    opset : int
+        Version of the standard operators.
+    inputs : dict of str to ValueInfoProto
+    outputs : list of ValueInfoProto
+    nodes : dict of str to Node
+        By the name of each output.
+
+    Raises
+    ------
+    ValueError
+        If a name stands for two things, or the operators are of a version that is not known.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        versions = {entry.domain or "": entry.version for entry in model.opset_import}
+        self._versions = {"": versions.get("", versions.get("ai.onnx", 1)), **versions}
+        self.opset = int(self._versions[""])
+        if not _OPSETS[0] <= self.opset <= _OPSETS[1]:
+            first, last = _OPSETS
+            raise ValueError(f"its operators are of version {self.opset}; known are {first} ... {last}")
+        graph = model.graph
+        if graph.sparse_initializer:
+            raise ValueError("sparse weights are not supported")
+        self._tensors: dict[str, TensorProto] = {}
+        self._constants: dict[str, NDArray[Any]] = {}
+        self.nodes: dict[str, Node] = {}
+        self._sources: dict[str, str] = {}
+        for tensor in graph.initializer:
+            self._must_be_new(tensor.name)
+            self._tensors[tensor.name] = tensor
+        self.inputs = {value.name: value for value in graph.input if value.name not in self._tensors}
+        self.outputs = list(graph.output)
+        for node in map(_node, graph.node):
+            for output in filter(None, node.outputs):
+                self._must_be_new(output)
+                self.nodes[output] = node
+            if node.operator == "Constant" and len(node.outputs) == 1:
+                self._add_constant(node.outputs[0], node.attributes)
+
+    def _must_be_new(self, name: str) -> None:
+        if name in self._tensors or name in self.nodes:
+            raise ValueError(f"{name!r} is computed twice")
+
+    def _add_constant(self, name: str, attributes: dict[str, Any]) -> None:
+        """Take over the number or the tensor of a node that is a constant."""
+        for kind, value in attributes.items():
+            if isinstance(value, TensorProto):
+                self._tensors[name] = value
+            elif kind in ("value_float", "value_floats", "value_int", "value_ints") and value is not None:
+                self._constants[name] = np.asarray(value, np.float32 if "float" in kind else np.int64)
+
+    @property
+    def size(self) -> int:
+        """Numbers that its constants have at most."""
+        return sum(tensor.ByteSize() for tensor in self._tensors.values())
+
+    def source(self, name: str) -> str:
+        """Where a value comes from: back over nodes that change no number."""
+        if name not in self._sources:
+            place = name
+            for _ in range(len(self.nodes) + 1):
+                node = self.nodes.get(place)
+                if node is None or not _passes(node):
+                    break
+                place = node.inputs[0]
+            else:
+                raise ValueError(f"{name!r} is computed from itself")
+            self._sources[name] = place
+        return self._sources[name]
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """The numbers of a constant, or None if it is none."""
+        name = self.source(name)
+        if name not in self._constants and name in self._tensors:
+            self._constants[name] = _numbers(self._tensors[name])
+        return self._constants.get(name)
+
+    def match(self, expression: Expression, name: str, found: Found) -> Iterator[Found]:
+        """What the names of an expression can stand for, if a value is computed so."""
+        name = self.source(name)
+        if isinstance(expression, Operation):
+            yield from self._match_operation(expression, name, found)
+        elif isinstance(expression, str):
+            constant = self.constant(name)
+            value = name if expression == "x" else constant
+            known = found.get(expression)
+            if (expression == "x") != (constant is None) or value is None:
+                return
+            if known is None or (known is value if expression != "x" else known == value):
+                yield {**found, expression: value}
+        else:
+            constant = self.constant(name)
+            if constant is not None and constant.size == 1 and _is_close(constant.item(), expression):
+                yield found
+
+    def _match_operation(self, wanted: Operation, name: str, found: Found) -> Iterator[Found]:
+        node = self.nodes.get(name)
+        if node is None or node.operator != wanted.operator or node.outputs[0] != name:
+            return
+        inputs = list(node.inputs)
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        captured = self._match_attributes(wanted, node)
+        if captured is None or len(inputs) != len(wanted.arguments) or not all(inputs):
+            return
+        found = {**found, **captured}
+        orders = [inputs, inputs[::-1]] if node.operator in _COMMUTATIVE and len(inputs) == 2 else [inputs]
+        for order in orders:
+            candidates = [found]
+            for argument, value in zip(wanted.arguments, order, strict=True):
+                candidates = [more for one in candidates for more in self.match(argument, value, one)]
+            yield from candidates
+
+    def _match_attributes(self, wanted: Operation, node: Node) -> Found | None:
+        """What the settings among the attributes are; None if others are not as wanted."""
+        given = {name: value for name, value in node.attributes.items() if name not in _IGNORED}
+        defaults = self._defaults(node.operator)
+        found: Found = {}
+        for name in {*given, *wanted.attributes, *defaults}:
+            value = given.get(name, defaults.get(name))
+            expected = wanted.attributes.get(name, defaults.get(name))
+            if isinstance(expected, Setting):
+                found[expected.name] = value
+            elif name in wanted.attributes or name in given:
+                if value is None or expected is None or not _is_close(value, expected):
+                    return None
+        return found
+
+    def _defaults(self, operator: str) -> dict[str, Any]:
+        domain, _, name = operator.rpartition(".")
+        try:
+            schema = onnx.defs.get_schema(name, int(self._versions.get(domain, 1)), domain)
+        except onnx.defs.SchemaError:
+            return {}
+        defaults = ((name, entry.default_value) for name, entry in schema.attributes.items())
+        return {name: _attribute(value) for name, value in defaults if value.type}
+
+
+def _node(proto: onnx.NodeProto) -> Node:
+    domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
+    attributes = {entry.name: _attribute(entry) for entry in proto.attribute}
+    return Node(f"{domain}{proto.op_type}", proto.name, list(proto.input), list(proto.output), attributes)
+
+
+def _attribute(entry: AttributeProto) -> Any:
+    """A number, a string, a list of numbers, or a tensor; None for what no layer has."""
+    if entry.type == AttributeProto.FLOAT:
+        return float(entry.f)
+    if entry.type == AttributeProto.INT:
+        return int(entry.i)
+    if entry.type == AttributeProto.STRING:
+        return entry.s.decode(errors="replace")
+    if entry.type == AttributeProto.FLOATS:
+        return list(entry.floats)
+    if entry.type == AttributeProto.INTS:
+        return list(entry.ints)
+    return entry.t if entry.type == AttributeProto.TENSOR else None
+
+
+def _passes(node: Node) -> bool:
+    """Whether a node gives the numbers that it gets: the precision of a row of layers is the model's."""
+    if len(node.inputs) != 1:
+        return False
+    if node.operator == "Cast":
+        return node.attributes.get("to") in _FLOATS
+    return node.operator in ("Identity", "ai.onnx.ml.ZipMap")
+
+
+def _is_close(value: Any, expected: Any) -> bool:
+    if isinstance(value, (int, float)) and isinstance(expected, (int, float)):
+        return math.isclose(value, expected, rel_tol=_CLOSE)
+    return bool(value == expected)
+
+
+def _numbers(tensor: TensorProto) -> NDArray[Any]:
+    """The numbers of a tensor, which must be in the file and as many as its shape says."""
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise ValueError(f"the numbers of {tensor.name!r} are in another file, which is not read")
+    try:
+        kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{tensor.name!r} is of the unknown type {tensor.data_type}") from error
+    if kind.kind not in "fiub" or kind.names:
+        raise ValueError(f"{tensor.name!r} is of type {kind}, not numbers")
+    if any(size < 0 for size in tensor.dims) or math.prod(tensor.dims) > tensor.ByteSize():
+        raise ValueError(f"{tensor.name!r} has fewer numbers than its shape {tuple(tensor.dims)} needs")
+    try:
+        return np.asarray(numpy_helper.to_array(tensor))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{tensor.name!r} is damaged: {error}") from error
