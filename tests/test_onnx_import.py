@@ -67,6 +67,9 @@ def test_files_of_which_a_part_is_taken(name, expected, tmp_path):
         fn.onnx.load(path)
     model = fn.onnx.load(path, output=output)
     proto = onnx.load(path)
+    del proto.graph.output[:]
+    for node in [node for node in proto.graph.node if node.op_type == "ZipMap"]:
+        proto.graph.node.remove(node)  # ONNX Runtime would run it all the same, and fail
     proto.graph.output.append(
         helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", model.n_out])
     )
