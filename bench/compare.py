@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from bench import peers
+from bench import peers, pictures
 from bench.peers.trainer import Trainer
 from bench.workloads import WORKLOADS, Workload, loss_of, make_data, make_weights
 
@@ -213,6 +213,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="timings per peer (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a timing (default %(default)s)")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table at the end")
+    parser.add_argument("--plot", action="store_true", help="write docs/pictures/compare.png")
     options = parser.parse_args(argv)
     options.workloads = options.workloads.split(",") if options.workloads else list(WORKLOADS)
     if unknown := [name for name in options.workloads if name not in WORKLOADS]:
@@ -243,6 +244,9 @@ def main(argv: list[str]) -> int:
     )
     if options.markdown:
         print("\n" + as_markdown(results))
+    if options.plot:
+        ratios = {name: {run.name: ratio(run, runs[0]) for run in runs} for name, runs in results.items()}
+        print("\nwrote", pictures.compare(ratios))
     for reason in wrong:
         print("WRONG, not timed:", reason)
     return 1 if wrong else 0

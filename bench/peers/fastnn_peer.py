@@ -32,7 +32,7 @@ class Trainer(trainer.Trainer):
         return (None,)
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
-        self.workload, self.X, self.y = workload, X, y
+        self.workload, self.X, self.y, self.threads = workload, X, y, threads
         self.shuffle = shuffle and workload.batch is not None
         optimizer = fn.SGD if workload.optimizer == "sgd" else fn.Adam
         self.model = make_model(
@@ -45,7 +45,13 @@ class Trainer(trainer.Trainer):
 
     def run(self, epochs):
         self.model.fit(
-            self.X, self.y, epochs=epochs, batch_size=self.workload.batch, shuffle=self.shuffle, verbose=0
+            self.X,
+            self.y,
+            epochs=epochs,
+            batch_size=self.workload.batch,
+            shuffle=self.shuffle,
+            threads=self.threads,
+            verbose=0,
         )
 
     def weights(self):
