@@ -18,12 +18,13 @@ from .history import History
 from .model import Model
 from .plan import parameters, widths
 from .progress import Progress, wanted
+from .task import checked_task
 from .threads import get_threads
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from .training import Task
+    from .task import Task
 
 _LOOK_UP = 0.1  # seconds between two looks at how far the threads are
 
@@ -131,7 +132,7 @@ def fit_many(
     for i, model in enumerate(models):
         own = {name: column[i] for name, column in columns.items()}
         try:
-            tasks.append(model.fit_task(check.of(model), **own, **shared))
+            tasks.append(checked_task(model, check.of(model), **own, **shared))
         except (TypeError, ValueError) as error:
             raise type(error)(f"model {i}: {error}") from error
     _train_all(models, tasks, threads, Progress(sum(task.epochs for task in tasks)) if bar else None)

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _validate, buffers, losses, network, optimizers, preprocessing, saving, torch_state
 from . import metrics as metric_table
-from .callbacks import Callback, as_callback
+from .callbacks import Callback
 from .history import History
 from .kernels import descriptor as d
 from .kernels import oprow
@@ -25,8 +25,9 @@ from .prediction import Predictors
 from .progress import Progress, wanted
 from .state import State
 from .summary import summary
+from .task import Task, checked_task
 from .threads import Pace, shards, team_size
-from .training import Task, Training
+from .training import Training
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -521,7 +522,8 @@ class Model:
         bar = wanted(verbose)
         if threads is not None:
             threads = _validate.integer("threads", threads, low=1)
-        task = self.fit_task(
+        task = checked_task(
+            self,
             self._checked,
             X,
             y,
@@ -538,46 +540,6 @@ class Model:
         self.train(task, threads, Progress(task.epochs) if bar else None)
         return task.history
 
-    def fit_task(
-        self,
-        check: Callable[..., Any],
-        X: Any,
-        y: Any,
-        *,
-        epochs: Any,
-        batch_size: Any,
-        shuffle: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        validation_data: Any,
-        validation_split: Any,
-        callbacks: Any,
-        resume: Any = False,
-    ) -> Task:
-        """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
-        checked = check(X, y, sample_weight)
-        data, held_out = _validate.validation(validation_data, validation_split, *checked)
-        x, target, weight = data
-        n, n_in = x.shape
-        assert self.loss is not None
-        n_classes = max(widths(self.layers, n_in)[-1], 2)
-        given_weight = weight
-        weight = _validate.with_class_weights(class_weight, target, weight, self.loss, n_classes)
-        if held_out is not None:
-            Xv, yv, held_weight = held_out
-            held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
-        rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
-        epochs = _validate.integer("epochs", epochs, low=0)
-        if not callable(shuffle):
-            shuffle = _validate.boolean("shuffle", shuffle)
-        resume = _validate.boolean("resume", resume)
-        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
-            raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
-        called = [as_callback(callback) for callback in callbacks]
-        self._optimizer.settings()  # they may have been changed
-        data = (x, target, weight)
-        return Task(data, given_weight, held_out, epochs, rows, shuffle, called, resume=resume)
-
     def train(
         self,
         task: Task,
@@ -585,7 +547,7 @@ class Model:
         progress: Progress | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        """Do what `fit_task` has checked; see `Training`."""
+        """Do what `task.checked_task` has checked; see `Training`."""
         self._adapt_and_build(task)
         evaluate = None
         if task.validation is not None:

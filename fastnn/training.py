@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,6 @@ import numpy as np
 from . import _validate, network
 from .buffers import address, allocate
 from .errors import DivergenceError
-from .history import History
 from .kernels import descriptor as d
 from .state import Pause
 from .threads import Pace, late_interrupt
@@ -28,50 +26,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .callbacks import Callback
     from .model import Model
     from .network import Network
     from .progress import Progress
+    from .task import Task
 
 SLICE = 0.1  # seconds
 TRIAL = 5  # a slice that tries another number of threads is a fifth as long
 MOST_EPOCHS = 1 << 16  # in a slice
 MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of the user's before a slice
-
-
-@dataclass
-class Task:
-    """A call of `fit`, checked: what to train on and for how long, and the record of it.
-
-    Attributes
-    ----------
-    data : (X, y, weight)
-        Checked arrays.
-    sample_weight : array or None
-        As the user gave them, without those of the classes.
-    validation : (X, y, weight) or None
-    epochs : int
-    rows : int
-        Samples of a step.
-    shuffle : bool or callable
-        True is ignored where a step takes the whole data set. A function gives the order of the samples
-        of an epoch.
-    callbacks : list of Callback
-    history : History
-        Filled as training goes on.
-    resume : bool
-        Whether to go on with the epoch that was interrupted, if there is one.
-    """
-
-    data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
-    sample_weight: NDArray[Any] | None
-    validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
-    epochs: int
-    rows: int
-    shuffle: bool | Callable[[int], Any]
-    callbacks: list[Callback]
-    history: History = field(default_factory=History)
-    resume: bool = False
 
 
 class Training:

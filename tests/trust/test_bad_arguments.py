@@ -158,7 +158,7 @@ ELSEWHERE = {
     "Preprocessing.set_numbers: numbers": "the rows of mean and scale",
 }
 #: Public, but for the engine: what they are given has been checked.
-OF_THE_ENGINE = {"Layer.check_rows", "OneHot.check_rows", "Model.call_layer", "Model.fit_task"}
+OF_THE_ENGINE = {"Layer.check_rows", "OneHot.check_rows", "Model.call_layer"}
 NAMES_OF_DATA = {"X", "y", "sample_weight", "source"}
 
 

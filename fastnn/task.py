@@ -1,0 +1,93 @@
+"""Task: a call of `fit`, whose arguments are all checked before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import _validate
+from .callbacks import Callback, as_callback
+from .history import History
+from .plan import widths
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .model import Model
+
+
+@dataclass
+class Task:
+    """A call of `fit`, checked: what to train on and for how long, and the record of it.
+
+    Attributes
+    ----------
+    data : (X, y, weight)
+        Checked arrays.
+    sample_weight : array or None
+        As the user gave them, without those of the classes.
+    validation : (X, y, weight) or None
+    epochs : int
+    rows : int
+        Samples of a step.
+    shuffle : bool or callable
+        True is ignored where a step takes the whole data set. A function gives the order of the samples
+        of an epoch.
+    callbacks : list of Callback
+    history : History
+        Filled as training goes on.
+    resume : bool
+        Whether to go on with the epoch that was interrupted, if there is one.
+    """
+
+    data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    sample_weight: NDArray[Any] | None
+    validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
+    epochs: int
+    rows: int
+    shuffle: bool | Callable[[int], Any]
+    callbacks: list[Callback]
+    history: History = field(default_factory=History)
+    resume: bool = False
+
+
+def checked_task(
+    model: Model,
+    check: Callable[..., Any],
+    X: Any,
+    y: Any,
+    *,
+    epochs: Any,
+    batch_size: Any,
+    shuffle: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    validation_data: Any,
+    validation_split: Any,
+    callbacks: Any,
+    resume: Any = False,
+) -> Task:
+    """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
+    checked = check(X, y, sample_weight)
+    data, held_out = _validate.validation(validation_data, validation_split, *checked)
+    x, target, weight = data
+    n, n_in = x.shape
+    assert model.loss is not None
+    n_classes = max(widths(model.layers, n_in)[-1], 2)
+    given_weight = weight
+    weight = _validate.with_class_weights(class_weight, target, weight, model.loss, n_classes)
+    if held_out is not None:
+        Xv, yv, held_weight = held_out
+        held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
+    rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
+    epochs = _validate.integer("epochs", epochs, low=0)
+    if not callable(shuffle):
+        shuffle = _validate.boolean("shuffle", shuffle)
+    resume = _validate.boolean("resume", resume)
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
+    called = [as_callback(callback) for callback in callbacks]
+    model.optimizer.settings()  # they may have been changed
+    data = (x, target, weight)
+    return Task(data, given_weight, held_out, epochs, rows, shuffle, called, resume=resume)
