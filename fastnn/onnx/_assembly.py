@@ -34,14 +34,6 @@ class _Linear:
     activation: ActivationSpec | None = None
 
 
-@dataclass
-class _Scaling:
-    """``(x - shift) / scale``."""
-
-    shift: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-
 class Assembly:
     """Layers that were read so far, and the shape of what they give.
 
@@ -62,7 +54,7 @@ class Assembly:
 
     def __init__(self, shape: Sequence[int | None] | None, opset: int, size: int, dtype: str) -> None:
         self._opset, self._size = opset, max(size, _COLUMNS)
-        self._layers: list[_Linear | _Scaling | Layer] = []
+        self._layers: list[_Linear | Layer] = []
         self._n_in: int | None = None
         self._dtypes: set[str] = set()  # of the constants
         self._default = dtype
@@ -190,12 +182,15 @@ class Assembly:
             last.bias = np.broadcast_to((bias - shift) / scale, last.weights.shape[1:])
         elif any(isinstance(layer, _Linear) for layer in self._layers):
             raise ValueError("it changes columns behind an activation")
-        elif isinstance(last, _Scaling):
-            last.shift = last.shift + shift * last.scale
-            last.scale = last.scale * scale
         else:
             n = math.prod(self._row)
-            self._layers.append(_Scaling(np.broadcast_to(shift, n), np.broadcast_to(scale, n)))
+            mean, factor = np.zeros(n), np.ones(n)
+            if isinstance(last, Standardize):
+                mean, factor = last.mean, last.scale
+                self._layers.pop()
+            scaling = Standardize()
+            scaling.set_numbers({"mean": mean + shift * factor, "scale": factor * scale})
+            self._layers.append(scaling)
 
     def activation(self, name: str, axis: int | None = None, **settings: Any) -> None:
         """An activation of `fastnn.activations`."""
@@ -303,14 +298,10 @@ class Assembly:
         return Model(made, dtype=dtype, **options).build(self._n_in)
 
 
-def _layer(layer: _Linear | _Scaling | Layer, dtype: str) -> Layer:
+def _layer(layer: _Linear | Layer, dtype: str) -> Layer:
     if isinstance(layer, _Linear):
         given = {"weights": layer.weights} | ({} if layer.bias is None else {"bias": layer.bias})
         dense = Dense(layer.weights.shape[1], layer.activation, use_bias=layer.bias is not None)
         dense._views = {name: _validate.array(name, values, dtype, (1, 2)) for name, values in given.items()}
         return dense
-    if isinstance(layer, _Scaling):
-        scaling = Standardize()
-        scaling.set_numbers({"mean": layer.shift, "scale": layer.scale})
-        return scaling
     return layer
