@@ -20,7 +20,7 @@ from numba.extending import intrinsic, overload
 from ._jit import INLINE_OPTIONS, INTERPRETED, kernel, splice
 from .pack import pack_columns, pack_rows
 from .simd import address, fma, view
-from .tile import ROW_VECTORS, ROWS, VECTORS, one_column_vector, tile, two_column_vectors
+from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, one_column_vector, tile, two_column_vectors
 from .vector_ir import I64, VECTOR_BYTES
 
 # So much of B is packed at a time, which stays in the second cache. A tile of A is packed behind it:
@@ -155,8 +155,9 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                     to_c = c + row * n * itemsize + skip
                     if i > 0:
                         begin, begin_row = to_c, n
+                    wide = 0 if HAS_HALVES and 2 * n <= lanes else end - first
                     tile(
-                        tall, end - first, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
+                        tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
                         begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
                     )  # fmt: skip
                     first = end

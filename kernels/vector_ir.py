@@ -17,7 +17,7 @@ VECTOR_BYTES = _vector_bytes()
 
 
 class Vectors:
-    """Vectors of the host's width of a number type.
+    """Vectors of a number type.
 
     Parameters
     ----------
@@ -26,11 +26,13 @@ class Vectors:
         float or double.
     itemsize : int
         Its bytes.
+    width : int, optional
+        Bytes of a vector, if it is not the host's width.
     """
 
-    def __init__(self, builder, number, itemsize):
+    def __init__(self, builder, number, itemsize, width=None):
         self.builder, self.number, self.itemsize = builder, number, itemsize
-        self.lanes = VECTOR_BYTES // itemsize
+        self.lanes = (width or VECTOR_BYTES) // itemsize
         self.type = ir.VectorType(number, self.lanes)
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
 
