@@ -27,6 +27,7 @@ _FORMAT = 1
 # Largest header, in bytes: thousands of layers. JSON takes up to fifty times its length in memory.
 _HEADER = 4 << 20
 _COLUMNS = 1 << 20  # of the input of a model without weights
+_REPEATED = 4  # how often layers that prepare the data may have so many columns
 _DTYPES = ("F32", "F64")
 
 
@@ -153,17 +154,20 @@ def open_tensors(path: str) -> Any:
 def _model(config: dict[str, Any], file: Any) -> Model:
     from .model import Model
 
-    layers: list[Layer] = []
-    for entry in config["layers"]:
-        kind = _validate.from_table("layer", entry["name"], layer_table.TABLE, type)
-        layers.append(kind(**{key: value for key, value in entry.items() if key != "name"}))
-    options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
-    model = Model(layers, **options)
+    entries = config["layers"]
+    kinds = [_validate.from_table("layer", entry["name"], layer_table.TABLE, type) for entry in entries]
     n_in = _validate.integer("n_in", config["n_in"], low=1)
     # With weights there are as many numbers in the file; some layers without make arrays of this size.
-    numbers = sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
-    if n_in > max(numbers, _COLUMNS):
+    numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
+    prepared = sum(issubclass(kind, Preprocessing) for kind in kinds)
+    if n_in > numbers or n_in * prepared > _REPEATED * numbers:
         raise ValueError(f"n_in={n_in} is more than the file can be for")
+    layers: list[Layer] = [
+        kind(**{key: value for key, value in entry.items() if key != "name"})
+        for kind, entry in zip(kinds, entries, strict=True)
+    ]
+    options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
+    model = Model(layers, **options)
     shapes = _restore_numbers(layers, file)
     places = parameters(layers, n_in)
     shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}
@@ -188,9 +192,10 @@ def _model(config: dict[str, Any], file: Any) -> Model:
 def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...]]:
     """Give preprocessing layers what they measured, and return the shapes of these tensors."""
     shapes: dict[str, tuple[int, ...]] = {}
+    known = set(file.keys())
     for i, layer in enumerate(layers):
         names = {f"{i}.{name}" for name in layer.names} if isinstance(layer, Preprocessing) else set()
-        if isinstance(layer, Preprocessing) and (present := names & set(file.keys())):
+        if isinstance(layer, Preprocessing) and (present := names & known):
             if present != names:
                 raise ValueError(f"it lacks the tensors {sorted(names - present)}")
             numbers = {name: _tensor(file, f"{i}.{name}", "float64") for name in layer.names}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..layer import Layer
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
+_REPEATED = 4  # how often the numbers of a file may be used: a weight may belong to several layers
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Assembly:
         self._opset, self._size = opset, max(size, _COLUMNS)
         self._layers: list[_Linear | Layer] = []
         self._n_in: int | None = None
+        self._used = 0  # numbers that the layers have got
         self._dtypes: set[str] = set()  # of the constants
         self._default = dtype
         self._rank: int | None = None
@@ -85,6 +87,12 @@ class Assembly:
             self._set_row(numbers)
         if self._row != (numbers,):
             raise ValueError(f"it takes rows of {numbers} numbers, but gets rows of shape {self._row}")
+
+    def _use(self, numbers: int) -> None:
+        """Count numbers that are made, so that a few bytes cannot make many."""
+        self._used += numbers
+        if self._used > _REPEATED * self._size:
+            raise ValueError(f"its layers have more than {_REPEATED * self._size} numbers, unlike the file")
 
     def _numbers(self, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
         """Checked weights."""
@@ -124,9 +132,10 @@ class Assembly:
         """``alpha * x @ weights + beta * bias``."""
         if transA:
             raise ValueError("its input is transposed")
+        if weights.ndim != 2 or not weights.size:
+            raise ValueError(f"weights must have two dimensions, got shape {weights.shape}")
         values = self._numbers("weights", weights)
-        if values.ndim != 2 or not values.size:
-            raise ValueError(f"weights must have two dimensions, got shape {values.shape}")
+        self._use(values.size)
         values = values.T if transB else values
         self._take(values.shape[0])
         self._row = (values.shape[1],)
@@ -177,6 +186,7 @@ class Assembly:
         last = self._layers[-1] if self._layers else None
         assert self._row is not None
         if isinstance(last, _Linear) and last.activation is None:
+            self._use(last.weights.size // 8)  # the time that it takes counts, too
             bias = 0.0 if last.bias is None else last.bias
             last.weights = last.weights / scale
             last.bias = np.broadcast_to((bias - shift) / scale, last.weights.shape[1:])
@@ -184,6 +194,7 @@ class Assembly:
             raise ValueError("it changes columns behind an activation")
         else:
             n = math.prod(self._row)
+            self._use(n)
             mean, factor = np.zeros(n), np.ones(n)
             if isinstance(last, Standardize):
                 mean, factor = last.mean, last.scale

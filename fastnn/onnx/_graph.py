@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Found = dict[str, Any]
 
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
-_STRUCTURE = 4 << 20  # bytes of all but the initializers' numbers: thousands of layers
+_STRUCTURE = 1 << 20  # bytes of all but the initializers' numbers: thousands of layers
 _OPSETS = (7, 28)  # of the standard operators, first and last
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _COMMUTATIVE = ("Add", "Mul", "Max", "Min")
@@ -59,13 +59,9 @@ def read(path: str) -> onnx.ModelProto:
     with open(path, "rb") as file:
         content = file.read()
     try:
-        structure = _structure(memoryview(content))
+        _structure(memoryview(content), _LEVELS)
     except (IndexError, ValueError) as error:
-        raise ValueError(f"{path} is not an ONNX file, or damaged: {error}") from error
-    if structure > _STRUCTURE:
-        raise ValueError(
-            f"{path} is not a row of layers: {structure} bytes of it are not weights, of at most {_STRUCTURE}"
-        )
+        raise ValueError(f"{path} is not an ONNX file of a row of layers, or damaged: {error}") from error
     try:
         model = onnx.ModelProto.FromString(content)
     except Exception as error:  # the error's class depends on the implementation of protocol buffers
@@ -75,46 +71,49 @@ def read(path: str) -> onnx.ModelProto:
     return model
 
 
-# Fields that hold the numbers of tensors, as the numbers that protocol buffers know them by.
-_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
-_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
-_NUMBERS = {
-    TensorProto.DESCRIPTOR.fields_by_name[name].number for name in ("raw_data", "float_data", "double_data")
-}
+def _numbers_of(message: Any, *fields: str) -> set[int]:
+    """The numbers that protocol buffers know fields by."""
+    return {message.DESCRIPTOR.fields_by_name[field].number for field in fields}
 
 
-def _structure(content: memoryview) -> int:
-    """Bytes of a model that are not numbers of its initializers."""
-    size = len(content)
-    for _, graph in _fields(content, {_GRAPH}):
-        for _, tensor in _fields(graph, {_INITIALIZER}):
-            size -= sum(len(numbers) for _, numbers in _fields(tensor, _NUMBERS))
-    return size
+# The way to the numbers of initializers.
+_LEVELS = (
+    _numbers_of(onnx.ModelProto, "graph"),
+    _numbers_of(onnx.GraphProto, "initializer"),
+    _numbers_of(TensorProto, "raw_data", "float_data", "double_data"),
+)
 
 
-def _fields(message: memoryview, wanted: set[int]) -> Iterator[tuple[int, memoryview]]:
-    """Those fields of a message of protocol buffers that have a length.
+def _structure(message: memoryview, levels: Sequence[set[int]], counted: int = 0) -> int:
+    """Bytes of a message but for the fields that `levels` lead to, added to `counted`.
 
-    Raises a ValueError or an IndexError if it is damaged.
+    Raises a ValueError as soon as they are too many, and a ValueError or IndexError if it is damaged.
     """
     at = 0
     while at < len(message):
+        start = at
         tag, at = _varint(message, at)
-        kind = tag & 7
-        length = {1: 8, 5: 4}.get(kind)
+        kind, field = tag & 7, tag >> 3
+        length = {1: 8, 2: 0, 5: 4}.get(kind)
         if kind == 0:
             _, at = _varint(message, at)
-        elif length is not None:
-            at += length
-        elif kind == 2:
-            length, at = _varint(message, at)
-            if at + length > len(message):
-                raise ValueError("it ends within a field")
-            if tag >> 3 in wanted:
-                yield tag >> 3, message[at : at + length]
-            at += length
-        else:
+        elif length is None:
             raise ValueError(f"fields of kind {kind} are unknown")
+        if kind == 2:
+            length, at = _varint(message, at)
+        end = at + (length or 0)
+        if end > len(message):
+            raise ValueError("it ends within a field")
+        if kind == 2 and field in levels[0]:
+            counted += at - start
+            if len(levels) > 1:
+                counted = _structure(message[at:end], levels[1:], counted)
+        else:
+            counted += end - start
+        if counted > _STRUCTURE:
+            raise ValueError(f"more than {_STRUCTURE} bytes of it are not weights")
+        at = end
+    return counted
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
