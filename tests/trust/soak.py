@@ -1,6 +1,6 @@
 """The long part of the promises: `make soak` runs all of it, `make test` a small part.
 
-    python -m tests.trust.soak [--steps 10_000_000] [--minutes 10] [--seconds 60] [--starts 50]
+python -m tests.trust.soak [--steps 10_000_000] [--minutes 10] [--seconds 60] [--starts 50]
 """
 
 import argparse
