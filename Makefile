@@ -5,6 +5,7 @@
 #   make fuzz      2,000 random networks amid guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the long tests: ten million steps, threads for minutes, 50 cold starts; half an hour
+#   make mutants   seeded faults in the kernels, each of which the tests must notice; half an hour
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make clean     delete all that make has made, .venv included
@@ -21,7 +22,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 .DELETE_ON_ERROR:
 # The steps of `test` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
-.PHONY: help venv demo test lint types unit nojit boundscheck wheel fuzz memcheck soak bench peers compare clean
+.PHONY: help venv demo test lint types unit nojit boundscheck wheel fuzz memcheck soak mutants bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -78,6 +79,9 @@ fuzz: $(VENV)/dev.stamp .cache/stamp
 
 memcheck: $(VENV)/dev.stamp
 	$(BIN)/python tools/memcheck.py
+
+mutants: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.trust.mutants
 
 soak: $(VENV)/dev.stamp .cache/stamp
 	$(call run_with_cache,plain) $(BIN)/python -m tests.trust.soak

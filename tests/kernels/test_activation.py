@@ -103,8 +103,8 @@ def test_a_row_has_the_same_bits_wherever_it_stands(name, settings, dtype, rng):
 
 @all_cases
 def test_at_1e4(name, settings, dtype):
-    x = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4]], dtype)
-    dy = np.array([[1.0, -2.0, 0.5]] * 3, dtype)
+    x = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4], [0.0, -1e4, 1e4]], dtype)
+    dy = np.array([[1.0, -2.0, 0.5]] * 4, dtype)
     value, vector_jacobian = naive.ACTIVATIONS[name]
     y, dx = forward(name, x, settings), backward(name, x, dy, settings)
     assert np.isfinite(y).all() and np.isfinite(dx).all()
