@@ -31,6 +31,7 @@ OPTIMIZERS = {
     "Adam epsilon-hat": fn.Adam(0.02, epsilon=0.1, epsilon_hat=True),
     "AdamW": fn.AdamW(0.02, weight_decay=0.1),
     "SGD clipped by norm": fn.SGD(0.3, global_clipnorm=0.05),
+    "SGD with a norm that is not reached": fn.SGD(0.3, global_clipnorm=100.0),
     "Adam clipped by value": fn.Adam(0.02, clipvalue=0.01),
 }
 
