@@ -31,7 +31,7 @@ from fastnn.kernels import descriptor, oprow
 
 ROOT = Path(__file__).parents[1]
 # Pages for users: their code is run from top to bottom.
-GUIDES = ["docs/data_and_pictures.md"]
+GUIDES = ["docs/data_and_pictures.md", "docs/files_and_formats.md"]
 DOCS = ["README.md", "docs/architecture.md", *GUIDES, "docs/what_you_can_rely_on.md"]
 COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"
 BLOCK = re.compile(rf"(?:{COMMENT}\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -292,6 +292,7 @@ def exists(kind, name):
         ("README.md", {"file": 5, "target": 3, "program": 2, "name": 1}),
         ("docs/architecture.md", {"file": 40, "name": 60, "capitals": 20}),
         ("docs/data_and_pictures.md", {"file": 5, "name": 8}),
+        ("docs/files_and_formats.md", {"file": 6, "name": 10}),
         ("docs/what_you_can_rely_on.md", {"file": 10, "target": 1}),
     ],
 )
