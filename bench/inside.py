@@ -73,7 +73,7 @@ def rows_of(rows: int) -> list[Row]:
     """The functions for a batch of so many rows."""
     n_in, *hidden, n_out = SMALL.widths
     layers = [*(fn.Dense(width, SMALL.activation) for width in hidden), fn.Dense(n_out)]
-    model = fn.Model(layers, "mse", fn.Adam(1e-6), dtype=SMALL.dtype, seed=0).build(n_in)
+    model = fn.Model(layers, "mse", fn.SGD(1e-6), dtype=SMALL.dtype, seed=0).build(n_in)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, n_in), SMALL.dtype)
     y = rng.standard_normal((rows, n_out), SMALL.dtype)
@@ -94,7 +94,7 @@ def rows_of(rows: int) -> list[Row]:
         trains = name in ("loss_and_gradient", "train_step")
         slots = net.shards[0] if trains else net.descriptor
         if name == "forward":
-            slots[d.OUTPUT] -= arguments[-1].nbytes
+            slots[d.OUTPUT] = arguments[-1].ctypes.data
         slots[d.INPUT_ONLY] = not trains
         ops = {"forward": net.predict_ops, "input_gradient": net.input_ops, "jacobian": net.input_ops}
         table = ops.get(name, net.ops)

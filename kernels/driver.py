@@ -72,7 +72,8 @@ def _run_shards(net, thread, step, position, rows, with_gradient):
         call(net[d.WEIGHT_SUM], 0, address(own))
         weight = own_real[d.SCALE]
     scale = 1.0 if net[d.SUM_LOSS] == 1 else (1.0 / weight if weight > 0.0 else 0.0)
-    for s in range(thread, net[d.N_SHARDS], net[d.TEAM]):
+    s = thread
+    while s < net[d.N_SHARDS]:
         shard, real = slots(net[d.SHARDS] + 8 * d.SIZE * s)
         place_batch(shard, s, step, position, rows)
         real[d.SCALE] = scale
@@ -81,6 +82,7 @@ def _run_shards(net, thread, step, position, rows, with_gradient):
         call_rows(net[d.LOSS], 1, oprow.FORWARD, shard)
         if with_gradient:
             backward(net[d.OPS], shard)
+        s += net[d.TEAM]
     if thread == 0:
         own_real[d.PENALTY] = 0.0
         call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.FORWARD, own)

@@ -45,21 +45,26 @@ def shard_slots(net, s):
 @kernel
 def prepare_shards(net, thread):
     """Copy the shared slots to this thread's shards, and give it its part of the flat vector."""
-    block, n = block_size(net), net[d.N_PARAMETERS]
-    team = net[d.TEAM]
-    start = min(thread * d.BLOCKS // team * block, n)
-    end = min((thread + 1) * d.BLOCKS // team * block, n)
-    for s in range(thread, net[d.N_SHARDS], team):
+    team, n = net[d.TEAM], net[d.N_PARAMETERS]
+    start, end = 0, n
+    if team > 1:  # otherwise without divisions, which small steps would feel
+        block = block_size(net)
+        start = min(thread * d.BLOCKS // team * block, n)
+        end = min((thread + 1) * d.BLOCKS // team * block, n)
+    s = thread
+    while s < net[d.N_SHARDS]:  # `range` with a step divides, too
         shard = shard_slots(net, s)
         for i in range(d.SHARED):
             shard[i] = net[i]
         shard[d.PART_START], shard[d.PART_SIZE] = start, end - start
+        s += team
 
 
 @kernel
 def place_batch(shard, s, step, position, rows):
     """Give shard `s` its part of the batch: `rows` rows of the data set from `position` on."""
-    shards = shard[d.N_SHARDS]
-    first = s * rows // shards
+    shards, first, end = shard[d.N_SHARDS], 0, rows
+    if shards > 1:
+        first, end = s * rows // shards, (s + 1) * rows // shards
     shard[d.STEP], shard[d.POSITION], shard[d.BATCH_ROWS] = step, position, rows
-    shard[d.FIRST_ROW], shard[d.ROWS] = first, (s + 1) * rows // shards - first
+    shard[d.FIRST_ROW], shard[d.ROWS] = first, end - first

@@ -31,7 +31,12 @@ from fastnn.kernels import descriptor, oprow
 
 ROOT = Path(__file__).parents[1]
 # Pages for users: their code is run from top to bottom.
-GUIDES = ["docs/data_and_pictures.md", "docs/files_and_formats.md"]
+GUIDES = [
+    "docs/data_and_pictures.md",
+    "docs/files_and_formats.md",
+    "docs/compiled_code.md",
+    "docs/many_networks.md",
+]
 DOCS = ["README.md", "docs/architecture.md", *GUIDES, "docs/what_you_can_rely_on.md"]
 COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"
 BLOCK = re.compile(rf"(?:{COMMENT}\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -225,8 +230,8 @@ CLASSES = {
     if isinstance(value, type)
 }
 # What a dotted name may begin with; a module of fastnn goes before one of kernels of the same name.
-STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels}
-CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"FASTNN_CACHE_DIR", "TABLE"}
+STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels, "net": fn.Network}
+CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"FASTNN_CACHE_DIR", "TABLE", *fn.Status.__members__}
 
 
 def set_in_methods(kind):
@@ -293,6 +298,8 @@ def exists(kind, name):
         ("docs/architecture.md", {"file": 40, "name": 60, "capitals": 20}),
         ("docs/data_and_pictures.md", {"file": 5, "name": 8}),
         ("docs/files_and_formats.md", {"file": 6, "name": 10}),
+        ("docs/compiled_code.md", {"file": 2, "program": 2, "name": 10}),
+        ("docs/many_networks.md", {"program": 3, "name": 5}),
         ("docs/what_you_can_rely_on.md", {"file": 10, "target": 1}),
     ],
 )
