@@ -7,6 +7,8 @@ from numba.core.errors import TypingError
 from numba.typed import List
 
 import fastnn as fn
+from fastnn import native, network
+from fastnn.kernels import descriptor as d
 from fastnn.threads import run_together
 from tests.tolerances import CENTRAL_DIFFERENCE, PRODUCT
 
@@ -70,6 +72,29 @@ def test_no_samples():
     fn.jacobian(net, empty, np.empty((0, 3, 5)))
     fn.parameter_jacobian(net, empty, np.empty((0, net.parameters.size)))
     fn.input_gradient(net, empty, np.empty((0, 3)), empty)
+
+
+def test_model_calls_the_same_entries(monkeypatch):
+    """One path: what a user's compiled code calls by its address, `Model` calls through ctypes."""
+    model, called, function = built(), [], native.function
+
+    def noted(name, *arguments, **options):
+        called.append(name)
+        return function(name, *arguments, **options)
+
+    monkeypatch.setattr(native, "function", noted)
+    X, y = data(4, "float64")
+    net, jac = model.network(4), np.empty((12, model.parameters.size))
+    for call, slot in (
+        (lambda: model.predict(X), d.PREDICT),
+        (lambda: model.loss_and_gradient(X, y), d.LOSS_AND_GRADIENT),
+        (lambda: model.partial_fit(X, y), d.TRAIN),
+        (lambda: network.parameter_jacobian(net, X, jac), d.PARAMETER_JACOBIAN),
+    ):
+        called.clear()
+        call()
+        entries = [name for name in called if name.startswith(("driver.", "jacobian."))]
+        assert {native.address(name, "float64") for name in entries} == {net.descriptor[slot]}
 
 
 # ---- Derivatives ---------------------------------------------------------------------------------------
@@ -377,3 +402,22 @@ def test_types_are_refused_when_compiled(x):
         fn.forward(net, x, np.empty(3, np.float32))
     with pytest.raises(TypingError, match="the first argument must be a Network"):
         fn.forward(net.parameters, np.ones(5, np.float32), np.empty(3, np.float32))
+
+
+def read_only(x):
+    x.setflags(write=False)
+    return x
+
+
+def test_what_is_written_must_not_be_read_only():
+    net = built(dtype="float32").network()
+    x, out = read_only(np.ones(5, np.float32)), np.empty(3, np.float32)
+    fn.forward(net, x, out)
+    with pytest.raises(TypingError, match="an array that is written must not be read-only"):
+        fn.forward(net, x, read_only(out))
+
+
+def test_samples_of_three_dimensions_are_refused():
+    net = built(dtype="float32").network()
+    with pytest.raises(TypingError, match="samples and targets must have one or two dimensions"):
+        fn.forward(net, np.ones((2, 2, 5), np.float32), np.empty((2, 2, 3), np.float32))
