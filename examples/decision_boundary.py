@@ -21,7 +21,7 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for ax, model, name in zip(axes, (small, large), ("no hidden layer", "64 hidden units"), strict=True):
     fn.plot.decision_boundary(model, X, y, ax=ax)
     accuracy = model.evaluate(X, y)["accuracy"]
-    ax.set_title(f"{name}: {accuracy:.0%} right")
+    ax.set_title(f"{name}: {accuracy:.1%} right")
     print(f"{name}: accuracy {accuracy:.3f}")
 figure.savefig("decision_boundary.png", dpi=150)
 print("decision_boundary.png")

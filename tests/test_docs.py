@@ -32,6 +32,7 @@ from fastnn.kernels import descriptor, oprow
 ROOT = Path(__file__).parents[1]
 # Pages for users: their code is run from top to bottom.
 GUIDES = [
+    "docs/scikit_learn.md",
     "docs/data_and_pictures.md",
     "docs/files_and_formats.md",
     "docs/compiled_code.md",
@@ -88,8 +89,8 @@ def test_every_block_and_comment_is_read(path):
 
 
 def test_blocks_are_found():
-    assert sum(block.language == "python" for block in README) >= 11
-    assert sum(block.comment == "not run" for block in README) <= 1
+    assert sum(block.language == "python" for block in README) >= 15
+    assert not any(block.comment for block in README)  # all are run
     assert list(CHECKS) == ["activation", "loss", "optimizer", "layer"]
     assert len(commented("add to")) >= 2 * len(CHECKS) + 1
     # On the page for newcomers nothing is shown that is not run.
@@ -102,12 +103,17 @@ def test_readme(tmp_path, monkeypatch, capsys):
     namespace = {"__name__": "readme"}
     models = []
     for block in README:
-        if block.language == "python" and block.comment != "not run":
+        if block.language == "python":
             block.run(namespace)
             models.append(namespace["model"])
     X, y = namespace["X"], namespace["y"]
-    assert 0.97 < models[0].evaluate(X[1350:], y[1350:])["accuracy"] < 0.99
+    assert 0.97 < models[0].evaluate(X[1350:] / 16, y[1350:])["accuracy"] < 0.99
     assert np.mean(namespace["classes"] == y) > 0.95
+    np.testing.assert_allclose(namespace["probabilities"].sum(axis=1), 1, rtol=1e-5)
+    assert namespace["precise"].evaluate(namespace["inputs"], namespace["wave"])["loss"] < 1e-4
+    assert namespace["together"].evaluate(X[1500:], y[1500:])["accuracy"] > 0.93
+    assert namespace["search"].best_score_ > 0.9
+    assert Path("digits.onnx").stat().st_size > 4 * 64 * 64
     assert fn.load("digits.safetensors").state.step == 20 * 57
     assert namespace["hidden"].shape == (2, 5)
     assert namespace["features"].shape == (1797, 64)
@@ -287,6 +293,27 @@ def names(path):
     return [(kind, span) for span in spans for kind, (form, _) in KINDS.items() if re.fullmatch(form, span)]
 
 
+def names_of_fastnn(path):
+    """All names in `fn` and `fastnn` that the text uses, in calls and tables too."""
+    return re.findall(r"\b((?:fn|fastnn)(?:\.[A-Za-z]\w*)+)", BLOCK.sub("", read(path)))
+
+
+@pytest.mark.parametrize("path, least", [("README.md", 50), ("docs/scikit_learn.md", 4)])
+def test_names_of_fastnn_exist(path, least):
+    found = names_of_fastnn(path)
+    assert len(found) >= least
+    assert [name for name in found if not is_name(name)] == []
+
+
+def test_tables_of_names_have_two_columns():
+    text = read("README.md")
+    for peer in ("scikit-learn", "PyTorch", "Keras"):
+        table = text.split(f"## Coming from {peer}\n")[1].split("\n## ")[0]
+        rows = [line for line in table.splitlines() if line.startswith("|")]
+        assert rows[0] == f"| {peer} | fastnn |" and len(rows) > 12
+        assert all(line.count(" | ") == 1 for line in rows[2:])
+
+
 def exists(kind, name):
     return bool(KINDS[kind][1](name))
 
@@ -300,6 +327,7 @@ def exists(kind, name):
         ("docs/files_and_formats.md", {"file": 6, "name": 10}),
         ("docs/compiled_code.md", {"file": 2, "program": 2, "name": 10}),
         ("docs/many_networks.md", {"program": 3, "name": 5}),
+        ("docs/scikit_learn.md", {"file": 2, "name": 4}),
         ("docs/what_you_can_rely_on.md", {"file": 10, "target": 1}),
     ],
 )

@@ -1,4 +1,4 @@
-"""The diagram of a network: `fastnn.plot.network`."""
+"""The diagram of a network."""
 
 from __future__ import annotations
 
@@ -7,17 +7,56 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layers import Dense
-from .plan import widths
+from .. import _validate
+from ..layers import Dense
+from ..plan import widths
+from ._style import COLORS, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from .layer import Layer
-    from .model import Model
+    from ..layer import Layer
+    from ..model import Model
 
-_POSITIVE, _NEGATIVE, _UNIT = "#D55E00", "#0072B2", "#444444"
+_NEGATIVE, _POSITIVE = COLORS[:2]
+_UNIT = "#444444"
+
+
+def network(model: Model, *, most: int = 10, ax: Axes | None = None) -> Axes:
+    """Draw the units and the weights of a built model.
+
+    A line is a weight: orange if it is positive, blue if negative, the stronger the larger it is among
+    those of its layer. Of a wide layer the first and the last units are shown.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    most : int, >= 3
+        Units of a layer that are drawn.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError, ValueError
+        If the model is not built, or `most` is not such a number.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> model = fn.Model([fn.Dense(8, "relu"), fn.Dense(3)], seed=0).build(784)
+    >>> ax = fn.plot.network(model)
+    """
+    model.state  # noqa: B018 - a ValueError if the model is not built
+    most = _validate.integer("most", most, low=3)
+    return _draw(model, most, ax, pyplot())
 
 
 @dataclass
@@ -59,7 +98,7 @@ def _columns(model: Model) -> list[_Column]:
     return result
 
 
-def draw_network(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
+def _draw(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
     """Draw the columns of units, the weights between them, and what they are called."""
     columns = _columns(model)
     half = min(max(column.width for column in columns), most + 1) / 2

@@ -1,0 +1,12 @@
+"""Pictures of training and of networks, by matplotlib (the extra "plot").
+
+Each function draws into `ax` if it is given, else into a new figure, and returns the Axes, so that
+titles, sizes and files are matplotlib's business: ``fn.plot.network(model).figure.savefig("net.png")``.
+"""
+
+from ._decision_boundary import decision_boundary
+from ._history import history
+from ._network import network
+from ._weights import weights
+
+__all__ = ["decision_boundary", "history", "network", "weights"]

@@ -1,0 +1,116 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._style import COLORS, pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..history import History
+
+
+def history(
+    history: History, names: str | Sequence[str] | None = None, *, ax: Axes | Sequence[Axes] | None = None
+) -> Any:
+    """Draw what a call of `fit` recorded, a panel for each figure, with that of the validation data.
+
+    Parameters
+    ----------
+    history : History
+    names : str or sequence of str, optional
+        Such as ``"loss"``, ``"accuracy"``, ``"learning_rate"``. If not given, the loss and all metrics,
+        and the learning rate where it changes; with a single `ax`, the loss.
+    ax : Axes or sequence of Axes, optional
+        One for each name.
+
+    Returns
+    -------
+    Axes, or array of Axes of shape (n,)
+        A single one for a single name.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If nothing was recorded, or not under such a name, or there are not as many Axes as names.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+    >>> model = fn.Model([fn.Dense(64, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+    >>> axes = model.fit(X, y, epochs=20, validation_split=0.2).plot()
+    >>> [ax.get_ylabel() for ax in axes]
+    ['loss', 'accuracy']
+    """
+    if not history.epoch:
+        raise ValueError("the history holds no epoch yet")
+    single = isinstance(names, str) or (ax is not None and not isinstance(ax, (Sequence, np.ndarray)))
+    chosen = _chosen_names(history, names, only_loss=single)
+    plt = pyplot()
+    if ax is None:
+        n = len(chosen)
+        size = (6.4, 1.2 + 2.2 * n) if n > 1 else None
+        _, panels = plt.subplots(n, sharex=True, squeeze=False, figsize=size, layout="constrained")
+        axes = list(panels[:, 0])
+    else:
+        axes = [ax] if single else list(ax)  # type: ignore[arg-type]
+    if len(axes) != len(chosen):
+        raise ValueError(f"ax must have one Axes for each of {', '.join(chosen)}, got {len(axes)}")
+    for panel, name in zip(axes, chosen, strict=True):
+        _draw_figure(panel, history, name)
+    axes[-1].set_xlabel("epoch")
+    return axes[0] if single else np.array(axes)
+
+
+def _chosen_names(history: History, names: str | Sequence[str] | None, only_loss: bool) -> list[str]:
+    known = [name for name in history.history if not name.startswith("val_")]
+    if isinstance(names, str):
+        chosen = [names]
+    elif names is not None:
+        chosen = list(names)
+    elif only_loss:
+        chosen = ["loss"]
+    else:
+        chosen = known + (["learning_rate"] if len(set(history.learning_rate)) > 1 else [])
+    for name in chosen:
+        if name not in (*known, "learning_rate"):
+            raise ValueError(f"unknown name {name!r}; this history has {', '.join(known)}, learning_rate")
+    if not chosen:
+        raise ValueError("names must not be empty")
+    return chosen
+
+
+def _draw_figure(ax: Axes, history: History, name: str) -> None:
+    """One figure over the epochs, and its validation twin."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = np.array(history.epoch) + 1
+    marker = "o" if len(epochs) == 1 else None
+    lines = {name: history.learning_rate} if name == "learning_rate" else {}
+    lines = lines or {
+        label: history.history[key]
+        for key, label in ((name, "training"), (f"val_{name}", "validation"))
+        if key in history.history
+    }
+    for (label, values), color, style in zip(lines.items(), COLORS, ("-", "--"), strict=False):
+        ax.plot(epochs, values, style, color=color, marker=marker, label=label)
+    low, high = min(map(min, lines.values())), max(map(max, lines.values()))
+    # A schedule that ends at almost zero would stretch a logarithmic axis too far.
+    if low > 0 and (
+        (name == "loss" and high > 50 * low) or (name == "learning_rate" and 50 < high / low < 1e5)
+    ):
+        ax.set_yscale("log")
+    ax.set_ylabel(name.replace("_", " "))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    if len(lines) > 1:
+        ax.legend(frameon=False)
