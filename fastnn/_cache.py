@@ -15,7 +15,6 @@ import os
 import stat
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 _DIGEST = hashlib.sha256
@@ -100,6 +99,8 @@ _NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"}
 @functools.cache
 def key() -> str:
     """Digest of all that compiled code depends on."""
+    from importlib.metadata import version
+
     from llvmlite import binding
 
     from .kernels import __file__ as kernels_file

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, buffers, losses, network, optimizers, preprocessing, saving, torch_state
+from . import (
+    _validate,
+    buffers,
+    losses,
+    native,
+    needed,
+    network,
+    optimizers,
+    preprocessing,
+    saving,
+    torch_state,
+)
 from . import metrics as metric_table
 from .callbacks import Callback
 from .history import History
@@ -42,7 +53,17 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("kept", "_networks", "_paces", "_predictors", "_optimizer_state", "_lock", "_fitting", "turns")
+_MADE_ANEW = (
+    "kept",
+    "_networks",
+    "_paces",
+    "_predictors",
+    "_optimizer_state",
+    "_lock",
+    "_fitting",
+    "_loaded",
+    "turns",
+)
 
 
 class Model:
@@ -129,6 +150,7 @@ class Model:
         self._optimizer_state: OptimizerState | None = None
         self._lock = threading.RLock()  # building, training and evaluation are one at a time
         self._fitting = False
+        self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
         for layer in self.layers:
             layer._join(self)
 
@@ -347,6 +369,7 @@ class Model:
         if few is not None:
             return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
+        self.load_kernels(training=False)
         # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
         ahead = out is not None or self._state is None or self._predictors.checks_rows
         x = _validate.features(
@@ -767,6 +790,12 @@ class Model:
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)
         return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype, prefix=name)
+
+    def load_kernels(self, training: bool) -> None:
+        """Load what this model needs, or compile it all at once."""
+        if training not in self._loaded:
+            native.prepare(needed.by_model(self, training))
+            self._loaded.add(training)
 
     def _loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""

@@ -1,8 +1,8 @@
 """Machine code of the kernels: compiled once a dtype, kept on disk, loaded without Numba.
 
-`address` is the one place that compiles or loads. An entry of a kernel is compiled by Numba to
-object code with one C function in it, which is written to the object cache (`_cache`); a later
-process loads it with llvmlite alone.
+`address` is the one place that compiles or loads, and `prepare` does so for many kernels at once. An
+entry of a kernel is compiled by Numba to object code with one C function in it, which is written to the
+object cache (`_cache`); a later process loads it with llvmlite alone.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _cache, guard
+from . import _cache, guard, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _LOCK = threading.RLock()
 _ADDRESSES: dict[tuple[str, str], int] = {}
@@ -81,16 +81,60 @@ def register(kernel: str, make: Callable[[str], Any]) -> None:
             del _ADDRESSES[entry]
 
 
+def prepare(kernels: Iterable[tuple[str, str]]) -> int:
+    """Load kernels that will be needed soon; those that have to be compiled are compiled side by side.
+
+    Parameters
+    ----------
+    kernels : iterable of (kernel, dtype)
+        As for `address`.
+
+    Returns
+    -------
+    int
+        How many were compiled.
+    """
+    global compilations
+    with _LOCK:
+        wanted = [entry for entry in dict.fromkeys(kernels) if entry not in _ADDRESSES]
+        wanted = [entry for entry in wanted if not entry[0].startswith("custom.")]
+        codes = {entry: _cache.read(_symbol(*entry)) for entry in wanted}
+        missing = [(*entry, _symbol(*entry)) for entry, code in codes.items() if code is None]
+        if missing:
+            from . import _compiler
+
+            _announce()
+            compiled = _compiler.compile_together(missing, threads.cpus())
+            compilations += len(compiled)
+            for kernel, dtype, symbol in missing:
+                if symbol in compiled:
+                    codes[kernel, dtype] = compiled[symbol]
+                    _cache.write(symbol, compiled[symbol])
+        for (kernel, dtype), code in codes.items():
+            if code is not None:
+                _ADDRESSES[kernel, dtype] = _load(code, _symbol(kernel, dtype))
+            else:
+                address(kernel, dtype)
+    return len(missing)
+
+
+def _symbol(kernel: str, dtype: str) -> str:
+    return f"fastnn.{kernel}.{dtype}"
+
+
 def _load_or_compile(kernel: str, dtype: str) -> int:
-    symbol = f"fastnn.{kernel}.{dtype}"
+    symbol = _symbol(kernel, dtype)
     if kernel.startswith("custom."):
         symbol += f".{compilations}"  # it may be the second of its name
-        code: bytes | None = _compile(kernel, dtype, symbol)
-    else:
-        code = _cache.read(symbol)
-        if code is None:
-            code = _compile(kernel, dtype, symbol)
-            _cache.write(symbol, code)
+        return _load(_compile(kernel, dtype, symbol), symbol)
+    code = _cache.read(symbol)
+    if code is None:
+        code = _compile(kernel, dtype, symbol)
+        _cache.write(symbol, code)
+    return _load(code, symbol)
+
+
+def _load(code: bytes, symbol: str) -> int:
     engine = _engine()
     from llvmlite import binding
 
@@ -101,14 +145,26 @@ def _load_or_compile(kernel: str, dtype: str) -> int:
 
 def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
     global compilations
+    if not kernel.startswith("custom."):
+        _announce()
+    code = compile_kernel(kernel, dtype, symbol)
+    compilations += 1
+    return code
+
+
+@functools.cache
+def _announce() -> None:
+    """Say, once, why this takes some seconds."""
+    print("fastnn: compiling kernels for this CPU; later runs load them", file=sys.stderr)
+
+
+def compile_kernel(kernel: str, dtype: str, symbol: str) -> bytes:
+    """Object code of a kernel's entry, with a C function of the name `symbol`, by Numba in this process."""
     jit = importlib.import_module("fastnn.kernels._jit")
     if jit.INTERPRETED:
         raise RuntimeError("fastnn needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off")
-    if compilations == 0 and not kernel.startswith("custom."):
-        print("fastnn: compiling kernels for this CPU; later runs load them", file=sys.stderr)
     path, _, last = kernel.rpartition(".")
     factory = getattr(_place(path, dtype), f"{last}_entry")
-    compilations += 1
     code: bytes = jit.compile_entry(factory(np.dtype(dtype).type), symbol)
     return code
 

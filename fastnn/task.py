@@ -69,6 +69,7 @@ def checked_task(
     resume: Any = False,
 ) -> Task:
     """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
+    model.load_kernels(training=True)
     checked = check(X, y, sample_weight)
     data, held_out = _validate.validation(validation_data, validation_split, *checked)
     x, target, weight = data

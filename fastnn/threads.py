@@ -59,10 +59,10 @@ def set_threads(threads: int | None) -> None:
 
 def get_threads() -> int:
     """Largest number of threads that a call uses."""
-    return _chosen or _cpus()
+    return _chosen or cpus()
 
 
-def _cpus() -> int:
+def cpus() -> int:
     """CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

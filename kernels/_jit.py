@@ -15,6 +15,8 @@ when a kernel is called from Python. Of LLVM's fast-math flags only ``reassoc``,
 ``contract`` are used: with ``nnan`` or ``ninf`` a NaN would no longer be visible.
 """
 
+import os
+
 from llvmlite import binding
 from numba import cfunc, njit, types
 from numba.core import config
@@ -22,6 +24,10 @@ from numba.core import config
 # A function whose `fastmath` is not said takes over that of the caller it happens to be compiled for
 # first. In strict ones it is said: the argument reductions in `math` do not survive reordering.
 _OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
+
+# A process that only makes object code calls nothing from Python, and spares the functions for that.
+if os.environ.get("FASTNN_OBJECTS_ONLY") == "1":
+    _OPTIONS |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 kernel = njit(**_OPTIONS)
 reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})

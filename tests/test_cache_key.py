@@ -62,7 +62,7 @@ ELSEWHERE = {
     "a setting of Numba": lambda patch: patch.setenv("NUMBA_BOUNDSCHECK", "1"),
     "another setting": lambda patch: patch.setenv("NUMBA_OPT", "1"),
     "a setting's value": lambda patch: patch.setenv("NUMBA_OPT", "2"),
-    "versions": lambda patch: patch.setattr(_cache, "version", lambda name: f"{name} 99"),
+    "versions": lambda patch: patch.setattr("importlib.metadata.version", lambda name: f"{name} 99"),
     "the CPU's name": lambda patch: patch.setattr(binding, "get_host_cpu_name", lambda: "i386"),
     "the CPU's features": lambda patch: patch.setattr(
         binding, "get_host_cpu_features", lambda: {"mmx": True}

@@ -1,0 +1,125 @@
+"""Compiling many kernels at once, in processes of their own.
+
+Numba compiles one function at a time in a process, however many threads ask for it. `compile_together`
+starts as many processes as there are CPUs, two at most, and hands one kernel after another to whichever
+is free. The process that asks never imports Numba. What they do not deliver, for whatever reason, is left
+to the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+_PROCESSES = 2
+# Seconds after which they are given up, and for each kernel: many times what a busy machine takes.
+_PATIENCE, _PATIENCE_EACH = 60, 10
+# These take longest, and so are begun with.
+_SLOW = ("gemm.product", "driver.train", "loss.", "driver.")
+# Read by the bytes: text would be read ahead.
+_START = """\
+import json, sys
+sys.path[:] = json.loads(sys.stdin.buffer.readline())
+from fastnn import _compiler
+_compiler.serve()
+"""
+
+
+def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) -> dict[str, bytes]:
+    """Object code by symbol, of those of the given kernels that could be compiled.
+
+    Parameters
+    ----------
+    kernels : sequence of (kernel, dtype, symbol)
+        As `native` names them.
+    processes : int
+        How many CPUs there are.
+    """
+    if not _can_start() or processes < 2 or len(kernels) < 2:
+        return {}
+    left = deque(sorted(kernels, key=_rank))
+    done: dict[str, bytes] = {}
+    workers: list[subprocess.Popen[bytes]] = []
+    try:
+        for _ in range(min(processes, _PROCESSES, len(kernels))):
+            workers.append(_start())
+        threads = [
+            threading.Thread(target=_feed, args=(worker, left, done), daemon=True) for worker in workers
+        ]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + _PATIENCE + _PATIENCE_EACH * len(kernels)
+        for thread in threads:
+            thread.join(max(end - time.monotonic(), 0))
+    except OSError:  # no process can be started here
+        pass
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+            for pipe in (worker.stdin, worker.stdout):
+                if pipe is not None:
+                    pipe.close()
+    return dict(done)
+
+
+def _rank(request: tuple[str, str, str]) -> int:
+    return next((i for i, name in enumerate(_SLOW) if request[0].startswith(name)), len(_SLOW))
+
+
+def _can_start() -> bool:
+    """Whether `sys.executable` is a Python, and not a program that has one built in."""
+    name = Path(sys.executable or "").name.lower()
+    return name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _START],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # the caller compiles again what failed, and so shows why
+        env={**os.environ, "FASTNN_OBJECTS_ONLY": "1"},
+    )
+
+
+def _feed(worker: subprocess.Popen[bytes], left: deque[tuple[str, str, str]], done: dict[str, bytes]) -> None:
+    """Hand kernels to a process until none is left, or the process fails."""
+    assert worker.stdin is not None and worker.stdout is not None
+    try:
+        worker.stdin.write(json.dumps(sys.path).encode() + b"\n")
+        while left:
+            request = left.popleft()
+            worker.stdin.write(json.dumps(request).encode() + b"\n")
+            worker.stdin.flush()
+            size = int.from_bytes(worker.stdout.read(8), "big")
+            code = worker.stdout.read(size)
+            if not size or len(code) < size:
+                return
+            done[request[2]] = code
+    except (OSError, IndexError, ValueError):  # it has ended, or another thread took the last kernel
+        return
+
+
+def serve() -> None:
+    """Compile what standard input asks for: a line a kernel, answered by its size and object code."""
+    from . import native
+
+    requests: BinaryIO = sys.stdin.buffer
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # so that nothing else that is printed can be taken for an answer
+        for line in requests:
+            code = native.compile_kernel(*json.loads(line))
+            answers.write(len(code).to_bytes(8, "big") + code)
+            answers.flush()
