@@ -33,6 +33,12 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastnn"
 
 
+def is_writable() -> bool:
+    """Whether what this process compiles is kept."""
+    place = _private_folder()
+    return place is not None and os.access(place, os.W_OK)
+
+
 def read(symbol: str) -> bytes | None:
     """Cached code of a symbol, or None if there is none that can be trusted."""
     path = _path(symbol)
@@ -96,6 +102,14 @@ def _is_private(path: Path) -> bool:
 _NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"}
 
 
+def _settings_file() -> list[bytes]:
+    """Content of the file of settings that Numba reads from the current folder, if there is one."""
+    try:
+        return [Path(".numba_config.yaml").read_bytes()]
+    except OSError:
+        return []
+
+
 @functools.cache
 def key() -> str:
     """Digest of all that compiled code depends on."""
@@ -114,6 +128,7 @@ def key() -> str:
         if name.startswith("NUMBA_") and name not in _NO_MATTER
     )
     for fact in (
+        *_settings_file(),
         version("numba"),
         version("llvmlite"),
         numba_settings,

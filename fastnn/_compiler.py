@@ -8,6 +8,7 @@ to the caller.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _PROCESSES = 2
 # Seconds after which they are given up, and for each kernel: many times what a busy machine takes.
 _PATIENCE, _PATIENCE_EACH = 60, 10
+# Bytes of an object; what announces more is none.
+_LARGEST = 1 << 24
 # These take longest, and so are begun with.
 _SLOW = ("gemm.product", "driver.train", "loss.", "driver.")
 # Read by the bytes: text would be read ahead.
@@ -51,26 +54,30 @@ def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) ->
     left = deque(sorted(kernels, key=_rank))
     done: dict[str, bytes] = {}
     workers: list[subprocess.Popen[bytes]] = []
+    threads: list[threading.Thread] = []
     try:
         for _ in range(min(processes, _PROCESSES, len(kernels))):
             workers.append(_start())
-        threads = [
-            threading.Thread(target=_feed, args=(worker, left, done), daemon=True) for worker in workers
-        ]
-        for thread in threads:
+        for worker in workers:
+            thread = threading.Thread(target=_feed, args=(worker, left, done), daemon=True)
             thread.start()
+            threads.append(thread)
         end = time.monotonic() + _PATIENCE + _PATIENCE_EACH * len(kernels)
         for thread in threads:
             thread.join(max(end - time.monotonic(), 0))
-    except OSError:  # no process can be started here
+    except (OSError, RuntimeError):  # no process or thread can be started here
         pass
     finally:
         for worker in workers:
             worker.kill()
             worker.wait()
+        for thread in threads:  # which ends with its process
+            thread.join()
+        for worker in workers:
             for pipe in (worker.stdin, worker.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(OSError):  # what was not sent any more
+                        pipe.close()
     return dict(done)
 
 
@@ -104,8 +111,8 @@ def _feed(worker: subprocess.Popen[bytes], left: deque[tuple[str, str, str]], do
             worker.stdin.write(json.dumps(request).encode() + b"\n")
             worker.stdin.flush()
             size = int.from_bytes(worker.stdout.read(8), "big")
-            code = worker.stdout.read(size)
-            if not size or len(code) < size:
+            code = worker.stdout.read(size) if size <= _LARGEST else b""
+            if not code or len(code) < size:
                 return
             done[request[2]] = code
     except (OSError, IndexError, ValueError):  # it has ended, or another thread took the last kernel

@@ -27,6 +27,7 @@ def by_model(model: Model, training: bool) -> Kernels:
     dtype = model.dtype
     directions = _DIRECTIONS if training else _DIRECTIONS[:1]
     yield "batch.check", dtype
+    yield "driver.predict", "float64"
     for layer in model.layers:
         if isinstance(layer, Preprocessing):
             continue
@@ -41,8 +42,6 @@ def by_model(model: Model, training: bool) -> Kernels:
         yield f"{model.optimizer.schedule().kernel}.forward", "float64"
         if any(any(layer.penalties()) for layer in model.layers):
             yield from ((f"penalty.{direction}", dtype) for direction in _DIRECTIONS)
-    else:
-        yield "driver.predict", "float64"
 
 
 def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
@@ -76,5 +75,5 @@ def common(dtype: str) -> Kernels:
             yield from by_model(model(**{setting: name}), training=True)
     for name in schedules.TABLE:
         yield f"schedule.{name}.forward", "float64"
-    for entry in ("predict", "evaluate", "gradient"):
+    for entry in ("evaluate", "gradient"):
         yield f"driver.{entry}", "float64"

@@ -70,6 +70,16 @@ ELSEWHERE = {
 }
 
 
+def test_the_file_of_settings_that_numba_reads_changes_the_key(tmp_path, monkeypatch):
+    keys = [key()]
+    monkeypatch.chdir(tmp_path)
+    assert key() == keys[0]
+    for text in ("boundscheck: 1", "boundscheck: 0"):
+        (tmp_path / ".numba_config.yaml").write_text(text)
+        keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
 def test_what_else_code_depends_on_changes_the_key(monkeypatch):
     for name in [name for name in os.environ if name.startswith("NUMBA_")]:
         monkeypatch.delenv(name)

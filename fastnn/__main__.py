@@ -1,0 +1,68 @@
+"""``python -m fastnn warmup`` compiles ahead, ``python -m fastnn cache`` shows and clears what is kept."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import _cache, native, needed
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m fastnn", description="Compiled kernels and their cache.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    warmup = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
+    warmup.add_argument(
+        "--dtype",
+        choices=["float32", "float64"],
+        action="append",
+        help="of the models that will be trained; may be given twice (default: float32)",
+    )
+    cache = commands.add_parser("cache", help="say where the cache is and how large")
+    cache.add_argument("--clear", action="store_true", help="delete all that is in it")
+    return parser.parse_args(argv)
+
+
+def _warmup(dtypes: list[str]) -> int:
+    compiled = native.prepare(entry for dtype in dtypes for entry in needed.common(dtype))
+    print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
+    if not _cache.is_writable():
+        print(f"none can be kept: {_cache.folder()} is not a folder of yours alone", file=sys.stderr)
+        return 1
+    return _show()
+
+
+def _show() -> int:
+    files = _objects()
+    size = sum(path.stat().st_size for path in files)
+    print(f"{_cache.folder()}: {len(files)} kernels, {size / 1e6:.1f} MB")
+    return 0
+
+
+def _clear() -> int:
+    """Delete cached objects, and folders that are empty then; nothing else."""
+    files = _objects()
+    for path in files:
+        path.unlink(missing_ok=True)
+    for place in {path.parent for path in files}:
+        if not any(place.iterdir()):
+            place.rmdir()
+    print(f"{_cache.folder()}: {len(files)} kernels deleted")
+    return 0
+
+
+def _objects() -> list[Path]:
+    return sorted(_cache.folder().glob("*/fastnn.*.o"))
+
+
+def main(argv: list[str]) -> int:
+    """Run a command; the exit status."""
+    options = _arguments(argv)
+    if options.command == "warmup":
+        return _warmup(list(dict.fromkeys(options.dtype or ["float32"])))
+    return _clear() if options.clear else _show()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

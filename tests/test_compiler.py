@@ -1,0 +1,178 @@
+"""Kernels compiled side by side, by processes of their own, and what depends on that: commands, lists."""
+
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import _cache, _compiler, native, needed, threads
+from fastnn.__main__ import main
+from tests.test_native import CLASSIFIER, objects, run_script
+
+SMALL = [("schedule.constant.forward", "float64"), ("activation.relu.forward", "float32")]
+REQUESTS = [(*entry, f"symbol {i}") for i, entry in enumerate(SMALL)]
+
+
+def test_the_first_fit_of_all_is_compiled_by_other_processes(tmp_path):
+    if threads.cpus() < 2:
+        pytest.skip("with one CPU it is compiled here")
+    first = run_script(CLASSIFIER, FASTNN_CACHE_DIR=tmp_path)
+    second = run_script(CLASSIFIER, FASTNN_CACHE_DIR=tmp_path)
+    assert len(first.stderr.splitlines()) == 1 and first.stderr.startswith("fastnn: compiling")
+    assert second.stderr == "" and second.stdout.split()[:-1] == first.stdout.split()[:-1]
+    names = set(objects(tmp_path))
+    assert {"fastnn.driver.train.float64", "fastnn.gemm.product.float32"} <= names
+    assert not any(name.endswith("float64") and "driver" not in name for name in names - SCHEDULES)
+
+
+SCHEDULES = {"fastnn.schedule.constant.forward.float64"}
+
+
+def test_objects_of_other_processes_are_right():
+    codes = _compiler.compile_together(REQUESTS, 2)
+    assert set(codes) == {"symbol 0", "symbol 1"}
+    assert all(native._load(codes[symbol], symbol) for symbol in codes)
+
+
+FAILING = {
+    "it ends": "",
+    "it raises": "raise ValueError",
+    "it answers nonsense": "import sys; sys.stdout.buffer.write(b'x' * 100)",
+    "it announces more than it gives": "import sys; sys.stdout.buffer.write(bytes(6) + b'xxyyy')",
+    "it hangs": "import time; time.sleep(1000)",
+}
+
+
+@pytest.mark.parametrize("program", FAILING.values(), ids=FAILING)
+def test_processes_that_fail(program, monkeypatch):
+    """What they do not give is compiled by the caller."""
+    monkeypatch.setattr(_compiler, "_START", program)
+    monkeypatch.setattr(_compiler, "_PATIENCE", 1)
+    monkeypatch.setattr(_compiler, "_PATIENCE_EACH", 0)
+    start = time.monotonic()
+    assert _compiler.compile_together(REQUESTS, 2) == {}
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/nowhere/python"])
+def test_without_a_python_to_start(executable, monkeypatch):
+    monkeypatch.setattr("sys.executable", executable)
+    assert _compiler.compile_together(REQUESTS, 2) == {}
+
+
+def test_what_is_not_delivered_is_compiled_here(monkeypatch, tmp_path):
+    monkeypatch.setattr(_compiler, "compile_together", lambda *arguments: {})
+    monkeypatch.setattr(native, "_ADDRESSES", {})
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
+    _cache._private_folder.cache_clear()
+    before = native.compilations
+    try:
+        assert native.prepare(SMALL) == 2
+        assert native.prepare(SMALL) == 0
+    finally:
+        _cache._private_folder.cache_clear()
+    assert native.compilations == before + 2
+    assert set(native._ADDRESSES) == set(SMALL)
+    assert len(objects(tmp_path)) == 2
+
+
+# ---- which kernels a model needs ---------------------------------------------------------------
+
+X = np.random.default_rng(0).normal(size=(40, 3))
+LABELS, VALUES = np.arange(40) % 3, np.ones((40, 3))
+MODELS = {
+    "classifier": ([fn.Dense(4, "relu"), fn.Dropout(0.5), fn.Dense(3)], "cross_entropy", {}, LABELS),
+    "regressor": ([fn.Dense(3, "gelu", l2=0.1)], "huber", {"metrics": ["r2", "mae"]}, VALUES),
+    "optimizer": (
+        [fn.Dense(4, "softmax"), fn.Dense(3)],
+        "mse",
+        {"optimizer": fn.SGD(fn.schedules.cosine(0.1, 10), momentum=0.9)},
+        VALUES,
+    ),
+    "float64": ([fn.Activation("tanh"), fn.Dense(3, "selu")], "poisson", {"dtype": "float64"}, VALUES),
+}
+
+
+@pytest.mark.parametrize(("layers", "loss", "options", "y"), MODELS.values(), ids=MODELS)
+def test_all_that_a_model_needs_is_listed(layers, loss, options, y, monkeypatch):
+    asked, address = set(), native.address
+
+    def recorded(kernel, dtype):
+        asked.add((kernel, dtype))
+        return address(kernel, dtype)
+
+    model = fn.Model(layers, loss, seed=0, **options)
+    monkeypatch.setattr(native, "prepare", lambda kernels: 0)
+    monkeypatch.setattr(native, "address", recorded)
+    native.function.cache_clear()
+    model.fit(X, y, epochs=1, batch_size=16)
+    listed = set(needed.by_model(model, training=True))
+    assert asked <= listed
+    assert len(listed - asked) <= 2  # the gradients that no layer below needs
+    asked.clear()
+    native.function.cache_clear()
+    model.predict(X)
+    assert asked <= set(needed.by_model(model, training=False))
+
+
+def test_the_common_kernels_exist_and_those_of_models_are_among_them():
+    common = set(needed.common("float32"))
+    for layers, loss, options, _ in MODELS.values():
+        free = [type(layer)(**{k: v for k, v in layer.config().items() if k != "name"}) for layer in layers]
+        model = fn.Model(free, loss, **{**options, "dtype": "float32"})
+        assert set(needed.by_model(model, training=True)) <= common
+    for kernel, _ in common:
+        path, _, entry = kernel.rpartition(".")
+        assert callable(getattr(native._place(path, "float32"), f"{entry}_entry"))
+
+
+# ---- commands ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path / "cache"))
+    _cache._private_folder.cache_clear()
+    yield tmp_path / "cache"
+    _cache._private_folder.cache_clear()
+
+
+def test_warmup_then_clear(cache, capsys, monkeypatch):
+    monkeypatch.setattr(needed, "common", lambda dtype: [(SMALL[0]), (SMALL[1][0], dtype)])
+    monkeypatch.setattr(native, "_ADDRESSES", {})
+    assert main(["warmup", "--dtype", "float64", "--dtype", "float32"]) == 0
+    shown = capsys.readouterr().out
+    assert "3 kernels compiled for float64 and float32" in shown and f"{cache}: 3 kernels" in shown
+    assert len(objects(cache)) == 3
+    (folder,) = cache.iterdir()
+    (folder / "mine.txt").write_text("not a kernel")
+    assert main(["cache"]) == 0
+    assert f"{cache}: 3 kernels, 0.0 MB" in capsys.readouterr().out
+    assert main(["cache", "--clear"]) == 0
+    assert "3 kernels deleted" in capsys.readouterr().out
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+    assert main(["cache", "--clear"]) == 0
+
+
+def test_warmup_where_nothing_can_be_kept(cache, capsys, monkeypatch):
+    cache.write_text("a file in the folder's place")
+    monkeypatch.setattr(needed, "common", lambda dtype: [])
+    assert main(["warmup"]) == 1
+    assert str(cache) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["train"], ["warmup", "--dtype", "float16"]])
+def test_a_wrong_command(argv, capsys):
+    with pytest.raises(SystemExit):
+        main(argv)
+    assert "usage: python -m fastnn" in capsys.readouterr().err
+
+
+def test_a_process_of_the_command(tmp_path):
+    run = partial(
+        run_script,
+        "import runpy, sys; sys.argv[1:] = ['cache']; runpy.run_module('fastnn', None, '__main__')",
+    )
+    assert "0 kernels" in run(check=False, FASTNN_CACHE_DIR=tmp_path).stdout
