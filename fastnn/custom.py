@@ -184,9 +184,10 @@ def _register(
     """Let functions be compiled under a name that is free; the kernel's name."""
     if not isinstance(name, str) or not name.isidentifier():
         raise TypeError(f"name must be a string that is an identifier, got {name!r}")
+    replace = _validate.boolean("replace", replace)
     kernel = f"custom.{what}.{name}"
     own = getattr(table.get(name), "kernel", None) == kernel
-    if name in table and not (own and _validate.boolean("replace", replace)):
+    if name in table and not (own and replace):
         hint = ", or replace=True to replace it" if own else ""
         raise ValueError(f"{name!r} is the name of another {what}; choose a new one{hint}")
     native.register(kernel, functools.partial(_make, what, name, functions))

@@ -155,6 +155,8 @@ TABLE: dict[str, Any] = {
 
 def get(learning_rate: float | dict[str, Any] | Schedule) -> Schedule:
     """The schedule of a number, a saved configuration, or a schedule itself."""
+    if isinstance(learning_rate, dict) and "name" not in learning_rate:
+        raise TypeError(f"learning_rate must be a number or a schedule, got {learning_rate!r}")
     if isinstance(learning_rate, (dict, Schedule)):
         found: Schedule = _validate.from_table("schedule", learning_rate, TABLE, Schedule)
         return found
