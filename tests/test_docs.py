@@ -237,7 +237,8 @@ CLASSES = {
 }
 # What a dotted name may begin with; a module of fastnn goes before one of kernels of the same name.
 STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels, "net": fn.Network}
-CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"FASTNN_CACHE_DIR", "TABLE", *fn.Status.__members__}
+CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__members__}
+CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY"}
 
 
 def set_in_methods(kind):
@@ -267,7 +268,10 @@ def is_make_target(command):
 
 def is_program(command):
     program = re.match(r"python (-m )?(\S+)", command)
-    return is_file(program[2].replace(".", "/") + ".py" if program[1] else program[2])
+    if not program[1]:
+        return is_file(program[2])
+    path = program[2].replace(".", "/")
+    return is_file(f"{path}.py") or is_file(f"{path}/__main__.py")
 
 
 def is_test(name):
