@@ -98,5 +98,5 @@ compare: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.compare
 
 clean:
-	rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) .cache .nox .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
