@@ -53,17 +53,7 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = (
-    "kept",
-    "_networks",
-    "_paces",
-    "_predictors",
-    "_optimizer_state",
-    "_lock",
-    "_fitting",
-    "_loaded",
-    "turns",
-)
+_MADE_ANEW = ("kept", "_networks", "_paces", "_predictors", "_optimizer_state", "_loaded", "turns")
 
 
 class Model:
@@ -148,11 +138,14 @@ class Model:
         self.turns = Turns()  # of those who change the weights and those who predict
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
         self._optimizer_state: OptimizerState | None = None
-        self._lock = threading.RLock()  # building, training and evaluation are one at a time
-        self._fitting = False
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
         for layer in self.layers:
             layer._join(self)
+
+    @property
+    def _lock(self) -> threading.RLock:
+        """Building, training and evaluation are one at a time."""
+        return self.turns.whole
 
     # ---- building ------------------------------------------------------------------------------
 
@@ -578,16 +571,16 @@ class Model:
         team, fixed = team_size(task.rows, self.parameters.size, threads), threads is not None
         pace = self._paces.setdefault((task.rows, team, fixed), Pace(team, fixed))
         with self._lock:
-            if self._fitting:
+            if self.turns.fitting:
                 raise RuntimeError("fit was called by a callback of the same model's fit")
             if task.resume and self.state.pause is not None:
                 self.state.pause.check(len(task.data[0]), task.rows, task.shuffle)
-            self._fitting, self.history = True, task.history
+            self.turns.fitting, self.history = True, task.history
             try:
                 net = self._network("train", task.rows)
                 Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop).run()
             finally:
-                self._fitting = False
+                self.turns.fitting = False
 
     def _adapt_and_build(self, task: Task) -> None:
         x = task.data[0]

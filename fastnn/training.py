@@ -148,9 +148,11 @@ class Training:
             with late_interrupt():  # what the call did and what is recorded of it belong together
                 try:
                     with self.model.turns:
-                        network.run("train", self.net, threads)
-                finally:  # a signal's handler may raise here
-                    state.read(slots)
+                        try:
+                            network.run("train", self.net, threads)
+                        finally:  # a signal's handler may raise here
+                            state.read(slots)
+                finally:
                     self._take_figures()
             now = time.perf_counter()
             self.pace.note(threads, state.step - before, now - start)

@@ -1,10 +1,12 @@
-"""Turns: predictions in one thread while another changes the weights."""
+"""Turns: predictions in one thread while another changes the weights, and forks while one trains."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 # Seconds that a change waits for those who want to read between two changes.
 _PATIENCE = 0.002
 _PAUSE = 0.0001
+
+
+_all: weakref.WeakSet[Turns] = weakref.WeakSet()
+_forking = threading.Lock()
+_held: list[Turns] = []
 
 
 class Turns:
@@ -26,12 +33,18 @@ class Turns:
     ----------
     changes : int
         Odd while a change is made, another even number after it.
+    whole : RLock
+        Held for all of a fit: building, training and evaluation are one at a time.
+    fitting : bool
+        Whether a fit is under way.
     """
 
     def __init__(self) -> None:
         self.changes = 0
+        self.whole, self.fitting = threading.RLock(), False
         self._lock = threading.RLock()
         self._waiting: deque[None] = deque()
+        _all.add(self)
 
     def __enter__(self) -> None:
         if self._waiting:  # locks are not fair: who makes change after change would keep it
@@ -54,3 +67,35 @@ class Turns:
                 yield
         finally:
             self._waiting.pop()
+
+
+# A child has no thread but the one that forked. So a fork waits until nobody is in the midst of a change,
+# and the child gives up the fits of other threads: its models are those of a finished step.
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    _held.extend(_all)
+    for turns in _held:
+        turns._lock.acquire()
+
+
+def _after_fork() -> None:
+    for turns in _held:
+        turns._lock.release()
+    _held.clear()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    for turns in _held:
+        turns._waiting.clear()
+        if turns.whole.acquire(blocking=False):
+            turns.whole.release()
+        else:  # by a thread that is not here
+            turns.whole, turns.fitting = threading.RLock(), False
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

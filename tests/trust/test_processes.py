@@ -35,8 +35,8 @@ seen = set()
 for i in range(16):
     model = make()
     timer = threading.Timer(0.004 + 0.003 * i, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()  # on a busy machine the signal comes before the fit begins
         model.fit(X, y, epochs=10**6, batch_size=None, threads=count)
         sys.exit("not interrupted")
     except KeyboardInterrupt:
@@ -45,7 +45,8 @@ for i in range(16):
     expected = serial(steps)
     assert np.array_equal(model.parameters, expected.parameters), f"not the weights of step {steps}"
     assert steps == 0 or np.array_equal(model.state.optimizer, expected.state.optimizer)
-    assert model.history.history.get("loss", []) == expected.history.history.get("loss", [])
+    losses = [] if model.history is None else model.history.history.get("loss", [])
+    assert losses == expected.history.history.get("loss", [])
     seen.add(steps)
 assert len(seen) > 5, seen
 """
@@ -90,9 +91,46 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
 """
 
 
+# Forks while another thread trains, and another predicts: the child has the weights of a finished step.
+FORKED_DURING_A_FIT = """
+model, other = make(), make()
+stop = threading.Event()
+
+def train():
+    while not stop.is_set():
+        model.fit(X, y, epochs=20, batch_size=None, threads=2)
+
+def predict():
+    while not stop.is_set():
+        model.predict(X)
+
+train_once = serial(1)
+threads = [threading.Thread(target=each) for each in (train, predict)]
+for thread in threads:
+    thread.start()
+statuses = []
+for i in range(20):
+    time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # where it waits for a thread that it does not have
+        step = model.state.step
+        model.predict(X[:3]), model.evaluate(X, y), other.fit(X, y)
+        before = model.parameters.copy()
+        model.fit(X, y, epochs=2, batch_size=None, threads=2)
+        same = not np.array_equal(model.parameters, before) and np.isfinite(model.parameters).all()
+        os._exit(0 if same and model.state.step == step + 2 else 1)
+    statuses.append(os.waitpid(child, 0)[1])
+stop.set()
+for thread in threads:
+    thread.join()
+assert statuses == [0] * 20, statuses
+"""
+
+
 def run_script(script):
     command = [sys.executable, "-W", "error", "-c", SETUP + script]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
 
 
@@ -108,6 +146,12 @@ def test_a_signal_at_the_end_of_a_thread():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_fork_after_a_fit():
     run_script(FORKED)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_during_a_fit():
+    run_script("import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKED_DURING_A_FIT)
 
 
 STARTED = """
@@ -147,7 +191,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_processes_that_are_started_after_a_fit(method, tmp_path):
     (tmp_path / "started.py").write_text(STARTED)
-    assert run(tmp_path / "started.py", method, timeout=60) == "fine\n"
+    assert run(tmp_path / "started.py", method) == "fine\n"
 
 
 def test_four_processes_that_start_cold_at_once():
