@@ -53,8 +53,7 @@ def loop(compiled, forward):
 
 def time_a_generation(name, evolve, net):
     start = time.perf_counter()
-    steps = 2 * PAIRS * evolve(net, 1).sum()
-    seconds = time.perf_counter() - start
+    steps, seconds = 2 * PAIRS * evolve(net, 1).sum(), time.perf_counter() - start
     print(f"{name:8}{2 * PAIRS / seconds:9.0f} episodes/s{steps / seconds:12.0f} steps/s")
 
 
