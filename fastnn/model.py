@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("kept", "_networks", "_paces", "_predictors", "_optimizer_state", "_loaded", "turns")
+_MADE_ANEW = ("kept", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
 
 
 class Model:
@@ -134,7 +134,6 @@ class Model:
         """Set what no copy of the model takes over: `_MADE_ANEW`."""
         self.kept: State | None = None  # the last state known to be finite, while training
         self._networks: dict[str, tuple[int, Network]] = {}
-        self._paces: dict[tuple[int, int, bool], Pace] = {}  # what fits of so many rows a step have shown
         self.turns = Turns()  # of those who change the weights and those who predict
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
         self._optimizer_state: OptimizerState | None = None
@@ -568,8 +567,7 @@ class Model:
         evaluate = None
         if task.validation is not None:
             evaluate = functools.partial(self._validation_figures, *task.validation, threads)
-        team, fixed = team_size(task.rows, self.parameters.size, threads), threads is not None
-        pace = self._paces.setdefault((task.rows, team, fixed), Pace(team, fixed))
+        pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
         with self._lock:
             if self.turns.fitting:
                 raise RuntimeError("fit was called by a callback of the same model's fit")

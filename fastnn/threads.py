@@ -28,9 +28,9 @@ _LARGE_GRADIENT = 1 << 18
 # All shards' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
 
-# The way that was slower is tried again after so many slices; less than so many seconds tell nothing.
+# The way that was slower is tried again after so many slices; shorter slices tell nothing.
 _LOOK_AGAIN = 12
-_SHORTEST_SLICE = 0.005
+_SHORTEST_SLICE = 0.02
 
 # Seconds after which a thread that waits for another looks whether it has ended.
 _LOOK_UP = 0.05
@@ -114,37 +114,21 @@ class Pace:
         Of the team.
     fixed : bool
         Whether it is the user's choice, which is followed.
-
-    Attributes
-    ----------
-    trying : bool
-        Whether the slice last chosen for is to find out about the way that was slower or has not been
-        seen: a short one will do.
     """
 
     def __init__(self, threads: int, fixed: bool) -> None:
-        self.threads, self.fixed = threads, fixed
         self.speeds: dict[int, float] = {threads: 0.0} if fixed else {threads: 0.0, 1: 0.0}
-        self.trying = False
         self._slices = 0
-        self._noted: dict[int, tuple[int, float]] = {}
 
     def choose(self) -> int:
         """How many threads the next slice is run by: the team's, until one proves faster."""
         self._slices += 1
-        best = max(self.speeds, key=self.speeds.__getitem__)
-        other = min(self.speeds, key=self.speeds.__getitem__)
-        unseen = self.speeds[other] == 0.0 < self.speeds[best]
-        self.trying = other != best and (unseen or self._slices % _LOOK_AGAIN == 0)
-        return other if self.trying else best
+        again = self._slices % _LOOK_AGAIN == _LOOK_AGAIN // 2
+        return (min if again else max)(self.speeds, key=self.speeds.__getitem__)
 
     def note(self, threads: int, steps: int, seconds: float) -> None:
-        """Take up how long a slice took; several that are too short to tell are taken together."""
-        before = self._noted.pop(threads, (0, 0.0))
-        steps, seconds = steps + before[0], seconds + before[1]
-        if seconds < _SHORTEST_SLICE or steps == 0:
-            self._noted[threads] = steps, seconds
-        else:
+        """Take up how long a slice took; one that was too short to tell is not counted."""
+        if seconds > _SHORTEST_SLICE and steps > 0:
             self.speeds[threads] = steps / seconds
 
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .task import Task
 
 SLICE = 0.1  # seconds
-TRIAL = 5  # a slice that tries another number of threads is a fifth as long
 MOST_EPOCHS = 1 << 16  # in a slice
 MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of the user's before a slice
 
@@ -142,8 +141,8 @@ class Training:
             state.write(slots)
             slots[d.HISTORY] = address(self.figures)
             slots[d.LAST_EPOCH] = self._last_epoch()
+            slots[d.MAX_STEPS] = steps
             before, threads = state.step, self.pace.choose()
-            slots[d.MAX_STEPS] = max(1, steps // TRIAL) if self.pace.trying else steps
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
                 try:
