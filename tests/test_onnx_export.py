@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 
 import numpy as np
 import onnx
@@ -10,9 +11,11 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 from sklearn import preprocessing
+from sklearn.pipeline import make_pipeline
 
 import fastnn as fn
 from fastnn import layers as layer_table
+from fastnn.sklearn import MLPClassifier
 from tests.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation, randomize
 from tests.tolerances import PRODUCT
 
@@ -165,6 +168,20 @@ def test_own_scalers(scaler, tmp_path):
     exported(model, tmp_path / "m.onnx", scaler=scaler)
     wanted = model.predict(scaler(X))  # of float32
     np.testing.assert_allclose(run(tmp_path / "m.onnx", X), wanted, **PRODUCT["float32"])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_pipelines_of_estimators(classes, tmp_path):
+    labels = RNG.integers(0, classes, len(X))
+    network = MLPClassifier((5,), max_iter=3, random_state=0)
+    pipeline = make_pipeline(preprocessing.StandardScaler(), network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged yet
+        pipeline.fit(X, labels)
+    exported(network.model_, tmp_path / "m.onnx", probabilities=True, scaler=pipeline[0])
+    y = run(tmp_path / "m.onnx", X.astype(network.model_.dtype))
+    wanted = pipeline.predict_proba(X)
+    np.testing.assert_allclose(y, wanted if classes > 2 else wanted[:, 1:], **PRODUCT["float32"])
 
 
 def custom():
