@@ -194,7 +194,7 @@ def test_a_team_is_kept_while_it_is_faster():
 def test_a_team_that_is_disturbed_is_given_up_and_taken_up_again():
     pace = threads.Pace(2, fixed=False)
     assert paced(pace, {2: 100, 1: 1000}, 12)[-5:] == 5 * [1]
-    assert paced(pace, {2: 1800, 1: 1000}, 20)[-5:] == 5 * [2]
+    assert paced(pace, {2: 1800, 1: 1000}, 30)[-15:].count(1) <= 2
 
 
 @pytest.mark.parametrize(("team", "fixed"), [(1, False), (3, True)])
