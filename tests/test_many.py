@@ -1,9 +1,6 @@
 """`fit_many`: the bits of fitting alone, failures that stay alone, Ctrl-C, and what is refused."""
 
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -12,6 +9,7 @@ import pytest
 
 import fastnn as fn
 from fastnn import _validate
+from tests.interrupted import interrupt
 
 RNG = np.random.default_rng(0)
 X, LABELS, VALUES = RNG.normal(size=(120, 4)), RNG.integers(0, 3, 120), RNG.normal(size=(120, 3))
@@ -288,19 +286,4 @@ print("fine", flush=True)
 
 
 def test_interrupt_stops_all():
-    command = [sys.executable, "-W", "error", "-c", INTERRUPTED]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            first = child.stdout.readline()
-            time.sleep(0.3)
-            child.send_signal(signal.SIGINT)
-            start = time.perf_counter()
-            second = child.stdout.readline()
-            seconds = time.perf_counter() - start
-            third, error = child.stdout.readline(), child.stderr.read()
-            code = child.wait(60)
-        finally:
-            child.kill()
-    assert (first, second, third, code) == ("ready\n", "stopped\n", "fine\n", 0), error
-    print(f"stopped after {seconds:.3f} s")
-    assert seconds < 1
+    assert interrupt(INTERRUPTED) < 1

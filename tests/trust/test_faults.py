@@ -1,9 +1,5 @@
 """Promise 6: how a training ends before its time, by divergence and Ctrl-C; the model can be used then."""
 
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +8,7 @@ from numpy.testing import assert_allclose
 import fastnn as fn
 from fastnn import network as engine
 from fastnn import training
+from tests.interrupted import interrupt
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(23, 3))
@@ -189,19 +186,4 @@ print("fine", flush=True)
     ids=["many epochs", "long epochs", "validation", "callback"],
 )
 def test_interrupt(rows, epochs, options):
-    script = INTERRUPTED.format(rows=rows, epochs=epochs, options=options)
-    command = [sys.executable, "-W", "error", "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            first = child.stdout.readline()
-            time.sleep(0.3)
-            child.send_signal(signal.SIGINT)
-            start = time.perf_counter()
-            second = child.stdout.readline()
-            seconds = time.perf_counter() - start
-            third, error = child.stdout.readline(), child.stderr.read()
-            code = child.wait(60)
-        finally:
-            child.kill()
-    assert (first, second, third, code) == ("ready\n", "stopped\n", "fine\n", 0), error
-    assert seconds < 1
+    assert interrupt(INTERRUPTED.format(rows=rows, epochs=epochs, options=options)) < 1
