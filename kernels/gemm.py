@@ -155,6 +155,7 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                     to_c = c + row * n * itemsize + skip
                     if i > 0:
                         begin, begin_row = to_c, n
+                    # 0 is half a vector: see `tile`.
                     wide = 0 if HAS_HALVES and 2 * n <= lanes else end - first
                     tile(
                         tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
