@@ -8,7 +8,8 @@ High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
 The routine is large, so that it is compiled once: the layers' entries call it by its address.
 
 Every element of C is summed over k in the same order by fused multiply-adds, whatever tile it falls
-into and packed or not, so that a row's result does not depend on the rows around it.
+into and packed or not, so that a row of A B does not depend on the rows around it: few columns are
+computed as dot products, in an order of their own, by what k and n are. Of A B' a single row is, too.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ from numba.extending import intrinsic, overload
 from ._jit import INLINE_OPTIONS, INTERPRETED, kernel, splice
 from .pack import pack_columns, pack_rows
 from .simd import address, fma, view
-from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, one_column_vector, tile, two_column_vectors
+from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, dot_columns, dot_rows, dots, tile
 from .vector_ir import I64, VECTOR_BYTES
 
 # So much of B is packed at a time, which stays in the second cache. A tile of A is packed behind it:
@@ -32,6 +33,11 @@ _PACK_FROM_ROWS, _PACK_FROM_BYTES = 24, 16384
 _PACK_A_FROM_BYTES = 1024
 # From so many bytes on B is read from end to end for a single row of A.
 _ADD_ROWS_FROM_BYTES = 1 << 17
+
+# Four such rows fit into `pack`; no more are copied there as the columns of B, or as C'.
+_LONGEST = PACK_ROWS * PACK_COLUMNS // 4
+# A C' is copied to C, which is worth it from so many steps of k on.
+_TURN_FROM = 8
 
 # Of `product_entry`: m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack.
 _ARGUMENTS = 12
@@ -67,26 +73,12 @@ def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
 
 
 @kernel
-def _row_product(k, a, a_step, n, b, b_row, b_step, start, start_step, c, dtype, itemsize):
+def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
     # Writes C, of one row.
-    lanes = VECTOR_BYTES // itemsize
-    if b_step != 1 or (start != 0 and start_step == 0):
-        j = 0
-        while j < n:
-            pair = j + 2 * lanes <= n
-            if not pair and n >= lanes:
-                j = min(j, n - lanes)  # the last vector ends with C: some columns are computed twice
-            begin = start + j * start_step * itemsize if start != 0 else 0
-            from_b, to_c = b + j * b_step * itemsize, c + j * itemsize
-            if pair:
-                two_column_vectors(k, a, from_b, b_step, n - j, begin, start_step, to_c, dtype)
-                j += 2 * lanes
-            else:
-                one_column_vector(k, a, from_b, b_step, n - j, begin, start_step, to_c, dtype)
-                j += lanes
-    elif k * n * itemsize > _ADD_ROWS_FROM_BYTES:
+    if k * n * itemsize > _ADD_ROWS_FROM_BYTES:
         _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
     else:
+        lanes = VECTOR_BYTES // itemsize
         width = ROW_VECTORS * lanes
         for j in range(0, n, width):
             count, skip = min(width, n - j), j * itemsize
@@ -96,15 +88,48 @@ def _row_product(k, a, a_step, n, b, b_row, b_step, start, start_step, c, dtype,
 
 
 @kernel
-def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
-    # Writes C, and `pack` if B is packed.
+def _transpose(rows, columns, source, target, dtype):
+    # Writes the matrix at the target, of `columns` rows.
+    x, y = view(source, (rows, columns), dtype), view(target, (columns, rows), dtype)
+    for i in range(rows):
+        for j in range(columns):
+            y[j, i] = x[i, j]
+
+
+@kernel
+def _dot_product(m, n, k, a, a_row, b, b_row, start, c, dtype, itemsize):
+    # Writes C, of few columns; `b_row` is from column to column of B.
     lanes = VECTOR_BYTES // itemsize
-    if m == 1 or n == 1:
-        if m == 1:
-            start_step = 1
-        else:  # C' = B' A'
-            a, a_step, n, b, b_row, b_step, start_step = b, b_row, m, a, a_step, a_row, 0
-        _row_product(k, a, a_step, n, b, b_row, b_step, start, start_step, c, dtype, itemsize)
+    height = dot_rows(n, lanes)
+    for row in range(0, m, height):
+        rows = min(height, m - row)
+        dots(rows, n, k, a + row * a_row * itemsize, a_row, b, b_row, start, c + row * n * itemsize, dtype)
+
+
+@kernel
+def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    # Writes C, and `pack` if B is packed or C' computed.
+    lanes = VECTOR_BYTES // itemsize
+    narrow = n <= dot_columns(lanes)
+    if narrow and a_step == 1 and (n == 1 or n * lanes <= k <= _LONGEST):
+        if n > 1 and b_row != 1:  # the columns of B are copied together
+            _transpose(k, n, b, pack, dtype)
+            b, b_step = pack, k
+        _dot_product(m, n, k, a, a_row, b, b_step, start, c, dtype, itemsize)
+        return
+    if m == 1 and b_step != 1:  # C' = B' A'; there is no start
+        _dot_product(n, 1, k, b, b_step, a, 0, 0, c, dtype, itemsize)
+        return
+    # With A transposed and C narrow, C' = B' A' is wide and A' at hand as rows.
+    to_narrow = c
+    turned = (
+        narrow and a_row == 1 and start == 0 and n < m and (n == 1 or (k >= _TURN_FROM and m <= _LONGEST))
+    )
+    if turned:
+        m, n, a, a_row, a_step, b, b_row, b_step = n, m, b, b_step, b_row, a, a_step, a_row
+        c = pack if m > 1 else c
+    if m == 1:
+        _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
         return
     width = VECTORS * lanes
     large = m >= _PACK_FROM_ROWS and k * n * itemsize > _PACK_FROM_BYTES
@@ -118,10 +143,14 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
         vectors = (count + lanes - 1) // lanes
         panels = (vectors + VECTORS - 1) // VECTORS
         highest = ROWS[min(vectors, VECTORS) - 1]
-        tiles = (m + highest - 1) // highest
-        # Tiles are about as high as one another, and panels as wide: small ones are less fast.
-        height, higher = m // tiles, m % tiles  # so many tiles are one row higher
-        breadth, broader = (VECTORS, 0) if packed else (vectors // panels, vectors % panels)
+        tiles, height, higher = 1, m, 0
+        if m > highest:  # otherwise without divisions, which small products would feel
+            # Tiles are about as high as one another, and panels as wide: small ones are less fast.
+            tiles = (m + highest - 1) // highest
+            height, higher = m // tiles, m % tiles  # so many tiles are one row higher
+        breadth, broader = VECTORS, 0
+        if not packed and panels > 1:
+            breadth, broader = vectors // panels, vectors % panels
         for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
             rows = min(depth, k - i)
             source = b + (i * b_row + j * b_step) * itemsize
@@ -163,6 +192,8 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                     )  # fmt: skip
                     first = end
                 row += tall
+    if turned:
+        _transpose(m, n, pack, to_narrow, dtype)
 
 
 def product_entry(T):

@@ -3,14 +3,13 @@
 `tile` computes a part of C that is some rows high and some vector registers wide: each step of its
 loop loads the tile's part of one row of B once and multiplies it with one number of each row of A
 (K. Goto and R. van de Geijn, *Anatomy of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
-All shapes of tiles come from one generator. `columns` multiplies one row with a matrix whose columns
-lie in memory one after the other.
+All shapes of tiles come from one generator. `dots` is for few columns: tiles would leave most lanes empty.
 """
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ._jit import inline
 from .vector_ir import I64, VECTOR_BYTES, Vectors
 
 #: Most rows of a tile of 1, 2, ... vectors. The sums fill the registers, of which AVX2 has 16 and
@@ -129,98 +128,106 @@ def _tile(v, shape, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, e
                     store_row(row, c_at, m)
 
 
-def _columns(groups):
-    """Intrinsic for one row times `groups` vectors of columns, whose sums do not wait for one another."""
+@intrinsic
+def dots(typingctx, rows, columns, k, a, a_row, b, b_row, start, c, dtype):
+    """Write ``C = start + A B'``, of at most `dot_rows` rows and `dot_columns` columns, as dot products.
 
-    @intrinsic
-    def columns(typingctx, k, a, b, b_step, n, start, start_step, c, dtype):
-        """Write ``c = start + a B`` for one row `a` of k numbers, and `n` columns.
+    Row r of A is the k numbers at ``a[r * a_row]``, column j of B' those at ``b[j * b_row]``; element
+    j of `start` is added to column j, unless `start` is the address 0. The rows of C lie one after the
+    other. A sum is that of its lanes' sums, each of every `lanes`-th number, in the order of a tree.
+    """
 
-        Column j of B lies at ``b[j * b_step]`` and on, element j of the start at ``start[j * start_step]``,
-        or is zero where `start` is the address 0. Squares of B are transposed in registers, so that each
-        element is summed over k in order.
-        """
+    def codegen(context, builder, sig, args):
+        rows, columns, *rest, _ = args
+        number = context.get_data_type(dtype.dtype)
+        v = Vectors(builder, number, context.get_abi_sizeof(number))
+        counts = range(1, dot_columns.py_func(v.lanes) + 1)
+        blocks = [builder.append_basic_block("dots") for _ in counts]
+        over = builder.append_basic_block("over")
+        switch = builder.switch(columns, blocks[0])
+        for count, block in zip(counts, blocks, strict=True):
+            switch.add_case(I64(count), block)
+            builder.position_at_end(block)
+            _dots(v, count, rows, *rest)
+            builder.branch(over)
+        builder.position_at_end(over)
+        return context.get_dummy_value()
 
-        def codegen(context, builder, sig, args):
-            *numbers, _ = args
-            number = context.get_data_type(dtype.dtype)
-            v = Vectors(builder, number, context.get_abi_sizeof(number))
-            _sum_columns(v, groups, *numbers)
-            return context.get_dummy_value()
-
-        return types.void(k, a, b, b_step, n, start, start_step, c, dtype), codegen
-
-    return columns
+    return types.void(rows, columns, k, a, a_row, b, b_row, start, c, dtype), codegen
 
 
-one_column_vector, two_column_vectors = _columns(1), _columns(2)
+@inline
+def dot_columns(lanes):
+    """Most columns of `dots`: with more the lanes of a tile are as busy."""
+    return max(1, lanes // 4)
 
 
-def _sum_columns(v, groups, k, a, b, b_step, n, start, start_step, c):
-    """Append the code of `columns`."""
+@inline
+def dot_rows(columns, lanes):
+    """How many rows `dots` takes at once: each of its sums becomes a lane of a single vector."""
+    return min(8, lanes // columns) if columns < 3 else lanes // 4
+
+
+def _dots(v, columns, rows, k, a, a_row, b, b_row, start, c):
+    """Append the code of `dots` for so many columns."""
     builder, lanes = v.builder, v.lanes
+    height = dot_rows.py_func(columns, lanes)
     has_start = builder.icmp_signed("!=", start, I64(0))
     a, b, start, c = (v.pointer(x) for x in (a, b, start, c))
-    last = builder.sub(n, I64(1))
-    # The lanes of columns that do not exist, in a single group, are those of the last again.
-    exist = [builder.icmp_signed("<", I64(lane), n) for lane in range(lanes)]
-    lane_columns = [builder.select(e, I64(lane), last) for lane, e in enumerate(exist)]
-    offsets = [v.hidden(builder.mul(column, b_step)) for column in lane_columns]
-    group_step = builder.mul(b_step, I64(lanes))
-    groups_b = [builder.gep(b, [v.hidden(builder.mul(group_step, I64(g)))]) for g in range(groups)]
+    last = builder.sub(rows, I64(1))  # rows that do not exist are the last again
+    numbers = [builder.select(builder.icmp_signed("<", I64(r), rows), I64(r), last) for r in range(height)]
+    a_rows = [builder.gep(a, [v.hidden(builder.mul(a_row, r))]) for r in numbers]
+    b_rows = [builder.gep(b, [builder.mul(b_row, I64(j))]) for j in range(columns)]
 
-    def gather(base, offsets):
-        row = ir.Constant(v.type, ir.Undefined)
-        for lane, offset in enumerate(offsets):
-            row = builder.insert_element(row, builder.load(builder.gep(base, [offset])), ir.IntType(32)(lane))
-        return row
+    def add(sums, i, mask):
+        b_vectors = [v.load(v.at(row, i), mask) for row in b_rows]
+        added = []
+        for row, totals in zip(a_rows, sums, strict=True):
+            a_vector = v.load(v.at(row, i), mask)
+            added.append([v.fma(a_vector, x, total) for x, total in zip(b_vectors, totals, strict=True)])
+        return added
 
     entry = builder.block
-    with builder.if_then(has_start):
-        starts = []
-        for g in range(groups):
-            base = builder.gep(start, [builder.mul(start_step, I64(g * lanes))])
-            starts.append(gather(base, [builder.mul(column, start_step) for column in lane_columns]))
-        with_start = builder.block
-    sums = [builder.phi(v.type) for _ in range(groups)]
-    for total, first in zip(sums, starts, strict=True):
-        total.add_incoming(v.zero, entry)
-        total.add_incoming(first, with_start)
+    head, body, rest, part, over = (
+        builder.append_basic_block(x) for x in ("head", "body", "rest", "part", "over")
+    )
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(I64)
+    i.add_incoming(I64(0), entry)
+    sums = [[builder.phi(v.type) for _ in b_rows] for _ in a_rows]
+    after = builder.add(i, I64(lanes))
+    builder.cbranch(builder.icmp_signed("<=", after, k), body, rest)
 
-    def loop(first, stop, width, sums):
-        """Add up `width` numbers of each column at a time, from number `first` on and before `stop`."""
-        before = builder.block
-        head, body, after = (builder.append_basic_block(x) for x in ("head", "body", "after"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        i = builder.phi(I64)
-        i.add_incoming(first, before)
-        totals = [builder.phi(v.type) for _ in sums]
-        for total, value in zip(totals, sums, strict=True):
-            total.add_incoming(value, before)
-        builder.cbranch(builder.icmp_signed("<", i, stop), body, after)
-        builder.position_at_end(body)
-        a_at = builder.gep(a, [i])
-        for total, group in zip(totals, groups_b, strict=True):
-            value = total
-            for r in range(width):
-                if r % lanes == 0:  # one square at a time, which fits the registers
-                    block = v.after_all_before(builder.gep(group, [builder.add(i, I64(r))]))
-                    if width == 1:
-                        square = [gather(block, offsets)]
-                    else:
-                        square = v.transpose([v.load(v.at(block, offset)) for offset in offsets])
-                factor = v.splat(builder.load(builder.gep(a_at, [I64(r)])))
-                value = v.fma(factor, square[r % lanes], value)
+    builder.position_at_end(body)
+    for totals, added in zip(sums, add(sums, i, None), strict=True):
+        for total, value in zip(totals, added, strict=True):
+            total.add_incoming(v.zero, entry)
             total.add_incoming(value, body)
-        i.add_incoming(builder.add(i, I64(width)), body)
-        v.repeat(head)
-        builder.position_at_end(after)
-        return i, totals
+    i.add_incoming(after, body)
+    v.repeat(head)
 
-    # Whole cache lines at a time: columns that are a power of two apart drive each other out.
-    line = max(64 // v.itemsize, lanes)
-    reached, sums = loop(I64(0), builder.sub(k, I64(line - 1)), line, sums)
-    _, sums = loop(reached, k, 1, sums)
-    for g, total in enumerate(sums):
-        v.store(total, v.at(c, I64(g * lanes)), v.first_lanes(n) if groups == 1 else None)
+    builder.position_at_end(rest)
+    builder.cbranch(builder.icmp_signed("<", i, k), part, over)
+    builder.position_at_end(part)
+    more = add(sums, i, v.first_lanes(builder.sub(k, i)))
+    builder.branch(over)
+
+    builder.position_at_end(over)
+    each = [v.zero] * lanes
+    place = lanes // height  # lanes for each row, of which `columns` are used
+    for r, row in enumerate(zip(sums, more, strict=True)):
+        for j, (whole, with_part) in enumerate(zip(*row, strict=True)):
+            each[r * place + j] = builder.phi(v.type)
+            each[r * place + j].add_incoming(whole, rest)
+            each[r * place + j].add_incoming(with_part, part)
+    lane_row = [(x // columns * place + x % columns) if x < height * columns else 0 for x in range(lanes)]
+    total = v.shuffle(v.sums(each), v.zero, lane_row)
+    with builder.if_then(has_start):
+        first = v.load(v.at(start, I64(0)), v.first_lanes(I64(columns)))
+        with_start = builder.fadd(total, v.shuffle(first, v.zero, [x % columns for x in range(lanes)]))
+        started = builder.block
+    result = builder.phi(v.type)
+    result.add_incoming(total, over)
+    result.add_incoming(with_start, started)
+    v.store(result, v.at(c, I64(0)), v.first_lanes(builder.mul(rows, I64(columns))))

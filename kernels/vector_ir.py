@@ -106,20 +106,29 @@ class Vectors:
         """The int64 `number`, of which LLVM no longer knows how it was computed."""
         return self.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], False)
 
-    def after_all_before(self, pointer):
-        """The pointer, hidden as above; LLVM moves no load or store across this."""
-        signature = ir.FunctionType(pointer.type, [pointer.type])
-        return self.builder.asm(signature, "", "=r,0,~{memory}", [pointer], True)
+    def sums(self, vectors):
+        """Vector whose lane i is the sum of the lanes of vector i, of as many vectors as lanes."""
+        vectors, width = list(vectors), 1
+        while len(vectors) > 1:
+            vectors = [
+                self.builder.fadd(*self._exchange(a, b, width))
+                for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
+            width *= 2
+        return vectors[0]
+
+    def _exchange(self, a, b, width):
+        """The vectors (a, b), of whose squares of `width` lanes those off the diagonal change places."""
+        lower = [x - width + self.lanes if x & width else x for x in range(self.lanes)]
+        upper = [x + self.lanes if x & width else x + width for x in range(self.lanes)]
+        return self.shuffle(a, b, lower), self.shuffle(a, b, upper)
 
     def transpose(self, rows):
         """Columns of a square of vectors: bit by bit, row and lane numbers are exchanged."""
         rows, width = list(rows), 1
         while width < self.lanes:
-            lower = [x - width + self.lanes if x & width else x for x in range(self.lanes)]
-            upper = [x + self.lanes if x & width else x + width for x in range(self.lanes)]
             for r in range(self.lanes):
                 if not r & width:
-                    a, b = rows[r], rows[r + width]
-                    rows[r], rows[r + width] = self.shuffle(a, b, lower), self.shuffle(a, b, upper)
+                    rows[r], rows[r + width] = self._exchange(rows[r], rows[r + width], width)
             width *= 2
         return rows
