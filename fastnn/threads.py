@@ -28,8 +28,10 @@ _LARGE_GRADIENT = 1 << 18
 # All shards' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
 
-# The way that was slower is tried again after so many slices; shorter slices tell nothing.
+# The way that was slower is tried again after so many slices, for a part of one; shorter slices than
+# so many seconds tell nothing.
 _LOOK_AGAIN = 12
+_TRIAL = 0.3
 _SHORTEST_SLICE = 0.02
 
 # Seconds after which a thread that waits for another looks whether it has ended.
@@ -120,11 +122,15 @@ class Pace:
         self.speeds: dict[int, float] = {threads: 0.0} if fixed else {threads: 0.0, 1: 0.0}
         self._slices = 0
 
-    def choose(self) -> int:
-        """How many threads the next slice is run by: the team's, until one proves faster."""
+    def choose(self) -> tuple[int, float]:
+        """How many threads the next slice is run by, and what part of a slice it is to last.
+
+        They are the team's, until one proves faster; now and then the others are tried for a moment.
+        """
         self._slices += 1
-        again = self._slices % _LOOK_AGAIN == _LOOK_AGAIN // 2
-        return (min if again else max)(self.speeds, key=self.speeds.__getitem__)
+        trial = len(self.speeds) > 1 and self._slices % _LOOK_AGAIN == _LOOK_AGAIN // 2
+        threads = (min if trial else max)(self.speeds, key=self.speeds.__getitem__)
+        return threads, _TRIAL if trial else 1.0
 
     def note(self, threads: int, steps: int, seconds: float) -> None:
         """Take up how long a slice took; one that was too short to tell is not counted."""

@@ -141,8 +141,8 @@ class Training:
             state.write(slots)
             slots[d.HISTORY] = address(self.figures)
             slots[d.LAST_EPOCH] = self._last_epoch()
-            slots[d.MAX_STEPS] = steps
-            before, threads = state.step, self.pace.choose()
+            before, (threads, part) = state.step, self.pace.choose()
+            slots[d.MAX_STEPS] = most = max(1, int(part * steps))
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
                 try:
@@ -167,7 +167,7 @@ class Training:
             self._finish_epochs()
             if self.stop is not None and self.stop.is_set():
                 raise KeyboardInterrupt
-            if state.step - before == steps:
+            if state.step - before == most == steps:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
 
     def _refresh_optimizer(self) -> None:

@@ -180,8 +180,9 @@ def paced(pace, speeds, slices):
     """Numbers of threads that are chosen while each is so fast, in steps a second."""
     chosen = []
     for _ in range(slices):
-        chosen.append(pace.choose())
-        pace.note(chosen[-1], int(speeds[chosen[-1]] * 0.1), 0.1)
+        team, part = pace.choose()
+        chosen.append(team)
+        pace.note(team, int(speeds[team] * 0.1 * part), 0.1 * part)
     return chosen
 
 
@@ -195,6 +196,16 @@ def test_a_team_that_is_disturbed_is_given_up_and_taken_up_again():
     pace = threads.Pace(2, fixed=False)
     assert paced(pace, {2: 100, 1: 1000}, 12)[-5:] == 5 * [1]
     assert paced(pace, {2: 1800, 1: 1000}, 30)[-15:].count(1) <= 2
+
+
+def test_a_trial_is_short():
+    pace = threads.Pace(2, fixed=False)
+    parts = {}
+    for _ in range(60):
+        team, part = pace.choose()
+        pace.note(team, 180 if team == 2 else 100, 0.1)
+        parts.setdefault(team, set()).add(part)
+    assert parts[2] == {1.0} and max(parts[1]) < 0.5
 
 
 @pytest.mark.parametrize(("team", "fixed"), [(1, False), (3, True)])
