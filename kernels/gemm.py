@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from ._jit import INLINE_OPTIONS, INTERPRETED, kernel, splice
+from ._jit import INLINE_OPTIONS, INTERPRETED, inline, kernel, splice
 from .pack import pack_columns, pack_rows
 from .simd import address, fma, view
 from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, dot_columns, dot_rows, dots, tile
@@ -87,6 +87,12 @@ def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
             tile(1, vectors, k, a, 0, a_step, b + skip, b_row, begin, 0, c + skip, 0, end, count - end, dtype)
 
 
+@inline
+def _vectors(n, lanes):
+    # Of a tile of so many columns; 0 is half a vector: see `tile`.
+    return 0 if HAS_HALVES and 2 * n <= lanes else (n + lanes - 1) // lanes
+
+
 @kernel
 def _transpose(rows, columns, source, target, dtype):
     # Writes the matrix at the target, of `columns` rows.
@@ -119,6 +125,9 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
         return
     if m == 1 and b_step != 1:  # C' = B' A'; there is no start
         _dot_product(n, 1, k, b, b_step, a, 0, 0, c, dtype, itemsize)
+        return
+    if m <= ROWS[0] and n <= lanes and b_step == 1:  # a single tile
+        tile(m, _vectors(n, lanes), k, a, a_row, a_step, b, b_row, start, 0, c, n, 0, n, dtype)
         return
     # With A transposed and C narrow, C' = B' A' is wide and A' at hand as rows.
     to_narrow = c
@@ -184,8 +193,7 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                     to_c = c + row * n * itemsize + skip
                     if i > 0:
                         begin, begin_row = to_c, n
-                    # 0 is half a vector: see `tile`.
-                    wide = 0 if HAS_HALVES and 2 * n <= lanes else end - first
+                    wide = min(_vectors(n, lanes), end - first)
                     tile(
                         tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
                         begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype

@@ -6,6 +6,7 @@ loop loads the tile's part of one row of B once and multiplies it with one numbe
 All shapes of tiles come from one generator. `dots` is for few columns: tiles would leave most lanes empty.
 """
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -30,6 +31,23 @@ if HAS_HALVES:
     _SHAPES += [(rows, 0) for rows in range(1, ROWS[0] + 1)]
 
 
+def _call(context, builder, name, args, dtype, append):
+    """Call a function whose code `append` appends: it is there once, not merged into each caller."""
+    number = context.get_data_type(dtype)
+    itemsize = context.get_abi_sizeof(number)
+    name = f"fastnn_{name}_{8 * itemsize}"
+    function = builder.module.globals.get(name)
+    if function is None:
+        signature = ir.FunctionType(ir.VoidType(), [I64] * len(args))
+        function = ir.Function(builder.module, signature, name)
+        function.linkage = "linkonce_odr"  # modules that are linked share it
+        function.attributes.add("noinline")
+        function.attributes.add("nounwind")
+        append(ir.IRBuilder(function.append_basic_block()), number, itemsize, *function.args)
+    builder.call(function, args)
+    return context.get_dummy_value()
+
+
 @intrinsic
 def tile(
     typingctx, rows, vectors, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, end, last, dtype
@@ -45,23 +63,22 @@ def tile(
     """
 
     def codegen(context, builder, sig, args):
-        rows, vectors, *rest, _ = args
-        number = context.get_data_type(dtype.dtype)
-        itemsize = context.get_abi_sizeof(number)
-        blocks = [builder.append_basic_block("tile") for _ in _SHAPES]
-        over = builder.append_basic_block("over")
-        switch = builder.switch(builder.add(builder.mul(vectors, I64(16)), rows), blocks[0])
-        for shape, block in zip(_SHAPES, blocks, strict=True):
-            switch.add_case(I64(16 * shape[1] + shape[0]), block)
-            builder.position_at_end(block)
-            width = VECTOR_BYTES if shape[1] > 0 else VECTOR_BYTES // 2
-            _tile(Vectors(builder, number, itemsize, width), (shape[0], max(shape[1], 1)), *rest)
-            builder.branch(over)
-        builder.position_at_end(over)
-        return context.get_dummy_value()
+        return _call(context, builder, "tile", args[:-1], dtype.dtype, _append_tiles)
 
     numbers = (rows, vectors, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, end, last)
     return types.void(*numbers, dtype), codegen
+
+
+def _append_tiles(builder, number, itemsize, rows, vectors, *rest):
+    """Append the code of all shapes of tiles, which return."""
+    blocks = [builder.append_basic_block("tile") for _ in _SHAPES]
+    switch = builder.switch(builder.add(builder.mul(vectors, I64(16)), rows), blocks[0])
+    for shape, block in zip(_SHAPES, blocks, strict=True):
+        switch.add_case(I64(16 * shape[1] + shape[0]), block)
+        builder.position_at_end(block)
+        width = VECTOR_BYTES if shape[1] > 0 else VECTOR_BYTES // 2
+        _tile(Vectors(builder, number, itemsize, width), (shape[0], max(shape[1], 1)), *rest)
+        builder.ret_void()
 
 
 def _tile(v, shape, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, end, last):
@@ -138,20 +155,7 @@ def dots(typingctx, rows, columns, k, a, a_row, b, b_row, start, c, dtype):
     """
 
     def codegen(context, builder, sig, args):
-        rows, columns, *rest, _ = args
-        number = context.get_data_type(dtype.dtype)
-        v = Vectors(builder, number, context.get_abi_sizeof(number))
-        counts = range(1, dot_columns.py_func(v.lanes) + 1)
-        blocks = [builder.append_basic_block("dots") for _ in counts]
-        over = builder.append_basic_block("over")
-        switch = builder.switch(columns, blocks[0])
-        for count, block in zip(counts, blocks, strict=True):
-            switch.add_case(I64(count), block)
-            builder.position_at_end(block)
-            _dots(v, count, rows, *rest)
-            builder.branch(over)
-        builder.position_at_end(over)
-        return context.get_dummy_value()
+        return _call(context, builder, "dots", args[:-1], dtype.dtype, _append_dots)
 
     return types.void(rows, columns, k, a, a_row, b, b_row, start, c, dtype), codegen
 
@@ -166,6 +170,19 @@ def dot_columns(lanes):
 def dot_rows(columns, lanes):
     """How many rows `dots` takes at once: each of its sums becomes a lane of a single vector."""
     return min(8, lanes // columns) if columns < 3 else lanes // 4
+
+
+def _append_dots(builder, number, itemsize, rows, columns, *rest):
+    """Append the code for all numbers of columns, which returns."""
+    v = Vectors(builder, number, itemsize)
+    counts = range(1, dot_columns.py_func(v.lanes) + 1)
+    blocks = [builder.append_basic_block("dots") for _ in counts]
+    switch = builder.switch(columns, blocks[0])
+    for count, block in zip(counts, blocks, strict=True):
+        switch.add_case(I64(count), block)
+        builder.position_at_end(block)
+        _dots(v, count, rows, *rest)
+        builder.ret_void()
 
 
 def _dots(v, columns, rows, k, a, a_row, b, b_row, start, c):
