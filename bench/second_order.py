@@ -39,10 +39,12 @@ class Case:
 
 
 WAVE = np.sin(5 * LINE) + 0.5 * LINE**2
+CHIRP = np.sin(3 * np.pi * (LINE + 1) ** 2 / 1.6)
 SURFACE = np.sin(3 * PLACES[:, :1]) * np.cos(2 * PLACES[:, 1:])
 CASES = [
     Case("wave, 1-20-1", LINE, WAVE, (20,), "trf", 120),
     Case("wave, 1-12-12-1", LINE, WAVE, (12, 12), "trf", 110),
+    Case("chirp, 1-40-1", LINE, CHIRP, (40,), "lm", 800),
     Case("surface, 2-40-1", PLACES, SURFACE, (40,), "lm", 180),
     Case("surface, 2-100-1", PLACES, SURFACE, (100,), "lm", 160),
 ]

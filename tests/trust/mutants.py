@@ -123,6 +123,15 @@ MUTANTS = {
     "start left out for one row": compiled(
         "gemm", "begin, end = start + skip if start != 0 else 0, (vectors", "begin, end = 0, (vectors", GEMM
     ),
+    "rest of a dot product missing": compiled(
+        "tile", 'icmp_signed("<", i, k), part, over', 'icmp_signed("<", k, i), part, over', GEMM
+    ),
+    "start of a dot product for the first row only": compiled(
+        "tile", "[x % columns for x in range(lanes)]", "[x for x in range(lanes)]", GEMM
+    ),
+    "narrow product left as its transpose": compiled(
+        "gemm", "_transpose(m, n, pack, to_narrow", "_transpose(1, m * n, pack, to_narrow", GEMM
+    ),
     "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
     "first op not gone back through": compiled(
         "driver", "range(net[d.N_OPS] - 1, -1, -1)", "range(net[d.N_OPS] - 1, 0, -1)", BESIDE_NUMPY
