@@ -2,6 +2,7 @@
 #
 #   make demo      train on handwritten digits and draw the learning curve
 #   make test      everything that CI runs
+#   make bounds    the whole suite with Numba's bounds checks; ten minutes
 #   make fuzz      2,000 random networks amid guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the long tests: ten million steps, threads for minutes, 50 cold starts; half an hour
@@ -22,7 +23,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 .DELETE_ON_ERROR:
 # The steps of `test` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
-.PHONY: help venv demo test lint types unit nojit boundscheck wheel fuzz memcheck soak mutants bench peers compare clean
+.PHONY: help venv demo test lint types unit nojit boundscheck wheel bounds fuzz memcheck soak mutants bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -71,6 +72,9 @@ nojit: $(VENV)/dev.stamp .cache/stamp
 
 boundscheck: $(VENV)/dev.stamp .cache/stamp
 	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(BIN)/python -m pytest tests/kernels
+
+bounds: $(VENV)/dev.stamp .cache/stamp
+	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(BIN)/python -m pytest
 
 # Another SEED draws other networks.
 SEED ?= 0

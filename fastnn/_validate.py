@@ -245,7 +245,7 @@ def finite(name: str, values: NDArray[Any], dtype: str = "") -> None:
 
     Block by block: an array may be larger than the memory, and Ctrl-C does not wait for all of it.
     """
-    from . import network
+    from . import calls
 
     dtype = dtype or values.dtype.name
     if values.dtype.kind != "f":
@@ -253,7 +253,7 @@ def finite(name: str, values: NDArray[Any], dtype: str = "") -> None:
     for part in blocks(values):
         with np.errstate(over="ignore"):
             block = values[part].astype(dtype, copy=False)
-        if not network.is_finite(block):
+        if not calls.is_finite(block):
             first, *rest = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
             at = (part.start + first, *rest)
             place = at if rest else at[0]

@@ -15,6 +15,7 @@ import numpy as np
 from . import (
     _validate,
     buffers,
+    calls,
     losses,
     native,
     needed,
@@ -405,7 +406,7 @@ class Model:
         net = network.network(layout, parameters, constants=self.state.constants, batch_size=len(x))
         out = buffers.empty((*given.shape[:-1], layer.output_size(n_in)), self.dtype, "the output")
         with self.turns.alone():
-            network.predict(net, x, out.reshape(len(x), -1))
+            calls.predict(net, x, out.reshape(len(x), -1))
         return out
 
     def evaluate(
@@ -792,8 +793,8 @@ class Model:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
         with self._lock:
             net = self._network("gradient", len(data[0]))
-            network.set_data(net, *data)
-            network.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
+            calls.set_data(net, *data)
+            calls.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
             return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0]
 
     def _evaluate(
@@ -803,10 +804,10 @@ class Model:
         with self._lock:
             rows = min(len(X), 4 * self._chunk())
             net = self._network("evaluate", rows)
-            network.set_data(net, X, y, weight)
+            calls.set_data(net, X, y, weight)
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
-            network.run("evaluate", net, team_size(rows, self.parameters.size, threads))
+            calls.run("evaluate", net, team_size(rows, self.parameters.size, threads))
         return dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
 
     def _validation_figures(self, *data: Any) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """A network as data: arrays around the one descriptor that every compiled call takes.
 
 `Network` is a NamedTuple of NumPy arrays, so that it can be an argument of compiled code. The
-functions here fill its descriptor and call the driver.
+functions here make it and fill its tables; `calls` calls compiled code with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from .buffers import address, allocate
 from .kernels import descriptor as d
 from .kernels import oprow
 from .plan import set_settings
-from .threads import run_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,8 +106,7 @@ class OptimizerState(NamedTuple):
     rows: NDArray[np.int64]
 
 
-_LOSS, _PENALTIES = range(2)
-_TOTALS = [d.TOTAL_LOSS, d.TOTAL_WEIGHT, d.TOTAL_PENALTY]
+LOSS, _PENALTIES = range(2)
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
 
 
@@ -207,7 +205,7 @@ def _point_to_arrays(net: Network) -> None:
         (d.OPS, net.ops),
         (d.PREDICT_OPS, net.predict_ops),
         (d.INPUT_OPS, net.input_ops),
-        (d.LOSS, net.extra[_LOSS:]),
+        (d.LOSS, net.extra[LOSS:]),
         (d.PENALTIES, net.extra[_PENALTIES:]),
         (d.METRICS, net.extra[_PENALTIES + slots[d.N_PENALTIES] :]),
         (d.PARAMETERS, net.parameters),
@@ -238,7 +236,7 @@ def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
         (d.PARAMETER_JACOBIAN, "parameter_jacobian"),
     ):
         slots[slot] = native.address(f"jacobian.{entry}", dtype)
-    if net.extra[_LOSS, oprow.FORWARD] != 0:
+    if net.extra[LOSS, oprow.FORWARD] != 0:
         slots[d.TRAIN] = native.address("driver.train", "float64")
         slots[d.LOSS_AND_GRADIENT] = native.address("driver.gradient", "float64")
 
@@ -284,7 +282,7 @@ def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
-    row = net.extra[_LOSS]
+    row = net.extra[LOSS]
     net.descriptor[d.SUM_LOSS] = loss.is_sum
     for slot, entry in (
         (d.WEIGHT_SUM, "weight_sum"),
@@ -335,96 +333,3 @@ def set_optimizer(net: Network, state: OptimizerState) -> None:
     slots = net.descriptor
     slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
     slots[d.OPTIMIZER_STATE] = address(state.vectors)
-
-
-def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
-    """Make checked arrays the data set of the next calls; they must outlive them.
-
-    X may be of another dtype than the model if `y` is given: its rows are then converted as they are
-    gathered.
-    """
-    slots = net.descriptor
-    slots[d.X], slots[d.Y], slots[d.SAMPLE_WEIGHT] = address(X), address(y), address(weight)
-    slots[d.N_SAMPLES] = len(X)
-    if y is not None:
-        dtype = net.parameters.dtype.name
-        converts = X.dtype.name != dtype
-        gather = f"batch.{X.dtype.name}.gather" if converts else "batch.gather"
-        slots[d.GATHER], slots[d.CONVERT] = native.address(gather, dtype), converts
-        slots[d.N_TARGETS] = y.shape[1]
-        net.extra[_LOSS, oprow.N_OUT] = y.shape[1]
-        n_metrics = int(slots[d.N_METRICS])
-        net.extra[len(net.extra) - n_metrics :, oprow.N_OUT] = y.shape[1]
-
-
-def draw_order(net: Network) -> None:
-    """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
-    if net.descriptor[d.ORDER]:
-        native.function("random.shuffle")(0, address(net.descriptor))
-
-
-def sums(net: Network) -> NDArray[np.float64]:
-    """Loss, weight and penalty, then the state of the metrics, summed over the epoch so far."""
-    return np.concatenate([net.descriptor.view(np.float64)[_TOTALS], net.sums[d.BLOCKS :]])
-
-
-def set_sums(net: Network, values: NDArray[np.float64]) -> None:
-    """Let an epoch go on with what `sums` gave."""
-    totals = net.descriptor.view(np.float64)
-    totals[_TOTALS], net.sums[d.BLOCKS :] = np.split(values, [len(_TOTALS)])
-
-
-def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
-    """Write the output of the samples `X` into `out`, both checked but for numbers that are not finite.
-
-    Returns
-    -------
-    bool
-        False if an element of X is NaN or infinite; `out` then holds nothing useful.
-    """
-    set_data(net, X, None, None)
-    slots = net.descriptor
-    slots[d.OUTPUT] = address(out)
-    slots[d.CHECK] = native.address("batch.check", net.parameters.dtype.name)
-    native.function("driver.predict")(0, address(slots))
-    return bool(slots[d.STATUS] == d.OK)
-
-
-def parameter_jacobian(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write the derivatives of all outputs by all parameters into `out`, (n * n_out, n_parameters).
-
-    As `fastnn.parameter_jacobian`; X of the model's dtype, `net` of `Model.network`.
-    """
-    set_data(net, X, None, None)
-    net.descriptor[d.OUTPUT] = address(out)
-    entry = native.function("jacobian.parameter_jacobian", net.parameters.dtype.name)
-    entry(0, address(net.descriptor))
-
-
-def run(entry: str, net: Network, threads: int = 1) -> None:
-    """Call an entry of the driver, by a team of at most as many threads as there are shards."""
-    function = native.function(f"driver.{entry}")
-    team = min(threads, len(net.shards))
-    net.descriptor[d.TEAM] = team
-    if team == 1:
-        function(0, address(net.descriptor))
-    else:
-        net.team[:] = 0
-        calls = [functools.partial(function, i, address(net.descriptor)) for i in range(team)]
-        run_together(calls, give_up=net.team[1:])
-
-
-def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: NDArray[np.float64]) -> None:
-    """Add rows to the statistics in `state` that a kernel of `scaling` keeps there."""
-    slots = allocate(d.SIZE, "int64", "descriptor")
-    slots[d.X], slots[d.SAMPLE_WEIGHT], slots[d.METRIC_STATE] = address(X), address(weight), address(state)
-    slots[d.N_SAMPLES], slots[d.N_FEATURES] = X.shape
-    native.function(kernel, X.dtype.name)(0, address(slots))
-
-
-def is_finite(values: NDArray[Any]) -> bool:
-    """Whether a C-contiguous array holds neither NaN nor infinity."""
-    slots = allocate(d.SIZE, "int64", "descriptor")
-    slots[d.INPUT], slots[d.ROWS], slots[d.N_FEATURES] = address(values), values.size, 1
-    native.function("batch.check", values.dtype.name)(0, address(slots))
-    return bool(slots[d.STATUS] == d.OK)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, native, network
+from . import _validate, calls, native
 from .buffers import address, allocate
 from .kernels import descriptor as d
 from .threads import run_together, team_size
@@ -101,7 +101,7 @@ class Predictor:
 
     def many(self, X: NDArray[Any], out: NDArray[Any]) -> bool:
         """See `Predictors.many`, in this thread."""
-        finite = network.predict(self.net, X, out)
+        finite = calls.predict(self.net, X, out)
         self._use_own_memory()
         return finite
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from . import _validate, network
+from . import _validate, calls, network
 from .buffers import empty
 from .layer import Layer
 from .plan import constants, plan
@@ -128,7 +128,7 @@ def inputs(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None
         block = np.ascontiguousarray(X[part], dtype)
         if layers:
             out = empty((len(block), layout.n_out), dtype, "the output")
-            network.predict(net, block, out)
+            calls.predict(net, block, out)
             block = out
         yield block, None if weight is None else weight[part]
 

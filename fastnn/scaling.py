@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, network
+from . import _validate, calls
 from .buffers import allocate
 from .plan import OpSpec
 from .preprocessing import Preprocessing
@@ -93,7 +93,7 @@ class Standardize(Scaling):
         state = allocate(4 * n_in + 1, "float64", "the statistics of the columns")
         count = 0
         for x, weight in blocks:
-            network.measure("scaling.moments", x, weight, state)
+            calls.measure("scaling.moments", x, weight, state)
             if not np.isfinite(state).all():
                 j = int(np.flatnonzero(~np.isfinite(state))[0] % n_in)
                 largest = np.abs(x[:, j]).max()
@@ -173,7 +173,7 @@ class MinMax(Scaling):
         state = allocate(2 * n_in, "float64", "the extremes of the columns")
         state[:n_in], state[n_in:] = np.inf, -np.inf
         for x, weight in blocks:
-            network.measure("scaling.extremes", x, weight, state)
+            calls.measure("scaling.extremes", x, weight, state)
         return {"data_min": state[:n_in], "data_max": state[n_in:]}
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:

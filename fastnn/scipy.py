@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, network
+from . import _validate, calls
 from .buffers import empty
 from .plan import parameters
 
@@ -213,7 +213,7 @@ def least_squares(
 
         def fill_jacobian(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)
-            network.parameter_jacobian(net, x, derivatives)
+            calls.parameter_jacobian(net, x, derivatives)
             np.multiply(derivatives, row_scale, out=jacobian)
             return jacobian
 

@@ -23,7 +23,7 @@ class Pause:
     n_samples, batch_size : int
     shuffle : bool
     sums : float64 array
-        `network.sums`: of the loss and the metrics.
+        `calls.sums`: of the loss and the metrics.
     """
 
     n_samples: int

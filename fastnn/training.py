@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, network
+from . import _validate, calls
 from .buffers import address, allocate
 from .errors import DivergenceError
 from .kernels import descriptor as d
@@ -111,7 +111,7 @@ class Training:
 
     def _fill_descriptor(self) -> None:
         X, y, weight = self.data
-        network.set_data(self.net, X, y, weight)
+        calls.set_data(self.net, X, y, weight)
         slots = self.net.descriptor
         slots[d.ORDER] = address(self.order) if self.order.size else 0
         slots[d.ORDERS] = 0
@@ -119,8 +119,8 @@ class Training:
         slots[d.HISTORY_WIDTH] = self.figures.shape[1]
         if self.resumed is not None:
             self.model.state.write(slots)
-            network.draw_order(self.net)
-            network.set_sums(self.net, self.resumed.sums)
+            calls.draw_order(self.net)
+            calls.set_sums(self.net, self.resumed.sums)
 
     def _note_pause(self) -> None:
         """Keep what is needed to go on if training ended within an epoch; else it is begun again."""
@@ -129,7 +129,7 @@ class Training:
             state.position = 0  # a function that gives orders counts from the start of a fit
         if state.position:
             batch = int(self.net.descriptor[d.BATCH_SIZE])
-            state.pause = Pause(len(self.data[0]), batch, self.order.size > 0, network.sums(self.net))
+            state.pause = Pause(len(self.data[0]), batch, self.order.size > 0, calls.sums(self.net))
 
     def _run_slices(self) -> None:
         state, slots = self.model.state, self.net.descriptor
@@ -148,7 +148,7 @@ class Training:
                 try:
                     with self.model.turns:
                         try:
-                            network.run("train", self.net, threads)
+                            calls.run("train", self.net, threads)
                         finally:  # a signal's handler may raise here
                             state.read(slots)
                 finally:
@@ -159,7 +159,7 @@ class Training:
             if slots[d.STATUS] == d.DIVERGED:
                 self._diverged()
             if late or self.callbacks or state.epoch == last_epoch:
-                if not network.is_finite(state.parameters):
+                if not calls.is_finite(state.parameters):
                     self._diverged()
                 if late:
                     self.kept = self.model.kept = state.copy(self.kept)
@@ -224,7 +224,7 @@ class Training:
         error = DivergenceError(
             state.epoch - self.first_epoch, state.position // int(self.net.descriptor[d.BATCH_SIZE])
         )
-        if not network.is_finite(state.parameters):
+        if not calls.is_finite(state.parameters):
             with self.model.turns:
                 state.restore(self.kept)
         state.position = 0  # an epoch that diverged cannot go on

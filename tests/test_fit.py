@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import fastnn as fn
-from fastnn import network as engine
+from fastnn import calls as engine
 from tests import naive
 from tests.networks import plain_loss_and_gradient
 from tests.tolerances import PRODUCT, TRAINING

@@ -7,7 +7,7 @@ from numba.core.errors import TypingError
 from numba.typed import List
 
 import fastnn as fn
-from fastnn import native, network
+from fastnn import calls, native
 from fastnn.kernels import descriptor as d
 from fastnn.threads import run_together
 from tests.tolerances import CENTRAL_DIFFERENCE, PRODUCT
@@ -89,7 +89,7 @@ def test_model_calls_the_same_entries(monkeypatch):
         (lambda: model.predict(X), d.PREDICT),
         (lambda: model.loss_and_gradient(X, y), d.LOSS_AND_GRADIENT),
         (lambda: model.partial_fit(X, y), d.TRAIN),
-        (lambda: network.parameter_jacobian(net, X, jac), d.PARAMETER_JACOBIAN),
+        (lambda: calls.parameter_jacobian(net, X, jac), d.PARAMETER_JACOBIAN),
     ):
         called.clear()
         call()

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fastnn as fn
-from fastnn import network as engine
+from fastnn import calls as engine
 from tests.refusals import refused
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import network, training
+from fastnn import calls as engine
+from fastnn import training
 from fastnn.kernels import descriptor as d
 
 RNG = np.random.default_rng(0)
@@ -20,14 +21,14 @@ def small_model():
 @pytest.fixture
 def calls(monkeypatch):
     """Processor seconds of each compiled call of a training."""
-    seconds, run = [], network.run
+    seconds, run = [], engine.run
 
     def timed(*arguments):
         start = time.thread_time()
         run(*arguments)
         seconds.append(time.thread_time() - start)
 
-    monkeypatch.setattr(network, "run", timed)
+    monkeypatch.setattr(engine, "run", timed)
     return seconds
 
 
@@ -64,7 +65,7 @@ def test_slices_on_a_clock_of_our_own(seconds_per_step, monkeypatch):
         def perf_counter():
             return now[0]
 
-    monkeypatch.setattr(network, "run", run)
+    monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(training, "time", Clock)
     epochs = min(int(20 / seconds_per_step), 2_000_000)
     model = small_model()

@@ -8,10 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from numba.core import config
 
 import fastnn as fn
 from bench.peers import blas, fastnn_peer, numpy_peer
 from bench.workloads import INFERENCE, WORKLOADS, make_data, make_weights
+
+pytestmark = pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="bounds checks take time")
 
 ROUNDS, SECONDS = 7, 0.02
 

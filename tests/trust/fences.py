@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from fastnn import buffers, guard, network, plan, scaling, state, training
+from fastnn import buffers, calls, guard, network, plan, scaling, state, training
 
 PAGE = mmap.PAGESIZE
 NO_ACCESS = 0  # PROT_NONE
@@ -68,7 +68,7 @@ def forbid_gaps(workspace, gaps):
 def fences():
     """Everything that is allocated here lies between fences."""
     with ExitStack() as patches:
-        for room in (buffers, network, scaling, state, training):
+        for room in (buffers, calls, network, scaling, state, training):
             patches.enter_context(mock.patch.object(room, "allocate", allocate))
         patches.enter_context(mock.patch.object(buffers, "empty", empty))
         patches.enter_context(mock.patch.object(plan.Plan, "allocate", allocate_tensor))

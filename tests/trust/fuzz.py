@@ -23,7 +23,7 @@ from unittest import mock
 import numpy as np
 
 import fastnn as fn
-from fastnn import guard, native, network
+from fastnn import calls, guard, native
 from fastnn import model as models
 from fastnn.buffers import address
 from fastnn.kernels import descriptor as d
@@ -206,7 +206,7 @@ def derivatives(case):
     }
     name = pick(case.rng, sorted(sizes))
     out = models.buffers.allocate(int(np.prod(sizes[name])), dtype, "derivatives")
-    network.set_data(net, x, None, None)
+    calls.set_data(net, x, None, None)
     net.descriptor[d.Y], net.descriptor[d.OUTPUT] = address(dy), address(out)
     native.function(f"jacobian.{name}", dtype)(0, address(net.descriptor))
     return out.tobytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import fastnn as fn
-from fastnn import network
+from fastnn import calls
 from fastnn.kernels import descriptor
 from tests.trust.cases import digest, fit
 
@@ -24,7 +24,7 @@ def stopped_after(steps):
 
     left = [steps]
 
-    def run_and_stop(entry, net, threads=1, run=network.run):
+    def run_and_stop(entry, net, threads=1, run=calls.run):
         if entry != "train":
             return run(entry, net, threads)
         before = net.descriptor[descriptor.STEP]
@@ -34,7 +34,7 @@ def stopped_after(steps):
         if left[0] == 0:
             raise KeyboardInterrupt
 
-    with mock.patch.object(network, "run", run_and_stop), contextlib.suppress(KeyboardInterrupt):
+    with mock.patch.object(calls, "run", run_and_stop), contextlib.suppress(KeyboardInterrupt):
         yield
 
 

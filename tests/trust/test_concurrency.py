@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import native, network, threads, turns
+from fastnn import calls, native, threads, turns
 from tests.trust import soak
 from tests.trust.soak import at_once
 
@@ -74,7 +74,7 @@ def test_a_thread_that_cannot_be_started(at, monkeypatch):
 
 def test_an_error_in_a_worker_is_raised(monkeypatch):
     fn.set_threads(2)
-    model, large, predict = model_of(), np.resize(X, (6000, 31)), network.predict
+    model, large, predict = model_of(), np.resize(X, (6000, 31)), calls.predict
     expected = model.predict(large)
 
     def fail_in_a_worker(*arguments):
@@ -83,7 +83,7 @@ def test_an_error_in_a_worker_is_raised(monkeypatch):
         predict(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(network, "predict", fail_in_a_worker)
+        patch.setattr(calls, "predict", fail_in_a_worker)
         with pytest.raises(MemoryError, match="in a worker"):
             model.predict(large)
     assert np.array_equal(model.predict(large), expected)

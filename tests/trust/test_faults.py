@@ -1,12 +1,11 @@
 """Promise 6: how a training ends before its time, by divergence and Ctrl-C; the model can be used then."""
 
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import fastnn as fn
-from fastnn import network as engine
+from fastnn import calls as engine
 from fastnn import training
 from tests.interrupted import interrupt
 

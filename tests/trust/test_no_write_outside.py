@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import buffers, guard, native, network
+from fastnn import buffers, calls, guard, native
 from fastnn.kernels import descriptor as d
 from fastnn.kernels import oprow
 
@@ -98,8 +98,8 @@ def test_the_output():
     model, x = model_of(), np.ones((7, 3), np.float32)
     net, out = model._predictor(), buffers.empty((6, 2), "float32", "the output")
     with pytest.raises(fn.errors.GuardError, match="driver.predict .* 2 numbers changed beside the output"):
-        network.predict(net, x, out)
-    network.predict(net, x[:6], out)
+        calls.predict(net, x, out)
+    calls.predict(net, x[:6], out)
     assert np.array_equal(out, model.predict(x[:6]))
 
 
@@ -108,16 +108,16 @@ def test_more_rows_than_the_workspace_is_for():
     net, x = model._predictor(), np.ones((2000, 3), np.float32)
     net.descriptor[d.CHUNK] = 1100  # of 1024
     with pytest.raises(fn.errors.GuardError, match="beside workspace"):
-        network.predict(net, x, buffers.empty((2000, 2), "float32", "the output"))
+        calls.predict(net, x, buffers.empty((2000, 2), "float32", "the output"))
 
 
 def test_the_history():
     model, X, y = model_of(metrics=["mae"]), np.ones((7, 3), np.float32), np.ones((7, 2), np.float32)
     net, figures = model._network("evaluate", 7), buffers.allocate(2, "float64", "figures")
-    network.set_data(net, X, y, None)
+    calls.set_data(net, X, y, None)
     net.descriptor[d.HISTORY], net.descriptor[d.HISTORY_WIDTH] = buffers.address(figures) + 8, 2
     with pytest.raises(fn.errors.GuardError, match="1 numbers changed beside figures of 2 numbers"):
-        network.run("evaluate", net)
+        calls.run("evaluate", net)
 
 
 def test_the_order_of_the_samples():
@@ -125,7 +125,7 @@ def test_the_order_of_the_samples():
     order = buffers.allocate(50, "int64", "the order of the samples")
     net.descriptor[d.ORDER], net.descriptor[d.N_SAMPLES] = buffers.address(order), 51
     with pytest.raises(fn.errors.GuardError, match="random.shuffle .* beside the order"):
-        network.draw_order(net)
+        calls.draw_order(net)
 
 
 def test_a_read_of_what_was_not_written():
@@ -138,23 +138,23 @@ def test_an_error_is_reported_once():
     model, x = model_of(), np.ones((7, 3), np.float32)
     out = buffers.empty((6, 2), "float32", "the output")
     with pytest.raises(fn.errors.GuardError):
-        network.predict(model._predictor(), x, out)
+        calls.predict(model._predictor(), x, out)
     model.predict(x)
 
 
 BEYOND_A_FENCE = """
 import numpy as np, fastnn as fn
-from fastnn import network
+from fastnn import calls
 from numpy.lib.stride_tricks import as_strided
 from tests.trust.fences import copy_of, empty, fences
 with fences():
     model = fn.Model([fn.Dense({n_out})], seed=0).build(3)
     net, x = model._predictor(), copy_of(np.ones((7, 3), np.float32))
     out = empty((7, {n_out}), "float32", "")
-    network.predict(net, x, out)
+    calls.predict(net, x, out)
     print("inside", flush=True)
     {fault}
-    network.predict(net, x, out)
+    calls.predict(net, x, out)
 print("outside", flush=True)
 """
 
