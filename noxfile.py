@@ -30,7 +30,7 @@ def oldest():
 
 def run_tests(session, *arguments):
     """Run pytest, with caches of this environment."""
-    folder = Path(session.create_tmp())
+    folder = Path(session.virtualenv.location).resolve() / "caches"
     environment = {"FASTNN_CACHE_DIR": f"{folder}/fastnn", "NUMBA_CACHE_DIR": f"{folder}/numba"}
     session.run("python", "-m", "pip", "list", "--format=freeze", silent=False)
     session.run("python", "-m", "pytest", *arguments, *session.posargs, env=environment)
