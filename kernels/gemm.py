@@ -146,7 +146,10 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
     # A that is transposed, or whose rows lie far apart, is copied together tile by tile.
     pack_a = large and n >= 64 and (a_step != 1 or a_row * itemsize > _PACK_A_FROM_BYTES)
     a_pack, a_pack_step = pack + PACK_COLUMNS * PACK_ROWS * itemsize, max(lanes, 8)
-    group, depth = (PACK_COLUMNS // width * width, PACK_ROWS) if packed else (n, max(k, 1))
+    group, depth = n, max(k, 1)
+    if packed:  # the fewer rows, the more columns at a time; whole squares are packed
+        depth = max(min((k + lanes - 1) // lanes * lanes, PACK_ROWS), 1)
+        group = PACK_ROWS * PACK_COLUMNS // depth // width * width
     for j in range(0, n, group):
         count = min(group, n - j)
         vectors = (count + lanes - 1) // lanes
@@ -164,9 +167,9 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
             rows = min(depth, k - i)
             source = b + (i * b_row + j * b_step) * itemsize
             if packed and b_step == 1:
-                pack_rows(source, b_row, rows, count, pack, width, PACK_ROWS, dtype, itemsize)
+                pack_rows(source, b_row, rows, count, pack, width, depth, dtype, itemsize)
             elif packed:
-                pack_columns(source, b_step, rows, count, pack, width, PACK_ROWS, dtype, itemsize)
+                pack_columns(source, b_step, rows, count, pack, width, depth, dtype, itemsize)
             row = 0
             for t in range(tiles):
                 tall = height + 1 if t < higher else height
@@ -181,7 +184,7 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
                 for p in range(panels):
                     end = min(first + (breadth + 1 if p < broader else breadth), vectors)
                     if packed:
-                        panel, panel_row = pack + first * VECTOR_BYTES * PACK_ROWS, width
+                        panel, panel_row = pack + first * VECTOR_BYTES * depth, width
                         last_vector = (end - 1) * lanes
                     else:
                         panel, panel_row = source + first * VECTOR_BYTES, b_row
