@@ -6,7 +6,7 @@
 #   make fuzz      2,000 random networks amid guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the long tests: ten million steps, threads for minutes, 50 cold starts; half an hour
-#   make mutants   seeded faults in the kernels, each of which the tests must notice; half an hour
+#   make mutants   seeded faults in the kernels, each of which the tests must notice; six minutes
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make clean     delete all that make has made, .venv included
