@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import ctypes
 import os
 import signal
 import threading
@@ -158,7 +159,8 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
         The first that a call raised.
     """
     errors: list[BaseException] = []
-    others = [_Member(call, errors) for call in calls[1:]]
+    elsewhere = _other_cpus()
+    others = [_Member(call, errors, elsewhere) for call in calls[1:]]
     with late_interrupt():
         try:
             for member in others:
@@ -174,11 +176,34 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
         raise errors[0]
 
 
+def _other_cpus() -> set[int] | None:
+    """The CPUs that this thread may run on, without the one it runs on; None where that is not known."""
+    try:
+        allowed = os.sched_getaffinity(0)
+        return allowed - {ctypes.CDLL(None).sched_getcpu()}
+    except (AttributeError, OSError):  # not Linux
+        return None
+
+
+def _move_to(cpus: set[int]) -> None:
+    """Go on on one of these CPUs; later the operating system may move this thread to any it could before.
+
+    Linux may start a thread on the CPU of the one that starts it, and move it only after some ten
+    milliseconds. Until then the two of a team wait for one another in turns.
+    """
+    with contextlib.suppress(OSError):
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cpus)
+        os.sched_setaffinity(0, allowed)
+
+
 class _Member:
     """A call in a thread of its own, which can be waited for whatever a signal's handler raises."""
 
-    def __init__(self, call: Callable[[], None], errors: list[BaseException]) -> None:
-        self._call, self._errors = call, errors
+    def __init__(
+        self, call: Callable[[], None], errors: list[BaseException], cpus: set[int] | None
+    ) -> None:
+        self._call, self._errors, self._cpus = call, errors, cpus
         self._over = True
         self._ended = _thread.allocate_lock()
         self._ended.acquire()
@@ -194,6 +219,8 @@ class _Member:
 
     def _work(self) -> None:
         try:
+            if self._cpus:
+                _move_to(self._cpus)
             self._call()
         except BaseException as error:
             self._errors.append(error)

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -171,6 +172,17 @@ def test_clipping_without_weights():
     layers = [fn.Dropout(0.5), fn.Activation("sigmoid")]
     model = fn.Model(layers, loss="mse", optimizer=fn.SGD(global_clipnorm=1.0), seed=0)
     assert np.isfinite(model.fit(X, X, epochs=2, threads=4).history["loss"]).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPUs can be chosen here")
+def test_a_member_begins_on_another_cpu_and_may_then_run_on_any(monkeypatch):
+    set_to, allowed, after = [], os.sched_getaffinity(0), []
+    monkeypatch.setattr(threads.os, "sched_setaffinity", lambda _, cpus: set_to.append(set(cpus)))
+    threads.run_together([lambda: None, lambda: after.append(os.sched_getaffinity(0))])
+    assert after == [allowed]
+    if len(allowed) > 1:
+        first, last = set_to
+        assert len(first) == len(allowed) - 1 and first < allowed and last == allowed
 
 
 # ---- team or one thread ------------------------------------------------------------------------
