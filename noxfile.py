@@ -55,4 +55,5 @@ def tests(session, pins):
 def core(session):
     """The tests that need no extra, without any extra installed."""
     session.install("--editable", ".", "hypothesis", "pytest")
-    run_tests(session, "tests/test_fit.py", "tests/test_saving.py", "tests/test_model.py")
+    files = ("test_fit", "test_saving", "test_damaged_saves", "test_model")
+    run_tests(session, *(f"tests/{name}.py" for name in files))
