@@ -1,30 +1,23 @@
 """Damaged and hostile files at every door: an error or a model, never a crash, a hang or a giant allocation.
 
 A door is a function that opens a file. A file is a good one with something changed: bytes anywhere, or, where
-that would only be found to be no file at all, parts of its header. Whatever comes of it, the file and the
-model that was to take its weights must be as before.
+that would only be found to be no file at all, parts of its header. What must hold then is said in `doors`.
 """
 
-import contextlib
 import json
-import signal
-import struct
-import tracemalloc
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from safetensors.numpy import save as to_bytes
 
 import fastnn as fn
-from fastnn.onnx import _graph
+from tests.doors import DOORS, TAKING, bounded, joined, opened, taking
 from tests.refusals import state_of
 
-_MEMORY = 100 << 20  # bytes that may be allocated, for files of some kilobytes
-_SECONDS = 60  # after which a file hangs
 EXAMPLES = settings(
     max_examples=100,
     deadline=None,
@@ -48,10 +41,6 @@ def model():
     return made
 
 
-def taking():
-    return fn.Model([fn.Dense(4, "relu"), fn.Dense(2)], loss="mse", seed=0).build(3)
-
-
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
     """For each door the bytes of a good file."""
@@ -64,55 +53,6 @@ def contents(tmp_path_factory):
         "graph": (folder / "graph").read_bytes(),
         "torch": to_bytes(state),
     }
-
-
-DOORS = {
-    "model": (fn.load, (ValueError,)),
-    "graph": (fn.onnx.load, (ValueError,)),
-    "torch": (lambda path: fn.load_torch(path, TAKING), (TypeError, ValueError)),
-}
-TAKING = taking()
-
-
-@contextlib.contextmanager
-def bounded():
-    """Fail if the block takes too long or too much memory."""
-
-    def hangs(*arguments):
-        raise AssertionError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(_SECONDS)
-    tracemalloc.start()
-    try:
-        yield
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-    assert peak < _MEMORY, f"{peak} bytes were allocated"
-
-
-def opened(door, path, content):
-    """What comes of a file: a model that can be used, or None if it is refused."""
-    open_file, errors = DOORS[door]
-    path.write_bytes(content)
-    weights, before = TAKING.parameters.copy(), state_of(TAKING)
-    with bounded():
-        try:
-            made = open_file(path)
-        except errors as error:
-            assert str(error)
-            assert state_of(TAKING) == before
-            made = None
-    assert path.read_bytes() == content
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-    if made is not None:
-        made.state.parameters.sum()
-        assert made.n_in and made.n_out
-    TAKING.parameters[...] = weights
-    return made
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -193,12 +133,6 @@ def put(value, at, new):
 def split(content):
     size = int.from_bytes(content[:8], "little")
     return json.loads(content[8 : 8 + size]), content[8 + size :]
-
-
-def joined(header, numbers):
-    """A file of a header, given as pairs, in which names may stand twice."""
-    text = "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in header) + "}"
-    return struct.pack("<Q", len(text.encode())) + text.encode() + numbers
 
 
 @pytest.mark.parametrize("door", ["model", "torch"])
@@ -362,92 +296,3 @@ def test_states(data):
             assert str(error)
             assert state_of(TAKING) == before
     TAKING.parameters[...] = weights
-
-
-# --- few bytes that stand for much
-
-
-def file_of(config):
-    return to_bytes({}, {"fastnn": json.dumps(config)})
-
-
-def configuration(layers, n_in):
-    plain = {"loss": None, "optimizer": "sgd", "metrics": [], "dtype": "float32", "seed": 0}
-    return file_of({"format": 1, "n_in": n_in, "layers": layers, **plain})
-
-
-def graph_of(nodes, constants=(), shape=("batch", 3)):
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name in ("X", "Y")]
-    tensors = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants]
-    graph = helper.make_graph(nodes, "bomb", ends[:1], ends[1:], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]).SerializeToString()
-
-
-def chain(operators, n, *constants):
-    names = ["X", *(f"{i}" for i in range(1, n)), "Y"]
-    return [
-        helper.make_node(
-            operators[i % len(operators)], [names[i], *constants[i % len(operators) :][:1]], [names[i + 1]]
-        )
-        for i in range(n)
-    ]
-
-
-ONE_HOT = {"name": "one_hot", "columns": [0], "categories": [[0]], "handle_unknown": "ignore"}
-BOMBS = {
-    "many layers": ("model", lambda: configuration([{"name": "dropout", "rate": 0.5}] * 5_000, 3), True),
-    "many layers of many columns": ("model", lambda: configuration([ONE_HOT] * 20_000, 2**20), False),
-    "wide layers": ("model", lambda: configuration([{"name": "dense", "units": 2**30}] * 4, 2**20), False),
-    "huge header": ("model", lambda: struct.pack("<Q", 2**62), False),
-    "huge header of a state": ("torch", lambda: struct.pack("<Q", 2**40) + b"{}" * 100, False),
-    "nested header": ("torch", lambda: joined([("a", 0)], b"")[:8] + b"[" * 1000, False),
-    "many nodes": ("graph", lambda: graph_of(chain(["Relu"], 5_000)), True),
-    "many columns scaled often": (
-        "graph",
-        lambda: graph_of(chain(["Relu", "Mul"], 4000, "c", "c"), [("c", 2.0)], ("batch", 2**20)),
-        False,
-    ),
-    "weights used often": (
-        "graph",
-        lambda: graph_of(chain(["MatMul"], 2000, "w"), [("w", np.eye(300))], ("batch", 300)),
-        False,
-    ),
-    "weights changed often": (
-        "graph",
-        lambda: graph_of(
-            [helper.make_node("MatMul", ["X", "w"], ["1"]), *chain(["Add"], 3000, "c")[1:]],
-            [("w", np.eye(3)), ("c", 2.0)],
-        ),
-        True,
-    ),
-    "many small messages": ("graph", lambda: b"\x3a\x80\x80\x80\x08" + b"\x0a\x00" * (8 << 20), False),
-    "deep messages": ("graph", lambda: deep(), False),
-}
-
-
-def deep():
-    """A graph in an attribute of a node of a graph in an attribute, and so on."""
-    content = b""
-    for _ in range(200):
-        for tag in (b"\x32", b"\x2a", b"\x0a"):  # AttributeProto.g, NodeProto.attribute, GraphProto.node
-            content = tag + varint(len(content)) + content
-    return b"\x3a" + varint(len(content)) + content
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-
-
-@pytest.mark.parametrize(("door", "make", "taken"), BOMBS.values(), ids=BOMBS)
-def test_few_bytes_that_stand_for_much(door, make, taken, tmp_path):
-    made = opened(door, tmp_path / "f", make())
-    assert (made is not None) == taken
-
-
-def test_what_counts_as_structure():
-    """The numbers of initializers are not counted, all else is."""
-    content = graph_of(chain(["MatMul"], 1, "w"), [("w", np.zeros((3, 100_000)))])
-    assert 0 < _graph._structure(memoryview(content), _graph._LEVELS) < 300
