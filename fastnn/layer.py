@@ -50,6 +50,11 @@ class Layer:
         weights = {name: view.copy() for name, view in self._views.items()}
         return {**vars(self), "_owner": None, "_model_alone": None, "_views": weights}
 
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        vars(self).update(kept)
+        # Memory of its own: that of a pickle may be a file's, or one that cannot be written to.
+        self._views = {name: np.array(view) for name, view in self._views.items()}
+
     @property
     def _model(self) -> Model | None:
         """The model it is part of, which may be one of this layer only."""

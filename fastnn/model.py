@@ -7,7 +7,6 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -253,7 +252,7 @@ class Model:
         with self._lock:  # not while another thread trains
             kept = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self._state is not None:
-                kept["_state"] = replace(self._state, parameters=self._state.parameters[:0])
+                kept["_state"] = self._state.owned(self._state.parameters[:0])
         return kept
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
@@ -262,9 +261,7 @@ class Model:
         if self._state is not None:
             vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype, buffers.PARAMETERS)
             self._bind(buffers.views(vector, self._parameters, len(self.layers)))
-            memory = buffers.allocate(self._state.optimizer.size, self.dtype, buffers.OPTIMIZER)
-            memory[...] = self._state.optimizer
-            self._state = replace(self._state, parameters=vector, optimizer=memory)
+            self._state = self._state.owned(vector)
 
     def __copy__(self) -> Model:
         """A deep copy: a layer can be part of one model only."""

@@ -65,6 +65,12 @@ class Preprocessing(Layer):
         self._check_numbers(*checked.values())
         self._numbers = checked
 
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        super().__setstate__(kept)
+        self._numbers = {name: np.array(values) for name, values in self._numbers.items()}
+        for values in self._numbers.values():
+            values.flags.writeable = False
+
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         raise NotImplementedError
 

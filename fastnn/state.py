@@ -116,6 +116,19 @@ class State:
         memory.restore(self)
         return memory
 
+    def owned(self, parameters: NDArray[Any]) -> State:
+        """A state of these parameters, with memory of its own for all that training writes to."""
+        optimizer = allocate(self.optimizer.size, self.optimizer.dtype.name, OPTIMIZER)
+        optimizer[...] = self.optimizer
+        return replace(
+            self,
+            parameters=parameters,
+            optimizer=optimizer,
+            constants=np.array(self.constants),
+            counters=np.array(self.counters),
+            pause=None if self.pause is None else replace(self.pause, sums=np.array(self.pause.sums)),
+        )
+
     def restore(self, other: State) -> None:
         """Become equal to `other`; the parameters stay where they are."""
         self.parameters[...] = other.parameters
