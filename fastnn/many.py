@@ -190,7 +190,7 @@ class _SharedChecks:
             arrays = (
                 self._array(f"{name}X", X, model.dtype, (2,), keep_mapped=True),
                 self._array(f"{name}y", y, model.dtype, (1, 2)),
-                None if weight is None else self._array(f"{name}sample_weight", weight, model.dtype, (1,)),
+                weight,  # its common scale may change: see `checks.weights`
             )
             wanted_in = model.n_in or n_in or arrays[0].shape[1]
             n_out = widths(model.layers, wanted_in)[-1]

@@ -26,6 +26,7 @@ from . import (
 )
 from . import metrics as metric_table
 from .callbacks import Callback
+from .checks import weights
 from .history import History
 from .kernels import descriptor as d
 from .kernels import oprow
@@ -215,7 +216,7 @@ class Model:
             columns or categories; the layers are then as they were.
         """
         x = _validate.features(X, self.dtype, self.n_in, keep_mapped=True)
-        weight = _validate.sample_weights(sample_weight, len(x), self.dtype)
+        weight = weights.of_samples(sample_weight, len(x), self.dtype)
         with self._lock, preprocessing.undone_on_error(self.layers):
             preprocessing.adapt(self.layers, x, weight, self.dtype, anew=True)
             self.refresh_constants()
@@ -454,7 +455,7 @@ class Model:
         TypeError, ValueError
             As `fit`.
         """
-        data = self._checked(X, y, sample_weight)
+        data = self._checked(X, y, sample_weight, penalties=True)
         self._require_adapted()
         self.build(data[0].shape[1])
         with self._lock:
@@ -498,7 +499,8 @@ class Model:
             Whether to go through the samples in a new order each epoch. A function gives the order
             itself: ``function(epoch)``, with epochs counted from 0, is an array of n numbers of samples.
         sample_weight : array of shape (n,), optional
-            Numbers >= 0.
+            Numbers >= 0. Their common scale is free, and may be beyond what the dtype holds; not so
+            with `sse`, a sum, and with penalties `alpha`, where it is refused then.
         class_weight : dict of int to float, or "balanced", optional
             Factors of the samples of each class that are trained on, 1 for those not named;
             "balanced" makes all classes weigh the same.
@@ -770,15 +772,18 @@ class Model:
         sample_weight: Any,
         n_in: int | None = None,
         name: str = "",
+        penalties: bool = False,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """Samples, targets and weights, checked before anything changes."""
+        """Samples, targets and weights, checked before anything changes; with all penalties, or without."""
         if self.loss is None:
             raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
         x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X", keep_mapped=True)
         preprocessing.check(self.layers, x, self.dtype, f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)
-        return x, target, _validate.sample_weights(sample_weight, len(x), self.dtype, prefix=name)
+        counts = weights.scale_counts(self.loss, self.layers if penalties else ())
+        weight = weights.of_samples(sample_weight, len(x), self.dtype, counts, prefix=name)
+        return x, target, weight
 
     def load_kernels(self, training: bool) -> None:
         """Load what this model needs, or compile it all at once."""

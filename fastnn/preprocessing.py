@@ -18,6 +18,7 @@ import numpy as np
 
 from . import _validate, calls, network
 from .buffers import empty
+from .checks import weights
 from .layer import Layer
 from .plan import constants, plan
 
@@ -101,7 +102,7 @@ class Preprocessing(Layer):
         """
         dtype = "float64" if self._model is None else self._model.dtype
         x = _validate.features(X, dtype, None, keep_mapped=True)
-        weight = _validate.sample_weights(sample_weight, len(x), dtype)
+        weight = weights.of_samples(sample_weight, len(x), dtype)
         with undone_on_error([self]):
             self.set_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
             if self._model is not None:

@@ -24,6 +24,7 @@ import numpy as np
 
 from . import _validate, calls
 from .buffers import empty
+from .checks.weights import sample_weights
 from .plan import parameters
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def minimize(
     True
     """
     optimize = _optimize()
-    data = model._checked(X, y, sample_weight)
+    data = model._checked(X, y, sample_weight, penalties=True)
     if threads is not None:
         threads = _validate.integer("threads", threads, low=1)
     model._require_adapted()
@@ -191,7 +192,8 @@ def least_squares(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     memory_limit = _validate.integer("memory_limit", memory_limit, low=0)
-    x, target, weight = model._checked(X, y, sample_weight)
+    x, target, _ = model._checked(X, y, None)
+    weight = sample_weights(sample_weight, len(x))
     x = _validate.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
     model._require_adapted()
     _require_fits(

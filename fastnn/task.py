@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import _validate
 from .callbacks import Callback, as_callback
+from .checks import weights
+from .checks.split import validation
 from .history import History
 from .plan import widths
 
@@ -26,7 +28,7 @@ class Task:
     data : (X, y, weight)
         Checked arrays.
     sample_weight : array or None
-        As the user gave them, without those of the classes.
+        As the user gave them, perhaps with another common scale, without those of the classes.
     validation : (X, y, weight) or None
     epochs : int
     rows : int
@@ -70,14 +72,16 @@ def checked_task(
 ) -> Task:
     """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
     model.load_kernels(training=True)
-    checked = check(X, y, sample_weight)
-    data, held_out = _validate.validation(validation_data, validation_split, *checked)
-    x, target, weight = data
+    x, target, _ = check(X, y, None)
+    given_weight = weights.sample_weights(sample_weight, len(x))
+    data, held_out = validation(validation_data, validation_split, x, target, given_weight)
+    x, target, given_weight = data
     n, n_in = x.shape
     assert model.loss is not None
-    n_classes = max(widths(model.layers, n_in)[-1], 2)
-    given_weight = weight
-    weight = _validate.with_class_weights(class_weight, target, weight, model.loss, n_classes)
+    n_out = widths(model.layers, n_in)[-1]
+    given_weight, weight = weights.of_training(
+        given_weight, class_weight, target, model.loss, model.layers, n_out
+    )
     if held_out is not None:
         Xv, yv, held_weight = held_out
         held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")

@@ -24,7 +24,6 @@ OPTIONS = {
         ({"a": 1}, TypeError, "'a'"),
         ({True: 1}, TypeError, "True"),
         ({0: 0, 1: 0, 2: 0}, ValueError, "zero"),
-        ({0: 1e300}, ValueError, "1e+300"),
         ({10**15: 1.0}, ValueError, "1000000000000000"),
     ],
     "epochs": [

@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import activations, optimizers
 from ..activations import Activation
+from ..checks.weights import in_dtype
 from ..layer import Layer
 from ..layers import Dense, Dropout
 from ..losses import Loss
@@ -99,7 +100,8 @@ class BaseMLP(BaseEstimator):
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         X, y, classes_weight = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+            counts = "the penalty alpha" if self.alpha else ""
+            sample_weight = _weights("sample_weight", sample_weight, X, counts)
         weight = sample_weight
         if classes_weight is not None:
             weight = classes_weight if weight is None else weight * classes_weight
@@ -159,7 +161,7 @@ class BaseMLP(BaseEstimator):
         if self._count_outputs(y) != self.n_outputs_:
             raise ValueError(f"y_val must have {self.n_outputs_} outputs as y, got {self._count_outputs(y)}")
         X = X.astype(dtype, copy=False)
-        return X, y, None if weight is None else _check_sample_weight(weight, X, dtype=dtype)
+        return X, y, None if weight is None else _weights("sample_weight_val", weight, X)
 
     def _start_records(self) -> None:
         """Begin the records of a stochastic solver anew."""
@@ -345,3 +347,8 @@ def has_partial_fit(estimator: BaseMLP) -> bool:
 def _dense(model: Model) -> list[Dense]:
     """The layers that have weights."""
     return [layer for layer in model.layers if isinstance(layer, Dense)]
+
+
+def _weights(name: str, weight: Any, X: NDArray[Any], counts: str = "") -> NDArray[Any]:
+    """Checked weights of samples in the dtype of X; see `in_dtype`."""
+    return in_dtype(name, _check_sample_weight(weight, X, dtype=np.float64), X.dtype.name, counts)

@@ -143,7 +143,12 @@ def _data(function, make, call, y=LABELS, x=X, **options):
         f"{function}: X": Argument(x, make, lambda m, v: call(m, v, y), "X", **options),
         f"{function}: y": Argument(y, make, lambda m, v: call(m, x, v), "y", **options),
         f"{function}: sample_weight": Argument(
-            WEIGHT, make, lambda m, v: call(m, x, y, v), "sample_weight", optional=True, **options
+            WEIGHT,
+            make,
+            lambda m, v: call(m, x, y, v),
+            "sample_weight",
+            optional=True,
+            **{**options, "double": True},  # the common scale is free
         ),
     }
 
@@ -233,10 +238,11 @@ ARGUMENTS = {
         lambda m, v: m.fit(X, LABELS, validation_data=(X, LABELS, v)).history,
         "validation sample_weight",
         optional=True,
+        double=True,
     ),
     "Model.adapt: X": Argument(X, prepared, lambda m, v: m.adapt(v) and None, "X", alone=True),
     "Model.adapt: sample_weight": Argument(
-        WEIGHT, prepared, lambda m, v: m.adapt(X, v) and None, "sample_weight", optional=True
+        WEIGHT, prepared, lambda m, v: m.adapt(X, v) and None, "sample_weight", optional=True, double=True
     ),
     "Layer.__call__: x": Argument(
         X,
