@@ -16,67 +16,20 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _validate
+from .callback import Callback, as_callback
 from .schedules import Schedule
 
-if TYPE_CHECKING:
-    from .model import Model
-
-
-class Callback:
-    """Base of all callbacks; each method may be overridden and does nothing here.
-
-    Attributes
-    ----------
-    model : Model
-        Set before training starts; ``model.stop_training = True`` ends it after the epoch.
-    period : int
-        `on_epoch_end` is called after so many epochs, and after the last. Several short epochs run in
-        one compiled call. May be changed at any time; it counts from the next call on.
-    """
-
-    model: Model
-    period: int = 1
-
-    def on_train_begin(self) -> None:
-        """Called before the first epoch."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Called after each epoch, or each `period` of them.
-
-        Parameters
-        ----------
-        epoch : int
-            The latest, counted from 0 in each call of `fit`.
-        logs : dict of str to float
-            The epoch's figures, those of the validation data included.
-        """
-
-    def on_train_end(self) -> None:
-        """Called after the last epoch, unless training ended by an exception."""
-
-
-class _Function(Callback):
-    """A plain function as a callback."""
-
-    def __init__(self, function: Callable[[int, dict[str, float]], Any]) -> None:
-        self.function = function
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if self.function(epoch, logs):
-            self.model.stop_training = True
-
-
-def as_callback(callback: Any) -> Callback:
-    """A callback out of a callback or a function."""
-    if isinstance(callback, Callback):
-        return callback
-    if isinstance(callback, type) or not callable(callback):
-        raise TypeError(f"a callback must be a fastnn.Callback or a function, got {callback!r}")
-    return _Function(callback)
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "as_callback",
+]
 
 
 class _Monitor(Callback):

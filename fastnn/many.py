@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _validate
-from .callbacks import Callback
+from .callback import Callback
 from .history import History
 from .model import Model
 from .plan import parameters, widths

@@ -25,7 +25,7 @@ from . import (
     torch_state,
 )
 from . import metrics as metric_table
-from .callbacks import Callback
+from .callback import Callback
 from .checks import weights
 from .history import History
 from .kernels import descriptor as d

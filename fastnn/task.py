@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import _validate
-from .callbacks import Callback, as_callback
+from .callback import Callback, as_callback
 from .checks import weights
 from .checks.split import validation
 from .history import History

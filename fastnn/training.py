@@ -15,6 +15,7 @@ import numpy as np
 
 from . import _validate, calls
 from .buffers import address, allocate
+from .callback import CallbackList
 from .errors import DivergenceError
 from .kernels import descriptor as d
 from .state import Pause
@@ -69,7 +70,7 @@ class Training:
     ) -> None:
         self.model, self.net, self.data, self.pace = model, net, task.data, pace
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
-        self.callbacks, self.progress, self.stop = task.callbacks, progress, stop
+        self.callbacks, self.progress, self.stop = CallbackList(model, task.callbacks), progress, stop
         self.names = ["loss", *(metric.name for metric in model.metrics)]
         self.first_epoch = model.state.epoch
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
@@ -80,7 +81,6 @@ class Training:
         self.order = allocate(n if ordered else 0, "int64", "the order of the samples")
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
-        self.looks = [0] * len(self.callbacks)  # the epochs after which the callbacks are called next
         self.resumed = model.state.pause if task.resume else None
         model.state.pause = None
         if self.resumed is None:
@@ -96,18 +96,21 @@ class Training:
         self._fill_descriptor()
         self.model.stop_training = False
         try:
-            for callback in self.callbacks:
-                callback.model = self.model
-                callback.on_train_begin()
-            self.looks = [self.first_epoch + callback.period for callback in self.callbacks]
+            self.callbacks.begin(self.first_epoch)
             self._run_slices()
-            for callback in self.callbacks:
-                callback.on_train_end()
-        finally:
-            self.history.trim()
-            self._note_pause()
-            if self.progress is not None:
-                self.progress.close()
+        except BaseException as error:
+            self._tidy_up()
+            self.callbacks.end(error)
+            raise
+        self._tidy_up()
+        self.callbacks.end(None)
+
+    def _tidy_up(self) -> None:
+        """Leave history, model and terminal as those who are told of the end shall find them."""
+        self.history.trim()
+        self._note_pause()
+        if self.progress is not None:
+            self.progress.close()
 
     def _fill_descriptor(self) -> None:
         X, y, weight = self.data
@@ -158,7 +161,7 @@ class Training:
             late = now - kept_at > SLICE
             if slots[d.STATUS] == d.DIVERGED:
                 self._diverged()
-            if late or self.callbacks or state.epoch == last_epoch:
+            if late or self.callbacks.callbacks or state.epoch == last_epoch:
                 if not calls.is_finite(state.parameters):
                     self._diverged()
                 if late:
@@ -181,7 +184,7 @@ class Training:
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: before it nobody wants to look."""
         epoch, n = self.model.state.epoch, len(self.data[0])
-        last = min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS, *self.looks)
+        last = self.callbacks.next_look(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
         if self.evaluate is not None:
             last = epoch + 1
         if self.give_order is not None:
@@ -212,10 +215,7 @@ class Training:
             for name, value in self.evaluate().items():
                 self.history.history.setdefault(name, []).append(value)
         logs = {name: values[-1] for name, values in self.history.history.items()}
-        for i, callback in enumerate(self.callbacks):
-            if epoch >= self.looks[i] or ended == self.epochs:
-                callback.on_epoch_end(ended - 1, dict(logs))
-                self.looks[i] = epoch + callback.period
+        self.callbacks.end_epoch(epoch, ended - 1, logs, is_last=ended == self.epochs)
         if self.progress is not None:
             self.progress.update(ended, logs)
 

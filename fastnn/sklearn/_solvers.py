@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from threadpoolctl import ThreadpoolController
 
-from ..callbacks import Callback
+from ..callback import Callback
 from ..errors import DivergenceError
 from ..scipy import minimize
 
@@ -96,10 +96,8 @@ def fit_stochastic(
             verbose=0,
         )
     except KeyboardInterrupt:
-        look.take()
         warnings.warn("Training interrupted by user.", stacklevel=4)
     except DivergenceError as error:
-        look.take()
         look.diverged(error)
     if estimator.early_stopping:
         with model.turns:

@@ -1,0 +1,169 @@
+"""Whatever ends a training: every callback that began is told, and the best weights are put back."""
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn.sklearn import MLPClassifier, MLPRegressor
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 3))
+Y = X @ [1.0, -2.0, 0.5]
+
+
+def network():
+    layers = [fn.Dense(4, "tanh"), fn.Dense(1)]
+    return fn.Model(layers, loss="mse", optimizer=fn.SGD(0.05), dtype="float64", seed=0)
+
+
+class Ending(fn.Callback):
+    """Keeps the weights of the epoch of least loss, and ends training after the sixth in some way."""
+
+    def __init__(self, how=None):
+        self.how, self.weights, self.best = how, None, np.inf
+
+    def on_epoch_end(self, epoch, logs):
+        if logs["loss"] < self.best:
+            self.best, self.weights = logs["loss"], self.model.parameters.copy()
+        if epoch >= 2:  # the loss grows from here on
+            self.model.optimizer.learning_rate = 1e-6
+            self.model.parameters[...] *= 1.5
+        if epoch == 5 and self.how is fn.DivergenceError:
+            self.model.optimizer.learning_rate = 1e200
+        elif epoch == 5 and self.how is not None:
+            raise self.how("the end")
+
+
+ENDS = [None, fn.DivergenceError, KeyboardInterrupt, SystemExit, RuntimeError]
+
+
+def stop():
+    return fn.EarlyStopping("loss", patience=100, restore_best=True)
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_best_weights_are_back_after_fit(how):
+    model, ending = network(), Ending(how)
+    if how is None:
+        model.fit(X, Y, epochs=8, callbacks=[stop(), ending])
+    else:
+        with pytest.raises(how):
+            model.fit(X, Y, epochs=20, callbacks=[stop(), ending])
+    losses = model.history.history["loss"]
+    assert np.argmin(losses) < len(losses) - 1
+    assert np.array_equal(model.parameters, ending.weights)
+
+
+@pytest.mark.parametrize("how", [fn.DivergenceError, RuntimeError])
+def test_best_weights_are_back_after_fit_many(how):
+    models, endings = [network(), network()], [Ending(how), Ending()]
+    with pytest.warns(RuntimeWarning, match="1 of 2 models failed"):
+        fn.fit_many(models, X, Y, epochs=8, callbacks=[[stop(), ending] for ending in endings])
+    for model, ending in zip(models, endings, strict=True):
+        assert np.array_equal(model.parameters, ending.weights)
+
+
+def test_best_weights_are_back_after_fit_many_is_interrupted():
+    models, ending = [network(), network()], Ending(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fn.fit_many(models, X, Y, epochs=8, threads=1, callbacks=[[stop(), ending], []])
+    assert np.array_equal(models[0].parameters, ending.weights)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_an_estimator_ends_with_the_best_weights_after_ctrl_c(kind):
+    ending = Ending(KeyboardInterrupt)
+    network = kind(
+        hidden_layer_sizes=(4,),
+        solver="sgd",
+        learning_rate_init=0.05,
+        callbacks=[stop(), ending],
+        random_state=0,
+    )
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        network.fit(X, Y > 0 if kind is MLPClassifier else Y)
+    assert np.array_equal(network.model_.parameters, ending.weights)
+    assert network.n_iter_ == len(network.loss_curve_) == 6
+
+
+def test_the_epochs_that_an_estimator_did_before_an_error_are_recorded():
+    network = MLPRegressor(
+        hidden_layer_sizes=(4,), n_iter_no_change=50, callbacks=[Ending(RuntimeError)], random_state=0
+    )
+    with pytest.raises(RuntimeError, match="the end"):
+        network.fit(X, Y)
+    assert network.n_iter_ == len(network.loss_curve_) == 6
+
+
+class Counter(fn.Callback):
+    def __init__(self, name, calls, begin=None, end=None):
+        self.name, self.calls, self.failures = name, calls, {"begin": begin, "end": end}
+
+    def note(self, where):
+        self.calls.append(f"{self.name} {where}")
+        if self.failures[where]:
+            raise self.failures[where]
+
+    def on_train_begin(self):
+        self.note("begin")
+
+    def on_train_end(self):
+        self.note("end")
+
+
+@pytest.mark.parametrize("first", [None, RuntimeError("of an epoch"), KeyboardInterrupt("of an epoch")])
+def test_every_end_is_called_and_the_first_error_is_raised(first):
+    def fail(epoch, logs):
+        if first is not None:
+            raise first
+
+    calls = []
+    ends = [ValueError("of a's end"), KeyboardInterrupt("of b's end"), None]
+    counters = [Counter(name, calls, end=end) for name, end in zip("abc", ends, strict=True)]
+    expected = ends[0] if first is None else first
+    with pytest.raises(type(expected)) as caught:
+        network().fit(X, Y, epochs=3, callbacks=[*counters, fail])
+    assert caught.value is expected
+    assert calls == [f"{name} {where}" for where in ("begin", "end") for name in "abc"]
+    notes = "\n".join(expected.__notes__)
+    assert ("Counter.on_train_end raised too: ValueError: of a's end" in notes) is (first is not None)
+    assert "Counter.on_train_end raised too: KeyboardInterrupt: of b's end" in notes
+
+
+def test_only_callbacks_that_began_are_told_of_the_end():
+    calls = []
+    counters = [Counter("a", calls), Counter("b", calls, begin=ValueError("b")), Counter("c", calls)]
+    with pytest.raises(ValueError, match="b"):
+        network().fit(X, Y, callbacks=counters)
+    assert calls == ["a begin", "b begin", "a end"]
+
+
+def test_an_end_sees_the_history_and_the_epoch_to_go_on_with(tmp_path):
+    """What a callback saves when Ctrl-C ends training is gone on with as if there had been no stop."""
+    seen = []
+
+    class Save(fn.Callback):
+        def on_train_end(self):
+            seen.append(list(self.model.history.epoch))
+            self.model.save(tmp_path / "m.safetensors", training=True)
+
+    def interrupted(epoch, logs):
+        raise KeyboardInterrupt
+
+    model = network()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=3, callbacks=[Save(), interrupted])
+    again, other = fn.load(tmp_path / "m.safetensors"), network()
+    again.fit(X, Y, epochs=2, resume=True)
+    other.fit(X, Y, epochs=3)
+    assert seen == [[0]] and np.array_equal(again.parameters, other.parameters)
+
+
+def test_a_used_early_stopping_does_not_restore_the_weights_of_an_earlier_training():
+    callback = stop()
+    network().fit(X, Y, epochs=3, callbacks=[callback])
+    model = network().build(3)
+    before = model.parameters.copy()
+    with pytest.raises(ValueError, match="at once"):
+        model.fit(X, Y, callbacks=[Counter("a", [], begin=ValueError("at once")), callback])
+    assert np.array_equal(model.parameters, before)
