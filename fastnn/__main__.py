@@ -27,8 +27,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def _warmup(dtypes: list[str]) -> int:
     compiled = native.prepare(entry for dtype in dtypes for entry in needed.common(dtype))
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
-    if not _cache.is_writable():
-        print(f"none can be kept: {_cache.folder()} is not a folder of yours alone", file=sys.stderr)
+    if fault := _cache.fault():
+        print(f"none can be kept: {fault}", file=sys.stderr)
         return 1
     return _show()
 

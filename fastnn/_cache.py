@@ -1,9 +1,10 @@
 """The object cache: where compiled kernels are kept between processes.
 
-A cached file is code, so it is only read from a folder that belongs to the user and that nobody else
-can write to, and only if its digest fits. The folder's name covers everything the code depends on:
-the sources of all of `kernels/`, the versions of Numba and llvmlite, Numba's settings and the CPU.
-So an object is never stale; what is missing or damaged is compiled anew.
+A cached file is code, so it is only read from a folder that none but trusted users can change (`_trust`),
+and only if its digest fits. The folder's name covers everything the code depends on (`_key`). So an
+object is never stale; what is missing or damaged is compiled anew.
+
+There are up to two folders: the user's own, and one that was filled before and is only read.
 """
 
 from __future__ import annotations
@@ -12,17 +13,27 @@ import contextlib
 import functools
 import hashlib
 import os
-import stat
+import secrets
 import sys
-import tempfile
 from pathlib import Path
+
+from . import _trust
+from ._key import key as key
 
 _DIGEST = hashlib.sha256
 _MAGIC = b"fastnn object 1\n"
+# Code is no secret: another user may be meant to read it.
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 
 
 def folder() -> Path:
-    """Folder of all cached code: ``FASTNN_CACHE_DIR``, or the user's cache folder of the platform."""
+    """Folder of all cached code: ``FASTNN_CACHE_DIR``, or the user's cache folder of the platform.
+
+    Raises
+    ------
+    RuntimeError
+        If the user has no home folder.
+    """
     chosen = os.environ.get("FASTNN_CACHE_DIR")
     if chosen:
         return Path(chosen)
@@ -30,40 +41,44 @@ def folder() -> Path:
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "fastnn" / "cache"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "fastnn"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastnn"
+    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification of these folders has a relative path ignored.
+    return (caches if caches.is_absolute() else Path.home() / ".cache") / "fastnn"
 
 
-def is_writable() -> bool:
-    """Whether what this process compiles is kept."""
-    place = _private_folder()
-    return place is not None and os.access(place, os.W_OK)
+def shared_folder() -> Path | None:
+    """A further folder that code is read from and never written to: ``FASTNN_SHARED_CACHE_DIR``."""
+    chosen = os.environ.get("FASTNN_SHARED_CACHE_DIR")
+    return Path(chosen) if chosen else None
+
+
+def fault() -> str | None:
+    """Why what this process compiles is not kept; None if it is."""
+    return _own()[1]
 
 
 def read(symbol: str) -> bytes | None:
     """Cached code of a symbol, or None if there is none that can be trusted."""
-    path = _path(symbol)
-    if path is None:
-        return None
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    start = len(_MAGIC) + _DIGEST().digest_size
-    code = content[start:]
-    return code if content[:start] == _header(symbol, code) else None
+    for place in (_own()[0], _shared()):
+        if place is not None:
+            content = _content(place / f"{symbol}.o")
+            start = len(_MAGIC) + _DIGEST().digest_size
+            if content[:start] == _header(symbol, content[start:]):
+                return content[start:]
+    return None
 
 
 def write(symbol: str, code: bytes) -> None:
-    """Keep the code of a symbol; where no folder is writable, do nothing."""
-    path = _path(symbol)
-    if path is None:
+    """Keep the code of a symbol; where it cannot be kept, do nothing."""
+    place, unkept = _own()
+    if place is None or unkept:
         return
+    temporary = place / f"{symbol}.{secrets.token_hex(8)}"
     with contextlib.suppress(OSError):
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb", opener=_new_file) as file:
                 file.write(_header(symbol, code) + code)
-            os.replace(temporary, path)
+            os.replace(temporary, place / f"{symbol}.o")
         except OSError:
             os.unlink(temporary)
 
@@ -72,68 +87,55 @@ def _header(symbol: str, code: bytes) -> bytes:
     return _MAGIC + _DIGEST(f"{key()} {symbol} ".encode() + code).digest()
 
 
-def _path(symbol: str) -> Path | None:
-    place = _private_folder()
-    return None if place is None else place / f"{symbol}.o"
+def _content(path: Path) -> bytes:
+    """What is in a file that only trusted users can have written; nothing if there is no such file."""
+    try:
+        with open(path, "rb", opener=_no_link) as file:
+            return b"" if _trust.file_fault(path, os.fstat(file.fileno())) else file.read()
+    except OSError:
+        return b""
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
+def _new_file(path: str, flags: int) -> int:
+    return os.open(path, flags, _FILE_MODE)
 
 
 @functools.cache
-def _private_folder() -> Path | None:
-    """The folder for this key, made if need be; None if it is not ours alone."""
+def _own() -> tuple[Path | None, str | None]:
+    """The user's folder for this key if it can be read, made if need be; why nothing is written to it."""
     try:
         place = folder() / key()
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.mkdir(mode=0o700, exist_ok=True)
-        trusted = all(_is_private(path) for path in (place.parent, place))
-    except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
-        return None
-    return place if trusted else None
-
-
-def _is_private(path: Path) -> bool:
-    """Whether a folder is the user's own, and nobody else can write to it."""
-    status = path.stat()
-    if not hasattr(os, "getuid"):
-        return True
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-# Settings of Numba that change no code of ours. joblib sets the second in each of its processes.
-_NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"}
-
-
-def _settings_file() -> list[bytes]:
-    """Content of the file of settings that Numba reads from the current folder, if there is one."""
-    try:
-        return [Path(".numba_config.yaml").read_bytes()]
-    except OSError:
-        return []
+        fault = _made(place)
+    except OSError as error:
+        return None, f"{error.filename} cannot be used: {error.strerror}"
+    except RuntimeError:
+        return None, "there is no home folder"
+    if fault:
+        return None, fault
+    return place, None if os.access(place, os.W_OK) else f"{place} cannot be written to"
 
 
 @functools.cache
-def key() -> str:
-    """Digest of all that compiled code depends on."""
-    from importlib.metadata import version
+def _shared() -> Path | None:
+    """The shared folder for this key, if there is one that can be trusted."""
+    base = shared_folder()
+    if base is None or not base.is_absolute():
+        return None
+    with contextlib.suppress(OSError):
+        if not _trust.folder_fault(base / key()):
+            return base / key()
+    return None
 
-    from llvmlite import binding
 
-    from .kernels import __file__ as kernels_file
-
-    digest = _DIGEST()
-    for path in sorted(Path(kernels_file).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    numba_settings = sorted(
-        (name, value)
-        for name, value in os.environ.items()
-        if name.startswith("NUMBA_") and name not in _NO_MATTER
-    )
-    for fact in (
-        *_settings_file(),
-        version("numba"),
-        version("llvmlite"),
-        numba_settings,
-        binding.get_host_cpu_name(),
-        sorted(binding.get_host_cpu_features().items()),
-    ):
-        digest.update(repr(fact).encode())
-    return digest.hexdigest()[:32]
+def _made(place: Path) -> str | None:
+    """Make a folder that is not there; why what is in it cannot be trusted, if so."""
+    if not place.is_absolute():
+        return f"{place.parent} is a relative path"
+    for each in (*reversed(place.parents), place):
+        if not each.is_dir():
+            each.mkdir(_FOLDER_MODE, exist_ok=True)
+    return _trust.folder_fault(place)

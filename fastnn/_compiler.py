@@ -19,6 +19,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import _cache
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
@@ -33,10 +35,13 @@ _SLOW = ("gemm.product", "driver.train", "loss.", "driver.")
 # Read by the bytes: text would be read ahead.
 _START = """\
 import json, sys
-sys.path[:] = json.loads(sys.stdin.buffer.readline())
+sys.path[:], key = json.loads(sys.stdin.buffer.readline())
 from fastnn import _compiler
-_compiler.serve()
+_compiler.serve(key)
 """
+# Variables by which Python finds its own library. The others, such as PYTHONPATH and PYTHONWARNINGS, are
+# not for these processes.
+_HOME = {"PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONUSERBASE"}
 
 
 def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) -> dict[str, bytes]:
@@ -92,20 +97,42 @@ def _can_start() -> bool:
 
 
 def _start() -> subprocess.Popen[bytes]:
+    """Start Python with this process's flags and paths, where nothing of the current folder can be run.
+
+    The current folder stays what it is, because Numba reads settings there.
+    """
+    home = set() if sys.flags.ignore_environment else _HOME
+    kept = {name: text for name, text in os.environ.items() if name[:6] != "PYTHON" or name in home}
     return subprocess.Popen(
-        [sys.executable, "-c", _START],
+        [sys.executable, *_flags(), "-c", _START],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the caller compiles again what failed, and so shows why
-        env={**os.environ, "FASTNN_OBJECTS_ONLY": "1"},
+        env={**kept, "FASTNN_OBJECTS_ONLY": "1"},
     )
+
+
+def _flags() -> list[str]:
+    """Options of Python: `-P` keeps the current folder out of its paths; the others are this process's."""
+    given = {
+        "-s": sys.flags.no_user_site,
+        "-S": sys.flags.no_site,
+        "-B": sys.dont_write_bytecode,
+        f"-Xpycache_prefix={sys.pycache_prefix}": sys.pycache_prefix,
+    }
+    return ["-P", *(flag for flag, is_given in given.items() if is_given)]
+
+
+def _paths() -> list[str]:
+    """Where modules are found, without names that stand for the current folder or for a folder in it."""
+    return [path for path in sys.path if isinstance(path, str) and os.path.isabs(path)]
 
 
 def _feed(worker: subprocess.Popen[bytes], left: deque[tuple[str, str, str]], done: dict[str, bytes]) -> None:
     """Hand kernels to a process until none is left, or the process fails."""
     assert worker.stdin is not None and worker.stdout is not None
     try:
-        worker.stdin.write(json.dumps(sys.path).encode() + b"\n")
+        worker.stdin.write(json.dumps([_paths(), _cache.key()]).encode() + b"\n")
         while left:
             request = left.popleft()
             worker.stdin.write(json.dumps(request).encode() + b"\n")
@@ -119,10 +146,15 @@ def _feed(worker: subprocess.Popen[bytes], left: deque[tuple[str, str, str]], do
         return
 
 
-def serve() -> None:
-    """Compile what standard input asks for: a line a kernel, answered by its size and object code."""
+def serve(key: str) -> None:
+    """Compile what standard input asks for: a line a kernel, answered by its size and object code.
+
+    Nothing if the code that this process found is not that of the one which asks: its key tells.
+    """
     from . import native
 
+    if key != _cache.key():
+        return
     requests: BinaryIO = sys.stdin.buffer
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # so that nothing else that is printed can be taken for an answer

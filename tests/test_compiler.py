@@ -1,7 +1,11 @@
 """Kernels compiled side by side, by processes of their own, and what depends on that: commands, lists."""
 
+import os
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ import pytest
 import fastnn as fn
 from fastnn import _cache, _compiler, native, needed, threads
 from fastnn.__main__ import main
-from tests.test_native import CLASSIFIER, objects, run_script
+from tests.test_native import CLASSIFIER, ROOT, objects, run_script
 
 SMALL = [("schedule.constant.forward", "float64"), ("activation.relu.forward", "float32")]
 REQUESTS = [(*entry, f"symbol {i}") for i, entry in enumerate(SMALL)]
@@ -62,17 +66,80 @@ def test_without_a_python_to_start(executable, monkeypatch):
     assert _compiler.compile_together(REQUESTS, 2) == {}
 
 
+# Modules that Python, Numba and fastnn import, in the current folder; run, they leave a mark.
+STRANGE = ("json", "sitecustomize", "usercustomize", "numbers", "numba", "llvmlite", "numpy", "fastnn")
+MARK = """
+import os
+if os.environ.get("FASTNN_OBJECTS_ONLY"):
+    open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "ran"), "w").close()
+"""
+COMPILES = f"""
+import json, os, sys
+from pathlib import PosixPath
+from llvmlite import binding
+import fastnn as fn
+from fastnn import native
+os.chdir(os.environ["STRANGE"])
+sys.path[:0] = eval(os.environ["PATHS"])
+assert native.prepare({SMALL!r}) == 2
+assert "numba" not in sys.modules, "compiled by the process itself"
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "paths", "variables"),
+    [
+        (["-I"], [], {"PYTHONPATH": ".", "PYTHONHOME": "."}),
+        (["-P"], [], {}),
+        ([], ["", ".", "strange"], {"PYTHONPATH": ":"}),
+        ([], [Path("strange")], {"PYTHONWARNINGS": "error"}),
+    ],
+    ids=["isolated", "safe path", "relative names", "a path that is no text"],
+)
+def test_nothing_of_the_current_folder_is_run(flags, paths, variables, tmp_path):
+    """By the processes that compile; what the process itself runs is not theirs to say."""
+    if threads.cpus() < 2:
+        pytest.skip("with one CPU it is compiled here")
+    strange = tmp_path / "strange"
+    for folder in (strange, strange / "strange"):
+        folder.mkdir()
+        for name in STRANGE:
+            (folder / f"{name}.py").write_text(MARK)
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", COMPILES],
+        env={
+            **os.environ,
+            "FASTNN_CACHE_DIR": str(tmp_path / "cache"),
+            "STRANGE": str(strange),
+            "PATHS": repr(paths),
+            **variables,
+        },
+        cwd=strange if flags else ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("ran")) == []
+
+
+def test_a_process_that_finds_other_code_compiles_nothing(monkeypatch):
+    monkeypatch.setattr(_cache, "key", lambda: "0" * 32)
+    assert _compiler.compile_together(REQUESTS, 2) == {}
+
+
 def test_what_is_not_delivered_is_compiled_here(monkeypatch, tmp_path):
     monkeypatch.setattr(_compiler, "compile_together", lambda *arguments: {})
     monkeypatch.setattr(native, "_ADDRESSES", {})
     monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
-    _cache._private_folder.cache_clear()
+    _cache._own.cache_clear()
     before = native.compilations
     try:
         assert native.prepare(SMALL) == 2
         assert native.prepare(SMALL) == 0
     finally:
-        _cache._private_folder.cache_clear()
+        _cache._own.cache_clear()
     assert native.compilations == before + 2
     assert set(native._ADDRESSES) == set(SMALL)
     assert len(objects(tmp_path)) == 2
@@ -134,9 +201,9 @@ def test_the_common_kernels_exist_and_those_of_models_are_among_them():
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path / "cache"))
-    _cache._private_folder.cache_clear()
+    _cache._own.cache_clear()
     yield tmp_path / "cache"
-    _cache._private_folder.cache_clear()
+    _cache._own.cache_clear()
 
 
 def test_warmup_then_clear(cache, capsys, monkeypatch):
