@@ -13,7 +13,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def write(symbol: str, code: bytes) -> None:
     place, unkept = _own()
     if place is None or unkept:
         return
-    temporary = place / f"{symbol}.{secrets.token_hex(8)}"
+    temporary = place / f"{symbol}.{os.urandom(8).hex()}"
     with contextlib.suppress(OSError):
         try:
             with open(temporary, "xb", opener=_new_file) as file:

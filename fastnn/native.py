@@ -10,13 +10,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _cache, guard, threads
+from . import _cache, _notice, guard, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,18 +102,19 @@ def prepare(kernels: Iterable[tuple[str, str]]) -> int:
         if missing:
             from . import _compiler
 
-            _announce()
-            compiled = _compiler.compile_together(missing, threads.cpus())
+            cpus = threads.cpus()
+            _notice.compiling(len(missing), _compiler.seconds([kernel for kernel, *_ in missing], cpus))
+            compiled = _compiler.compile_together(missing, cpus)
             compilations += len(compiled)
             for kernel, dtype, symbol in missing:
                 if symbol in compiled:
                     codes[kernel, dtype] = compiled[symbol]
                     _cache.write(symbol, compiled[symbol])
         for (kernel, dtype), code in codes.items():
-            if code is not None:
-                _ADDRESSES[kernel, dtype] = _load(code, _symbol(kernel, dtype))
-            else:
-                address(kernel, dtype)
+            symbol = _symbol(kernel, dtype)
+            if code is None:  # nobody has delivered it
+                code = _compile(kernel, dtype, symbol)
+            _ADDRESSES[kernel, dtype] = _load(code, symbol)
     return len(missing)
 
 
@@ -129,8 +129,10 @@ def _load_or_compile(kernel: str, dtype: str) -> int:
         return _load(_compile(kernel, dtype, symbol), symbol)
     code = _cache.read(symbol)
     if code is None:
+        from . import _compiler
+
+        _notice.compiling(1, _compiler.seconds([kernel], 1))
         code = _compile(kernel, dtype, symbol)
-        _cache.write(symbol, code)
     return _load(code, symbol)
 
 
@@ -144,18 +146,13 @@ def _load(code: bytes, symbol: str) -> int:
 
 
 def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
+    """Object code of a kernel, compiled here, and kept if it is not the user's."""
     global compilations
-    if not kernel.startswith("custom."):
-        _announce()
     code = compile_kernel(kernel, dtype, symbol)
     compilations += 1
+    if not kernel.startswith("custom."):
+        _cache.write(symbol, code)
     return code
-
-
-@functools.cache
-def _announce() -> None:
-    """Say, once, why this takes some seconds."""
-    print("fastnn: compiling kernels for this CPU; later runs load them", file=sys.stderr)
 
 
 def compile_kernel(kernel: str, dtype: str, symbol: str) -> bytes:

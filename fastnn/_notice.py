@@ -1,0 +1,52 @@
+"""What is said on standard error while kernels are compiled: how many, how long, whether they are kept."""
+
+from __future__ import annotations
+
+import sys
+
+from . import _cache
+
+# Seconds that are waited for without a word.
+_SHORT = 1.5
+
+_said_why = False
+
+
+def compiling(count: int, seconds: float) -> None:
+    """Say that so many kernels are compiled, which takes about so long, if that is worth a line.
+
+    Where they cannot be kept that is said as well, once, with the reason and the remedy.
+    """
+    global _said_why
+    fault = _cache.fault()
+    if seconds < _SHORT and (fault is None or _said_why):
+        return
+    kernels = f"{count} kernel{'s' * (count > 1)}, about {seconds:.0f} s"
+    if fault is None:
+        say(f"fastnn: compiling {kernels}, once on this machine")
+    elif _said_why:
+        say(f"fastnn: compiling {kernels}")
+    else:
+        _said_why = True
+        say(
+            f"fastnn: compiling {kernels}, in each process, since they cannot be kept: {fault}. Let "
+            "FASTNN_CACHE_DIR name a folder that you can write to and others cannot, by its absolute path"
+        )
+
+
+def say(text: str) -> None:
+    """Print a line to standard error, above the bars of tqdm; where that cannot be done, do nothing.
+
+    What a program puts in the place of standard error may raise anything, and nothing of that is worth
+    the training that it would end.
+    """
+    if sys.stderr is None:
+        return
+    try:
+        if "tqdm" in sys.modules:
+            sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
+        sys.stderr.flush()
+    except Exception:
+        pass

@@ -1,0 +1,129 @@
+"""What is said while kernels are compiled: when, how often, and to a standard error of any kind."""
+
+import io
+import os
+import sys
+
+import pytest
+from tqdm.auto import tqdm
+
+from fastnn import _cache, _compiler, _notice
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch):
+    """Sets why nothing is kept; nothing was said yet."""
+
+    def because(fault):
+        monkeypatch.setattr(_cache, "fault", lambda: fault)
+
+    monkeypatch.setattr(_notice, "_said_why", False)
+    because(None)
+    return because
+
+
+def lines(capsys):
+    return capsys.readouterr().err.splitlines()
+
+
+def test_it_says_how_many_and_how_long(capsys):
+    _notice.compiling(31, 12.3)
+    _notice.compiling(1, 5.5)
+    assert lines(capsys) == [
+        "fastnn: compiling 31 kernels, about 12 s, once on this machine",
+        "fastnn: compiling 1 kernel, about 6 s, once on this machine",
+    ]
+
+
+def test_a_moment_is_not_worth_a_line(capsys):
+    _notice.compiling(2, 1.2)
+    assert lines(capsys) == []
+
+
+def test_that_nothing_is_kept_is_said_once_with_the_remedy(capsys, kept):
+    kept("/opt/cache cannot be written to")
+    for _ in range(2):
+        _notice.compiling(1, 1.2)
+    _notice.compiling(9, 4.0)
+    first, second = lines(capsys)
+    assert "in each process, since they cannot be kept: /opt/cache cannot be written to." in first
+    assert "FASTNN_CACHE_DIR" in first
+    assert second == "fastnn: compiling 9 kernels, about 4 s"
+
+
+def test_the_estimate_follows_kernels_and_cpus():
+    few = ["activation.relu.forward", "dense.forward"]
+    assert _compiler.seconds(few, 1) < _notice._SHORT
+    many = ["gemm.product", "driver.train", *few * 10]
+    assert _compiler.seconds(many, 4) == _compiler.seconds(many, 2) < _compiler.seconds(many, 1)
+    assert _compiler.seconds(["gemm.product"], 2) == _compiler.seconds(["gemm.product"], 1)
+
+
+class Broken(io.StringIO):
+    """A standard error that raises."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def write(self, text):
+        raise self._error
+
+
+def closed():
+    file = io.StringIO()
+    file.close()
+    return file
+
+
+def full():
+    return open("/dev/full", "w", buffering=1)
+
+
+def pipe():
+    read, write = os.pipe()
+    os.close(read)
+    return os.fdopen(write, "w", buffering=1)
+
+
+BROKEN = {
+    "none": lambda: None,
+    "closed": closed,
+    "no file": object,
+    "raises": lambda: Broken(RuntimeError("no")),
+    "of another coding": lambda: Broken(UnicodeEncodeError("ascii", "x", 0, 1, "no")),
+}
+if os.path.exists("/dev/full"):
+    BROKEN |= {"full": full}
+if os.name == "posix":
+    BROKEN |= {"a broken pipe": pipe}
+
+
+@pytest.mark.parametrize("bar", [False, True])
+@pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
+def test_a_standard_error_that_cannot_be_written_to(make, bar, monkeypatch, capfd):
+    """Also with a bar of tqdm's on another file."""
+    shown = tqdm(total=3, file=io.StringIO()) if bar else None
+    file = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", file)
+        _notice.compiling(31, 12.3)
+    assert capfd.readouterr() == ("", "")
+    if shown is not None:
+        shown.close()
+    try:
+        file.close()
+    except (OSError, AttributeError):  # what could not be written stands in its buffer
+        pass
+
+
+def test_the_notice_does_not_tear_a_bar(monkeypatch):
+    """It stands on a line of its own, and the bar below."""
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with tqdm(total=3, file=screen, ncols=60, mininterval=0) as bar:
+        bar.update(1)
+        _notice.compiling(31, 12.3)
+        bar.update(1)
+    texts = [line.split("\r")[-1].strip() for line in screen.getvalue().split("\n")]
+    assert "fastnn: compiling 31 kernels, about 12 s, once on this machine" in texts
