@@ -100,6 +100,8 @@ class Ensemble:
         TypeError, ValueError
             As `Model.predict`.
         """
+        for model in self.models:
+            model.check_names(X)
         given = {
             dtype: _validate.array("X", X, dtype, (1, 2), keep_mapped=True)
             for dtype in {model.dtype for model in self.models}
@@ -107,7 +109,7 @@ class Ensemble:
         n, n_out = next(iter(given.values())).shape[:-1], self.models[0].n_out or 0
         total = np.zeros((*n, n_out), self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
-            outputs = model.predict(given[model.dtype]).reshape(-1, n_out)
+            outputs = model.predict_unnamed(given[model.dtype]).reshape(-1, n_out)
             total += total.dtype.type(weight) * self._opinion(model, outputs).reshape(total.shape)
         return total
 

@@ -26,7 +26,8 @@ from . import (
 )
 from . import metrics as metric_table
 from .callback import Callback
-from .checks import weights
+from .checks import names, weights
+from .checks.tables import column_names
 from .history import History
 from .kernels import descriptor as d
 from .kernels import oprow
@@ -83,6 +84,8 @@ class Model:
     dtype : str
     n_in, n_out : int or None
         Numbers that a row of the input and of the output has; None until the model is built.
+    feature_names_in_ : array of shape (n_in,), or None
+        Names of the columns of the table that the model was first fitted with, if all of them are text.
     history : History or None
         Of the latest `fit`, an interrupted one included.
 
@@ -102,6 +105,9 @@ class Model:
     >>> model.predict(X).shape
     (300, 3)
     """
+
+    #: Of the columns that it was fitted with: empty without names, None before.
+    _feature_names: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -137,6 +143,7 @@ class Model:
         self._networks: dict[str, tuple[int, Network]] = {}
         self.turns = Turns()  # of those who change the weights and those who predict
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
+        self._predictors.look_at_names(bool(self._feature_names))
         self._optimizer_state: OptimizerState | None = None
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
         for layer in self.layers:
@@ -215,11 +222,13 @@ class Model:
             If an argument is not what `fit` takes, or the model is built for other numbers of
             columns or categories; the layers are then as they were.
         """
+        self.check_names(X)
         x = _validate.features(X, self.dtype, self.n_in, keep_mapped=True)
         weight = weights.of_samples(sample_weight, len(x), self.dtype)
         with self._lock, preprocessing.undone_on_error(self.layers):
             preprocessing.adapt(self.layers, x, weight, self.dtype, anew=True)
             self.refresh_constants()
+            self.take_names(column_names(X))
         return self
 
     def refresh_constants(self) -> None:
@@ -296,6 +305,24 @@ class Model:
         return self._state
 
     @property
+    def feature_names_in_(self) -> NDArray[Any] | None:
+        """Names of the columns of the table that it was first fitted with, as in scikit-learn, or None."""
+        return names.as_array(self._feature_names)
+
+    def check_names(self, X: Any, name: str = "X") -> None:
+        """Raise a ValueError if a table has other columns than the one that the model was fitted with."""
+        given = column_names(X)
+        if not given:
+            self._predictors.look_at_names(False)  # once is enough
+        names.check(self._feature_names, given, name)
+
+    def take_names(self, given: tuple[str, ...]) -> None:
+        """Remember the names of the columns that it is fitted with first."""
+        if self._feature_names is None:
+            self._feature_names = given
+            self._predictors.look_at_names(bool(given))
+
+    @property
     def parameters(self) -> NDArray[Any]:
         """All weights and biases, as one vector of shape (n_parameters,), which may be written to.
 
@@ -355,8 +382,13 @@ class Model:
         few = self._predictors.few(X, out)
         if few is not None:
             return few
+        self.check_names(X)
+        return self.predict_unnamed(X, out)
+
+    def predict_unnamed(self, X: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """As `predict`, of columns whose names have been looked at."""
         given = _validate.array("X", X, self.dtype, (1, 2), keep_mapped=True)
-        few = self._predictors.few(given, out)
+        few = self._predictors.few(given, out, named=True)
         if few is not None:
             return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
@@ -390,6 +422,8 @@ class Model:
         given = _validate.array("x", X, self.dtype, (1, 2))
         x = given if given.ndim == 2 else given.reshape(1, -1)
         index = self.layers.index(layer)
+        if index == 0:
+            self.check_names(X, "x")
         self._require_adapted(self.layers[: index + 1])
         if self._state is None and len(self.layers) == 1:
             self.build(_validate.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
@@ -427,6 +461,7 @@ class Model:
         TypeError, ValueError
             As `fit`.
         """
+        self.check_names(X)
         data = self._checked(X, y, sample_weight)
         self._require_adapted()
         self.build(data[0].shape[1])
@@ -455,6 +490,7 @@ class Model:
         TypeError, ValueError
             As `fit`.
         """
+        self.check_names(X)
         data = self._checked(X, y, sample_weight, penalties=True)
         self._require_adapted()
         self.build(data[0].shape[1])
@@ -589,6 +625,7 @@ class Model:
                 if task.validation is not None:
                     preprocessing.check(self.layers, task.validation[0], self.dtype, "validation X")
             self.build(x.shape[1])
+            self.take_names(task.names)
 
     def partial_fit(
         self,

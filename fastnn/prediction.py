@@ -119,12 +119,16 @@ class Predictors:
 
     def __init__(self, checks_rows: bool, turns: Turns) -> None:
         self.checks_rows, self._turns = checks_rows, turns
+        self._looks = checks_rows  # whether arrays are looked at before the short way is taken
         self._free: list[Predictor] = []
 
-    def few(self, X: Any, out: Any) -> NDArray[Any] | None:
-        """What `Predictor.few` gives, or None if there is no predictor yet, or `X` is not an array."""
-        if type(X) is not np.ndarray or self.checks_rows:  # a masked array is one as well
-            return None
+    def few(self, X: Any, out: Any, named: bool = False) -> NDArray[Any] | None:
+        """What `Predictor.few` gives, or None if there is no predictor yet, or `X` is not an array.
+
+        With `named`, the names of the columns have been looked at: see `look_at_names`.
+        """
+        if type(X) is not np.ndarray or (self._looks and not (named and not self.checks_rows)):
+            return None  # a masked array is one as well
         try:
             predictor = self._free.pop()
         except IndexError:
@@ -190,6 +194,10 @@ class Predictors:
             return self._free.pop()
         except IndexError:
             return Predictor(make(), self._turns)
+
+    def look_at_names(self, wanted: bool) -> None:
+        """Let arrays take the long way, on which it is noticed that they have no names, or not any more."""
+        self._looks = self.checks_rows or wanted
 
     def clear(self) -> None:
         """Forget all predictors."""

@@ -101,6 +101,8 @@ class Preprocessing(Layer):
             built for another number of columns or categories; the layer is then as it was.
         """
         dtype = "float64" if self._model is None else self._model.dtype
+        if self._model is not None and self._model.layers[0] is self:
+            self._model.check_names(X)
         x = _validate.features(X, dtype, None, keep_mapped=True)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with undone_on_error([self]):

@@ -48,6 +48,8 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
             "dtype": model.dtype,
             "seed": model.seed,
         }
+        if model.feature_names_in_ is not None:
+            config["feature_names_in_"] = model.feature_names_in_.tolist()
         tensors: dict[str, Any] = {}
         for i, layer in enumerate(model.layers):
             tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
@@ -186,7 +188,16 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     model.build(n_in)
     if training is not None:
         _restore_training(model, training, file)
+    if "feature_names_in_" in config:
+        model.take_names(_names(config["feature_names_in_"], n_in))
     return model
+
+
+def _names(value: Any, n_in: int) -> tuple[str, ...]:
+    """Names of the columns that the model was fitted with."""
+    if not isinstance(value, list) or len(value) != n_in or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"feature_names_in_ must be {n_in} names, got {str(value)[:100]}")
+    return tuple(value)
 
 
 def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...]]:

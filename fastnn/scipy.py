@@ -24,6 +24,7 @@ import numpy as np
 
 from . import _validate, calls
 from .buffers import empty
+from .checks.tables import column_names
 from .checks.weights import sample_weights
 from .plan import parameters
 
@@ -100,11 +101,13 @@ def minimize(
     True
     """
     optimize = _optimize()
+    model.check_names(X)
     data = model._checked(X, y, sample_weight, penalties=True)
     if threads is not None:
         threads = _validate.integer("threads", threads, low=1)
     model._require_adapted()
     model.build(data[0].shape[1])
+    model.take_names(column_names(X))
     with model._lock, _Search(model) as search:
 
         def loss_and_gradient(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -192,6 +195,7 @@ def least_squares(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     memory_limit = _validate.integer("memory_limit", memory_limit, low=0)
+    model.check_names(X)
     x, target, _ = model._checked(X, y, None)
     weight = sample_weights(sample_weight, len(x))
     x = _validate.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
@@ -200,6 +204,7 @@ def least_squares(
         method, target.size, sum(p.size for p in parameters(model.layers, x.shape[1])), memory_limit
     )
     model.build(x.shape[1])
+    model.take_names(column_names(X))
     scale = np.ones((len(x), 1)) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(-1, 1)
     with model._lock, _Search(model) as search:
         net = model.network(max_batch=1)
@@ -209,7 +214,7 @@ def least_squares(
 
         def residuals(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)
-            error: NDArray[np.float64] = (scale * (model.predict(x) - target)).ravel()
+            error: NDArray[np.float64] = (scale * (model.predict_unnamed(x) - target)).ravel()
             search.note(float(error @ error))
             return error
 

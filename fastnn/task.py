@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _validate
 from .callback import Callback, as_callback
-from .checks import weights
+from .checks import names, weights
 from .checks.split import validation
+from .checks.tables import column_names
 from .history import History
 from .plan import widths
 
@@ -37,6 +38,8 @@ class Task:
         True is ignored where a step takes the whole data set. A function gives the order of the samples
         of an epoch.
     callbacks : list of Callback
+    names : tuple of str
+        Of the columns of X, if it is a table.
     history : History
         Filled as training goes on.
     resume : bool
@@ -50,6 +53,7 @@ class Task:
     rows: int
     shuffle: bool | Callable[[int], Any]
     callbacks: list[Callback]
+    names: tuple[str, ...] = ()
     history: History = field(default_factory=History)
     resume: bool = False
 
@@ -72,6 +76,8 @@ def checked_task(
 ) -> Task:
     """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
     model.load_kernels(training=True)
+    given_names = column_names(X)
+    model.check_names(X)
     x, target, _ = check(X, y, None)
     given_weight = weights.sample_weights(sample_weight, len(x))
     data, held_out = validation(validation_data, validation_split, x, target, given_weight)
@@ -84,6 +90,9 @@ def checked_task(
     )
     if held_out is not None:
         Xv, yv, held_weight = held_out
+        if validation_data is not None:
+            known = given_names if model.feature_names_in_ is None else tuple(model.feature_names_in_)
+            names.check(known, column_names(Xv), "validation X")
         held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
     rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
     epochs = _validate.integer("epochs", epochs, low=0)
@@ -95,4 +104,4 @@ def checked_task(
     called = [as_callback(callback) for callback in callbacks]
     model.optimizer.settings()  # they may have been changed
     data = (x, target, weight)
-    return Task(data, given_weight, held_out, epochs, rows, shuffle, called, resume=resume)
+    return Task(data, given_weight, held_out, epochs, rows, shuffle, called, given_names, resume=resume)

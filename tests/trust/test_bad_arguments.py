@@ -159,6 +159,7 @@ ELSEWHERE = {
 }
 #: Public, but for the engine: what they are given has been checked.
 OF_THE_ENGINE = {"Layer.check_rows", "OneHot.check_rows", "Model.call_layer"}
+OF_THE_ENGINE |= {"Model.check_names", "Model.predict_unnamed"}
 NAMES_OF_DATA = {"X", "y", "sample_weight", "source"}
 
 
