@@ -27,6 +27,7 @@ class Layer:
     kind: ClassVar[str]
     #: Whether `check_rows` looks at each row that comes in.
     checks_rows = False
+    _trainable = True
 
     def __init__(self) -> None:
         # A weak reference: the memory of a model that is no longer used is free at once, not when
@@ -54,6 +55,21 @@ class Layer:
         vars(self).update(kept)
         # Memory of its own: that of a pickle may be a file's, or one that cannot be written to.
         self._views = {name: np.array(view) for name, view in self._views.items()}
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `fit` and its kin change its weights and bias; may be set at any time.
+
+        Those of a frozen layer stay as they are, to the bit: no gradient step, no weight decay, no
+        momentum, and no part in the norm of `global_clipnorm`. `Model.loss_and_gradient` gives their
+        gradient all the same. A change takes effect with the next step in `fit`, at the latest after
+        about 0.1 s, and in compiled code with the next call of `Model.optimizer_state`.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = _validate.boolean("trainable", value)
 
     @property
     def _model(self) -> Model | None:

@@ -30,10 +30,9 @@ from .checks import names, weights
 from .checks.tables import column_names
 from .history import History
 from .kernels import descriptor as d
-from .kernels import oprow
 from .layer import Layer
 from .layers import draw_parameters
-from .plan import Parameter, constants, parameters, plan, widths
+from .plan import Parameter, constants, frozen_ranges, parameters, plan, widths
 from .prediction import Predictors
 from .progress import Progress, wanted
 from .state import State
@@ -703,6 +702,16 @@ class Model:
         network.prepare_inside(net, state, self.loss is not None and self.loss.target == "classes")
         return net
 
+    @property
+    def trainable(self) -> bool:
+        """Whether any of its layers is trained; setting it sets all of theirs: see `Layer.trainable`."""
+        return any(layer.trainable for layer in self.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = value
+
     def optimizer_state(self) -> OptimizerState:
         """The optimizer as arrays, for `fastnn.train_step` inside compiled code.
 
@@ -727,9 +736,9 @@ class Model:
             state.optimizer = buffers.allocate(size, self.dtype, buffers.OPTIMIZER)
         kept = self._optimizer_state
         if kept is None or kept.vectors is not state.optimizer or kept.counters is not state.counters:
-            rows = np.zeros((2, oprow.SIZE), np.int64)
+            rows = network.optimizer_rows(len(self._parameters))
             kept = self._optimizer_state = network.OptimizerState(state.optimizer, state.counters, rows)
-        network.write_optimizer(kept, optimizer)
+        network.write_optimizer(kept, optimizer, frozen_ranges(self.layers, self._parameters))
         return kept
 
     def summary(self) -> None:

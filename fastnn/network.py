@@ -97,8 +97,8 @@ class OptimizerState(NamedTuple):
         What the optimizer remembers, k vectors. The model's own.
     counters : int64 array of shape (3,)
         Steps made, epochs finished, samples of the current epoch. The model's own.
-    rows : int64 array of shape (2, oprow.SIZE)
-        The rows of the optimizer and of its schedule.
+    rows : int64 array of shape (n, oprow.SIZE)
+        The rows of the optimizer and of its schedule, and the ranges of parameters that are not trained.
     """
 
     vectors: NDArray[Any]
@@ -318,9 +318,17 @@ def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric
         state += metric.state_size(plan.n_out)
 
 
-def write_optimizer(state: OptimizerState, optimizer: Optimizer) -> None:
-    """Write an optimizer's settings and its schedule's into the rows of its state."""
-    (row, schedule_row), schedule = state.rows, optimizer.schedule()
+def optimizer_rows(n_places: int) -> NDArray[np.int64]:
+    """Rows for an optimizer, its schedule, and what it leaves alone of `n_places` weights and biases."""
+    return np.zeros((2 + -(-(n_places + 1) // oprow.SIZE), oprow.SIZE), np.int64)
+
+
+def write_optimizer(state: OptimizerState, optimizer: Optimizer, frozen: Sequence[tuple[int, int]]) -> None:
+    """Write an optimizer's settings, its schedule's, and the ranges it leaves alone into its rows."""
+    row, schedule_row = state.rows[:2]
+    schedule = optimizer.schedule()
+    row[oprow.FROZEN] = len(frozen)
+    state.rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
     row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", state.vectors.dtype.name)
     row[oprow.STATE] = optimizer.state_vectors()
     set_settings(row, optimizer.settings())

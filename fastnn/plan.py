@@ -139,6 +139,16 @@ def parameters(layers: Sequence[Layer], n_in: int) -> list[Parameter]:
     return result
 
 
+def frozen_ranges(layers: Sequence[Layer], places: Sequence[Parameter]) -> list[tuple[int, int]]:
+    """Start and end of each part of the flat vector that is not trained: see `Layer.trainable`."""
+    result: list[tuple[int, int]] = []
+    for p in places:
+        if not layers[p.layer].trainable:
+            start = result.pop()[0] if result and result[-1][1] == p.offset else p.offset
+            result.append((start, p.offset + p.size))
+    return result
+
+
 def constants(layers: Sequence[Layer], n_in: int, dtype: str) -> NDArray[Any]:
     """The numbers of all layers that are not trained, as one vector."""
     own = [layer.constants(size) for layer, size in zip(layers, widths(layers, n_in), strict=False)]

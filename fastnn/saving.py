@@ -42,6 +42,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
             "format": _FORMAT,
             "n_in": model.n_in,
             "layers": [layer.config() for layer in model.layers],
+            "frozen": [i for i, layer in enumerate(model.layers) if not layer.trainable],
             "loss": None if model.loss is None else model.loss.config(),
             "optimizer": model.optimizer.config(),
             "metrics": [metric.name for metric in model.metrics],
@@ -125,7 +126,7 @@ def load(path: str | os.PathLike[str]) -> Model:
             if config["format"] > _FORMAT:
                 raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
             return _model(config, file)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
             raise ValueError(f"{path} does not hold a fastnn model that fits together: {what}") from error
 
@@ -170,6 +171,8 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     ]
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     model = Model(layers, **options)
+    for i in config.get("frozen", []):
+        layers[_validate.integer("frozen", i, low=0)].trainable = False
     shapes = _restore_numbers(layers, file)
     places = parameters(layers, n_in)
     shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}

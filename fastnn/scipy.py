@@ -26,7 +26,7 @@ from . import _validate, calls
 from .buffers import empty
 from .checks.tables import column_names
 from .checks.weights import sample_weights
-from .plan import parameters
+from .plan import frozen_ranges, parameters
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -53,7 +53,8 @@ def minimize(
 
     The loss is that of all samples as one batch, the penalties on the weights included, as
     `Model.loss_and_gradient` gives it; dropout does not drop. The model's own optimizer plays no part, and
-    what it remembers stays as it is.
+    what it remembers stays as it is. Parameters of layers that are frozen (`Layer.trainable`) stay as they
+    are: SciPy is told that the loss does not depend on them.
 
     Parameters
     ----------
@@ -114,7 +115,8 @@ def minimize(
             search.move_to(w)
             loss, gradient = model._loss_and_gradient(data, threads)
             search.note(loss)
-            return loss, gradient.astype(np.float64)  # a copy, whatever the dtype: it is written over
+            # A copy, whatever the dtype: it is written over.
+            return loss, search.without_frozen(gradient.astype(np.float64))
 
         result = optimize.minimize(loss_and_gradient, search.start, jac=True, method=method, **options)
         search.end_at(result.x, result.fun)
@@ -136,7 +138,8 @@ def least_squares(
     For every sample and output there is a residual, ``sqrt(sample_weight) * (output - y)``, and the
     Jacobian holds its derivatives by all parameters. It is filled by compiled code, in place. So few
     steps are needed that, for networks of some hundred parameters, no other method comes close in
-    precision. Dropout does not drop; the model's own optimizer plays no part.
+    precision. Dropout does not drop; the model's own optimizer plays no part. Frozen layers stay as they
+    are, as in `minimize`.
 
     Parameters
     ----------
@@ -222,7 +225,7 @@ def least_squares(
             search.move_to(w)
             calls.parameter_jacobian(net, x, derivatives)
             np.multiply(derivatives, row_scale, out=jacobian)
-            return jacobian
+            return search.without_frozen(jacobian)
 
         result = optimize.least_squares(residuals, search.start, fill_jacobian, method=method, **options)
         search.end_at(result.x, result.cost)
@@ -268,6 +271,7 @@ class _Search:
         self._best = model.parameters.copy()
         self._lowest = np.inf
         self.start = model.parameters.astype(np.float64)
+        self._frozen = frozen_ranges(model.layers, parameters(model.layers, model.n_in or 0))
 
     def __enter__(self) -> _Search:
         return self
@@ -280,6 +284,14 @@ class _Search:
         """Try the parameters `w`."""
         with np.errstate(over="ignore"), self._turns:  # too large for float32: the loss will say so
             self._parameters[...] = w
+            for start, end in self._frozen:
+                self._parameters[start:end] = self._best[start:end]
+
+    def without_frozen(self, derivatives: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Make the derivatives by parameters that are not trained, along the last axis, zero."""
+        for start, end in self._frozen:
+            derivatives[..., start:end] = 0
+        return derivatives
 
     def note(self, loss: float) -> None:
         """Take up the loss of the present parameters; NaN is no improvement."""
@@ -287,10 +299,12 @@ class _Search:
             self._lowest, self._best[...] = loss, self._parameters
 
     def end_at(self, w: NDArray[np.float64], loss: float) -> None:
-        """Let SciPy's result be the best, unless it is not finite.
+        """Let SciPy's result be the best, unless it is not finite; what is not trained in `w` is put back.
 
         With bounds or constraints it is not always the lowest that was met.
         """
+        for start, end in self._frozen:
+            w[start:end] = self.start[start:end]
         self.move_to(w)
         if np.isfinite(loss) and np.isfinite(self._parameters).all():
             self._best[...] = self._parameters

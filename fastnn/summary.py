@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .plan import widths
+from .plan import frozen_ranges, parameters, widths
 
 if TYPE_CHECKING:
     from .model import Model
@@ -29,8 +29,15 @@ def table(model: Model) -> tuple[list[tuple[str, str, str]], str]:
         if n_in is not None:
             count = sum(view.size for view in layer._views.values())
             total += count
-        rows.append((repr(layer), f"(n, {_text(n_out)})", _text(count)))
-    return rows, f"{total:,} parameters in all, {model.dtype}" if model.n_in is not None else "not built yet"
+        frozen = "" if layer.trainable or not layer.parameter_shapes(1) else ", frozen"
+        rows.append((f"{layer!r}{frozen}", f"(n, {_text(n_out)})", _text(count)))
+    if model.n_in is None:
+        return rows, "not built yet"
+    still = sum(
+        end - start for start, end in frozen_ranges(model.layers, parameters(model.layers, model.n_in))
+    )
+    frozen = f", {still:,} of them frozen" if still else ""
+    return rows, f"{total:,} parameters in all{frozen}, {model.dtype}"
 
 
 def _text(count: int | None) -> str:

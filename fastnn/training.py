@@ -174,9 +174,10 @@ class Training:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
 
     def _refresh_optimizer(self) -> None:
-        """Write the optimizer's settings if they have changed: checking takes longer than a small step."""
+        """Write what an update depends on if it has changed: checking takes longer than a small step."""
         optimizer, state = self.model.optimizer, self.model.state
         settings = {"kind": type(optimizer), **vars(optimizer)}
+        settings["trainable"] = [layer.trainable for layer in self.model.layers]
         if settings != self.settings or state.optimizer is not self.memory:
             self.model.refresh_optimizer(self.net)
             self.settings, self.memory = settings, state.optimizer

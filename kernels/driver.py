@@ -122,24 +122,53 @@ def _norm_factor(net, own, limit):
 
 
 @kernel
+def _clear_frozen(net, own, frozen):
+    """Write zeros into this thread's part of the gradient of what is not trained."""
+    itemsize, end = net[d.ITEMSIZE], own[d.PART_START] + own[d.PART_SIZE]
+    for k in range(0, frozen.size, 2):
+        first, last = max(own[d.PART_START], frozen[k]), min(end, frozen[k + 1])
+        if first < last:
+            gradient = view(net[d.GRADIENT] + first * itemsize, (last - first) * itemsize // 4, np.int32)
+            for i in range(gradient.size):
+                gradient[i] = 0
+
+
+@kernel
+def _update_range(net, own, start, end, sum_gradients):
+    """Let the optimizer change the parameters from `start` to `end`; the slots of the part are written."""
+    # Piece by piece: the optimizer finds in the cache what was summed up just before.
+    for first in range(start, end, _PIECE):
+        own[d.PART_START], own[d.PART_SIZE] = first, min(_PIECE, end - first)
+        if sum_gradients:
+            _sum_gradients(net, own)
+        call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
+
+
+@kernel
 def _update(net, thread):
     """Make the part of the optimizer's step that is this thread's."""
     own, real = slots(net[d.SHARDS] + 8 * d.SIZE * thread)
-    _, setting = op_row(net[d.OPTIMIZER])
+    row, setting = op_row(net[d.OPTIMIZER])
+    frozen = view(net[d.OPTIMIZER] + 2 * 8 * oprow.SIZE, 2 * row[oprow.FROZEN], np.int64)
     limit = setting[oprow.P + CLIPNORM]
     start, size = own[d.PART_START], own[d.PART_SIZE]
     call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
     real[d.NORM_FACTOR] = 1.0
     if limit > 0.0:
         _sum_gradients(net, own)
+        _clear_frozen(net, own, frozen)
         real[d.NORM_FACTOR] = _norm_factor(net, own, limit)
-    # Piece by piece: the optimizer finds in the cache what was summed up just before.
-    for first in range(start, start + size, _PIECE):
-        own[d.PART_START], own[d.PART_SIZE] = first, min(_PIECE, start + size - first)
-        if limit == 0.0:
-            _sum_gradients(net, own)
-        call_rows(net[d.OPTIMIZER], 1, oprow.FORWARD, own)
+    if frozen.size == 0:
+        _update_range(net, own, start, start + size, limit == 0.0)
+    else:
+        first, end = start, start + size
+        for k in range(0, frozen.size, 2):
+            _update_range(net, own, first, min(end, frozen[k]), limit == 0.0)
+            first = max(first, frozen[k + 1])
+        _update_range(net, own, first, end, limit == 0.0)
     own[d.PART_START], own[d.PART_SIZE] = start, size
+    if limit == 0.0:
+        _clear_frozen(net, own, frozen)
 
 
 @kernel

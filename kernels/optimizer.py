@@ -8,7 +8,9 @@ takes numbers of their dtype:
   T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013);
 - limit: the gradient is clipped to -limit ... limit after that; infinity for no clipping.
 
-The order of an optimizer's settings in its op row is that of `SETTINGS` and then its own.
+The order of an optimizer's settings in its op row is that of `SETTINGS` and then its own. Behind this row
+and the schedule's stand the ranges of the flat vector that are not trained: FROZEN pairs of a start and an
+end, int64, sorted and apart from each other.
 """
 
 import math
