@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import numbers
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from .model import Model
@@ -19,10 +23,14 @@ class Callback:
     period : int
         `on_epoch_end` is called after so many epochs, and after the last. Several short epochs run in
         one compiled call. May be changed at any time; it counts from the next call on.
+    last : bool
+        Whether it is called after all those that are not, wherever it stands: for what saves a model
+        with all that the others know.
     """
 
     model: Model
     period: int = 1
+    last: bool = False
 
     def on_train_begin(self) -> None:
         """Called before the first epoch."""
@@ -33,9 +41,11 @@ class Callback:
         Parameters
         ----------
         epoch : int
-            The latest, counted from 0 in each call of `fit`.
+            The latest, counted from the `initial_epoch` of each call of `fit`, which is 0 if not given.
         logs : dict of str to float
-            The epoch's figures, those of the validation data included.
+            The epoch's figures, those of the validation data included. All callbacks are given the same
+            dictionary, one after the other: what one writes into it, those behind it and the history
+            get. Figures are numbers.
         """
 
     def on_train_end(self) -> None:
@@ -43,6 +53,43 @@ class Callback:
 
         It is called if `on_train_begin` returned, even where another callback fails. The error that ended
         training is raised after it; one that is raised here becomes a note of that.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """What it has to know where training goes on; nothing here.
+
+        `fastnn.Model.save` writes it with ``training=True``.
+
+        Returns
+        -------
+        dict of str to number, str, None or array
+            Arrays are of finite floating-point numbers and have one or two dimensions.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> class Least(fn.Callback):
+        ...     '''Knows the least loss, also over a training that was stopped and goes on.'''
+        ...
+        ...     def on_train_begin(self):
+        ...         self.least = float("inf")
+        ...
+        ...     def on_epoch_end(self, epoch, logs):
+        ...         self.least = min(self.least, logs["loss"])
+        ...
+        ...     def get_state(self):
+        ...         return {"least": self.least}
+        ...
+        ...     def set_state(self, state):
+        ...         self.least = state["least"]
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` gave: called after `on_train_begin` by ``fit(resume=True)``.
+
+        It is the state of the callback of this class, and of this `monitor` if it has one, in the latest
+        fit of the model, or in the one that was saved.
         """
 
 
@@ -73,19 +120,25 @@ class CallbackList:
     ----------
     model : Model
     callbacks : sequence of Callback
+    resume : bool
+        Whether they go on with what those of the latest fit knew.
     """
 
-    def __init__(self, model: Model, callbacks: Sequence[Callback]) -> None:
-        self.model, self.callbacks = model, callbacks
+    def __init__(self, model: Model, callbacks: Sequence[Callback], resume: bool) -> None:
+        self.model, self.callbacks = model, sorted(callbacks, key=lambda callback: callback.last)
+        self._known = (model.state.callbacks or {}) if resume else {}
         self._begun: list[Callback] = []
         self._looks = [0] * len(callbacks)  # the epochs after which they are called next
 
     def begin(self, epoch: int) -> None:
         """Tell each that training begins, with this epoch of the model's."""
-        for i, callback in enumerate(self.callbacks):
+        self.model.called = self
+        for i, (name, callback) in enumerate(self._named()):
             callback.model = self.model
             callback.on_train_begin()
             self._begun.append(callback)
+            if name in self._known:
+                callback.set_state(self._known[name])
             self._looks[i] = epoch + callback.period
 
     def next_look(self, last: int) -> int:
@@ -93,10 +146,14 @@ class CallbackList:
         return min(last, *self._looks) if self._looks else last
 
     def end_epoch(self, epoch: int, number: int, logs: dict[str, float], is_last: bool) -> None:
-        """Call those whose turn it is after an epoch of the model's, the given one of the fit."""
+        """Call those whose turn it is after an epoch of the model's, the given one of the fit.
+
+        They may write into `logs`.
+        """
         for i, callback in enumerate(self.callbacks):
             if epoch >= self._looks[i] or is_last:
-                callback.on_epoch_end(number, dict(logs))
+                callback.on_epoch_end(number, logs)
+                _check_figures(callback, logs)
                 self._looks[i] = epoch + callback.period
 
     def end(self, error: BaseException | None) -> None:
@@ -113,15 +170,81 @@ class CallbackList:
             The first that a callback raised, if there is no such error; later ones are notes of it.
         """
         first = error
-        while self._begun:
-            callback = self._begun.pop(0)
+        calls = [(type(callback).__name__, callback.on_train_end) for callback in self._begun]
+        self._begun.clear()
+        for name, call in [*calls, ("get_state", self._keep_states)]:
             try:
-                callback.on_train_end()
+                call()
             except BaseException as failure:
                 if first is None:
                     first = failure
                 else:
-                    what = f"{type(callback).__name__}.on_train_end raised too"
-                    first.add_note(f"{what}: {type(failure).__name__}: {failure}")
+                    what = f"at the end of training {name} raised {type(failure).__name__}"
+                    first.add_note(f"{what}: {failure}")
         if error is None and first is not None:
             raise first
+
+    def _keep_states(self) -> None:
+        """Leave what the callbacks know with the model, for a fit that goes on."""
+        self.model.called = None
+        self.model.state.callbacks = self.states()
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """What each of the callbacks knows, by its name."""
+        states = {name: _checked_state(callback) for name, callback in self._named()}
+        return {name: state for name, state in states.items() if state}
+
+    def _named(self) -> Iterator[tuple[str, Callback]]:
+        """Each callback with its class and monitor as a name; further ones of that name are counted."""
+        count: Counter[str] = Counter()
+        for callback in self.callbacks:
+            name, monitor = type(callback).__name__, getattr(callback, "monitor", None)
+            name = f"{name}({monitor})" if isinstance(monitor, str) else name
+            count[name] += 1
+            yield name if count[name] == 1 else f"{name} {count[name]}", callback
+
+
+def _check_figures(callback: Callback, logs: dict[str, float]) -> None:
+    """Make all figures floats; one that is no number is taken out and refused."""
+    for name, value in logs.items():
+        if type(value) is float and type(name) is str and name != "epoch":
+            continue
+        is_number = isinstance(value, (numbers.Real, np.bool_)) or (
+            isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
+        )
+        if is_number and isinstance(name, str) and name != "epoch":
+            logs[name] = float(value)
+            continue
+        del logs[name]
+        who = callback.function if isinstance(callback, _Function) else callback
+        what = f"{getattr(who, '__name__', type(who).__name__)} wrote logs[{name!r}] = {value!r}"
+        if not isinstance(name, str) or name == "epoch":
+            raise ValueError(f"{what}; the name of a figure must be text, and not 'epoch'")
+        raise TypeError(f"{what}; a figure must be a number")
+
+
+def states(model: Model) -> dict[str, dict[str, Any]]:
+    """What the callbacks of a model's running or latest fit know."""
+    return (model.state.callbacks or {}) if model.called is None else model.called.states()
+
+
+def _checked_state(callback: Callback) -> dict[str, Any]:
+    """What a callback knows, with plain numbers."""
+    state = callback.get_state()
+    where = f"get_state of {type(callback).__name__}"
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise TypeError(f"{where} must give a dictionary of names, got {state!r}")
+    return {name: _checked_value(f"{name!r} in {where}", value) for name, value in state.items()}
+
+
+def _checked_value(name: str, value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim in (1, 2):
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} must be finite")
+        return value if value.dtype == np.float32 else value.astype(np.float64)
+    what = "a number, text, None, or an array of floating-point numbers with one or two dimensions"
+    raise TypeError(f"{name} must be {what}, got {value!r}")

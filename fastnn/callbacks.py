@@ -14,11 +14,12 @@ by returning True:
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from typing import Any
 
-from . import _validate
+from . import _files, _validate
 from .callback import Callback, as_callback
 from .schedules import Schedule
 
@@ -61,9 +62,17 @@ class _Monitor(Callback):
         self.wait = 0 if better else self.wait + 1
         return better
 
+    def get_state(self) -> dict[str, Any]:
+        return {"best": self.best, "wait": self.wait}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.best, self.wait = float(state["best"]), int(state["wait"])
+
 
 class EarlyStopping(_Monitor):
     """Stop when a figure has not got better for some epochs.
+
+    Each fit begins anew, but one with ``resume=True``.
 
     Parameters
     ----------
@@ -114,10 +123,31 @@ class EarlyStopping(_Monitor):
         if self._best_parameters is not None:
             with self.model.turns:
                 self.model.parameters[...] = self._best_parameters
+            self._best_parameters = None
+
+    def get_state(self) -> dict[str, Any]:  # noqa: D102
+        # Once training has ended the best weights are the model's own.
+        best = {} if self._best_parameters is None else {"parameters": self._best_parameters}
+        return {**super().get_state(), "restore_best": self.restore_best, **best}
+
+    def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
+        if self.restore_best and not state["restore_best"]:
+            return  # nobody kept the best weights: begin anew
+        super().set_state(state)
+        if self.restore_best and not math.isnan(self.best):
+            best = state.get("parameters", self.model.parameters)
+            if best.shape != self.model.parameters.shape:
+                raise ValueError(
+                    f"EarlyStopping knows best weights of shape {best.shape}, but the model has "
+                    f"{self.model.parameters.shape}"
+                )
+            self._best_parameters = best.copy()
 
 
 class ReduceLROnPlateau(_Monitor):
     """Lower the learning rate when a figure has not got better for some epochs.
+
+    Each fit begins anew, but one with ``resume=True``.
 
     Parameters
     ----------
@@ -167,6 +197,9 @@ class ReduceLROnPlateau(_Monitor):
 class ModelCheckpoint(_Monitor):
     """Save the model after each epoch, or after each that is the best so far.
 
+    The best so far is kept from one fit to the next, as in Keras. It is called after all other callbacks,
+    so that with ``training=True`` the file holds what those know of the epoch too.
+
     Parameters
     ----------
     path : str or path
@@ -176,7 +209,12 @@ class ModelCheckpoint(_Monitor):
     save_best_only : bool
     training : bool
         Whether to save all that training needs to go on; see `fastnn.Model.save`.
+    initial_value_threshold : float, optional
+        With `save_best_only` only epochs that are better than this are saved: the best of an earlier
+        training, say.
     """
+
+    last = True
 
     def __init__(
         self,
@@ -185,11 +223,22 @@ class ModelCheckpoint(_Monitor):
         save_best_only: bool = False,
         mode: str = "auto",
         training: bool = False,
+        initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         self.path = os.fspath(path)
         self.save_best_only = _validate.boolean("save_best_only", save_best_only)
         self.training = _validate.boolean("training", training)
+        if initial_value_threshold is not None:
+            self.best = _validate.number("initial_value_threshold", initial_value_threshold)
+
+    def on_train_begin(self) -> None:
+        """The best so far stays."""
+
+    def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
+        other = float(state["best"])
+        if math.isnan(self.best) or (other < self.best if self.mode == "min" else other > self.best):
+            self.best = other  # never what is worse than a file that this object wrote
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
         if not self.save_best_only or self.is_better(logs):
@@ -199,22 +248,61 @@ class ModelCheckpoint(_Monitor):
 class CSVLogger(Callback):
     """Write the figures of each epoch as a line of a file.
 
+    A figure that is missing in an epoch is written as ``nan``.
+
     Parameters
     ----------
     path : str or path
-        Overwritten when training starts.
+    append : bool
+        Whether lines are added to a file that exists. If not, it is overwritten in the first fit with
+        this object; later ones, and those with ``resume=True``, add to it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = os.fspath(path)
+        self.append = _validate.boolean("append", append)
+        self._adds = self.append
+        self._columns: list[str] | None = None
 
     def on_train_begin(self) -> None:  # noqa: D102
-        with open(self.path, "w", newline="", encoding="utf-8"):
+        self._columns = None
+        with self._open("a"):  # finds out here whether it can be written
             pass
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if epoch == 0:
-                writer.writerow(["epoch", *logs])
-            writer.writerow([epoch, *logs.values()])
+        figures = {"epoch": epoch, **logs}
+        if self._columns is None or not figures.keys() <= set(self._columns):
+            self._begin(figures)
+        with self._open("a") as file:
+            csv.writer(file).writerow(figures.get(name, math.nan) for name in self._columns or ())
+
+    def on_train_end(self) -> None:  # noqa: D102
+        if not self._adds:  # no epoch was trained
+            self._begin({})
+
+    def get_state(self) -> dict[str, Any]:  # noqa: D102
+        return {"adds": self._adds}
+
+    def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
+        self._adds = self._adds or bool(state["adds"])
+
+    def _begin(self, figures: dict[str, float]) -> None:
+        """Write the names of the columns; the lines of a file that is added to stay, and become longer."""
+        rows: list[list[str]] = []
+        if self._adds:
+            with self._open("r") as file:
+                rows = list(csv.reader(file))
+        old = rows[0] if rows else []
+        self._columns = [*old, *(name for name in figures if name not in old)]
+        if rows and self._columns != old:
+            new = ["nan"] * (len(self._columns) - len(old))
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows([self._columns, *(row + new for row in rows[1:])])
+            _files.replace(self.path, text.getvalue().encode())
+        elif not rows:
+            with self._open("w") as file:
+                csv.writer(file).writerows([self._columns] if figures else [])
+        self._adds = True
+
+    def _open(self, mode: str) -> Any:
+        return open(self.path, mode, newline="", encoding="utf-8")

@@ -10,7 +10,8 @@ class DivergenceError(ArithmeticError):
     Attributes
     ----------
     epoch, step : int
-        Where it was noticed, counted from 0: the epoch of this call of `fit`, the batch of the epoch.
+        Where it was noticed: the epoch of this call of `fit`, counted from its `initial_epoch`, and the
+        batch of the epoch, counted from 0.
     """
 
     def __init__(self, epoch: int, step: int) -> None:

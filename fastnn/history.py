@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ class History:
     ----------
     history : dict of str to list of float
         ``"loss"``, the metrics, and both of the validation data under ``"val_..."``: a number an
-        epoch. The training figures are means over the epoch, while the weights change.
+        epoch. The training figures are means over the epoch, while the weights change. Also the figures
+        that callbacks wrote into their `logs`, with NaN for an epoch without.
     learning_rate : list of float
         That of each epoch's last step.
     epoch : list of int
-        Numbers of the epochs, counted from 0.
+        Numbers of the epochs, counted from the `initial_epoch` of the fit, which is 0 if not given.
     error : Exception or None
         What ended the training of a model by `fastnn.fit_many`.
     """
@@ -30,18 +32,34 @@ class History:
         self.learning_rate: list[float] = []
         self.epoch: list[int] = []
         self.error: Exception | None = None
+        self._own: set[str] = set()  # names of the figures that callbacks wrote
 
-    def append(self, rows: dict[str, list[float]], rates: list[float]) -> None:
-        """Add the figures of some epochs and their learning rates: lists of equal length."""
+    def append(self, rows: dict[str, list[float]], rates: list[float], first: int = 0) -> None:
+        """Add figures and learning rates of some epochs, lists of equal length, from `first` on."""
         for name, values in rows.items():
             self.history.setdefault(name, []).extend(values)
         self.learning_rate.extend(rates)
-        start = len(self.epoch)
+        start = self.epoch[-1] + 1 if self.epoch else first
         self.epoch.extend(range(start, start + len(rates)))
+        for name in self._own:
+            self.history[name].extend([math.nan] * len(rates))
+
+    def latest(self) -> dict[str, float]:
+        """The latest epoch's figures, without those that callbacks write."""
+        return {name: values[-1] for name, values in self.history.items() if name not in self._own}
+
+    def record(self, figures: dict[str, float]) -> None:
+        """Take up what callbacks made of the figures of the latest epoch."""
+        for name, value in figures.items():
+            if name not in self.history:
+                self.history[name] = [math.nan] * len(self.epoch)
+                self._own.add(name)
+            self.history[name][-1] = value
 
     def trim(self) -> None:
         """Drop an epoch of which not all figures are known, because training was interrupted."""
-        known = min(map(len, self.history.values()), default=0)
+        measured = [values for name, values in self.history.items() if name not in self._own]
+        known = min(map(len, measured), default=0)
         del self.epoch[known:]
         for values in (self.learning_rate, *self.history.values()):
             del values[known:]
@@ -63,7 +81,9 @@ class History:
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: python -m pip install pandas") from error
         index = pandas.Index(self.epoch, name="epoch")
-        return pandas.DataFrame({**self.history, "learning_rate": self.learning_rate}, index)
+        columns = {**self.history}
+        columns.setdefault("learning_rate", self.learning_rate)
+        return pandas.DataFrame(columns, index)
 
     def plot(
         self, names: str | Sequence[str] | None = None, *, ax: Axes | Sequence[Axes] | None = None

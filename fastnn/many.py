@@ -45,6 +45,7 @@ def fit_many(
     verbose: Any = "auto",
     threads: int | None = None,
     resume: bool = False,
+    initial_epoch: int | Sequence[int] = 0,
 ) -> list[History]:
     """Train many models at once, each on one thread.
 
@@ -61,7 +62,7 @@ def fit_many(
     X : array of shape (n, n_in), or list of one such array a model
         A shared array is checked, and converted if it must be, once a dtype and not once a model.
     y : array of shape (n, n_out) or (n,), or list of one such array a model
-    epochs, batch_size : int, or list of one a model
+    epochs, initial_epoch, batch_size : int, or list of one a model
         As for `Model.fit`.
     shuffle : bool or callable
         As for `Model.fit`.
@@ -78,7 +79,7 @@ def fit_many(
     threads : int, optional
         How many models are trained at a time; `fastnn.get_threads` if not given.
     resume : bool
-        As for `Model.fit`: go on with the epochs that were interrupted.
+        As for `Model.fit`: go on with the latest fits, and the epochs that were interrupted.
 
     Returns
     -------
@@ -121,6 +122,7 @@ def fit_many(
         "X": _one_each("X", X, len(models)),
         "y": _one_each("y", y, len(models)),
         "epochs": _one_each("epochs", epochs, len(models)),
+        "initial_epoch": _one_each("initial_epoch", initial_epoch, len(models)),
         "batch_size": _one_each("batch_size", batch_size, len(models)),
         "sample_weight": _one_each("sample_weight", sample_weight, len(models)),
         "class_weight": _one_each("class_weight", class_weight, len(models)),

@@ -25,7 +25,7 @@ from . import (
     torch_state,
 )
 from . import metrics as metric_table
-from .callback import Callback
+from .callback import Callback, CallbackList, states
 from .checks import names, weights
 from .checks.tables import column_names
 from .history import History
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("kept", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
+_MADE_ANEW = ("kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
 
 
 class Model:
@@ -139,6 +139,7 @@ class Model:
     def _start_anew(self) -> None:
         """Set what no copy of the model takes over: `_MADE_ANEW`."""
         self.kept: State | None = None  # the last state known to be finite, while training
+        self.called: CallbackList | None = None  # the callbacks, while training
         self._networks: dict[str, tuple[int, Network]] = {}
         self.turns = Turns()  # of those who change the weights and those who predict
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
@@ -262,6 +263,7 @@ class Model:
             kept = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self._state is not None:
                 kept["_state"] = self._state.owned(self._state.parameters[:0])
+                kept["_state"].callbacks = states(self)
         return kept
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
@@ -515,6 +517,7 @@ class Model:
         verbose: Any = "auto",
         threads: int | None = None,
         resume: bool = False,
+        initial_epoch: int = 0,
     ) -> History:
         """Train.
 
@@ -527,12 +530,13 @@ class Model:
         y : array of shape (n, n_out), or (n,) for one output
             For `cross_entropy` and `nll` also class numbers of shape (n,) or (n, 1).
         epochs : int
-            How many times to go through the data.
+            How many times to go through the data, less `initial_epoch`.
         batch_size : int or None
             Samples of a step; None is all.
         shuffle : bool or function
             Whether to go through the samples in a new order each epoch. A function gives the order
-            itself: ``function(epoch)``, with epochs counted from 0, is an array of n numbers of samples.
+            itself: ``function(epoch)``, with epochs counted from `initial_epoch`, is an array of n numbers
+            of samples.
         sample_weight : array of shape (n,), optional
             Numbers >= 0. Their common scale is free, and may be beyond what the dtype holds; not so
             with `sse`, a sum, and with penalties `alpha`, where it is refused then.
@@ -551,9 +555,13 @@ class Model:
             How many threads to train with. If not given, one, or up to `fastnn.get_threads` where the
             work of a step is worth it and they prove faster. The result is the same bits in any case.
         resume : bool
-            Whether to go on within the epoch in which an earlier fit of such data was interrupted, and
-            count it among `epochs`; otherwise that epoch is begun again. Without an interrupted epoch, or
-            where a function gave its order, it changes nothing.
+            Whether this goes on with the latest fit, also one of before the model was saved with
+            ``training=True``. The callbacks then know what those of that fit knew (see
+            `Callback.get_state`). If it was interrupted within an epoch, that one is gone on with and
+            counted among `epochs`; otherwise, or where a function gave its order, it is begun again.
+        initial_epoch : int
+            Number of the first epoch, as in Keras: training goes from there until `epochs`, and the
+            history and callbacks count so.
 
         Returns
         -------
@@ -586,6 +594,7 @@ class Model:
             validation_split=validation_split,
             callbacks=callbacks,
             resume=resume,
+            initial_epoch=initial_epoch,
         )
         self.train(task, threads, Progress(task.epochs) if bar else None)
         return task.history
@@ -754,8 +763,8 @@ class Model:
             Replaced if it exists, in one step; a symbolic link is followed.
         training : bool
             Whether to write also what training needs to go on to the same bits as if it had not been
-            interrupted: the optimizer's memory, the state of the random numbers, and where within an
-            epoch it stopped (see `resume` of `fit`).
+            interrupted: the optimizer's memory, the state of the random numbers, where within an
+            epoch it stopped, and what the callbacks knew (see `resume` of `fit`).
 
         Raises
         ------

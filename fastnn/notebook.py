@@ -35,7 +35,8 @@ def history_html(history: History) -> str:
     rows = []
     for name, values in history.history.items():
         if values:
-            numbers = (values[0], values[-1], min(values), max(values))
+            known = [value for value in values if not math.isnan(value)] or values
+            numbers = (values[0], values[-1], min(known), max(known))
             rows.append((name, *(f"{number:.4g}" for number in numbers)))
     curves = [_curve(values) for values in history.history.values() if values]
     return _table(caption, head, rows, (_LEFT, *[_RIGHT] * 4, _LEFT), curves)

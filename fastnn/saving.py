@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _files, _validate, buffers
 from . import layers as layer_table
+from .callback import states
 from .layer import Layer
 from .plan import parameters, widths
 from .preprocessing import Preprocessing
@@ -29,6 +30,7 @@ _HEADER = 4 << 20
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _REPEATED = 4  # how often layers that prepare the data may have so many columns
 _DTYPES = ("F32", "F64")
+_CALLBACK = "callback."  # begins the names of arrays that callbacks know, by the callback's number
 
 
 def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> None:
@@ -79,6 +81,14 @@ def _training(model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
         pause = asdict(state.pause)
         tensors["sums"] = pause.pop("sums")
         counters["pause"] = {"position": state.position, **pause}
+    if known := states(model):
+        for i, own in enumerate(known.values()):
+            arrays = {name: value for name, value in own.items() if hasattr(value, "shape")}
+            tensors |= {f"{_CALLBACK}{i}.{name}": value for name, value in arrays.items()}
+        counters["callbacks"] = {
+            callback: {name: value for name, value in own.items() if not hasattr(value, "shape")}
+            for callback, own in known.items()
+        }
     return counters, tensors
 
 
@@ -185,6 +195,8 @@ def _model(config: dict[str, Any], file: Any) -> Model:
         if training["pause"] is not None:
             n_out = widths(layers, n_in)[-1]
             shapes["sums"] = (3 + sum(metric.state_size(n_out) for metric in model.metrics),)
+        known = [name for name in file.keys() if name.startswith(_CALLBACK)]
+        shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in known}
     _check_shapes(file, shapes)
     for p in places:
         model.layers[p.layer]._views[p.name] = _tensor(file, f"{p.layer}.{p.name}", model.dtype)
@@ -247,6 +259,7 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
         state.optimizer[...] = memory
     state.step = _counter("step", training["step"])
     state.epoch = _counter("epoch", training["epoch"])
+    state.callbacks = _callback_states(training.get("callbacks", {}), file)
     if pause is None:
         return
     n_samples = _counter("n_samples", pause["n_samples"], low=2)
@@ -256,6 +269,24 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
         raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
     shuffle = _validate.boolean("shuffle", pause["shuffle"])
     state.pause = Pause(n_samples, batch_size, shuffle, _tensor(file, "sums", "float64"))
+
+
+def _callback_states(known: dict[str, dict[str, Any]], file: Any) -> dict[str, dict[str, Any]]:
+    """What callbacks knew: plain values, and arrays of the file."""
+    states = {callback: dict(own) for callback, own in known.items()}
+    for callback, own in states.items():
+        for name, value in own.items():
+            if value is not None and not isinstance(value, (bool, int, float, str)):
+                raise ValueError(f"{name} of {callback} must be a number or text, got {value!r}")
+    names = list(states)
+    for tensor in file.keys():
+        if tensor.startswith(_CALLBACK):
+            i, _, name = tensor.removeprefix(_CALLBACK).partition(".")
+            if not i.isdecimal() or int(i) >= len(names):
+                raise ValueError(f"unknown tensors {[tensor]}")
+            dtype = {"F32": "float32", "F64": "float64"}[file.get_slice(tensor).get_dtype()]
+            states[names[int(i)]][name] = _tensor(file, tensor, dtype)
+    return states
 
 
 def _counter(name: str, value: Any, low: int = 0) -> int:

@@ -59,6 +59,8 @@ class State:
         `step`, `epoch` and `position`, in memory that compiled code can write to.
     pause : Pause or None
         What else is needed to go on with the current epoch, if it was interrupted.
+    callbacks : dict of str to dict, or None
+        What the callbacks of the latest fit knew at its end: see `Callback.get_state`.
     """
 
     parameters: NDArray[Any]
@@ -67,6 +69,7 @@ class State:
     seed: int
     counters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     pause: Pause | None = None
+    callbacks: dict[str, dict[str, Any]] | None = None
 
     @property
     def step(self) -> int:

@@ -32,6 +32,9 @@ class Task:
         As the user gave them, perhaps with another common scale, without those of the classes.
     validation : (X, y, weight) or None
     epochs : int
+        How many.
+    initial_epoch : int
+        Number of the first.
     rows : int
         Samples of a step.
     shuffle : bool or callable
@@ -43,7 +46,8 @@ class Task:
     history : History
         Filled as training goes on.
     resume : bool
-        Whether to go on with the epoch that was interrupted, if there is one.
+        Whether to go on with the epoch that was interrupted, if there is one, and with what the
+        callbacks knew.
     """
 
     data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
@@ -56,6 +60,7 @@ class Task:
     names: tuple[str, ...] = ()
     history: History = field(default_factory=History)
     resume: bool = False
+    initial_epoch: int = 0
 
 
 def checked_task(
@@ -73,6 +78,7 @@ def checked_task(
     validation_split: Any,
     callbacks: Any,
     resume: Any = False,
+    initial_epoch: Any = 0,
 ) -> Task:
     """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
     model.load_kernels(training=True)
@@ -95,7 +101,13 @@ def checked_task(
             names.check(known, column_names(Xv), "validation X")
         held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
     rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
+    initial_epoch = _validate.integer("initial_epoch", initial_epoch, low=0)
     epochs = _validate.integer("epochs", epochs, low=0)
+    if epochs < initial_epoch:
+        raise ValueError(
+            f"training goes on until epoch number epochs={epochs}, as in Keras, and cannot begin with "
+            f"initial_epoch={initial_epoch}; for {epochs} more epochs give epochs={initial_epoch + epochs}"
+        )
     if not callable(shuffle):
         shuffle = _validate.boolean("shuffle", shuffle)
     resume = _validate.boolean("resume", resume)
@@ -104,4 +116,6 @@ def checked_task(
     called = [as_callback(callback) for callback in callbacks]
     model.optimizer.settings()  # they may have been changed
     data = (x, target, weight)
-    return Task(data, given_weight, held_out, epochs, rows, shuffle, called, given_names, resume=resume)
+    options = {"resume": resume, "initial_epoch": initial_epoch}
+    count = epochs - initial_epoch
+    return Task(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)

@@ -200,9 +200,7 @@ def _move_to(cpus: set[int]) -> None:
 class _Member:
     """A call in a thread of its own, which can be waited for whatever a signal's handler raises."""
 
-    def __init__(
-        self, call: Callable[[], None], errors: list[BaseException], cpus: set[int] | None
-    ) -> None:
+    def __init__(self, call: Callable[[], None], errors: list[BaseException], cpus: set[int] | None) -> None:
         self._call, self._errors, self._cpus = call, errors, cpus
         self._over = True
         self._ended = _thread.allocate_lock()

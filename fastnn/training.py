@@ -70,9 +70,10 @@ class Training:
     ) -> None:
         self.model, self.net, self.data, self.pace = model, net, task.data, pace
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
-        self.callbacks, self.progress, self.stop = CallbackList(model, task.callbacks), progress, stop
+        self.progress, self.stop = progress, stop
+        self.callbacks = CallbackList(model, task.callbacks, task.resume)
         self.names = ["loss", *(metric.name for metric in model.metrics)]
-        self.first_epoch = model.state.epoch
+        self.first_epoch, self.first_number = model.state.epoch, task.initial_epoch
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
         self.figures = allocate(math.prod(shape), "float64", "figures").reshape(shape)
         n = len(task.data[0])
@@ -191,7 +192,8 @@ class Training:
         if self.give_order is not None:
             if epoch == self.ordered:
                 count = min(last - epoch, max(1, MOST_ORDERED // n))
-                numbers = range(epoch - self.first_epoch, epoch - self.first_epoch + count)
+                first = self.first_number + epoch - self.first_epoch
+                numbers = range(first, first + count)
                 self.orders = np.stack([_validate.order(self.give_order(i), n) for i in numbers])
                 self.net.descriptor[d.ORDERS] = address(self.orders)
                 self.ordered = epoch + count
@@ -204,7 +206,7 @@ class Training:
         if ended > seen:
             rows = self.figures[: ended - seen]
             columns = {name: rows[:, i].tolist() for i, name in enumerate(self.names)}
-            self.history.append(columns, rows[:, -1].tolist())
+            self.history.append(columns, rows[:, -1].tolist(), self.first_number)
 
     def _finish_epochs(self) -> None:
         """Validate, call back and show progress, if an epoch has ended."""
@@ -215,15 +217,19 @@ class Training:
         if self.evaluate is not None:
             for name, value in self.evaluate().items():
                 self.history.history.setdefault(name, []).append(value)
-        logs = {name: values[-1] for name, values in self.history.history.items()}
-        self.callbacks.end_epoch(epoch, ended - 1, logs, is_last=ended == self.epochs)
+        logs = self.history.latest()
+        try:
+            self.callbacks.end_epoch(epoch, self.history.epoch[-1], logs, is_last=ended == self.epochs)
+        finally:
+            self.history.record(logs)
         if self.progress is not None:
             self.progress.update(ended, logs)
 
     def _diverged(self) -> None:
         state = self.model.state
         error = DivergenceError(
-            state.epoch - self.first_epoch, state.position // int(self.net.descriptor[d.BATCH_SIZE])
+            self.first_number + state.epoch - self.first_epoch,
+            state.position // int(self.net.descriptor[d.BATCH_SIZE]),
         )
         if not calls.is_finite(state.parameters):
             with self.model.turns:

@@ -22,6 +22,7 @@ GUIDES = [
     "docs/files_and_formats.md",
     "docs/compiled_code.md",
     "docs/many_networks.md",
+    "docs/callbacks.md",
 ]
 DOCS = ["README.md", "docs/architecture.md", *GUIDES, "docs/what_you_can_rely_on.md"]
 COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"

@@ -168,7 +168,6 @@ class Recorder(fn.Callback):
 
     def on_epoch_end(self, epoch, logs):
         self.note("epoch", epoch, sorted(logs))
-        logs.clear()  # it is given a copy
 
     def on_train_end(self):
         self.note("end")

@@ -123,6 +123,7 @@ def exists(kind, name):
         ("docs/files_and_formats.md", {"file": 6, "name": 10}),
         ("docs/compiled_code.md", {"file": 2, "program": 2, "name": 10}),
         ("docs/many_networks.md", {"program": 3, "name": 5}),
+        ("docs/callbacks.md", {"file": 4, "name": 10}),
         ("docs/scikit_learn.md", {"file": 2, "name": 4}),
         ("docs/what_you_can_rely_on.md", {"file": 10, "target": 1}),
     ],

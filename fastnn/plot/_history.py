@@ -71,7 +71,8 @@ def history(
 
 
 def _chosen_names(history: History, names: str | Sequence[str] | None, only_loss: bool) -> list[str]:
-    known = [name for name in history.history if not name.startswith("val_")]
+    known = list(dict.fromkeys(name.removeprefix("val_") for name in history.history))
+    known = [name for name in known if name != "learning_rate"]
     if isinstance(names, str):
         chosen = [names]
     elif names is not None:
@@ -94,7 +95,8 @@ def _draw_figure(ax: Axes, history: History, name: str) -> None:
 
     epochs = np.array(history.epoch) + 1
     marker = "o" if len(epochs) == 1 else None
-    lines = {name: history.learning_rate} if name == "learning_rate" else {}
+    rates = history.history.get(name, history.learning_rate)
+    lines = {name: rates} if name == "learning_rate" else {}
     lines = lines or {
         label: history.history[key]
         for key, label in ((name, "training"), (f"val_{name}", "validation"))
