@@ -42,6 +42,10 @@ class Loss:
         Smallest value that a target may have.
     factor : float
         What the loss and its gradient are multiplied with.
+    reported : str
+        Kernels for training and evaluation if another number is to be reported than the one that is
+        trained for; an epoch's loss is then the mean of its batches' losses, as scikit-learn counts it.
+        Not saved.
     """
 
     name: str
@@ -52,6 +56,11 @@ class Loss:
     accuracy_threshold: float = field(default=0.5, compare=False)  # a NaN is not equal to its copy
     low: float = -math.inf
     factor: float = 1.0
+    reported: str = field(default="", repr=False)
+
+    def as_reported(self) -> Loss:
+        """The loss as training and evaluation compute it."""
+        return replace(self, kernel=self.reported or self.kernel)
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""

@@ -886,6 +886,9 @@ class Model:
             for p in self._parameters
             if p.name == "weights" and any(factors := self.layers[p.layer].penalties()[:count])
         ]
+        loss = self.loss
+        if loss is not None and purpose in ("train", "evaluate"):
+            loss = loss.as_reported()
         count = shards(rows, self.parameters.size)
         lay_out = functools.partial(plan, self.layers, self.n_in, -(-rows // count), self.dtype)
         return network.network(
@@ -894,7 +897,7 @@ class Model:
             constants=self.state.constants,
             batch_size=rows,
             n_shards=count,
-            loss=self.loss,
+            loss=loss,
             penalties=penalties,
             metrics=() if purpose == "inside" else self.metrics,
             predict=lay_out(training=False) if purpose == "inside" else None,

@@ -49,7 +49,7 @@ def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
     yield "driver.train", "float64"
     for entry in ("weight_sum", "sum_gradients", "squares", "gather"):
         yield f"batch.{entry}", dtype
-    yield f"{loss.kernel}.forward", dtype
+    yield f"{loss.as_reported().kernel}.forward", dtype
     for metric in measured:
         for direction in _DIRECTIONS:
             yield f"{metric.kernel}.{direction}", dtype

@@ -120,6 +120,7 @@ class Training:
         slots[d.ORDER] = address(self.order) if self.order.size else 0
         slots[d.ORDERS] = 0
         slots[d.TRAINING] = 1
+        slots[d.BATCH_MEANS] = self.model.loss is not None and self.model.loss.reported != ""
         slots[d.HISTORY_WIDTH] = self.figures.shape[1]
         if self.resumed is not None:
             self.model.state.write(slots)

@@ -111,6 +111,9 @@ PARAMETER_JACOBIAN = 82
 
 # Prediction
 CHECK = 83  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
+
+# Training
+BATCH_MEANS = 84  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
 SIZE = 88
 
 OK = 0

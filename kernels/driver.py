@@ -183,6 +183,8 @@ def _start_sums(net, real):
 def _add_sums(net, real, rows, weight, loss):
     """Add a batch's loss and metrics to the epoch's."""
     _, first = slots(net[d.SHARDS])
+    if net[d.BATCH_MEANS] == 1 and weight > 0.0:
+        loss, weight = loss * (float(rows) / weight), float(rows)
     real[d.TOTAL_LOSS] += loss
     real[d.TOTAL_WEIGHT] += weight
     real[d.TOTAL_PENALTY] += first[d.PENALTY] * float(rows)

@@ -153,7 +153,7 @@ quantile = elementwise(_quantile, _quantile_derivative)
 
 
 @inline
-def _class_number(target, i, n_out):
+def class_number(target, i, n_out):
     """Number of row i's class, or -1 if the target holds shares of all classes, or no class there is."""
     if target.shape[1] > 1:
         return np.int64(-1)
@@ -178,7 +178,7 @@ def cross_entropy_kernel(prediction, target, weight, scale, p, gradient):
     shift_rows(prediction, gradient)
     for i in range(rows):
         inner = number(0)
-        c = _class_number(target, i, n_out)
+        c = class_number(target, i, n_out)
         if has_shares:
             for j in range(n_out):
                 inner += target[i, j] * gradient[i, j]
@@ -205,7 +205,7 @@ def cross_entropy_kernel(prediction, target, weight, scale, p, gradient):
         else:
             for j in range(n_out):
                 gradient[i, j] = factor * (gradient[i, j] * normalize - spread)
-            c = _class_number(target, i, n_out)
+            c = class_number(target, i, n_out)
             if c >= 0:
                 gradient[i, c] -= factor * keep
     return total
@@ -220,7 +220,7 @@ def nll_kernel(prediction, target, weight, scale, p, gradient):
     for i in range(rows):
         w = weight[i] if weight.size > 0 else number(1)
         row = number(0)
-        c = _class_number(target, i, n_out)
+        c = class_number(target, i, n_out)
         for j in range(n_out):
             share = target[i, j] if target.shape[1] > 1 else (number(1) if j == c else number(0))
             # A class that is impossible (log 0) and does not occur adds nothing: not 0 * infinity.

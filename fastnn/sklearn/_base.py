@@ -214,9 +214,7 @@ class BaseMLP(BaseEstimator):
         layers.append(Dense(n_outputs, kernel_initializer="zeros", alpha=alpha))
         # Only dropout draws from this seed: what else is random comes from random_state.
         seed = self._random_state.randint(2**31 - 1) if any(layout.dropout) else 0
-        # The loss that scikit-learn reports for several outputs is worked out from this.
-        metrics = ["mse"] if layout.loss.name == "mse" and n_outputs > 1 else []
-        model = Model(layers, layout.loss, metrics=metrics, dtype=layout.dtype, seed=seed)
+        model = Model(layers, layout.loss, metrics=[], dtype=layout.dtype, seed=seed)
         self.model_ = model.build(layout.sizes[0])
 
     def _per_layer(self, name: str, value: Any, hidden: int) -> list[Any]:
@@ -234,7 +232,7 @@ class BaseMLP(BaseEstimator):
 
     def _draw_weights(self, sizes: list[int]) -> None:
         """Draw weights and biases by Glorot and Bengio's rule, the same numbers as scikit-learn."""
-        kinds = self._made_of.activations or (None,)
+        kinds = self._made_of.activations or self._activations(1)  # the bounds follow it without layers, too
         for i, (layer, (n_in, n_out)) in enumerate(zip(_dense(self.model_), pairwise(sizes), strict=True)):
             kind = kinds[min(i, len(kinds) - 1)]
             bound = np.sqrt((2.0 if kind is not None and kind.name == "sigmoid" else 6.0) / (n_in + n_out))
@@ -326,7 +324,7 @@ class BaseMLP(BaseEstimator):
         raise NotImplementedError
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
-        """Score of a validation set whose outputs are finite."""
+        """Score of a validation set; NaN if a regressor's predictions are not finite."""
         raise NotImplementedError
 
     def __sklearn_tags__(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -234,8 +235,9 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
 
     def _model_loss(self, n_outputs: int) -> Loss:
         if self.out_activation_ == "softmax":
-            return losses.cross_entropy()
-        return losses.binary_cross_entropy().scaled(n_outputs)  # the sum over labels
+            return replace(losses.cross_entropy(), reported="reported_loss.log_loss")
+        loss = replace(losses.binary_cross_entropy(), reported="reported_loss.binary_log_loss")
+        return loss.scaled(n_outputs)  # the sum over labels
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return y.astype(dtype)
@@ -243,6 +245,8 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
         if self.out_activation_ == "softmax":
             right = outputs.argmax(axis=1) == y[:, 0]
+        elif len(self.classes_) == 1:
+            right = np.ones(len(y), bool)  # whatever the probabilities are
         else:
             right = ((outputs > 0) == y).all(axis=1)
         return float(np.average(right, weights=weight))

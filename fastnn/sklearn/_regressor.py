@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,9 @@ from ._base import BaseMLP, has_partial_fit
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+# Kernels of the losses that scikit-learn reports otherwise than it trains for them.
+_REPORTED = {"mse": "reported_loss.squared_error", "poisson": "reported_loss.poisson_deviance"}
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -183,22 +188,26 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
         if isinstance(self.loss, Loss):
             if self.loss.target != "values" or self.loss.is_sum:
                 raise ValueError(f"loss must be for values and a mean over samples, got {self.loss.name!r}")
-            return self.loss.scaled(n_outputs)
-        loss = {
-            "squared_error": losses.mse().scaled(0.5),
-            "poisson": losses.poisson(),
-            "absolute_error": losses.mae(),
-            "huber": losses.huber(self.delta),
-            "quantile": losses.quantile(self.quantile),
-        }[self.loss]
-        return loss.scaled(n_outputs)  # the sum over outputs
+            loss = self.loss
+        else:
+            loss = {
+                "squared_error": losses.mse().scaled(0.5),
+                "poisson": losses.poisson(),
+                "absolute_error": losses.mae(),
+                "huber": losses.huber(self.delta),
+                "quantile": losses.quantile(self.quantile),
+            }[self.loss]
+        reported = _REPORTED.get(loss.name, loss.kernel)
+        return replace(loss, reported=reported).scaled(n_outputs)  # the sum over outputs
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return y.astype(dtype, copy=False)
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
         """Coefficient of determination, as `sklearn.metrics.r2_score`."""
-        predicted = np.exp(outputs) if self.out_activation_ == "exp" else outputs
+        predicted = self._predicted(outputs)
+        if not np.isfinite(predicted).all():
+            return math.nan
         rest = np.average((y - predicted) ** 2, axis=0, weights=weight)
         spread = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
         constant = spread == 0
@@ -218,7 +227,12 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
         -------
         array of shape (n_samples,) or (n_samples, n_outputs), of the dtype of the weights
         """
-        outputs = self._raw_outputs(X)
+        values = self._predicted(self._raw_outputs(X))
+        return values.ravel() if values.shape[1] == 1 else values
+
+    def _predicted(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """The values that outputs of the model stand for."""
         if self.out_activation_ == "exp":
-            np.exp(outputs, out=outputs)
-        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+            with np.errstate(over="ignore"):
+                return np.asarray(np.exp(outputs))
+        return outputs

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import xlogy
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -76,11 +75,9 @@ def fit_stochastic(
     rows = _batch_size(estimator, n)
     targets = estimator._targets(y, X.dtype)
     look = _Look(estimator, n, scored, incremental)
-    look.shown["loss"] = _shown_loss(estimator, y, weight)
     validation = None
     if held_out is not None:
         validation = (held_out[0], estimator._targets(held_out[1], X.dtype), held_out[2])
-        look.shown["val_loss"] = _shown_loss(estimator, held_out[1], held_out[2])
         estimator.validation_loss_curve_ = estimator.validation_loss_curve_ or []
     callbacks = [] if estimator.callbacks is None else list(estimator.callbacks)
     try:
@@ -144,23 +141,6 @@ def _orders(n: int, random_state: np.random.RandomState) -> Callable[[int], NDAr
     return next_order
 
 
-def _shown_loss(estimator: BaseMLP, y: NDArray[Any], weight: Any) -> Callable[[dict[str, float]], float]:
-    """How the loss that scikit-learn reports follows from the figures of an epoch.
-
-    Its squared error is the mean over outputs while its gradient is that of their sum; its Poisson loss
-    has a term of the targets alone.
-    """
-    loss, n_outputs = estimator.model_.loss, estimator.n_outputs_
-    assert loss is not None
-    if loss.name == "poisson":
-        constant = float(np.average(xlogy(y, y) - y, axis=0, weights=weight).sum())
-        return lambda figures: figures["loss"] + constant
-    if loss.name == "mse" and n_outputs > 1:
-        share = 0.5 * (n_outputs - 1)
-        return lambda figures: figures["loss"] - share * figures["mse"]
-    return lambda figures: figures["loss"]
-
-
 class _Look(Callback):
     """Keeps the estimator's records, and decides after an epoch whether to go on.
 
@@ -172,11 +152,6 @@ class _Look(Callback):
     scored : (X, y, weight) or None
         The validation set whose score decides; without, the loss does.
     incremental : bool
-
-    Attributes
-    ----------
-    shown : dict of str to callable
-        For ``"loss"``, and for ``"val_loss"`` with a validation set of the user's: see `_shown_loss`.
     """
 
     def __init__(
@@ -188,7 +163,6 @@ class _Look(Callback):
     ) -> None:
         self.estimator, self.n_samples, self.scored = estimator, n_samples, scored
         self.incremental = incremental
-        self.shown: dict[str, Callable[[dict[str, float]], float]] = {}
         own = estimator.solver == "sgd" and estimator.optimizer is None
         self.rates = estimator.learning_rate if own else "constant"
         self.stopped = False
@@ -222,11 +196,10 @@ class _Look(Callback):
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.t_ += self.n_samples
-        estimator.loss_ = self.shown["loss"](figures)
+        estimator.loss_ = figures["loss"]
         estimator.loss_curve_.append(estimator.loss_)
-        if "val_loss" in self.shown:
-            of_validation = {name.removeprefix("val_"): value for name, value in figures.items()}
-            estimator.validation_loss_curve_.append(self.shown["val_loss"](of_validation))
+        if "val_loss" in figures:
+            estimator.validation_loss_curve_.append(figures["val_loss"])
         self._say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         if self.scored is not None:
             self._take_score(self._score())
@@ -240,10 +213,7 @@ class _Look(Callback):
     def _score(self) -> float:
         assert self.scored is not None
         X, y, weight = self.scored
-        outputs = self.model.predict(X)
-        if not np.isfinite(outputs).all():
-            return math.nan
-        return float(self.estimator._held_out_score(outputs, y, weight))
+        return float(self.estimator._held_out_score(self.model.predict(X), y, weight))
 
     def _take_score(self, score: float) -> None:
         estimator = self.estimator
@@ -332,8 +302,9 @@ def fit_lbfgs(estimator: BaseMLP, X: NDArray[Any], y: NDArray[Any], weight: Any)
     with _blas().limit(limits=1, user_api="blas"):
         result = minimize(estimator.model_, X, y, "L-BFGS-B", sample_weight=weight, options=options)
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
-    figures = estimator.model_.evaluate(X, y, weight) | {"loss": float(result.fun)}
-    estimator.loss_ = _shown_loss(estimator, y, weight)(figures)
+    squares = sum(float(np.square(layer).sum()) for layer in estimator.coefs_)
+    penalty = 0.5 * estimator.alpha * squares / (len(X) if weight is None else weight.sum())
+    estimator.loss_ = estimator.model_.evaluate(X, y, weight)["loss"] + penalty
     if result.status != 0:
         warnings.warn(
             f"lbfgs failed to converge after {estimator.n_iter_} iterations (status={result.status}): "

@@ -4,6 +4,8 @@ Both compute in float64 and differ by rounding alone, which training makes large
 epochs, and tolerances far below what any other difference of a rule would cause.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -48,12 +50,14 @@ SETTINGS = {
     "logistic": {"activation": "logistic", "hidden_layer_sizes": (6, 5)},
     "tanh": {"activation": "tanh", "hidden_layer_sizes": (6, 5, 4), "batch_size": 40},
     "no hidden layer": {"hidden_layer_sizes": (), "activation": "identity"},
+    "no hidden layer, logistic": {"hidden_layer_sizes": (), "activation": "logistic"},
     "lbfgs": {"solver": "lbfgs", "max_iter": 10, "alpha": 0.1},
 }
 DATA = {
     "multiclass": ("MLPClassifier", WINE, {}),
     "binary": ("MLPClassifier", BINARY, {}),
     "multilabel": ("MLPClassifier", LABELS, {}),
+    "one class": ("MLPClassifier", (WINE[0], np.full(len(WINE[0]), 7)), {}),
     "regression": ("MLPRegressor", DIABETES, {}),
     "several outputs": ("MLPRegressor", LINNERUD, {}),
     "poisson": ("MLPRegressor", COUNTS, {"loss": "poisson"}),
@@ -125,14 +129,85 @@ def test_sample_weight_with_one_batch(data, solver):
     assert_same(*estimators, X)
 
 
-def test_sample_weight_with_several_batches_changes_the_shown_loss_only():
+WEIGHTED = {
+    "adam": {"batch_size": 16},
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.02, "batch_size": 13},
+    "adaptive": {
+        "solver": "sgd",
+        "learning_rate": "adaptive",
+        "learning_rate_init": 0.02,
+        "batch_size": 13,
+        "tol": 1e-3,
+    },
+    "no shuffling": {"shuffle": False, "batch_size": 50},
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.3, "batch_size": 16},
+}
+
+
+@pytest.mark.parametrize("case", WEIGHTED)
+@pytest.mark.parametrize("data", DATA)
+def test_weighted_training_stops_where_scikit_learns_does(data, case):
+    """Batches do not divide the samples, and a tenth of these outweighs the rest."""
+    name, (X, y), own = DATA[data]
+    weight = np.where(np.random.default_rng(1).uniform(size=len(X)) < 0.1, 10, 0.1)
+    estimators = pair(name, max_iter=1000, hidden_layer_sizes=(8,), **own, **WEIGHTED[case])
+    for estimator in estimators:
+        estimator.fit(X, y, weight)
+    assert_same(*estimators, X)
+
+
+@pytest.mark.parametrize("data", ["multiclass", "poisson", "several outputs"])
+def test_weights_of_zero(data):
+    name, (X, y), own = DATA[data]
+    weight = np.arange(len(X)) % 3.0
+    estimators = pair(name, max_iter=1000, batch_size=10, shuffle=False, learning_rate_init=0.01, **own)
+    for estimator in estimators:
+        estimator.fit(X, y, weight)
+    assert_same(*estimators, X)
+
+
+def test_a_batch_without_weight_counts_for_nothing():
     X, y = WINE
-    weight = np.random.default_rng(1).uniform(0.1, 2, len(X))
-    own, other = pair("MLPClassifier", batch_size=20, max_iter=15, alpha=0.5)
-    own.fit(X, y, weight)
-    other.fit(X, y, weight)
-    np.testing.assert_allclose(own.coefs_[0], other.coefs_[0], rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=0.05)
+    weight = np.r_[np.zeros(20), np.ones(len(X) - 20)]
+    own, rest = (ours.MLPClassifier(batch_size=20, shuffle=False, max_iter=1, alpha=0.0) for _ in range(2))
+    own.set_params(solver="sgd", momentum=0.0, random_state=0).fit(X, y, weight)
+    rest.set_params(solver="sgd", momentum=0.0, random_state=0).fit(X[20:], y[20:])
+    assert own.loss_curve_ == rest.loss_curve_
+    np.testing.assert_array_equal(own.coefs_[0], rest.coefs_[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("data", ["multiclass", "binary"])
+def test_losses_of_sure_mistakes_are_bounded(data, solver, dtype):
+    """Data that is not scaled: scikit-learn takes logarithms of clipped probabilities, and stops by them."""
+    X = datasets.load_wine().data.astype(dtype)
+    estimators = pair("MLPClassifier", max_iter=25, solver=solver)
+    for estimator in estimators:
+        estimator.fit(X, DATA[data][1][1])
+    own, other = estimators
+    assert own.loss_curve_[0] > 5 and own.n_iter_ == other.n_iter_
+    np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=1e-7 if dtype is np.float64 else 1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_score_that_is_not_a_number_counts_as_scikit_learns():
+    """A rate of the validation set overflows: the score is NaN, which is not worse than the best one."""
+    settings = {"loss": "poisson", "early_stopping": True, "max_iter": 30, "n_iter_no_change": 3, "tol": 1.0}
+    for row, factor in itertools.product(range(len(COUNTS[0])), (1e5, -1e5)):
+        X, y = COUNTS[0].copy(), COUNTS[1]
+        X[row] *= factor
+        own, other = pair("MLPRegressor", validation_fraction=0.3, **settings)
+        try:
+            other.fit(X, y)
+        except ValueError:  # the row is trained on
+            continue
+        if np.isnan(other.validation_scores_).any():
+            break
+    own.fit(X, y)
+    assert np.isnan(own.validation_scores_).any()
+    np.testing.assert_allclose(own.validation_scores_, other.validation_scores_)
+    assert own.n_iter_ == other.n_iter_
 
 
 @pytest.mark.parametrize("settings", [{}, {"solver": "sgd", "learning_rate": "invscaling"}], ids=str)
