@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import numbers
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _validate
+
 if TYPE_CHECKING:
     from .model import Model
+
+
+class _Reference(weakref.ref):  # type: ignore[type-arg]
+    """A model that is not kept alive, nor pickled by a callback with a `__getstate__` of its own."""
+
+    def __reduce__(self) -> Any:
+        return type(None), ()
 
 
 class Callback:
@@ -19,18 +29,35 @@ class Callback:
     Attributes
     ----------
     model : Model
-        Set before training starts; ``model.stop_training = True`` ends it after the epoch.
+        Set before training starts; ``model.stop_training = True`` ends it after the epoch. A callback
+        does not keep its model alive, and copies and pickles of it have none: then this is None.
     period : int
-        `on_epoch_end` is called after so many epochs, and after the last. Several short epochs run in
+        `on_epoch_end` is called after so many epochs, >= 1, and after the last. Several short epochs run in
         one compiled call. May be changed at any time; it counts from the next call on.
-    last : bool
+    called_last : bool
         Whether it is called after all those that are not, wherever it stands: for what saves a model
         with all that the others know.
     """
 
-    model: Model
     period: int = 1
-    last: bool = False
+    called_last: bool = False
+    _model: weakref.ref[Model] | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model that is trained, or was trained last."""
+        return None if self._model is None else self._model()  # type: ignore[return-value]
+
+    @model.setter
+    def model(self, model: Model | None) -> None:
+        self._model = None if model is None else _Reference(model)
+
+    def __getstate__(self) -> Any:
+        """For pickle and copy: all but the model."""
+        state = super().__getstate__()
+        if isinstance(state, dict):
+            return {name: value for name, value in state.items() if name != "_model"}
+        return state
 
     def on_train_begin(self) -> None:
         """Called before the first epoch."""
@@ -107,6 +134,7 @@ class _Function(Callback):
 def as_callback(callback: Any) -> Callback:
     """A callback out of a callback or a function."""
     if isinstance(callback, Callback):
+        _period(callback)
         return callback
     if isinstance(callback, type) or not callable(callback):
         raise TypeError(f"a callback must be a fastnn.Callback or a function, got {callback!r}")
@@ -125,9 +153,9 @@ class CallbackList:
     """
 
     def __init__(self, model: Model, callbacks: Sequence[Callback], resume: bool) -> None:
-        self.model, self.callbacks = model, sorted(callbacks, key=lambda callback: callback.last)
+        self.model, self.callbacks = model, sorted(callbacks, key=lambda callback: bool(callback.called_last))
         self._known = (model.state.callbacks or {}) if resume else {}
-        self._begun: list[Callback] = []
+        self._begun: list[tuple[str, Callback]] = []
         self._looks = [0] * len(callbacks)  # the epochs after which they are called next
 
     def begin(self, epoch: int) -> None:
@@ -136,10 +164,10 @@ class CallbackList:
         for i, (name, callback) in enumerate(self._named()):
             callback.model = self.model
             callback.on_train_begin()
-            self._begun.append(callback)
+            self._begun.append((name, callback))
             if name in self._known:
                 callback.set_state(self._known[name])
-            self._looks[i] = epoch + callback.period
+            self._looks[i] = epoch + _period(callback)
 
     def next_look(self, last: int) -> int:
         """The epoch until which nobody wants to look, `last` at most."""
@@ -154,7 +182,7 @@ class CallbackList:
             if epoch >= self._looks[i] or is_last:
                 callback.on_epoch_end(number, logs)
                 _check_figures(callback, logs)
-                self._looks[i] = epoch + callback.period
+                self._looks[i] = epoch + _period(callback)
 
     def end(self, error: BaseException | None) -> None:
         """Tell each that began that training has ended, whatever another one raises.
@@ -170,8 +198,9 @@ class CallbackList:
             The first that a callback raised, if there is no such error; later ones are notes of it.
         """
         first = error
-        calls = [(type(callback).__name__, callback.on_train_end) for callback in self._begun]
-        self._begun.clear()
+        calls = [
+            (f"{type(callback).__name__}.on_train_end", callback.on_train_end) for _, callback in self._begun
+        ]
         for name, call in [*calls, ("get_state", self._keep_states)]:
             try:
                 call()
@@ -179,8 +208,7 @@ class CallbackList:
                 if first is None:
                     first = failure
                 else:
-                    what = f"at the end of training {name} raised {type(failure).__name__}"
-                    first.add_note(f"{what}: {failure}")
+                    first.add_note(f"{name} raised too: {type(failure).__name__}: {failure}")
         if error is None and first is not None:
             raise first
 
@@ -191,7 +219,7 @@ class CallbackList:
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What each of the callbacks knows, by its name."""
-        states = {name: _checked_state(callback) for name, callback in self._named()}
+        states = {name: _checked_state(callback) for name, callback in self._begun}
         return {name: state for name, state in states.items() if state}
 
     def _named(self) -> Iterator[tuple[str, Callback]]:
@@ -202,6 +230,14 @@ class CallbackList:
             name = f"{name}({monitor})" if isinstance(monitor, str) else name
             count[name] += 1
             yield name if count[name] == 1 else f"{name} {count[name]}", callback
+
+
+def _period(callback: Callback) -> int:
+    """After how many epochs a callback is called, which may have been changed."""
+    period = callback.period
+    if type(period) is int and period >= 1:
+        return period
+    return _validate.integer(f"period of {type(callback).__name__}", period, low=1)
 
 
 def _check_figures(callback: Callback, logs: dict[str, float]) -> None:

@@ -214,7 +214,7 @@ class ModelCheckpoint(_Monitor):
         training, say.
     """
 
-    last = True
+    called_last = True
 
     def __init__(
         self,
