@@ -706,9 +706,14 @@ class Model:
         0
         """
         rows = _validate.integer("max_batch", max_batch, low=1)
-        state = self.state
+        self.state  # noqa: B018 - refuses a model that is not built
+        network.refuse_constants()
+        return self.inside(rows)
+
+    def inside(self, rows: int) -> Network:
+        """What `network` gives, for steps of `rows` samples at most; it does not need Numba."""
         net = self._new_network(rows, "inside")
-        network.prepare_inside(net, state, self.loss is not None and self.loss.target == "classes")
+        network.prepare_inside(net, self.state, self.loss is not None and self.loss.target == "classes")
         return net
 
     @property
@@ -745,8 +750,9 @@ class Model:
             state.optimizer = buffers.allocate(size, self.dtype, buffers.OPTIMIZER)
         kept = self._optimizer_state
         if kept is None or kept.vectors is not state.optimizer or kept.counters is not state.counters:
-            rows = network.optimizer_rows(len(self._parameters))
-            kept = self._optimizer_state = network.OptimizerState(state.optimizer, state.counters, rows)
+            size = len(self._parameters)
+            kept = network.optimizer_state(state.optimizer, state.counters, state.parameters, size)
+            self._optimizer_state = kept
         network.write_optimizer(kept, optimizer, frozen_ranges(self.layers, self._parameters))
         return kept
 

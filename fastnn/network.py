@@ -2,12 +2,15 @@
 
 `Network` is a NamedTuple of NumPy arrays, so that it can be an argument of compiled code. The
 functions here make it and fill its tables; `calls` calls compiled code with it.
+
+Compiled code goes by the addresses in the descriptor. So the arrays of a network, and those of an optimizer's
+state, are one whole: what could take one of them for another, or a copy for it, is refused.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -29,7 +32,47 @@ if TYPE_CHECKING:
     from .state import State
 
 
-class Network(NamedTuple):
+class _Whole:
+    """Base of tuples whose arrays stay together."""
+
+    __slots__ = ()
+    _name: ClassVar[str]
+    _instead_of_copy: ClassVar[str]
+    _instead_of_replacing: ClassVar[str]
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse pickle and deep copies: the arrays hold addresses of each other."""
+        raise TypeError(f"{self._name} cannot be copied or pickled; {self._instead_of_copy}")
+
+    def _replace(self, **arrays: Any) -> NoReturn:
+        """Refuse other arrays, at whose addresses no compiled code would look."""
+        raise TypeError(
+            f"the arrays of {self._name} cannot be replaced, got {', '.join(arrays) or 'none'}; "
+            f"{self._instead_of_replacing}"
+        )
+
+    __replace__ = _replace  # that of copy.replace
+
+
+class _NetworkArrays(NamedTuple):
+    descriptor: NDArray[np.int64]
+    shards: NDArray[np.int64]
+    ops: NDArray[np.int64]
+    predict_ops: NDArray[np.int64]
+    input_ops: NDArray[np.int64]
+    extra: NDArray[np.int64]
+    parameters: NDArray[Any]
+    constants: NDArray[Any]
+    gradient: NDArray[Any]
+    loss: NDArray[np.float64]
+    gradients: NDArray[Any]
+    workspace: NDArray[Any]
+    sums: NDArray[np.float64]
+    team: NDArray[np.int64]
+    version: NDArray[Any]
+
+
+class Network(_Whole, _NetworkArrays):
     """Everything that a compiled call needs, and the arrays that keep it alive.
 
     Attributes
@@ -67,28 +110,20 @@ class Network(NamedTuple):
         that were compiled with others.
     """
 
-    descriptor: NDArray[np.int64]
-    shards: NDArray[np.int64]
-    ops: NDArray[np.int64]
-    predict_ops: NDArray[np.int64]
-    input_ops: NDArray[np.int64]
-    extra: NDArray[np.int64]
+    __slots__ = ()
+    _name = "a network"
+    _instead_of_copy = "copy the model and use its network()"
+    _instead_of_replacing = "write into them (net.parameters[...] = values), or use fn.clone_workspace(net)"
+
+
+class _OptimizerArrays(NamedTuple):
+    vectors: NDArray[Any]
+    counters: NDArray[np.int64]
+    rows: NDArray[np.int64]
     parameters: NDArray[Any]
-    constants: NDArray[Any]
-    gradient: NDArray[Any]
-    loss: NDArray[np.float64]
-    gradients: NDArray[Any]
-    workspace: NDArray[Any]
-    sums: NDArray[np.float64]
-    team: NDArray[np.int64]
-    version: NDArray[Any]
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse pickle and deep copies: the arrays hold addresses of each other."""
-        raise TypeError("a network cannot be copied or pickled; copy the model and use its network()")
 
 
-class OptimizerState(NamedTuple):
+class OptimizerState(_Whole, _OptimizerArrays):
     """An optimizer's settings and memory, as `fastnn.train_step` takes them; see `Model.optimizer_state`.
 
     Attributes
@@ -99,11 +134,14 @@ class OptimizerState(NamedTuple):
         Steps made, epochs finished, samples of the current epoch. The model's own.
     rows : int64 array of shape (n, oprow.SIZE)
         The rows of the optimizer and of its schedule, and the ranges of parameters that are not trained.
+    parameters : array of shape (n_parameters,)
+        The flat vector of the model whose optimizer it is.
     """
 
-    vectors: NDArray[Any]
-    counters: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    __slots__ = ()
+    _name = "an optimizer's state"
+    _instead_of_copy = "copy the model and use its optimizer_state()"
+    _instead_of_replacing = "write into them, or use optimizer_state() of the model"
 
 
 LOSS, _PENALTIES = range(2)
@@ -200,8 +238,21 @@ def network(
 
 def _point_to_arrays(net: Network) -> None:
     """Write the addresses of the network's arrays into its descriptors."""
+    for slot, array in _arrays(net):
+        net.descriptor[slot] = address(array)
+    net.shards[:, d.WORKSPACE] = [address(memory) for memory in net.workspace]
+    if net.gradients.size:
+        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
+
+
+def _is_whole(net: Network) -> bool:
+    return all(net.descriptor[slot] == address(array) for slot, array in _arrays(net))
+
+
+def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
+    """Slots of the descriptor, and the arrays that they point to."""
     slots = net.descriptor
-    for slot, array in (
+    return [
         (d.OPS, net.ops),
         (d.PREDICT_OPS, net.predict_ops),
         (d.INPUT_OPS, net.input_ops),
@@ -218,11 +269,9 @@ def _point_to_arrays(net: Network) -> None:
         (d.SHARDS, net.shards),
         (d.BARRIER, net.team),
         (d.ABORT, net.team[1:]),
-    ):
-        slots[slot] = address(array)
-    net.shards[:, d.WORKSPACE] = [address(memory) for memory in net.workspace]
-    if net.gradients.size:
-        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
+        (d.SELF, net.descriptor),
+        (d.OWN_LOSS, net.loss),
+    ]
 
 
 def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
@@ -239,6 +288,19 @@ def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
     if net.extra[LOSS, oprow.FORWARD] != 0:
         slots[d.TRAIN] = native.address("driver.train", "float64")
         slots[d.LOSS_AND_GRADIENT] = native.address("driver.gradient", "float64")
+
+
+@functools.cache
+def refuse_constants() -> None:
+    """Let Numba take no network for a constant: what it makes of globals are copies."""
+    from .kernels import arguments
+
+    for kind, name in ((Network, "a network"), (OptimizerState, "an optimizer's state")):
+        arguments.refuse_constants(
+            kind,
+            f"fastnn: {name} must be an argument of the compiled function; of a global, a variable of an "
+            "enclosing function or a default argument Numba compiles a copy",
+        )
 
 
 def clone_workspace(net: Network) -> Network:
@@ -267,12 +329,15 @@ def clone_workspace(net: Network) -> Network:
     """
     if not isinstance(net, Network):
         raise TypeError(f"net must be a Network, of model.network(), got {net!r}")
+    if not _is_whole(net):
+        raise ValueError("net must be a Network as model.network() gave it; arrays of this one are others")
     names = ("descriptor", "shards", "extra", "loss", "gradients", "workspace", "sums", "team")
     own = {name: _zeros_like(getattr(net, name), name) for name in names}
     for name in ("descriptor", "shards", "extra"):
         own[name][...] = getattr(net, name)
     guard.poison(own["workspace"])
-    clone = net._replace(**own, gradient=own["gradients"][:1].reshape(-1))
+    gradient = own["gradients"][:1].reshape(-1)
+    clone = Network(**net._asdict() | own | {"gradient": gradient})
     _point_to_arrays(clone)
     return clone
 
@@ -318,9 +383,16 @@ def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric
         state += metric.state_size(plan.n_out)
 
 
-def optimizer_rows(n_places: int) -> NDArray[np.int64]:
-    """Rows for an optimizer, its schedule, and what it leaves alone of `n_places` weights and biases."""
-    return np.zeros((2 + -(-(n_places + 1) // oprow.SIZE), oprow.SIZE), np.int64)
+def optimizer_state(
+    vectors: NDArray[Any], counters: NDArray[np.int64], parameters: NDArray[Any], n_places: int
+) -> OptimizerState:
+    """A state around an optimizer's memory; the settings are not in its rows yet.
+
+    The rows have room for what the optimizer leaves alone of `n_places` weights and biases.
+    """
+    rows = np.zeros((2 + -(-(n_places + 1) // oprow.SIZE), oprow.SIZE), np.int64)
+    rows[0, [oprow.DX, oprow.X, oprow.Y]] = address(rows), address(vectors), address(counters)
+    return OptimizerState(vectors, counters, rows, parameters)
 
 
 def write_optimizer(state: OptimizerState, optimizer: Optimizer, frozen: Sequence[tuple[int, int]]) -> None:

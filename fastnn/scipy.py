@@ -210,7 +210,7 @@ def least_squares(
     model.take_names(column_names(X))
     scale = np.ones((len(x), 1)) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(-1, 1)
     with model._lock, _Search(model) as search:
-        net = model.network(max_batch=1)
+        net = model.inside(1)
         derivatives = empty((target.size, search.start.size), model.dtype, "the Jacobian")
         jacobian = derivatives if model.dtype == "float64" else np.empty(derivatives.shape)
         row_scale = np.repeat(scale, target.shape[1], axis=0)

@@ -1,4 +1,4 @@
-"""The functions of `inside`, with a look at the sizes of the arrays before anything is written.
+"""The functions of `inside`, with a look at sizes and addresses of the arrays before anything is written.
 
 They answer with a `Status` and cost some nanoseconds more. Where it is neither `Status.OK` nor
 `Status.NOT_FINITE` nothing was written: whatever the arrays' sizes, no other memory is read or written.
@@ -10,7 +10,7 @@ import math
 from . import descriptor as d
 from . import inside, oprow
 from ._jit import inline, kernel
-from .arguments import network_slots, rows_of, targets_of
+from .arguments import are_apart, is_state_of, is_whole, network_slots, rows_of, targets_of
 from .status import Status
 
 
@@ -35,6 +35,12 @@ def _matrices_fit(array, x, height, width):
     return array.ndim == 2 and array.shape[0] == height and array.shape[1] == width
 
 
+@inline
+def _may_be_written(net, out, x):
+    """Whether `out` has no memory in common with the samples and the weights."""
+    return are_apart(out, x) and are_apart(out, net.parameters)
+
+
 @kernel
 def forward_checked(net, x, out):
     """`fastnn.forward`, if all shapes are right.
@@ -42,12 +48,14 @@ def forward_checked(net, x, out):
     Returns
     -------
     Status
-        `OK`, `WRONG_X` or `WRONG_OUT`.
+        `OK`, `WRONG_NETWORK`, `WRONG_X` or `WRONG_OUT`.
     """
     slots = network_slots(net)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
     if not _rows_fit(x, x, slots[d.N_FEATURES]):
         return Status.WRONG_X
-    if not _rows_fit(out, x, slots[d.N_OUTPUTS]):
+    if not (_rows_fit(out, x, slots[d.N_OUTPUTS]) and _may_be_written(net, out, x)):
         return Status.WRONG_OUT
     inside.forward(net, x, out)
     return Status.OK
@@ -60,14 +68,16 @@ def input_gradient_checked(net, x, dy, dx):
     Returns
     -------
     Status
-        `OK`, `WRONG_X`, `WRONG_Y` for `dy`, or `WRONG_OUT` for `dx`.
+        `OK`, `WRONG_NETWORK`, `WRONG_X`, `WRONG_Y` for `dy`, or `WRONG_OUT` for `dx`.
     """
     slots = network_slots(net)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
     if not _rows_fit(x, x, slots[d.N_FEATURES]):
         return Status.WRONG_X
     if not _rows_fit(dy, x, slots[d.N_OUTPUTS]):
         return Status.WRONG_Y
-    if not _rows_fit(dx, x, slots[d.N_FEATURES]):
+    if not (_rows_fit(dx, x, slots[d.N_FEATURES]) and _may_be_written(net, dx, x) and are_apart(dx, dy)):
         return Status.WRONG_OUT
     inside.input_gradient(net, x, dy, dx)
     return Status.OK
@@ -80,12 +90,15 @@ def jacobian_checked(net, x, jac):
     Returns
     -------
     Status
-        `OK`, `WRONG_X`, or `WRONG_OUT` for `jac`.
+        `OK`, `WRONG_NETWORK`, `WRONG_X`, or `WRONG_OUT` for `jac`.
     """
     slots = network_slots(net)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
     if not _rows_fit(x, x, slots[d.N_FEATURES]):
         return Status.WRONG_X
-    if not _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_FEATURES]):
+    fits = _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_FEATURES])
+    if not (fits and _may_be_written(net, jac, x)):
         return Status.WRONG_OUT
     inside.jacobian(net, x, jac)
     return Status.OK
@@ -98,14 +111,17 @@ def parameter_jacobian_checked(net, x, jac):
     Returns
     -------
     Status
-        `OK`, `WRONG_X`, or `WRONG_OUT` for `jac`.
+        `OK`, `WRONG_NETWORK`, `WRONG_X`, or `WRONG_OUT` for `jac`.
     """
     slots = network_slots(net)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
     if not _rows_fit(x, x, slots[d.N_FEATURES]):
         return Status.WRONG_X
     rows = rows_of(x) * slots[d.N_OUTPUTS]
     one_below_the_other = jac.ndim == 2 and jac.shape[0] == rows and jac.shape[1] == slots[d.N_PARAMETERS]
-    if not (one_below_the_other or _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_PARAMETERS])):
+    fits = one_below_the_other or _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_PARAMETERS])
+    if not (fits and _may_be_written(net, jac, x)):
         return Status.WRONG_OUT
     inside.parameter_jacobian(net, x, jac)
     return Status.OK
@@ -125,14 +141,16 @@ def _are_classes(y, n_out):
 def _batch_status(net, x, y):
     """Whether all of `x` and `y` can be the batch."""
     slots, rows, width = network_slots(net), rows_of(x), targets_of(x, y)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
     if slots[d.LOSS_AND_GRADIENT] == 0:
         return Status.NO_LOSS
-    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+    if not (_rows_fit(x, x, slots[d.N_FEATURES]) and are_apart(x, net.gradients)):
         return Status.WRONG_X
     n_out = slots[d.N_OUTPUTS]
     is_class = slots[d.CLASS_TARGETS] == 1 and width == 1
     height = y.shape[0] if y.ndim == 2 or x.ndim == 2 else 1
-    if height != rows or not (width == n_out or is_class):
+    if height != rows or not (width == n_out or is_class) or not are_apart(y, net.gradients):
         return Status.WRONG_Y
     if not 0 < rows <= slots[d.BATCH_SIZE]:
         return Status.WRONG_BATCH
@@ -148,7 +166,8 @@ def loss_and_gradient_checked(net, x, y):
     Returns
     -------
     Status
-        `OK`, `NOT_FINITE`, `WRONG_X`, `WRONG_Y`, `WRONG_BATCH`, `WRONG_CLASS` or `NO_LOSS`.
+        `OK`, `NOT_FINITE`, `WRONG_NETWORK`, `WRONG_X`, `WRONG_Y`, `WRONG_BATCH`, `WRONG_CLASS` or
+        `NO_LOSS`.
     """
     status = _batch_status(net, x, y)
     if status == Status.OK and not math.isfinite(inside.loss_and_gradient(net, x, y)):
@@ -163,14 +182,14 @@ def train_step_checked(net, optimizer_state, x, y):
     Returns
     -------
     Status
-        `OK`, `NOT_FINITE` (no step was made), `WRONG_X`, `WRONG_Y`, `WRONG_BATCH`, `WRONG_CLASS`,
-        `WRONG_STATE` or `NO_LOSS`.
+        `OK`, `NOT_FINITE` (no step was made), `WRONG_NETWORK`, `WRONG_X`, `WRONG_Y`, `WRONG_BATCH`,
+        `WRONG_CLASS`, `WRONG_STATE` or `NO_LOSS`.
     """
     status = _batch_status(net, x, y)
     if status != Status.OK:
         return status
-    vectors = optimizer_state.rows[0, oprow.STATE]
-    if optimizer_state.vectors.size != vectors * network_slots(net)[d.N_PARAMETERS]:
+    size = optimizer_state.rows[0, oprow.STATE] * network_slots(net)[d.N_PARAMETERS]
+    if not is_state_of(net, optimizer_state) or optimizer_state.vectors.size != size:
         return Status.WRONG_STATE
     if not math.isfinite(inside.train_step(net, optimizer_state, x, y)):
         return Status.NOT_FINITE

@@ -114,6 +114,10 @@ CHECK = 83  # address of `batch.check`, by which samples are looked at first; 0:
 
 # Training
 BATCH_MEANS = 84  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
+
+# Whose it is: of the call's descriptor of a network in the user's compiled code only
+SELF = 85  # the descriptor's own address, by which a copy is told
+OWN_LOSS = 86  # address of the float64 number that the loss is left in
 SIZE = 88
 
 OK = 0

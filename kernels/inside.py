@@ -2,9 +2,10 @@
 
 All functions are for code compiled by Numba, which may be cached, and can be called from Python too.
 None allocates, raises or prints. What can be told from types is refused when the caller is compiled:
-arrays of another dtype than the network's, not in C order, or read-only where they are written. Sizes
-are not checked here, and other memory is read or written if they are wrong: `checked` holds the functions
-that look at them.
+arrays of another dtype than the network's, not in C order, or read-only where they are written, and networks
+that are no arguments but globals, closure variables or default arguments. Of a network that is a copy, the
+results are NaN. Sizes are not checked here, and other memory is read or written if they are wrong; nor is it
+checked that what is written lies apart from what is read: `checked` holds the functions that look at both.
 """
 
 import math
@@ -14,8 +15,26 @@ import numpy as np
 from . import descriptor as d
 from . import oprow
 from ._jit import kernel
-from .arguments import array_address, network_slots, rows_address, rows_of, targets_of, written_address
-from .simd import address, call, view
+from .arguments import (
+    array_address,
+    is_own,
+    is_state_of,
+    network_slots,
+    rows_address,
+    rows_of,
+    shows_results,
+    targets_of,
+    written_address,
+)
+from .simd import address, call, flat, view
+
+
+@kernel
+def _write_nan(out):
+    """Write NaN into all of `out`."""
+    numbers = flat(out)
+    for i in range(numbers.size):
+        numbers[i] = math.nan
 
 
 @kernel
@@ -31,9 +50,11 @@ def forward(net, x, out):
     out : array of shape (n, n_out), or (n_out,)
         Written. What `Model.predict` gives, to the bit.
     """
-    slots = network_slots(net)
-    slots[d.X], slots[d.OUTPUT] = rows_address(net, x), written_address(net, out)
-    slots[d.N_SAMPLES] = rows_of(x)
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, out)
+    if not is_own(net):
+        _write_nan(out)
+        return
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
     call(slots[d.PREDICT], 0, address(slots))
 
 
@@ -54,13 +75,12 @@ def input_gradient(net, x, dy, dx):
     dx : array of shape (n, n_in), or (n_in,)
         Written.
     """
-    slots = network_slots(net)
-    slots[d.X], slots[d.Y], slots[d.OUTPUT] = (
-        rows_address(net, x),
-        rows_address(net, dy),
-        written_address(net, dx),
-    )
-    slots[d.N_SAMPLES] = rows_of(x)
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, dx)
+    given = rows_address(net, dy)
+    if not is_own(net):
+        _write_nan(dx)
+        return
+    slots[d.X], slots[d.Y], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, given, output, rows_of(x)
     call(slots[d.INPUT_GRADIENT], 0, address(slots))
 
 
@@ -79,9 +99,11 @@ def jacobian(net, x, jac):
     jac : array of shape (n, n_out, n_in), or (n_out, n_in)
         Written. In units of the outputs by units of the inputs.
     """
-    slots = network_slots(net)
-    slots[d.X], slots[d.OUTPUT] = rows_address(net, x), written_address(net, jac)
-    slots[d.N_SAMPLES] = rows_of(x)
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, jac)
+    if not is_own(net):
+        _write_nan(jac)
+        return
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
     call(slots[d.JACOBIAN], 0, address(slots))
 
 
@@ -100,19 +122,21 @@ def parameter_jacobian(net, x, jac):
     jac : array of shape (n * n_out, n_parameters), or (n, n_out, n_parameters)
         Written.
     """
-    slots = network_slots(net)
-    slots[d.X], slots[d.OUTPUT] = rows_address(net, x), written_address(net, jac)
-    slots[d.N_SAMPLES] = rows_of(x)
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, jac)
+    if not is_own(net):
+        _write_nan(jac)
+        return
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
     call(slots[d.PARAMETER_JACOBIAN], 0, address(slots))
 
 
 @kernel
 def _place_batch(net, x, y):
-    """Make all of `x` and `y` the batch; the entry's address if that can be, else 0."""
+    """Make all of `x` and `y` the batch of a network that is itself; whether that can be."""
     slots, rows = network_slots(net), rows_of(x)
     slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = rows_address(net, x), rows_address(net, y), rows
     slots[d.N_TARGETS] = targets_of(x, y)
-    net.extra[0, oprow.N_OUT] = slots[d.N_TARGETS]
+    view(slots[d.LOSS], oprow.SIZE, np.int64)[oprow.N_OUT] = slots[d.N_TARGETS]
     net.loss[0] = math.nan
     return slots[d.LOSS_AND_GRADIENT] != 0 and 0 < rows <= slots[d.BATCH_SIZE]
 
@@ -137,9 +161,12 @@ def loss_and_gradient(net, x, y):
     Returns
     -------
     float
-        NaN, and nothing done, if there are no samples or more than `max_batch`, or the model has no loss.
+        NaN, and nothing done, if there are no samples or more than `max_batch`, the model has no loss, or
+        the network is a copy.
     """
     slots = network_slots(net)
+    if not (is_own(net) and shows_results(net)):
+        return math.nan
     if _place_batch(net, x, y):
         call(slots[d.LOSS_AND_GRADIENT], 0, address(slots))
         net.loss[0] = view(address(slots), d.SIZE, np.float64)[d.LOSS_VALUE]
@@ -166,9 +193,11 @@ def train_step(net, optimizer_state, x, y):
     -------
     float
         NaN, and no step made, if the loss is not finite, there are no samples or more than `max_batch`,
-        or the model has no loss.
+        the model has no loss, the network or the state is a copy, or the state that of another model.
     """
     slots = network_slots(net)
+    if not (is_own(net) and shows_results(net) and is_state_of(net, optimizer_state)):
+        return math.nan
     if _place_batch(net, x, y):
         rows = optimizer_state.rows
         slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(rows), address(rows) + 8 * oprow.SIZE

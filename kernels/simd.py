@@ -11,6 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
@@ -57,6 +58,8 @@ def address(typingctx, array):
 
 @intrinsic
 def _flat(typingctx, array):
+    if not isinstance(array, types.Array):
+        raise TypingError(f"fastnn: an array is needed, got {array}")
     flat_type = types.Array(array.dtype, 1, "C")
 
     def codegen(context, builder, sig, args):

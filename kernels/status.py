@@ -6,8 +6,9 @@ from enum import IntEnum
 class Status(IntEnum):
     """Answer of a checked function; with any other than `OK` and `NOT_FINITE` nothing was written.
 
-    `WRONG_X`, `WRONG_Y` and `WRONG_OUT` tell which array has not the shape that the function asks for: the
-    samples; the targets, or `dy`; the array that would be written.
+    `WRONG_X`, `WRONG_Y` and `WRONG_OUT` tell which array has not the shape that the function asks for, or has
+    memory in common with what is written while it is read: the samples; the targets, or `dy`; the array that
+    would be written.
     """
 
     OK = 0
@@ -20,7 +21,9 @@ class Status(IntEnum):
     WRONG_BATCH = 5
     #: A target that stands for a class is none of the whole numbers from 0 to n_out - 1.
     WRONG_CLASS = 6
-    #: The optimizer's state is that of a model with another number of parameters.
+    #: The optimizer's state is that of another model, or a copy.
     WRONG_STATE = 7
     #: The model has no loss.
     NO_LOSS = 8
+    #: The network is a copy, or arrays of it are.
+    WRONG_NETWORK = 9

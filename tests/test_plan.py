@@ -10,6 +10,7 @@ from fastnn import model as models
 from fastnn import native
 from fastnn.kernels import descriptor as d
 from fastnn.kernels import oprow
+from fastnn.network import Network
 from tests.networks import STACKS
 from tests.test_gradients import LAYERS
 
@@ -194,4 +195,4 @@ def test_the_walk_finds_a_wrong_place(name):
 def test_the_walk_finds_a_workspace_that_is_too_small():
     net = fn.Model([fn.Dense(5, "gelu")], loss="mse", seed=0).build(5)._new_network(7)
     with pytest.raises(AssertionError, match="fit"):
-        check_training(net._replace(workspace=net.workspace[:, :-16]))
+        check_training(Network(**net._asdict() | {"workspace": net.workspace[:, :-16]}))
