@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate
+from .attributes import KnownAttributes
 
 if TYPE_CHECKING:
     from .model import Model
@@ -23,7 +24,7 @@ class _Reference(weakref.ref):  # type: ignore[type-arg]
         return type(None), ()
 
 
-class Callback:
+class Callback(KnownAttributes):
     """Base of all callbacks; each method may be overridden and does nothing here.
 
     Attributes

@@ -36,6 +36,9 @@ __all__ = [
 class _Monitor(Callback):
     """Base of callbacks that watch whether a figure gets better."""
 
+    best: float
+    wait: int
+
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be a name, got {monitor!r}")
@@ -93,6 +96,8 @@ class EarlyStopping(_Monitor):
         During training, if there is no such figure.
     """
 
+    stopped_epoch: int | None
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -104,7 +109,7 @@ class EarlyStopping(_Monitor):
         super().__init__(monitor, mode, min_delta)
         self.patience = _validate.integer("patience", patience, low=0)
         self.restore_best = _validate.boolean("restore_best", restore_best)
-        self.stopped_epoch: int | None = None
+        self.stopped_epoch = None
         self._best_parameters: Any = None
 
     def on_train_begin(self) -> None:  # noqa: D102

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate
+from .attributes import KnownAttributes
 from .layers import Activation
 from .many import sequence_of_models
 from .model import Model
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _COMBINE = ("mean", "probabilities", "vote")
 
 
-class Ensemble:
+class Ensemble(KnownAttributes):
     """Several models that answer as one: by their mean, or by a vote.
 
     Parameters

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _validate
+from .attributes import KnownAttributes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .plan import OpSpec
 
 
-class Layer:
+class Layer(KnownAttributes):
     """Base of all layers."""
 
     kind: ClassVar[str]

@@ -25,6 +25,7 @@ from . import (
     torch_state,
 )
 from . import metrics as metric_table
+from .attributes import KnownAttributes
 from .callback import Callback, CallbackList, states
 from .checks import names, weights
 from .checks.tables import column_names
@@ -57,7 +58,7 @@ _CHUNK = 32768
 _MADE_ANEW = ("kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
 
 
-class Model:
+class Model(KnownAttributes):
     """Layers in a row.
 
     Parameters
@@ -105,6 +106,13 @@ class Model:
     (300, 3)
     """
 
+    n_in: int | None
+    n_out: int | None
+    history: History | None
+    stop_training: bool
+    kept: State | None  # the last state known to be finite, while training
+    called: CallbackList | None  # the callbacks, while training
+    turns: Turns  # of those who change the weights and those who predict
     #: Of the columns that it was fitted with: empty without names, None before.
     _feature_names: tuple[str, ...] | None = None
 
@@ -123,25 +131,20 @@ class Model:
         self._dtype = _validate.dtype(dtype)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
-        self.seed = _validate.integer("seed", seed, low=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be < 2**63, got {seed!r}")
-        self._optimizer = optimizers.get(optimizer)
-        self.n_in: int | None = None
-        self.n_out: int | None = None
-        self.history: History | None = None
-        self.stop_training = False
         self._state: State | None = None
+        self.seed = seed
+        self._optimizer = optimizers.get(optimizer)
+        self.n_in = self.n_out = self.history = None
+        self.stop_training = False
         self._parameters: list[Parameter] = []
         self._widths: list[int] = []
         self._start_anew()
 
     def _start_anew(self) -> None:
         """Set what no copy of the model takes over: `_MADE_ANEW`."""
-        self.kept: State | None = None  # the last state known to be finite, while training
-        self.called: CallbackList | None = None  # the callbacks, while training
+        self.kept = self.called = None
         self._networks: dict[str, tuple[int, Network]] = {}
-        self.turns = Turns()  # of those who change the weights and those who predict
+        self.turns = Turns()
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
         self._predictors.look_at_names(bool(self._feature_names))
         self._optimizer_state: OptimizerState | None = None
@@ -297,6 +300,21 @@ class Model:
     def dtype(self) -> str:
         """``"float32"`` or ``"float64"``."""
         return self._dtype
+
+    @property
+    def seed(self) -> int:
+        """Of the random numbers; a new one counts from the next step on, or for the initial weights."""
+        seed: int = vars(self)["seed"]
+        return seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        seed = _validate.integer("seed", value, low=0)
+        if seed >= 2**63:
+            raise ValueError(f"seed must be < 2**63, got {value!r}")
+        vars(self)["seed"] = seed
+        if self._state is not None:
+            self._state.seed = seed
 
     @property
     def state(self) -> State:

@@ -20,11 +20,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from . import _validate, schedules
+from .attributes import KnownAttributes
 from .schedules import Schedule
 
 
 @dataclass
-class Optimizer:
+class Optimizer(KnownAttributes):
     """Base of all optimizers.
 
     Attributes

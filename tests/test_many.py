@@ -234,7 +234,7 @@ REFUSED = {
         "model 0: callbacks must be a sequence",
     ),
     "shared callback": (
-        lambda m: (m, X, LABELS, {"callbacks": [[m[0].callback], [m[0].callback]]}),
+        lambda m: (m, X, LABELS, {"callbacks": [[Failing()]] * 2}),
         ValueError,
         "share a callback",
     ),
@@ -244,7 +244,6 @@ REFUSED = {
 @pytest.mark.parametrize(("call", "error", "message"), REFUSED.values(), ids=REFUSED)
 def test_refused_before_anything_is_trained(call, error, message):
     models = [classifier(i).build(4) for i in range(2)]
-    models[0].callback = Failing()
     before = [model.parameters.copy() for model in models]
     chosen, x, y, options = call(models)
     with pytest.raises(error, match=message):

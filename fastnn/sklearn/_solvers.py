@@ -154,6 +154,9 @@ class _Look(Callback):
     incremental : bool
     """
 
+    rates: str
+    stopped: bool
+
     def __init__(
         self,
         estimator: BaseMLP,

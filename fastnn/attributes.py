@@ -1,0 +1,67 @@
+"""Attributes that nothing reads are refused: a misspelt setting would change nothing, silently."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+#: What else settings are called elsewhere, and where they are here.
+_SYNONYMS = {
+    "lr": ("learning_rate", "optimizer.learning_rate"),
+    "learning_rate": ("optimizer.learning_rate",),
+    "clipnorm": ("global_clipnorm", "optimizer.global_clipnorm"),
+    "max_norm": ("global_clipnorm",),
+    "decay": ("weight_decay",),
+    "eps": ("epsilon",),
+    "betas": ("beta_1",),
+    "requires_grad": ("trainable",),
+    "frozen": ("trainable",),
+    "kernel": ("weights",),
+    "restore_best_weights": ("restore_best",),
+}
+
+
+class KnownAttributes:
+    """Base of classes that refuse attributes which they do not have.
+
+    A class has what its body or its annotations name, and the parameters of its ``__init__``. What begins
+    with an underscore is free, and so is everything in subclasses outside of fastnn.
+    """
+
+    if not TYPE_CHECKING:  # a checker would take it that any name can be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            kind = type(self)
+            if not name.startswith("_") and kind.__module__.partition(".")[0] == "fastnn":
+                if name not in _names(kind):
+                    raise AttributeError(f"{kind.__name__} has no attribute {name!r}{_hint(kind, name)}")
+            super().__setattr__(name, value)
+
+
+@functools.cache
+def _names(kind: Any) -> frozenset[str]:
+    names = set(dir(kind))
+    for base in kind.__mro__:
+        names.update(inspect.get_annotations(base), inspect.signature(base.__init__).parameters)
+    return frozenset(names)
+
+
+def _hint(kind: type, name: str) -> str:
+    """What may have been meant, or what there is."""
+    settable = [
+        known
+        for known in _names(kind) - {"self", "args", "kwargs"}
+        if not known.startswith("_") and _can_be_set(getattr(kind, known, None))
+    ]
+    for meant in _SYNONYMS.get(name, ()):
+        if meant.partition(".")[0] in settable:
+            return f"; did you mean {meant!r}?"
+    near = difflib.get_close_matches(name, sorted(settable), 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sorted(settable))}"
+
+
+def _can_be_set(value: Any) -> bool:
+    """Whether a class's value under a name is a setting, and neither a method nor a read-only property."""
+    return value.fset is not None if isinstance(value, property) else not callable(value)
