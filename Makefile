@@ -46,7 +46,7 @@ $(VENV)/peers.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 # numba's cache sees a change in a function's own file only, so any newer kernel source empties it.
-.cache/stamp: $(wildcard kernels/*.py)
+.cache/stamp: $(wildcard kernels/*.py kernels/*/*.py)
 	@rm -rf .cache
 	@mkdir -p .cache
 	@touch $@

@@ -16,7 +16,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import _trust
+from . import _key, _trust
 from ._key import key as key
 
 _DIGEST = hashlib.sha256
@@ -108,7 +108,7 @@ def _own() -> tuple[Path | None, str | None]:
     """The user's folder for this key if it can be read, made if need be; why nothing is written to it."""
     try:
         place = folder() / key()
-        fault = _made(place)
+        fault = _key.fault() or _made(place)
     except OSError as error:
         return None, f"{error.filename} cannot be used: {error.strerror}"
     except RuntimeError:

@@ -6,43 +6,99 @@ import functools
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-# Settings of Numba that change no code of ours. joblib sets the second in each of its processes.
-_NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Settings of Numba that change code. The others say what is shown, checked or measured, or are for what no
+#: kernel uses, such as CUDA and threads; NUMBA_DISABLE_JIT compiles nothing.
+SETTINGS = (
+    "NUMBA_BOUNDSCHECK",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_DEBUGINFO",
+    "NUMBA_DEBUG_NRT",
+    "NUMBA_DISABLE_INTEL_SVML",
+    "NUMBA_ENABLE_AVX",
+    "NUMBA_ENABLE_PROFILING",
+    "NUMBA_EXTEND_VARIABLE_LIFETIMES",
+    "NUMBA_LLVM_REFPRUNE_FLAGS",
+    "NUMBA_LLVM_REFPRUNE_PASS",
+    "NUMBA_LOOP_VECTORIZE",
+    "NUMBA_NRT_STATS",
+    "NUMBA_OPT",
+    "NUMBA_SLP_VECTORIZE",
+    "NUMBA_USE_LEGACY_TYPE_SYSTEM",
+    "NUMBA_USE_RVSDG_FRONTEND",
+)
 
 
-def _settings_file() -> list[bytes]:
-    """Content of the file of settings that Numba reads from the current folder, if there is one."""
-    try:
-        return [Path(".numba_config.yaml").read_bytes()]
-    except OSError:
-        return []
+def key() -> str:
+    """Digest of the code of `kernels/`, the versions of Numba and llvmlite, Numba's settings, and the CPU.
+
+    Where that cannot be found out it is the key of this process alone.
+    """
+    return _found()[0]
+
+
+def fault() -> str | None:
+    """Why the key is that of this process alone; None if it is not."""
+    return _found()[1]
 
 
 @functools.cache
-def key() -> str:
-    """Digest of the code of `kernels/`, the versions of Numba and llvmlite, Numba's settings, and the CPU."""
-    from importlib.metadata import version
+def _found() -> tuple[str, str | None]:
+    from importlib.metadata import PackageNotFoundError, version
 
     from llvmlite import binding
 
-    from .kernels import __file__ as kernels_file
-
+    own = os.urandom(16).hex()
+    code = _code()
+    if not {"_jit.py", "_jit.pyc"} & code.keys():
+        return own, "the code of fastnn.kernels cannot be read"
+    try:
+        versions = [version(name) for name in ("numba", "llvmlite")]
+    except PackageNotFoundError as error:
+        return own, f"the version of {error.name} is not known, since its metadata is not installed"
     digest = hashlib.sha256()
-    for path in sorted(Path(kernels_file).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    numba_settings = sorted(
-        (name, value)
-        for name, value in os.environ.items()
-        if name.startswith("NUMBA_") and name not in _NO_MATTER
-    )
+    for path, content in sorted(code.items()):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
     for fact in (
-        *_settings_file(),
-        version("numba"),
-        version("llvmlite"),
-        numba_settings,
+        *versions,
+        [(name, os.environ.get(name)) for name in SETTINGS],
+        _settings_file(),
         binding.get_host_cpu_name(),
         sorted(binding.get_host_cpu_features().items()),
     ):
         digest.update(repr(fact).encode())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:32], None
+
+
+def _settings_file() -> bytes | None:
+    """Content of the file of settings that Numba reads from the current folder, if there is one."""
+    try:
+        return Path(".numba_config.yaml").read_bytes()
+    except OSError:
+        return None
+
+
+def _code() -> dict[str, bytes]:
+    """Files of `kernels/` and the folders in it: sources, and what was compiled and stands alone."""
+    from .kernels import __file__ as kernels_file
+
+    folder: Any = Path(kernels_file).parent
+    if not folder.is_dir():  # in an archive
+        from importlib.resources import files
+
+        folder = files(f"{__package__}.kernels")
+    return dict(_files(folder, ""))
+
+
+def _files(folder: Any, before: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            if entry.name != "__pycache__":  # made from the sources
+                yield from _files(entry, f"{before}{entry.name}/")
+        elif entry.name.endswith((".py", ".pyc")):
+            yield before + entry.name, entry.read_bytes()

@@ -41,7 +41,8 @@ print(f"installed wheel: digits trained to {accuracy:.3f} accuracy, saved and lo
 def expected_files() -> set[str]:
     """Return the paths that the wheel must hold, from the sources in the repository."""
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn").rglob("*.py")}
-    sources |= {f"fastnn/kernels/{path.name}" for path in (ROOT / "kernels").glob("*.py")}
+    kernels = ROOT / "kernels"
+    sources |= {f"fastnn/kernels/{path.relative_to(kernels).as_posix()}" for path in kernels.rglob("*.py")}
     sources |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn" / "data").iterdir()}
     return sources | {"fastnn/py.typed"}
 
