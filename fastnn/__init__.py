@@ -132,7 +132,10 @@ def __getattr__(name: str) -> Any:
 
         return importlib.import_module(f".{name}", __name__)
     if name.removesuffix("_checked") in _INSIDE:
-        from .kernels import checked, inside
+        from . import native
+
+        with native.undisturbed():
+            from .kernels import checked, inside
 
         for entry in _INSIDE:
             globals()[entry] = getattr(inside, entry)

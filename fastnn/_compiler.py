@@ -55,14 +55,15 @@ def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) ->
     processes : int
         How many CPUs there are.
     """
-    if not _can_start() or processes < 2 or len(kernels) < 2:
+    count = _count(len(kernels), processes)
+    if count == 0:
         return {}
     left = deque(sorted(kernels, key=lambda request: -_cost(request[0])))
     done: dict[str, bytes] = {}
     workers: list[subprocess.Popen[bytes]] = []
     threads: list[threading.Thread] = []
     try:
-        for _ in range(min(processes, _PROCESSES, len(kernels))):
+        for _ in range(count):
             workers.append(_start())
         for worker in workers:
             thread = threading.Thread(target=_feed, args=(worker, left, done), daemon=True)
@@ -90,11 +91,16 @@ def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) ->
 def seconds(kernels: Sequence[str], processes: int) -> float:
     """About how long it takes to compile kernels on so many CPUs."""
     costs = [_cost(kernel) for kernel in kernels]
-    return _START_UP + max(*costs, sum(costs) / min(processes, _PROCESSES))
+    return _START_UP + max(*costs, sum(costs) / max(_count(len(kernels), processes), 1))
 
 
 def _cost(kernel: str) -> float:
     return next((cost for name, cost in _SECONDS.items() if kernel.startswith(name)), _OTHERS)
+
+
+def _count(kernels: int, cpus: int) -> int:
+    """How many processes compile so many kernels on so many CPUs; none if the caller does."""
+    return min(kernels, cpus, _PROCESSES) if kernels > 1 and cpus > 1 and _can_start() else 0
 
 
 def _can_start() -> bool:

@@ -7,9 +7,11 @@ object cache (`_cache`); a later process loads it with llvmlite alone.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +20,12 @@ import numpy as np
 from . import _cache, _notice, guard, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+# Held for moments, or while one kernel is compiled here: nobody forks meanwhile.
 _LOCK = threading.RLock()
+# Held while other processes compile, which takes long: a child that is forked meanwhile compiles for itself.
+_compiling = threading.RLock()
 _ADDRESSES: dict[tuple[str, str], int] = {}
 _CUSTOM: dict[str, Callable[[str], Any]] = {}
 
@@ -46,7 +51,7 @@ def address(kernel: str, dtype: str) -> int:
     """
     found = _ADDRESSES.get((kernel, dtype))
     if found is None:
-        with _LOCK:
+        with undisturbed():
             found = _ADDRESSES.get((kernel, dtype))
             if found is None:
                 found = _ADDRESSES[kernel, dtype] = _load_or_compile(kernel, dtype)
@@ -93,29 +98,45 @@ def prepare(kernels: Iterable[tuple[str, str]]) -> int:
     int
         How many were compiled.
     """
-    global compilations
-    with _LOCK:
-        wanted = [entry for entry in dict.fromkeys(kernels) if entry not in _ADDRESSES]
-        wanted = [entry for entry in wanted if not entry[0].startswith("custom.")]
-        codes = {entry: _cache.read(_symbol(*entry)) for entry in wanted}
-        missing = [(*entry, _symbol(*entry)) for entry, code in codes.items() if code is None]
+    wanted = [entry for entry in dict.fromkeys(kernels) if not entry[0].startswith("custom.")]
+    with _compiling:
+        with undisturbed():
+            new = [entry for entry in wanted if entry not in _ADDRESSES]
+            codes = {entry: _cache.read(_symbol(*entry)) for entry in new}
+        missing = [entry for entry, code in codes.items() if code is None]
         if missing:
-            from . import _compiler
-
-            cpus = threads.cpus()
-            _notice.compiling(len(missing), _compiler.seconds([kernel for kernel, *_ in missing], cpus))
-            compiled = _compiler.compile_together(missing, cpus)
-            compilations += len(compiled)
-            for kernel, dtype, symbol in missing:
-                if symbol in compiled:
-                    codes[kernel, dtype] = compiled[symbol]
-                    _cache.write(symbol, compiled[symbol])
-        for (kernel, dtype), code in codes.items():
-            symbol = _symbol(kernel, dtype)
-            if code is None:  # nobody has delivered it
-                code = _compile(kernel, dtype, symbol)
-            _ADDRESSES[kernel, dtype] = _load(code, symbol)
+            codes |= _compile_elsewhere(missing)
+        for entry, code in codes.items():
+            with undisturbed():
+                if entry not in _ADDRESSES:
+                    symbol = _symbol(*entry)
+                    _ADDRESSES[entry] = _load(code or _compile(*entry, symbol), symbol)
     return len(missing)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """A block that Ctrl-C does not cut short, in which no other thread forks, compiles or loads.
+
+    Numba that is imported by halves is of no use to the process any more; and a child would wait for ever
+    for locks that another thread holds, such as those of imports and of LLVM.
+    """
+    with threads.late_interrupt(), _LOCK:
+        yield
+
+
+def _compile_elsewhere(kernels: list[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
+    """Have kernels compiled by other processes, and keep what they deliver; None for the rest."""
+    global compilations
+    from . import _compiler
+
+    cpus = threads.cpus()
+    _notice.compiling(len(kernels), _compiler.seconds([kernel for kernel, _ in kernels], cpus))
+    codes = _compiler.compile_together([(*entry, _symbol(*entry)) for entry in kernels], cpus)
+    compilations += len(codes)
+    for symbol, code in codes.items():
+        _cache.write(symbol, code)
+    return {entry: codes.get(_symbol(*entry)) for entry in kernels}
 
 
 def _symbol(kernel: str, dtype: str) -> str:
@@ -159,7 +180,10 @@ def compile_kernel(kernel: str, dtype: str, symbol: str) -> bytes:
     """Object code of a kernel's entry, with a C function of the name `symbol`, by Numba in this process."""
     jit = importlib.import_module("fastnn.kernels._jit")
     if jit.INTERPRETED:
-        raise RuntimeError("fastnn needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off")
+        raise RuntimeError(
+            f"fastnn needs Numba's compiler for the kernel {kernel}, which is not cached yet, and "
+            "NUMBA_DISABLE_JIT=1 switches it off: run this, or python -m fastnn warmup, without it once"
+        )
     path, _, last = kernel.rpartition(".")
     factory = getattr(_place(path, dtype), f"{last}_entry")
     code: bytes = jit.compile_entry(factory(np.dtype(dtype).type), symbol)
@@ -189,3 +213,27 @@ def _engine() -> Any:
     target = binding.Target.from_default_triple()
     machine = target.create_target_machine(opt=0, codemodel="jitdefault", jit=True)
     return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+
+
+# A thread in the midst of a change of a model may wait for `_LOCK`, so that a fork must take it last: this
+# module is imported before `turns`, and what is called before a fork is called in the reverse order.
+
+
+def _after_fork() -> None:
+    with contextlib.suppress(RuntimeError):  # a signal came before it was held
+        _LOCK.release()
+
+
+def _after_fork_in_child() -> None:
+    global _compiling
+    if _compiling.acquire(blocking=False):
+        _compiling.release()
+    else:  # by a thread that is not here
+        _compiling = threading.RLock()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )

@@ -266,8 +266,13 @@ def test_without_the_compiler_the_error_says_so(tmp_path):
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("RuntimeError: fastnn needs Numba's compiler")
     assert "NUMBA_DISABLE_JIT" in result.stderr.splitlines()[-1]
+    assert "warmup" in result.stderr.splitlines()[-1]
     assert list(tmp_path.rglob("*.o")) == []
     run_script("import fastnn as fn; fn.Model([fn.Dense(3)]).build(2).parameters", NUMBA_DISABLE_JIT=1)
+
+
+def test_without_the_compiler_what_is_cached_serves(filled):
+    assert probe(filled, NUMBA_DISABLE_JIT=1, NUMBA_COLOR_SCHEME="dark_bg") == 0
 
 
 CLASSIFIER = """

@@ -154,6 +154,115 @@ def test_a_fork_during_a_fit():
     run_script("import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKED_DURING_A_FIT)
 
 
+# ---- the first compilation ---------------------------------------------------------------------
+
+COLD = """
+import os, signal, sys, threading, time
+import fastnn as fn
+from fastnn import _compiler, native
+
+SMALL = [("schedule.constant.forward", "float64"), ("activation.relu.forward", "float32")]
+"""
+
+INTERRUPTED_WHILE_COMPILING = """
+_compiler._can_start = lambda: alone == "no"
+timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+timer.start()
+try:
+    get()
+    timer.join()
+    time.sleep(1)
+    print("late")
+except KeyboardInterrupt:
+    print("interrupted")
+timer.join()
+assert native.prepare(SMALL) in (0, 1, 2)
+assert native.prepare(SMALL) == 0
+assert fn.forward.__name__ == "forward"
+assert fn.Activation("relu")([[-1.0, 2.0]]).tolist() == [[0.0, 2.0]]
+"""
+
+
+def cold(script, folder, timeout=120):
+    """Output of a process with an empty cache."""
+    return run("-c", COLD + script, timeout=timeout, FASTNN_CACHE_DIR=str(folder))
+
+
+@pytest.mark.parametrize("get", ["native.prepare(SMALL)", "fn.forward"])
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3, 0.5])
+def test_an_interrupt_of_the_first_compilation(get, delay, tmp_path):
+    """Wherever in the import of Numba or in a compilation that is, the next call works."""
+    script = f"delay, get, alone = {delay}, lambda: {get}, 'yes'" + INTERRUPTED_WHILE_COMPILING
+    assert cold(script, tmp_path / "cache") == "interrupted\n"
+
+
+def test_an_interrupt_while_other_processes_compile(tmp_path):
+    script = "delay, get, alone = 0.5, lambda: native.prepare(SMALL), 'no'" + INTERRUPTED_WHILE_COMPILING
+    assert cold(script, tmp_path / "cache") == "interrupted\n"
+
+
+FORKED_WHILE_OTHERS_WORK = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+stop = threading.Event()
+
+def work():
+    while not stop.is_set():
+        native._ADDRESSES.clear()
+        if compiles:  # what is compiled is not found again
+            native._cache.read = lambda symbol: None
+        native.prepare(SMALL)
+        native.address(*SMALL[0])
+
+def forks(count, pause):
+    statuses = []
+    for _ in range(count):
+        time.sleep(pause)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)  # where it waits for a lock of a thread that it does not have
+            native._ADDRESSES.clear()
+            native.prepare(SMALL)
+            right = fn.Activation("relu")([[-1.0, 2.0]]).tolist() == [[0.0, 2.0]]
+            os._exit(0 if right else 1)
+        statuses.append(os.waitpid(child, 0)[1])
+    return statuses
+
+native.prepare(SMALL), fn.Activation("relu")([[1.0]])
+_compiler._can_start = lambda: elsewhere
+thread = threading.Thread(target=work)
+thread.start()
+try:
+    statuses = forks(count, pause)
+finally:
+    stop.set()
+    thread.join()
+assert statuses == [0] * count, statuses
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "compiles, elsewhere, count, pause = False, False, 40, 0.003",
+        "compiles, elsewhere, count, pause = True, False, 8, 0.05",
+        "compiles, elsewhere, count, pause = True, True, 2, 0.3",
+    ],
+    ids=["loads", "compiles", "has others compile"],
+)
+def test_a_fork_while_another_thread_makes_machine_code(settings, tmp_path):
+    cold(settings + FORKED_WHILE_OTHERS_WORK, tmp_path / "cache", timeout=300)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_takes_the_lock_of_machine_code_last():
+    """A thread that changes a model may wait for it."""
+    script = "import sys, fastnn; names = list(sys.modules); print(*map(names.index, sys.argv[1:]))"
+    first, second = map(int, run("-c", script, "fastnn.native", "fastnn.turns").split())
+    assert first < second
+
+
 STARTED = """
 import multiprocessing, pickle, sys
 import numpy as np, fastnn as fn
