@@ -212,7 +212,7 @@ def work():
         if compiles:  # what is compiled is not found again
             native._cache.read = lambda symbol: None
         native.prepare(SMALL)
-        native.address(*SMALL[0])
+        time.sleep(0.001)  # what is loaded stays, and there is room for some ten thousand
 
 def forks(count, pause):
     statuses = []
