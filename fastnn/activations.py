@@ -71,7 +71,8 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
 
     Parameters
     ----------
-    negative_slope : float, >= 0
+    negative_slope : float
+        One that was learned, as that of PyTorch's PReLU, may be below 0.
 
     Examples
     --------
@@ -79,7 +80,7 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
     >>> fn.Activation(fn.activations.leaky_relu(0.25))([[-4.0, 4.0]])
     array([[-1.,  4.]], dtype=float32)
     """
-    slope = _validate.number("negative_slope", negative_slope, low=0.0)
+    slope = _validate.number("negative_slope", negative_slope)
     # From the input: with a slope of 0 the output does not tell the sign.
     return Activation("leaky_relu", "activation.leaky_relu", {"negative_slope": slope}, from_output=False)
 

@@ -9,6 +9,7 @@ from tests.naive import ACTIVATIONS, LOSSES, dense_backward, dense_forward, doub
 ACTIVATION_CASES = [(name, {}) for name in sorted(ACTIVATIONS)] + [
     ("leaky_relu", {"negative_slope": 0.3}),
     ("leaky_relu", {"negative_slope": 0.0}),
+    ("leaky_relu", {"negative_slope": -0.4}),
     ("elu", {"alpha": 0.5}),
     ("elu", {"alpha": 2.0}),
 ]

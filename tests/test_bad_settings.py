@@ -18,7 +18,7 @@ OPTIMIZERS = (fn.SGD, fn.RMSprop, fn.Adagrad, fn.Adam, fn.AdamW)
 
 # What takes the number, its name, and numbers that are out of its range.
 NUMBERS = [
-    (lambda v: act.leaky_relu(v), "negative_slope", [-0.25]),
+    (lambda v: act.leaky_relu(v), "negative_slope", []),
     (lambda v: act.elu(v), "alpha", [-0.25]),
     (lambda v: loss.huber(v), "delta", [0, -1]),
     (lambda v: loss.quantile(v), "q", [0, 1, -0.5, 1.5]),

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save as to_bytes
 
-from fastnn.onnx import _graph
+from fastnn.onnx import _file
 from tests.doors import joined, opened
 
 
@@ -95,4 +95,4 @@ def test_few_bytes_that_stand_for_much(door, make, taken, tmp_path):
 def test_what_counts_as_structure():
     """The numbers of initializers are not counted, all else is."""
     content = graph_of(chain(["MatMul"], 1, "w"), [("w", np.zeros((3, 100_000)))])
-    assert 0 < _graph._structure(memoryview(content), _graph._LEVELS) < 300
+    assert 0 < _file._structure(memoryview(content), _file._WAY) < 300

@@ -34,7 +34,6 @@ def runtime(path, rows=3, output=None):
 
 UNSUPPORTED = {
     "sklearn_labels": ("Concat .*joins two tensors", "out_activations_result"),
-    "sklearn_two_values": ("Reshape .*only flatten", "add_result1"),  # it makes one column of two
 }
 FILES = sorted(path.stem for path in GRAPHS.glob("*.onnx"))
 
@@ -49,6 +48,8 @@ def test_files(name):
     path = GRAPHS / f"{name}.onnx"
     model = fn.onnx.load(path)
     x, y = runtime(path)
+    # Of two values for each row, scikit-learn's converter makes one column.
+    y = y.reshape(len(x), -1) if "two_values" in name else y
     np.testing.assert_allclose(model.predict(x), y, **PRODUCT[model.dtype])
     assert model.dtype == ("float64" if "double" in name else "float32")
 
@@ -244,29 +245,38 @@ REFUSED = {
     "unknown operator": ("y = Frobnicate(x)", "operator Frobnicate"),
     "operator of another domain": ("y = ai.onnx.ml.Normalizer(x)", "operator ai.onnx.ml.Normalizer"),
     "name of the node": ("[name_of_node] y = Conv(x, cube)", "Conv .node 'name_of_node'."),
-    "residual": ("r = Relu(x) y = Add(r, x)", "operator Add .*in this form"),
-    "product of two tensors": ("r = Relu(x) y = Mul(r, x)", "operator Mul .*in this form"),
-    "weights first": ("y = MatMul(T, x)", "MatMul .*in this form"),
-    "weights computed": ("w = Exp(W) y = MatMul(x, w)", "MatMul .*in this form"),
-    "input transposed": ("y = Gemm<transA = 1>(x, W)", "Gemm .*transposed"),
+    "residual": ("r = Relu(x) y = Add(r, x)", "operator Add .*adds two branches"),
+    "product of two tensors": ("r = Relu(x) y = Mul(r, x)", "operator Mul .*multiplies two tensors"),
+    "matrix product of two tensors": ("r = Relu(x) y = MatMul(r, x)", "MatMul .*multiplies two tensors"),
+    "quotient": ("y = Div(c, x)", "Div .*divides by what it computes"),
+    "two branches side by side": ("r = Relu(x) y = Concat<axis = 1>(r, x)", "Concat .*joins two branches"),
+    "samples side by side": ("y = Concat<axis = 0>(x, x)", "Concat .*axis 0 is that of the samples"),
+    "samples chosen": ("y = Gather<axis = 0>(x, index)", "Gather .*axis 0 is that of the samples"),
+    "samples against samples": ("t = Transpose(x) y = MatMul(t, x)", "MatMul .*multiplies two tensors"),
+    "samples last": ("y = Transpose(x)", "the samples are axis 1 of its output"),
+    "columns that are not there": ("y = Gather<axis = 1>(x, places)", "Gather .*does not have"),
+    "weights first": ("y = MatMul(T, x)", "MatMul .*on the left of"),
+    "weights computed": ("w = Exp(W) y = MatMul(x, w)", "operator Exp"),
+    "norm": ('y = ai.onnx.ml.Normalizer<norm = "L1">(x)', "Normalizer .*by their norm"),
+    "clipped where float32 is coarse": ("y = Clip(x, zero1, million)", "Clip .*would not tell finely"),
+    "clipped to nothing": ("y = Clip(x, six, zero1)", "Clip .*clips to"),
+    "columns added": ("y = Pad(x, pads)", "Pad .*adds columns"),
+    "normalization in training": (
+        "y = BatchNormalization<training_mode = 1>(x, c, c, c, c)",
+        "BatchNormalization .*training mode",
+    ),
+    "normalization of other channels": ("y = BatchNormalization(x, b, b, b, b)", "2.* channels"),
+    "rows of other sizes reshaped": ("y = Reshape(x, index)", "Reshape .*only flatten"),
+    "input transposed": ("y = Gemm<transA = 1>(x, W)", "Gemm .*takes rows of 3 numbers|Gemm .*multiplies"),
     "weights of three axes": ("y = MatMul(x, cube)", r"MatMul .*\(2, 3, 4\)"),
     "weights of other rows": ("y = MatMul(x, V)", "MatMul .*takes rows of 2 numbers"),
     "weights not finite": ("y = MatMul(x, nan)", "weights must be finite"),
     "whole weights": ("y = Add(x, whole)", "Add .*floating-point numbers, got int64"),
     "names as weights": ("y = Add(x, names)", "'names' is of type object"),
-    "transposed otherwise": ("t = Transpose<perm = [0, 1]>(W) y = MatMul(x, t)", "transposed by"),
-    "one bias for each sample": ("y = Gemm(x, W, batch)", "Gemm .*bias has shape"),
-    "one number for each sample": ("y = Sub(x, batch)", r"Sub .*shape \(4, 3\)"),
-    "columns changed behind an activation": (
-        "m = MatMul(x, W) r = Relu(m) y = Mul(r, two)",
-        "behind an activ",
-    ),
-    "multiplied by zero": ("y = Mul(x, zero)", "Mul .*by zero"),
+    "one bias for each sample": ("y = Gemm(x, W, batch)", "Gemm .*one number for each sample"),
+    "one number for each sample": ("y = Sub(x, batch)", r"Sub .*for each sample: .*\(4, 3\)"),
     "divided by zero": ("y = Div(x, zero)", "Div .*by zero"),
-    "negative scale": ("y = Sub(one, x)", "scale must be >="),
-    "relu6": ("y = Clip(x, zero1, six)", "operator Clip .*in this form"),
     "another slope for each column": ("y = PRelu(x, c)", "PRelu .*only one number"),
-    "negative slope": ("y = LeakyRelu<alpha = -0.5>(x)", "LeakyRelu .*negative_slope must be >= 0"),
     "selu of other constants": ("y = Selu<alpha = 2.0>(x)", "Selu .*in this form"),
     "softmax over samples": ("y = Softmax<axis = 0>(x)", "Softmax .*axis 0"),
     "flatten of samples": ("y = Flatten<axis = 0>(x)", "Flatten .*axis 0"),
@@ -275,7 +285,7 @@ REFUSED = {
     "everything dropped": ("y = Dropout(x, one)", "Dropout .*rate must be"),
     "second output": ("a, y = Dropout(x, half)", "Dropout .*in this form"),
     "cast to integers": ("y = Cast<to = 7>(x)", "operator Cast"),
-    "constant output": ("y = Identity(W)", "'W' is not computed from the input"),
+    "constant output": ("y = Identity(W)", "'y' is not computed from the input"),
     "nothing computed": ("z = Relu(x)", "'y' is not computed"),
     "computed from itself": ("a = Relu(y) y = Relu(a)", "computed from itself"),
     "casts in a circle": ("a = Identity(y) y = Identity(a)", "computed from itself"),
@@ -285,6 +295,8 @@ REFUSED = {
     "one hot of halves": ("g = Gather<axis = 1>(x, index) y = Equal(g, halves)", "must be integers"),
 }
 CONSTANTS["zero1"], CONSTANTS["six"] = np.array(0, np.float32), np.array(6, np.float32)
+CONSTANTS["million"], CONSTANTS["pads"] = np.array(1e6, np.float32), np.array([0, 1, 0, 0])
+CONSTANTS["places"] = np.array([0, 3])
 CONSTANTS["mixed"], CONSTANTS["halves"] = np.array([1, 0, 2, 2]), np.full(4, 0.5, np.float32)
 
 
@@ -298,15 +310,18 @@ def test_refused(body, piece, tmp_path):
 @pytest.mark.parametrize(
     ("options", "piece"),
     [
-        ({"opset": 6}, "version 6"),
+        ({"opset": 0}, "version 0"),
         ({"opset": 99}, "version 99"),
-        ({"inputs": "float[3] x"}, "input of 1 axes"),
         ({"inputs": "string[batch, 3] x"}, "type 8"),
         ({"inputs": "seq(float[batch, 3]) x"}, "not a tensor"),
         ({"inputs": "float[batch, 1099511627776] x"}, "more than the file can be for"),
         ({"inputs": "float[batch, 5] x", "body": "y = MatMul(x, W)"}, "takes rows of 3 numbers"),
         ({"inputs": "float[batch, n] x"}, "size of its input is not known"),
-        ({"inputs": "float[batch, 2, 3] x", "body": "y = MatMul(x, W)"}, r"shape \(2, 3\)"),
+        ({"inputs": "float[n] x"}, "size of its input is not known"),
+        (
+            {"inputs": "float[batch, 3] x, float[batch, 3] z", "body": "y = Add(x, z)"},
+            "two inputs, 'x' and 'z'",
+        ),
         ({"outputs": "float y, float z", "body": "y = Relu(x) z = Tanh(x)"}, r"2 outputs \(y, z\)"),
     ],
 )
@@ -321,15 +336,6 @@ def test_output_by_name(tmp_path):
     assert fn.onnx.load(tmp_path / "m.onnx", output="a").predict([[-1, 0, 2]]).tolist() == [[0, 0, 2]]
     with pytest.raises(ValueError, match="no node gives 'nothing'"):
         fn.onnx.load(tmp_path / "m.onnx", output="nothing")
-
-
-def test_other_files_are_not_read(tmp_path):
-    write(tmp_path / "m.onnx", "y = MatMul(x, W)")
-    proto = onnx.load(tmp_path / "m.onnx")
-    onnx.save(proto, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0, location="weights")
-    assert (tmp_path / "weights").exists()
-    with pytest.raises(ValueError, match="'W' are in another file"):
-        fn.onnx.load(tmp_path / "m.onnx")
 
 
 def test_paths(tmp_path):

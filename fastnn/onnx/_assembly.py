@@ -1,9 +1,10 @@
-"""Layers in the making: what the nodes of a graph do, step by step from the input to the output."""
+"""Layers in the making: each tensor of a graph as an affine map of what some layer gives."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from ..layers import Activation, Dense, Dropout
 from ..model import Model
 from ..one_hot import OneHot
 from ..scaling import Standardize
+from ._affine import Columns, Map, Matrix, added, joined
+from ._layout import BATCH, Layout, broadcast, common
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -26,75 +29,82 @@ _COLUMNS = 1 << 20  # of the input of a model without weights
 _REPEATED = 4  # how often the numbers of a file may be used: a weight may belong to several layers
 
 
-@dataclass
-class _Linear:
-    """``activation(x @ weights + bias)``, in float64."""
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What computes `width` columns from those of the step before; from the input if there is none.
 
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64] | None
+    It is a product, an activation or a layer, or a product and its activation. `trained` is whether it
+    or a step before it is a product.
+    """
+
+    width: int
+    before: Step | None = None
+    product: Matrix | None = None
     activation: ActivationSpec | None = None
+    layer: Layer | None = None
+    trained: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A tensor of the graph: columns computed from those of a step, and the sizes of its axes.
+
+    One of the sizes may be `BATCH`; without it, the graph computes a single row.
+    """
+
+    step: Step
+    map: Map
+    sizes: tuple[Any, ...]
+    samples: int | None = None
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """Sizes of all axes but that of the samples."""
+        return tuple(size for size in self.sizes if size != BATCH)
+
+    @property
+    def layout(self) -> Layout:
+        """The numbers of its columns, where they stand in the tensor."""
+        array = np.arange(self.map.n_out).reshape([1 if size == BATCH else size for size in self.sizes])
+        return Layout(array, self.sizes.index(BATCH) if BATCH in self.sizes else None, self.samples)
 
 
 class Assembly:
-    """Layers that were read so far, and the shape of what they give.
+    """Makes tensors out of tensors, and at last a model.
 
-    Its methods are the steps that a graph may take. They raise a ValueError if a step is not one that a
-    row of layers can take.
+    Its methods are what the operators of a graph are put together of. They raise a ValueError if a row
+    of layers cannot compute the result.
 
     Parameters
     ----------
-    shape : sequence of int or None, or None
-        Of the input, the batch axis first; None for sizes that are not known, or if nothing is.
-    opset : int
-        Version of the standard operators.
     size : int
-        Numbers that the file holds at most.
+        Numbers that the file holds at most: so many times a few are computed, and no more.
     dtype : {"float32", "float64"}
         Of the model, if no constant says more.
     """
 
-    def __init__(self, shape: Sequence[int | None] | None, opset: int, size: int, dtype: str) -> None:
-        self._opset, self._size = opset, max(size, _COLUMNS)
-        self._layers: list[_Linear | Layer] = []
-        self._n_in: int | None = None
-        self._used = 0  # numbers that the layers have got
+    def __init__(self, size: int, dtype: str) -> None:
+        self._size = max(size, _COLUMNS)
+        self._used = 0
         self._dtypes: set[str] = set()  # of the constants
         self._default = dtype
-        self._rank: int | None = None
-        self._batch: int | None = None
-        self._row: tuple[int, ...] | None = None  # sizes of all axes but the first, if all are known
-        if shape is not None:
-            if len(shape) < 2:
-                raise ValueError(
-                    f"an input of {len(shape)} axes, without one for the batch, is not supported"
-                )
-            self._rank, self._batch = len(shape), shape[0]
-            row = [size for size in shape[1:] if size]
-            if len(row) == len(shape) - 1:
-                self._set_row(*row)
+        self._steps: dict[tuple[Step, Map], Step] = {}
+        self._activated: dict[tuple[Step, str], Step] = {}
 
-    def _set_row(self, *sizes: int) -> None:
-        numbers = math.prod(sizes)
+    def input(self, sizes: Sequence[Any], samples: int | None = None) -> Rows:
+        """The input, of these sizes."""
+        numbers = math.prod(size for size in sizes if size != BATCH)
         if not 1 <= numbers <= self._size:
             raise ValueError(f"rows of {numbers} numbers are more than the file can be for")
-        self._row = sizes
-        if self._n_in is None:
-            self._n_in = numbers
+        return Rows(Step(numbers), Columns(numbers), tuple(sizes), samples)
 
-    def _take(self, numbers: int) -> None:
-        """Let the rows be of so many numbers; a ValueError if they are not."""
-        if self._row is None and self._rank in (None, 2):
-            self._set_row(numbers)
-        if self._row != (numbers,):
-            raise ValueError(f"it takes rows of {numbers} numbers, but gets rows of shape {self._row}")
-
-    def _use(self, numbers: int) -> None:
-        """Count numbers that are made, so that a few bytes cannot make many."""
+    def use(self, numbers: int) -> None:
+        """Count numbers that are to be computed, so that a few bytes cannot make many."""
         self._used += numbers
         if self._used > _REPEATED * self._size:
             raise ValueError(f"its layers have more than {_REPEATED * self._size} numbers, unlike the file")
 
-    def _numbers(self, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    def numbers(self, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
         """Checked weights."""
         if values.dtype.kind != "f":
             raise ValueError(f"{name} must be floating-point numbers, got {values.dtype}")
@@ -103,176 +113,221 @@ class Assembly:
         _validate.finite(name, np.atleast_1d(result))
         return result
 
-    def _each_column(self, name: str, constant: NDArray[Any]) -> NDArray[np.float64]:
-        """A constant as one number for each column."""
-        values = self._numbers(name, constant)
-        if self._row is None and values.size > 1 and values.shape in ((values.size,), (1, values.size)):
-            self._take(values.size)
-        if self._row is None:
-            raise ValueError("the size of its input is not known")
-        whole = (1, *self._row)
-        try:
-            return np.broadcast_to(values, whole).ravel()
-        except ValueError:
-            message = f"{name} has shape {constant.shape}, but the rows have {self._row}"
-            raise ValueError(message) from None
+    # ---- columns ---------------------------------------------------------------------------------
 
-    # ---- steps ---------------------------------------------------------------------------------
+    def moved(self, x: Rows, move: Callable[[Layout], Layout]) -> Rows:
+        """Columns of one tensor at other places, some perhaps not at all or several times."""
+        self.use(x.map.n_out)
+        layout = move(x.layout)
+        return self._laid_out(x.map, layout, x)
 
-    def gemm(
-        self,
-        weights: NDArray[Any],
-        bias: NDArray[Any] | None = None,
-        *,
-        alpha: float = 1.0,
-        beta: float = 1.0,
-        transA: int = 0,
-        transB: int = 0,
-    ) -> None:
-        """``alpha * x @ weights + beta * bias``."""
-        if transA:
-            raise ValueError("its input is transposed")
-        if weights.ndim != 2 or not weights.size:
-            raise ValueError(f"weights must have two dimensions, got shape {weights.shape}")
-        values = self._numbers("weights", weights)
-        self._use(values.size)
-        values = values.T if transB else values
-        self._take(values.shape[0])
-        self._row = (values.shape[1],)
-        self._rank = 2
-        self._layers.append(_Linear(values * alpha, None))
-        if bias is not None:
-            self._layers[-1] = _Linear(values * alpha, self._each_column("bias", bias) * beta)
+    def _laid_out(self, given: Map, layout: Layout, x: Rows) -> Rows:
+        index = layout.array.ravel()
+        if index.size != given.n_out or (index != np.arange(index.size)).any():
+            if not index.size:
+                raise ValueError("nothing is left of it")
+            self.use(index.size * (given.n_in if isinstance(given, Matrix) else 1))
+            given = given.chosen(index)
+        return Rows(x.step, given, tuple(layout.sizes), layout.samples)
 
-    def transposed(self, weights: NDArray[Any], perm: list[int] | None) -> None:
-        """``x @ weights.T``."""
-        if perm not in (None, [1, 0]):
-            raise ValueError(f"weights are transposed by {perm}")
-        self.gemm(weights, transB=1)
+    def joined(self, parts: Sequence[Rows], join: Callable[[Sequence[Layout]], Layout]) -> Rows:
+        """Columns of several tensors as those of one."""
+        first = parts[0]
+        if any(part.step is not first.step for part in parts):
+            raise ValueError("it joins two branches, which a row of layers does not have")
+        whole = any(isinstance(part.map, Matrix) for part in parts)
+        self.use(sum(part.map.n_out * (part.map.n_in if whole else 1) for part in parts))
+        layouts, start = [], 0
+        for part in parts:
+            own = part.layout
+            layouts.append(replace(own, array=own.array + start))
+            start += part.map.n_out
+        return self._laid_out(joined([part.map for part in parts]), join(layouts), first)
 
-    def add(self, constant: NDArray[Any]) -> None:
-        """``x + constant``."""
-        self._scale(-self._each_column("the constant", constant), np.float64(1.0))
+    def _together(self, x: Rows, values: NDArray[np.float64]) -> tuple[Rows, NDArray[np.float64]]:
+        """A tensor and a constant in their common shape; the constant has a number for each column."""
+        other = Layout(values)
+        sizes = common([x.layout, other])
+        self.use(math.prod(size for size in sizes if size != BATCH))
+        return self._stretched(x, sizes), broadcast(other, sizes).array.ravel()
 
-    def subtract(self, constant: NDArray[Any]) -> None:
+    def _stretched(self, x: Rows, sizes: list[Any]) -> Rows:
+        """Columns repeated along axes of size 1, and more axes."""
+        if list(x.sizes) == sizes:
+            return x
+        self.use(math.prod(size for size in sizes if size != BATCH))
+        return self.moved(x, lambda own: broadcast(own, sizes))
+
+    def _changed(self, x: Rows, change: Callable[[Map], Map]) -> Rows:
+        self.use(x.map.size // 8)  # the time that it takes counts, too
+        return replace(x, map=change(x.map))
+
+    def minus(self, x: Rows, constant: NDArray[np.float64]) -> Rows:
         """``x - constant``."""
-        self._scale(self._each_column("the constant", constant), np.float64(1.0))
+        x, values = self._together(x, constant)
+        return self._changed(x, lambda own: own.minus(values))
 
-    def subtract_from(self, constant: NDArray[Any]) -> None:
-        """``constant - x``."""
-        self._scale(self._each_column("the constant", constant), np.float64(-1.0))
+    def plus(self, x: Rows, constant: NDArray[np.float64]) -> Rows:
+        """``x + constant``."""
+        return self.minus(x, -constant)
 
-    def multiply(self, constant: NDArray[Any]) -> None:
+    def times(self, x: Rows, constant: NDArray[np.float64]) -> Rows:
         """``x * constant``."""
-        values = self._each_column("the constant", constant)
-        if not values.all():
-            raise ValueError("it multiplies by zero")
-        self._scale(np.float64(0.0), 1 / values)
+        x, values = self._together(x, constant)
+        if not values.all() and isinstance(x.map, Columns):
+            self.use(x.map.n_in * x.map.n_out)
+        return self._changed(x, lambda own: own.times(values))
 
-    def divide(self, constant: NDArray[Any]) -> None:
+    def over(self, x: Rows, constant: NDArray[np.float64]) -> Rows:
         """``x / constant``."""
-        values = self._each_column("the constant", constant)
+        x, values = self._together(x, constant)
         if not values.all():
             raise ValueError("it divides by zero")
-        self._scale(np.float64(0.0), values)
+        return self._changed(x, lambda own: own.over(values))
 
-    def scaler(self, offset: list[float], scale: list[float]) -> None:
-        """``(x - offset) * scale``, of scikit-learn's converter."""
-        self.subtract(np.asarray(offset, np.float32))
-        self.multiply(np.asarray(scale, np.float32))
+    def sum(self, x: Rows, y: Rows) -> Rows:
+        """``x + y`` of two tensors."""
+        if x.step is not y.step:
+            raise ValueError("it adds two branches, which a row of layers does not have")
+        sizes = common([x.layout, y.layout])
+        x, y = self._stretched(x, sizes), self._stretched(y, sizes)
+        self.use(2 * x.map.n_in * x.map.n_out)
+        return replace(x, map=added(x.map, y.map))
 
-    def _scale(self, shift: Any, scale: Any) -> None:
-        """``(x - shift) / scale``, each a number or of shape (n,)."""
-        last = self._layers[-1] if self._layers else None
-        assert self._row is not None
-        if isinstance(last, _Linear) and last.activation is None:
-            self._use(last.weights.size // 8)  # the time that it takes counts, too
-            bias = 0.0 if last.bias is None else last.bias
-            last.weights = last.weights / scale
-            last.bias = np.broadcast_to((bias - shift) / scale, last.weights.shape[1:])
-        elif any(isinstance(layer, _Linear) for layer in self._layers):
-            raise ValueError("it changes columns behind an activation")
-        else:
-            n = math.prod(self._row)
-            self._use(n)
-            mean, factor = np.zeros(n), np.ones(n)
-            if isinstance(last, Standardize):
-                mean, factor = last.mean, last.scale
-                self._layers.pop()
-            scaling = Standardize()
-            scaling.set_numbers({"mean": mean + shift * factor, "scale": factor * scale})
-            self._layers.append(scaling)
+    def product(self, x: Rows, weights: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
+        """``x @ weights`` of all the columns of a row, which become a tensor of the given sizes."""
+        self.use(weights.size)
+        product = Matrix(weights)
+        x = self._scaled(x)
+        if isinstance(x.map, Columns) and not x.map.is_identity:
+            self.use(x.map.n_in * product.n_out)
+            return Rows(x.step, x.map.before(product), tuple(sizes), x.samples)
+        return Rows(self._step(x), product, tuple(sizes), x.samples)
 
-    def activation(self, name: str, axis: int | None = None, **settings: Any) -> None:
+    # ---- steps -----------------------------------------------------------------------------------
+
+    def _step(self, x: Rows) -> Step:
+        """A step that gives the columns of a tensor."""
+        x = self._scaled(x)
+        if isinstance(x.map, Columns):
+            if x.map.is_identity:
+                return x.step
+            self.use(x.map.n_in * x.map.n_out)
+        if (x.step, x.map) not in self._steps:
+            made = Step(x.map.n_out, x.step, product=x.map.matrix(), trained=True)
+            self._steps[x.step, x.map] = made
+        return self._steps[x.step, x.map]
+
+    def _scaled(self, x: Rows) -> Rows:
+        """The same, but columns of data are scaled by a layer for that, which keeps their digits."""
+        given = x.map
+        if not isinstance(given, Columns) or given.is_choice or x.step.trained:
+            return x
+        index = np.arange(given.n_in) if given.index is None else given.index
+        mean, scale = np.zeros(given.n_in), np.ones(given.n_in)
+        mean[index] = 0.0 if given.shift is None else given.shift
+        scale[index] = 1.0 if given.scale is None else np.abs(given.scale)
+        if np.unique(index).size < index.size or scale.min() < _SMALLEST:
+            return x
+        if not mean.any() and (scale == 1).all():  # only signs are left
+            return x
+        signs = None if given.scale is None or (given.scale > 0).all() else np.sign(given.scale)
+        if (x.step, given) not in self._steps:
+            layer = Standardize()
+            layer.set_numbers({"mean": mean, "scale": scale})
+            self._steps[x.step, given] = Step(given.n_in, x.step, layer=layer)
+        return replace(x, step=self._steps[x.step, given], map=Columns(given.n_in, given.index, scale=signs))
+
+    def _whole(self, x: Rows, step: Step) -> Rows:
+        """The columns of a new step, in the shape of a tensor."""
+        return Rows(step, Columns(step.width), x.sizes, x.samples)
+
+    def activation(self, x: Rows, name: str, **settings: Any) -> Rows:
         """An activation of `fastnn.activations`."""
-        if axis is not None:
-            self._over_rows(axis)
         values = {}
         for key, value in settings.items():
             if np.size(value) != 1:
                 raise ValueError(f"{key} has shape {np.shape(value)}, but only one number is supported")
             values[key] = float(np.asarray(value).item())
         spec = activations.TABLE[name](**values)
-        last = self._layers[-1] if self._layers else None
         if name == "identity":
-            return
-        if isinstance(last, _Linear) and last.activation is None:
-            last.activation = spec
-        else:
-            self._layers.append(Activation(spec))
+            return x
+        x = self._scaled(x)
+        if isinstance(x.map, Columns) and x.map.is_choice and "softmax" not in name:
+            return replace(x, step=self._activation(x.step, spec))  # of all columns, then of the chosen
+        return self._whole(x, self._activation(self._step(x), spec))
 
-    def _over_rows(self, axis: int) -> None:
-        rank = self._rank or 2
-        # Before version 13, all axes from this one on were taken together.
-        if not -rank <= axis < rank or axis % rank != 1 or (rank > 2 and self._opset >= 13):
-            raise ValueError(f"it goes over axis {axis} of {rank}, not over the numbers of a row")
+    def _activation(self, step: Step, spec: ActivationSpec) -> Step:
+        """A step with an activation; the same one if it is asked for twice."""
+        key = step, repr(spec)
+        if key not in self._activated:
+            if step.product is not None and step.activation is None:
+                made = replace(step, activation=spec)
+            else:
+                made = Step(step.width, step, activation=spec, trained=step.trained)
+            self._activated[key] = made
+        return self._activated[key]
 
-    def dropout(self, ratio: Any = 0.5, training_mode: NDArray[Any] | None = None) -> None:
+    def clip(self, x: Rows, low: float | None, high: float | None) -> Rows:
+        """``min(max(x, low), high)``: `hard_tanh` of a shifted and scaled tensor, or `relu`."""
+        low, high = (None if bound is None or abs(bound) > _FARTHEST else bound for bound in (low, high))
+        if low is None and high is None:
+            return x
+        bounds = [bound for bound in (low, high) if bound is not None]
+        if sum(bounds) != 0 and max(map(abs, bounds)) > _COARSE:
+            raise ValueError(f"it clips to {low} ... {high}, which float32 would not tell finely")
+        if high is None:
+            return self._from(self.activation(self._to(x, low, 1.0), "relu"), low, 1.0)
+        if low is None:
+            return self._from(self.activation(self._to(x, high, -1.0), "relu"), high, -1.0)
+        if not low < high:
+            raise ValueError(f"it clips to {low} ... {high}")
+        middle, half = (low + high) / 2, (high - low) / 2
+        return self._from(self.activation(self._to(x, middle, half), "hard_tanh"), middle, half)
+
+    def _to(self, x: Rows, shift: float | None, scale: float) -> Rows:
+        """``(x - shift) / scale``."""
+        x = self._changed(x, lambda own: own.minus(np.full(own.n_out, shift))) if shift else x
+        return self._changed(x, lambda own: own.over(np.full(own.n_out, scale))) if scale != 1 else x
+
+    def _from(self, x: Rows, shift: float | None, scale: float) -> Rows:
+        """``x * scale + shift``."""
+        x = self._changed(x, lambda own: own.over(np.full(own.n_out, 1 / scale))) if scale != 1 else x
+        return self._changed(x, lambda own: own.minus(np.full(own.n_out, -shift))) if shift else x
+
+    def two_classes(self, x: Rows, axis: int) -> Rows:
+        """``[1 - sigmoid(x), sigmoid(x)]`` of one number x, which is ``softmax([0, x])``."""
+        if x.row != (1,) or x.layout.axis(axis) != len(x.sizes) - 1:
+            raise ValueError("it joins two tensors")
+        self.use(2 * x.map.n_in)
+        score = x.map.matrix()
+        weights = np.concatenate([np.zeros_like(score.weights), score.weights], axis=1)
+        bias = None if score.bias is None else np.concatenate([[0.0], score.bias])
+        return self.activation(replace(x, map=Matrix(weights, bias), sizes=(*x.sizes[:-1], 2)), "softmax")
+
+    def dropout(self, x: Rows, rate: float) -> Rows:
         """Dropout, which does nothing in prediction."""
-        if training_mode is not None and np.any(training_mode):
-            raise ValueError("it is in training mode")
-        self._layers.append(Dropout(float(np.asarray(ratio).reshape(()))))
-
-    def flatten(self, axis: int) -> None:
-        """All axes but the first made one."""
-        rank = self._rank or 2
-        if not -rank <= axis <= rank or (axis + rank if axis < 0 else axis) != 1:
-            raise ValueError(f"it flattens from axis {axis} of {rank} on, not rows")
-        self._make_flat()
-
-    def reshape(self, shape: NDArray[Any], allowzero: int | None = None) -> None:
-        """The same, to a shape that says so."""
-        sizes = shape.tolist()
-        numbers = None if self._row is None else math.prod(self._row)
-        keeps = [0] if not allowzero else []
-        rows = [-1, *keeps, *([self._batch] if self._batch else [])]
-        columns = [-1, numbers, *(keeps if self._rank == 2 else [])]
-        if len(sizes) != 2 or sizes[0] not in rows or sizes[1] not in columns or sizes == [-1, -1]:
-            raise ValueError(f"it does not only flatten: it makes shape {sizes} of rows of shape {self._row}")
-        self._make_flat()
-
-    def reshape_rows(self, size: NDArray[Any], axes: Any = None) -> None:
-        """The same, to a shape that is the size of the batch and one number."""
-        self.reshape(np.concatenate([[0], size.ravel()]))
-
-    def _make_flat(self) -> None:
-        self._rank = 2
-        if self._row is not None:
-            self._row = (math.prod(self._row),)
+        layer = Dropout(rate)
+        if isinstance(x.map, Columns):
+            step = Step(x.step.width, x.step, layer=layer, trained=x.step.trained)
+            return replace(x, step=step)
+        before = self._step(x)
+        return self._whole(x, Step(before.width, before, layer=layer, trained=before.trained))
 
     def one_hot(
-        self, columns: NDArray[Any], categories: NDArray[Any], coded: NDArray[Any] | None = None
-    ) -> None:
+        self, x: Rows, columns: NDArray[Any], categories: NDArray[Any], coded: NDArray[Any] | None = None
+    ) -> Rows:
         """Columns of categories as `fastnn.onnx.export` writes them."""
-        if self._row is None or len(self._row) != 1:
+        if len(x.row) != 1:
             raise ValueError("the number of its columns is not known")
         is_coded = np.ones(columns.shape, bool) if coded is None else coded
         if columns.ndim != 1 or not columns.shape == categories.shape == is_coded.shape:
             raise ValueError("it does not compare each column with one number")
-        if (categories != np.floor(self._numbers("categories", categories))).any():
+        self.use(_SLOW * (x.row[0] + columns.size))
+        if (categories != np.floor(self.numbers("categories", categories))).any():
             raise ValueError("categories must be integers")
         source = columns.tolist()
-        known: dict[int, list[int]] = {column: [] for column in range(self._row[0])}
+        known: dict[int, list[int]] = {column: [] for column in range(x.row[0])}
         if source != sorted(source) or set(source) != set(known):
             raise ValueError("it does not take the columns in their order")
         for column, category, own in zip(source, categories.tolist(), is_coded.tolist(), strict=True):
@@ -281,38 +336,45 @@ class Assembly:
         chosen = {column: of for column, of in known.items() if of}
         if len(source) != sum(len(of) or 1 for of in known.values()):
             raise ValueError("it both codes and keeps a column")
-        self._layers.append(OneHot(list(chosen), list(chosen.values()), "ignore"))
-        self._row = (len(source),)
+        before = self._step(x)
+        layer = OneHot(list(chosen), list(chosen.values()), "ignore")
+        step = Step(len(source), before, layer=layer, trained=before.trained)
+        sizes = tuple(size if size == BATCH else step.width for size in x.sizes)
+        return Rows(step, Columns(step.width), sizes, x.samples)
 
-    def two_classes(self, axis: int) -> None:
-        """``[1 - sigmoid(x), sigmoid(x)]`` of one number x, which is ``softmax([0, x])``."""
-        last = self._layers[-1] if self._layers else None
-        self._over_rows(axis)
-        if self._row != (1,) or not isinstance(last, _Linear) or last.activation is not None:
-            raise ValueError("it joins two tensors")
-        none = np.zeros_like(last.weights)
-        last.weights = np.concatenate([none, last.weights], axis=1)
-        if last.bias is not None:
-            last.bias = np.concatenate([[0.0], last.bias])
-        self._row = (2,)
-        self.activation("softmax")
+    # ---- the result ------------------------------------------------------------------------------
 
-    # ---- the result ----------------------------------------------------------------------------
-
-    def model(self, dtype: str | None, **options: Any) -> Model:
-        """The model, built, with its weights."""
-        if self._n_in is None:
-            raise ValueError("the size of its input is not known")
+    def model(self, y: Rows, dtype: str | None, **options: Any) -> Model:
+        """The model that computes a tensor, built, with its weights."""
+        if BATCH in y.sizes and math.prod(y.sizes[: y.sizes.index(BATCH)]) != 1:
+            raise ValueError(f"the samples are axis {y.sizes.index(BATCH)} of its output, not the first")
         found = "float64" if "float64" in self._dtypes else "float32"
         dtype = dtype or (found if self._dtypes else self._default)
-        made = [_layer(layer, dtype) for layer in self._layers] or [Activation("identity")]
-        return Model(made, dtype=dtype, **options).build(self._n_in)
+        layers: list[Layer] = []
+        step = self._step(y)
+        while step.before is not None:
+            layers.append(_layer(step, dtype))
+            step = step.before
+        made = layers[::-1] or [Activation("identity")]
+        return Model(made, dtype=dtype, **options).build(step.width)
 
 
-def _layer(layer: _Linear | Layer, dtype: str) -> Layer:
-    if isinstance(layer, _Linear):
-        given = {"weights": layer.weights} | ({} if layer.bias is None else {"bias": layer.bias})
-        dense = Dense(layer.weights.shape[1], layer.activation, use_bias=layer.bias is not None)
+_SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by
+_FARTHEST = 1e38  # a bound that no number of float32 is beyond, but for the last
+_COARSE = 1000.0  # of bounds between which numbers near 0 would lose more than 4 digits
+_SLOW = 16  # numbers that take as long as one that Python looks at
+
+
+def _layer(step: Step, dtype: str) -> Layer:
+    if step.product is not None:
+        weights, bias = step.product.weights, step.product.bias
+        given = {"weights": weights} | ({} if bias is None else {"bias": bias})
+        dense = Dense(step.width, step.activation, use_bias=bias is not None)
         dense._views = {name: _validate.array(name, values, dtype, (1, 2)) for name, values in given.items()}
+        for name, values in dense._views.items():
+            _validate.finite(name, values)
         return dense
-    return layer
+    if step.activation is not None:
+        return Activation(step.activation)
+    assert step.layer is not None
+    return step.layer

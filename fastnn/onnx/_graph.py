@@ -1,32 +1,26 @@
-"""An ONNX file as a graph to look things up in, read with suspicion.
-
-Nothing is taken from the file before its structure is known to be small: a message of a few bytes takes
-a hundred times its length in memory. External data, which would be read from other files, is refused.
-"""
+"""An ONNX model as a graph to look things up in."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from .. import _files
+from . import _external
 from ._expressions import Expression, Operation, Setting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx import ValueInfoProto
 
     #: What the names of an expression stand for: the data's name, a constant, or an attribute.
     Found = dict[str, Any]
 
-_LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
-_STRUCTURE = 1 << 20  # bytes of all but the initializers' numbers: thousands of layers
-_OPSETS = (7, 28)  # of the standard operators, first and last
+_OPSETS = (1, 28)  # of the standard operators, first and last
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _COMMUTATIVE = ("Add", "Mul", "Max", "Min")
 _CLOSE = 1e-6  # relative: a constant in float32
@@ -43,93 +37,14 @@ class Node(NamedTuple):
     attributes: dict[str, Any]
 
 
-def read(path: str) -> onnx.ModelProto:
-    """The content of a file.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ValueError
-        If it is no ONNX file, or its structure is too large to be that of a row of layers.
-    """
-    _files.check_regular(path)
-    if os.path.getsize(path) > _LARGEST:
-        raise ValueError(f"{path} is not an ONNX file: it has more than {_LARGEST} bytes")
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        _structure(memoryview(content), _LEVELS)
-    except (IndexError, ValueError) as error:
-        raise ValueError(f"{path} is not an ONNX file of a row of layers, or damaged: {error}") from error
-    try:
-        model = onnx.ModelProto.FromString(content)
-    except Exception as error:  # the error's class depends on the implementation of protocol buffers
-        raise ValueError(f"{path} is not an ONNX file, or damaged: {error}") from error
-    if not model.HasField("graph"):
-        raise ValueError(f"{path} is not an ONNX file: it has no graph")
-    return model
-
-
-def _numbers_of(message: Any, *fields: str) -> set[int]:
-    """The numbers that protocol buffers know fields by."""
-    return {message.DESCRIPTOR.fields_by_name[field].number for field in fields}
-
-
-# The way to the numbers of initializers.
-_LEVELS = (
-    _numbers_of(onnx.ModelProto, "graph"),
-    _numbers_of(onnx.GraphProto, "initializer"),
-    _numbers_of(TensorProto, "raw_data", "float_data", "double_data"),
-)
-
-
-def _structure(message: memoryview, levels: Sequence[set[int]], counted: int = 0) -> int:
-    """Bytes of a message but for the fields that `levels` lead to, added to `counted`.
-
-    Raises a ValueError as soon as they are too many, and a ValueError or IndexError if it is damaged.
-    """
-    at = 0
-    while at < len(message):
-        start = at
-        tag, at = _varint(message, at)
-        kind, field = tag & 7, tag >> 3
-        length = {1: 8, 2: 0, 5: 4}.get(kind)
-        if kind == 0:
-            _, at = _varint(message, at)
-        elif length is None:
-            raise ValueError(f"fields of kind {kind} are unknown")
-        if kind == 2:
-            length, at = _varint(message, at)
-        end = at + (length or 0)
-        if end > len(message):
-            raise ValueError("it ends within a field")
-        if kind == 2 and field in levels[0]:
-            counted += at - start
-            if len(levels) > 1:
-                counted = _structure(message[at:end], levels[1:], counted)
-        else:
-            counted += end - start
-        if counted > _STRUCTURE:
-            raise ValueError(f"more than {_STRUCTURE} bytes of it are not weights")
-        at = end
-    return counted
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and where it ends."""
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-    raise ValueError("a number has more than 64 bits")
-
-
 class Graph:
     """What the nodes of a model's graph compute, by the names of their outputs.
+
+    Parameters
+    ----------
+    model : ModelProto
+    folder : str or None
+        Where weights in files of their own may lie.
 
     Attributes
     ----------
@@ -146,7 +61,8 @@ class Graph:
         If a name stands for two things, or the operators are of a version that is not known.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, folder: str | None = None) -> None:
+        self._folder = folder
         versions = {entry.domain or "": entry.version for entry in model.opset_import}
         self._versions = {"": versions.get("", versions.get("ai.onnx", 1)), **versions}
         self.opset = int(self._versions[""])
@@ -163,7 +79,9 @@ class Graph:
         for tensor in graph.initializer:
             self._must_be_new(tensor.name)
             self._tensors[tensor.name] = tensor
-        self.inputs = {value.name: value for value in graph.input if value.name not in self._tensors}
+        self.inputs: dict[str, ValueInfoProto] = {
+            str(value.name): value for value in graph.input if value.name not in self._tensors
+        }
         self.outputs = list(graph.output)
         for node in map(_node, graph.node):
             for output in filter(None, node.outputs):
@@ -186,8 +104,10 @@ class Graph:
 
     @property
     def size(self) -> int:
-        """Numbers that its constants have at most."""
-        return sum(tensor.ByteSize() for tensor in self._tensors.values())
+        """Numbers that its constants have at most; files that several lie in count once."""
+        tensors = self._tensors.values()
+        files = dict(_external.size(tensor, self._folder) for tensor in tensors if _is_external(tensor))
+        return int(sum(tensor.ByteSize() for tensor in tensors)) + sum(files.values())
 
     def source(self, name: str) -> str:
         """Where a value comes from: back over nodes that change no number."""
@@ -205,19 +125,35 @@ class Graph:
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """The numbers of a constant, or None if it is none."""
-        name = self.source(name)
-        if name not in self._constants and name in self._tensors:
-            self._constants[name] = _numbers(self._tensors[name])
-        return self._constants.get(name)
+        if name not in self._constants and (source := self.source(name)) in self._tensors:
+            self._constants[source] = _numbers(self._tensors[source], self._folder)
+        values = self._constants.get(self.source(name))
+        if values is None or name == self.source(name):
+            return values
+        if name not in self._constants:
+            self._constants[name] = self._converted(name, values)
+        return self._constants[name]
+
+    def _converted(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """A constant after the conversions on the way from its source to a name."""
+        kinds = []
+        while name != self.source(name):
+            node = self.nodes[name]
+            if node.operator == "Cast":
+                kinds.append(helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
+            name = node.inputs[0]
+        for kind in reversed(kinds):
+            with np.errstate(over="ignore"):
+                values = values.astype(kind)
+        return values
 
     def match(self, expression: Expression, name: str, found: Found) -> Iterator[Found]:
         """What the names of an expression can stand for, if a value is computed so."""
-        name = self.source(name)
         if isinstance(expression, Operation):
-            yield from self._match_operation(expression, name, found)
+            yield from self._match_operation(expression, self.source(name), found)
         elif isinstance(expression, str):
             constant = self.constant(name)
-            value = name if expression == "x" else constant
+            value = self.source(name) if expression == "x" else constant
             known = found.get(expression)
             if (expression == "x") != (constant is None) or value is None:
                 return
@@ -225,7 +161,9 @@ class Graph:
                 yield {**found, expression: value}
         else:
             constant = self.constant(name)
-            if constant is not None and constant.size == 1 and _is_close(constant.item(), expression):
+            if constant is None or constant.size != 1 or constant.ndim > 1:
+                return  # one of more axes might give the data more
+            if _is_close(constant.item(), expression):
                 yield found
 
     def _match_operation(self, wanted: Operation, name: str, found: Found) -> Iterator[Found]:
@@ -245,6 +183,10 @@ class Graph:
             for argument, value in zip(wanted.arguments, order, strict=True):
                 candidates = [more for one in candidates for more in self.match(argument, value, one)]
             yield from candidates
+
+    def attributes(self, node: Node) -> dict[str, Any]:
+        """The attributes of a node, with the defaults of its operator's version."""
+        return {**self._defaults(node.operator), **node.attributes}
 
     def _match_attributes(self, wanted: Operation, node: Node) -> Found | None:
         """What the settings among the attributes are; None if others are not as wanted."""
@@ -307,17 +249,24 @@ def _is_close(value: Any, expected: Any) -> bool:
     return bool(value == expected)
 
 
-def _numbers(tensor: TensorProto) -> NDArray[Any]:
-    """The numbers of a tensor, which must be in the file and as many as its shape says."""
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise ValueError(f"the numbers of {tensor.name!r} are in another file, which is not read")
+def _is_external(tensor: TensorProto) -> bool:
+    return bool(tensor.data_location == TensorProto.EXTERNAL or tensor.external_data)
+
+
+def _numbers(tensor: TensorProto, folder: str | None) -> NDArray[Any]:
+    """The numbers of a tensor, which must be as many as its shape says."""
     try:
         kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{tensor.name!r} is of the unknown type {tensor.data_type}") from error
     if kind.kind not in "fiub" or kind.names:
         raise ValueError(f"{tensor.name!r} is of type {kind}, not numbers")
-    if any(size < 0 for size in tensor.dims) or math.prod(tensor.dims) > tensor.ByteSize():
+    if any(size < 0 for size in tensor.dims):
+        raise ValueError(f"{tensor.name!r} has the shape {tuple(tensor.dims)}")
+    if _is_external(tensor):
+        content = _external.read(tensor, folder)
+        return np.frombuffer(content, kind.newbyteorder("<")).reshape(tuple(tensor.dims)).astype(kind)
+    if math.prod(tensor.dims) > tensor.ByteSize():
         raise ValueError(f"{tensor.name!r} has fewer numbers than its shape {tuple(tensor.dims)} needs")
     try:
         return np.asarray(numpy_helper.to_array(tensor))

@@ -6,52 +6,35 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from onnx import TensorProto
-
 from .. import _validate
-from ._assembly import Assembly
+from . import _outputs
+from ._arithmetic import softmax
+from ._assembly import Assembly, Rows
+from ._call import Call
 from ._expressions import ACTIVATIONS, FLOAT64, Operation, parse
-from ._graph import Graph, read
+from ._file import read
+from ._graph import Graph
+from ._layout import BATCH
+from ._operators import SEVERAL_OUTPUTS, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import DTypeLike
-    from onnx import ValueInfoProto
+    from onnx import ModelProto, ValueInfoProto
 
     from ..losses import Loss
     from ..model import Model
     from ..optimizers import Optimizer
+    from ._call import Value
     from ._graph import Node
 
-# Types of the input: a model converts what it gets.
-_INPUTS = {
-    getattr(TensorProto, name)
-    for name in ("FLOAT", "DOUBLE", "FLOAT16", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
-}
+    #: The names of tensors that a step needs, and what it makes of them.
+    Plan = tuple[list[str], Callable[[list[Value]], Value]]
+
 _ROWS = "Gather(x, columns, axis=1)"
-_GEMM = "alpha=alpha, beta=beta, transA=transA, transB=transB"
-# What other steps may look like; names are arguments of the method of `Assembly`, x is the data.
-_STEPS: dict[str, Callable[..., None]] = {
-    f"Gemm(x, weights, bias, {_GEMM})": Assembly.gemm,
-    f"Gemm(x, weights, {_GEMM})": Assembly.gemm,
-    "MatMul(x, weights)": Assembly.gemm,
-    "MatMul(x, Transpose(weights, perm=perm))": Assembly.transposed,
-    "Add(x, constant)": Assembly.add,
-    "Sub(x, constant)": Assembly.subtract,
-    "Sub(constant, x)": Assembly.subtract_from,
-    "Mul(x, constant)": Assembly.multiply,
-    "Div(x, constant)": Assembly.divide,
-    "ai.onnx.ml.Scaler(x, offset=offset, scale=scale)": Assembly.scaler,
-    "Dropout(x)": Assembly.dropout,
-    "Dropout(x, ratio=ratio)": Assembly.dropout,
-    "Dropout(x, ratio)": Assembly.dropout,
-    "Dropout(x, ratio, training_mode)": Assembly.dropout,
-    "Flatten(x, axis=axis)": Assembly.flatten,
-    "Reshape(x, shape, allowzero=allowzero)": Assembly.reshape,
-    # PyTorch's x.view(x.size(0), -1)
-    "Reshape(x, Concat(Unsqueeze(Gather(Shape(x), 0), 0), size, axis=0))": Assembly.reshape_rows,
-    "Reshape(x, Concat(Unsqueeze(Gather(Shape(x), 0), axes=axes), size, axis=0))": Assembly.reshape_rows,
+# What several operators together are; names are arguments of the method of `Assembly`, x is the data.
+_STEPS: dict[str, Callable[..., Rows]] = {
     f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": Assembly.one_hot,
     f"Equal({_ROWS}, categories)": Assembly.one_hot,
     # scikit-learn's classifiers of two classes
@@ -59,26 +42,27 @@ _STEPS: dict[str, Callable[..., None]] = {
 }
 
 
-def _activation(name: str) -> Callable[..., None]:
-    return lambda assembly, **settings: assembly.activation(name, **settings)
+def _activation(name: str) -> Callable[..., Rows]:
+    return lambda assembly, x, **settings: assembly.activation(x, name, **settings)
 
 
-def _by_operator() -> dict[str, list[tuple[Operation, Callable[..., None]]]]:
-    """All steps by their last operator; activations, which look at more nodes, before single nodes."""
-    steps = [(text, _activation(name)) for name, forms in ACTIVATIONS.items() for text in forms]
-    steps += [(text, _activation(name)) for name, text in FLOAT64.items()]
-    table: dict[str, list[tuple[Operation, Callable[..., None]]]] = {}
-    for text, method in (*steps, *_STEPS.items()):
+def _by_operator() -> dict[str, list[tuple[Operation, str, Callable[..., Rows]]]]:
+    """All of these by their last operator, with the names of activations."""
+    steps = [(text, name, _activation(name)) for name, forms in ACTIVATIONS.items() for text in forms]
+    steps += [(text, name, _activation(name)) for name, text in FLOAT64.items()]
+    steps += [(text, "", method) for text, method in _STEPS.items()]
+    table: dict[str, list[tuple[Operation, str, Callable[..., Rows]]]] = {}
+    for text, name, method in steps:
         operation = parse(text)
-        table.setdefault(operation.operator, []).append((operation, method))
+        table.setdefault(operation.operator, []).append((operation, name, method))
     return table
 
 
-_TABLE = _by_operator()
+_FORMS = _by_operator()
 
 
 def load(
-    path: str | os.PathLike[str],
+    source: str | os.PathLike[str] | bytes | ModelProto,
     *,
     output: str | None = None,
     loss: str | Loss | None = None,
@@ -89,17 +73,21 @@ def load(
 ) -> Model:
     """A model from an ONNX graph that is a row of layers.
 
-    Read are dense layers (Gemm, or MatMul and Add), all activations of `fastnn.activations`, Dropout,
-    Flatten, Reshape that only flattens, columns that are shifted and scaled, and what `export` writes,
-    in the forms in which PyTorch, Keras and scikit-learn's converter write them. An input of more axes
-    than two is taken as rows of numbers: the model's input is flat.
+    Read are products with weights, all activations of `fastnn.activations`, shifts and scales of columns,
+    normalization of batches as it is in evaluation, limits, dropout, operators that only move numbers,
+    scikit-learn's linear models, and what `export` writes, in the forms in which PyTorch, Keras and
+    scikit-learn's converter write them. An input of more axes than two is taken as rows of numbers: the
+    model's input is flat. An input of one axis, and one of fixed sizes that the graph mixes, is a single
+    row.
 
     Parameters
     ----------
-    path : str or path
+    source : str or path or bytes or onnx.ModelProto
+        A path tells where weights lie that are in a file beside the model's.
     output : str, optional
         Name of the tensor that the model shall give; the graph's output if not given, or if it has
-        several, the one of floating-point numbers.
+        several, the only one that is computed from the input, without random numbers, and of
+        floating-point numbers.
     loss, optimizer, metrics, seed
         For training the model further: see `fastnn.Model`.
     dtype : {"float32", "float64"}, optional
@@ -114,96 +102,167 @@ def load(
     ------
     OSError
         If the file cannot be read.
+    TypeError
+        If `source` is none of these.
     ValueError
-        If it is not an ONNX file, or damaged, or has another operator: the message names it. Weights
-        in other files are not read.
+        If it is not an ONNX file, or damaged, or has another operator: the message names it. Or if it
+        asks for weights in files that do not lie in its own folder or below, links followed.
 
     Examples
     --------
     See `fastnn.onnx`.
     """
-    path = os.fspath(path)
     options = {"loss": loss, "optimizer": optimizer, "metrics": metrics, "seed": seed}
     wanted = None if dtype is None else _validate.dtype(dtype)
-    proto = read(path)
+    proto, folder, title = read(source)
     try:
-        graph = Graph(proto)
-        steps, source = _walk(graph, _output(graph, output))
-        end = graph.inputs[source]
-        assembly = Assembly(_shape(end), graph.opset, graph.size, _dtype(end))
-        for node, method, found in reversed(steps):
-            _take(assembly, node, method, found)
-        return assembly.model(wanted, **options)
+        graph = Graph(proto, folder)
+        name = _without_column(graph, _outputs.output(graph, output))
+        return _model(graph, name, wanted, options)
     except ValueError as error:
-        raise ValueError(f"{path} is not a row of layers: {error}") from error
+        raise ValueError(f"{title} is not a row of layers: {error}") from error
 
 
-def _output(graph: Graph, name: str | None) -> str:
-    """Name of the tensor that is wanted."""
-    if name is not None:
-        if name not in graph.nodes:
-            raise ValueError(f"no node gives {name!r}")
-        return name
-    names = [value.name for value in graph.outputs if len(graph.outputs) == 1 or _is_float(value)]
-    if len(names) != 1:
-        known = ", ".join(value.name for value in graph.outputs[:10])
-        raise ValueError(f"it has {len(graph.outputs)} outputs ({known}); name one by output=")
-    return str(names[0])
+def _without_column(graph: Graph, name: str) -> str:
+    """The tensor that an output lays out as one column, as scikit-learn's converter does with rows."""
+    node = graph.nodes.get(graph.source(name))
+    if node is not None and node.operator == "Reshape" and len(node.inputs) == 2:
+        shape = graph.constant(node.inputs[1])
+        if shape is not None and shape.tolist() == [-1, 1]:
+            return node.inputs[0]
+    return name
 
 
-def _is_float(value: ValueInfoProto) -> bool:
-    """Whether a value is floating-point numbers, or a sequence of dictionaries of them."""
-    if value.type.HasField("sequence_type"):
-        return True
-    return value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE)
+def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) -> Model:
+    """The model of a tensor, for the first meaning of the input's axes that allows one."""
+    end = graph.inputs[_outputs.input_of(graph, name)]
+    failed: ValueError | None = None
+    for sizes, samples in _meanings(graph, end):
+        assembly = Assembly(graph.size, _outputs.dtype(end))
+        try:
+            rows = assembly.input(sizes, samples)
+            value = _Reading(graph, assembly, end.name, rows).value(name)
+            if not isinstance(value, Rows):
+                raise ValueError(f"{name!r} is not computed from the input")
+            return assembly.model(value, dtype, **options)
+        except ValueError as error:
+            failed = failed or error
+    assert failed is not None
+    raise failed
 
 
-def _shape(value: ValueInfoProto) -> list[int | None] | None:
-    """Sizes of the input's axes, None where they may vary."""
-    if not value.type.HasField("tensor_type"):
-        raise ValueError(f"the input {value.name!r} is not a tensor")
-    kind = value.type.tensor_type
-    if kind.elem_type not in _INPUTS:
-        raise ValueError(f"the input {value.name!r} is of the type {kind.elem_type}, not of real numbers")
-    if not kind.HasField("shape"):
-        return None
-    return [size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim]
+def _meanings(graph: Graph, end: ValueInfoProto) -> list[tuple[list[Any], int | None]]:
+    """What the axes of the input may be, likelier first: samples and a row of each, or a single row."""
+    sizes = _outputs.shape(end)
+    if sizes is None:
+        sizes = [None, None]
+    if not sizes:
+        raise ValueError("an input of 0 axes is not supported")
+    first, *row = sizes
+    if len(sizes) <= 2 and sizes[-1] is None:
+        found = _outputs.width(graph, end.name)
+        first, row = (found, []) if len(sizes) == 1 else (first, [found])
+    if None in row or (not row and first is None):
+        raise ValueError("the size of its input is not known")
+    several = [([BATCH, *row], first)] if row else []
+    return several if first is None else [*several, ([first, *row], None)]
 
 
-def _dtype(value: ValueInfoProto) -> str:
-    return "float64" if value.type.tensor_type.elem_type == TensorProto.DOUBLE else "float32"
+class _Reading:
+    """The tensors of a graph as rows of layers in the making, or as constants."""
 
+    def __init__(self, graph: Graph, assembly: Assembly, name: str, rows: Rows) -> None:
+        self._graph, self._assembly = graph, assembly
+        self._values: dict[str, Value] = {name: rows}
+        self._input = name
 
-def _walk(graph: Graph, name: str) -> tuple[list[tuple[Node, Callable[..., None], dict[str, Any]]], str]:
-    """The steps from the output back to an input, and the name of that input."""
-    steps: list[tuple[Node, Callable[..., None], dict[str, Any]]] = []
-    name = graph.source(name)
-    while name not in graph.inputs:
-        node = graph.nodes.get(name)
+    def value(self, name: str) -> Value:
+        """A tensor by its name; those that it is computed from come first."""
+        plans: dict[str, Plan] = {}
+        waiting = [self._place(name)]
+        while waiting:
+            place = waiting[-1]
+            if self._known(place) is not None:
+                waiting.pop()
+                continue
+            if place not in plans:
+                plans[place] = self._plan(place)
+            needed, make = plans[place]
+            missing = [value for value in needed if self._known(value) is None]
+            if any(self._place(value) in plans for value in missing):
+                raise ValueError(f"{place!r} is computed from itself")
+            if missing:
+                waiting += [self._place(value) for value in missing]
+                continue
+            self._values[place] = make([self._known(value) for value in needed])  # type: ignore[misc]
+            waiting.pop()
+            del plans[place]
+        result = self._known(name)
+        assert result is not None
+        return result
+
+    def _place(self, name: str) -> str:
+        return self._graph.source(name)
+
+    def _known(self, name: str) -> Value | None:
+        """A tensor that is a constant, or that was computed."""
+        constant = self._graph.constant(name)
+        return self._values.get(self._place(name)) if constant is None else constant
+
+    def _plan(self, name: str) -> Plan:
+        """What a tensor is computed from, and how."""
+        node = self._graph.nodes.get(name)
+        if name in self._graph.inputs:
+            raise ValueError(f"it is computed from two inputs, {self._input!r} and {name!r}")
         if node is None:
             raise ValueError(f"{name!r} is not computed from the input")
-        if len(steps) > len(graph.nodes):
-            raise ValueError(f"{name!r} is computed from itself")
-        method, found = _step(graph, name, node)
-        name = found.pop("x")
-        steps.append((node, method, found))
-    return steps, name
+        for operation, activation, method in _FORMS.get(node.operator, []):
+            for found in self._graph.match(operation, name, {}):
+                return [found["x"]], self._form(node, activation, method, found)
+        part = node.outputs.index(name)
+        function, known = TABLE.get(node.operator, (None, ()))
+        extra = set(node.attributes) - set(known)
+        if function is None or extra or (part and node.operator not in SEVERAL_OUTPUTS):
+            form = " in this form" if function or node.operator in _FORMS else ""
+            raise ValueError(f"the operator {_named(node)} is not supported{form}")
+        return [value for value in node.inputs if value], self._call(node, function, part)
 
+    def _form(
+        self, node: Node, activation: str, method: Callable[..., Rows], found: dict[str, Any]
+    ) -> Callable[[list[Value]], Value]:
+        def make(values: list[Value]) -> Value:
+            x, settings = values[0], {key: value for key, value in found.items() if key != "x"}
+            if not isinstance(x, Rows):
+                raise ValueError("it computes constants")
+            if "softmax" in activation:
+                return softmax(self._assembly, x, activation, settings["axis"], self._graph.opset)
+            return method(self._assembly, x, **settings)
 
-def _step(graph: Graph, name: str, node: Node) -> tuple[Callable[..., None], dict[str, Any]]:
-    """What a node does, perhaps with those before it."""
-    for operation, method in _TABLE.get(node.operator, []):
-        for found in graph.match(operation, name, {}):
-            return method, found
-    form = " in this form" if node.operator in _TABLE else ""
-    raise ValueError(f"the operator {_named(node)} is not supported{form}")
+        return self._safely(node, make)
 
+    def _call(
+        self, node: Node, function: Callable[[Call], Value], part: int
+    ) -> Callable[[list[Value]], Value]:
+        attributes = self._graph.attributes(node)
 
-def _take(assembly: Assembly, node: Node, method: Callable[..., None], found: dict[str, Any]) -> None:
-    try:
-        method(assembly, **found)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the operator {_named(node)} is not supported here: {error}") from error
+        def make(values: list[Value]) -> Value:
+            given = iter(values)
+            inputs = [next(given) if name else None for name in node.inputs]
+            call = Call(self._assembly, inputs, attributes, self._graph.opset, part, len(node.outputs))
+            return function(call)
+
+        return self._safely(node, make)
+
+    def _safely(self, node: Node, make: Callable[[list[Value]], Value]) -> Callable[[list[Value]], Value]:
+        """With an error that names the node, whatever its attributes and constants are."""
+
+        def safe(values: list[Value]) -> Value:
+            try:
+                return make(values)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise ValueError(f"the operator {_named(node)} is not supported here: {error}") from error
+
+        return safe
 
 
 def _named(node: Node) -> str:

@@ -10,7 +10,12 @@ from tests.tolerances import ELEMENTWISE, PRODUCT
 
 # (name, settings of the oracle); a kernel takes at most one, called p.
 SETTINGS = {
-    "leaky_relu": [{"negative_slope": 0.01}, {"negative_slope": 0.3}, {"negative_slope": 0.0}],
+    "leaky_relu": [
+        {"negative_slope": 0.01},
+        {"negative_slope": 0.3},
+        {"negative_slope": 0.0},
+        {"negative_slope": -0.4},
+    ],
     "elu": [{"alpha": 1.0}, {"alpha": 0.3}, {"alpha": 2.5}],
 }
 CASES = [(name, settings) for name in naive.ACTIVATIONS for settings in SETTINGS.get(name, [{}])]

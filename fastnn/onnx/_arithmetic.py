@@ -1,0 +1,183 @@
+"""Operators that compute a number from each number: sums, limits, and what is put together of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import helper
+
+from ._assembly import Assembly, Rows
+from ._call import Call
+from ._layout import BATCH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._call import Value
+
+
+def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
+    """A constant whose first axis is the one that old versions name."""
+    axis = call.attributes.get("axis")
+    if axis is None or constant.ndim == 0:
+        return constant
+    after = len(other.sizes) - axis - constant.ndim
+    return constant.reshape(constant.shape + (1,) * after)
+
+
+def _two(call: Call) -> tuple[Any, Any]:
+    """Both inputs; a constant beside a tensor as numbers, aligned with it."""
+    first, second = call.inputs
+    if isinstance(first, Rows) and isinstance(second, np.ndarray):
+        second = call.assembly.numbers("the constant", _aligned(call, second, first))
+    elif isinstance(second, Rows) and isinstance(first, np.ndarray):
+        first = call.assembly.numbers("the constant", first)
+    return first, second
+
+
+def _folded(call: Call, function: Callable[..., Any]) -> NDArray[Any]:
+    """A number for each of constants'."""
+    values = [call.constant(place) for place in range(len(call.inputs))]
+    if any(value.dtype.kind not in "fi" for value in values):
+        raise ValueError("it computes something of sizes or truths")
+    call.assembly.use(int(np.prod(np.broadcast_shapes(*(value.shape for value in values)))))
+    with np.errstate(all="ignore"):
+        return np.asarray(function(*values), values[0].dtype)
+
+
+def add(call: Call) -> Value:
+    first, second = _two(call)
+    if isinstance(first, Rows) and isinstance(second, Rows):
+        return call.assembly.sum(first, second)
+    if isinstance(first, Rows):
+        return call.assembly.plus(first, second)
+    return call.assembly.plus(second, first) if isinstance(second, Rows) else _folded(call, np.add)
+
+
+def subtract(call: Call) -> Value:
+    first, second = _two(call)
+    if isinstance(first, Rows) and isinstance(second, Rows):
+        return call.assembly.sum(first, _negative(call, second))
+    if isinstance(first, Rows):
+        return call.assembly.minus(first, second)
+    if isinstance(second, Rows):
+        return call.assembly.plus(_negative(call, second), first)
+    return _folded(call, np.subtract)
+
+
+def _negative(call: Call, x: Rows) -> Rows:
+    return call.assembly.times(x, np.array(-1.0))
+
+
+def multiply(call: Call) -> Value:
+    first, second = _two(call)
+    if isinstance(first, Rows) and isinstance(second, Rows):
+        raise ValueError("it multiplies two tensors, which a row of layers does not")
+    if isinstance(first, Rows):
+        return call.assembly.times(first, second)
+    return call.assembly.times(second, first) if isinstance(second, Rows) else _folded(call, np.multiply)
+
+
+def divide(call: Call) -> Value:
+    first, second = _two(call)
+    if isinstance(second, Rows):
+        raise ValueError("it divides by what it computes, which a row of layers does not")
+    if isinstance(first, Rows):
+        return call.assembly.over(first, second)
+    if first.dtype.kind != "f":
+        raise ValueError("it divides integers")
+    return _folded(call, np.divide)
+
+
+def negate(call: Call) -> Value:
+    return _negative(call, call.x) if isinstance(call.input(0), Rows) else _folded(call, np.negative)
+
+
+def root(call: Call) -> Value:
+    return _folded(call, np.sqrt)
+
+
+def _bound(call: Call, name: str, place: int) -> float | None:
+    value = call.option(name, place)
+    if isinstance(value, list):
+        raise ValueError("its bounds are not numbers")
+    return None if value is None else float(value)
+
+
+def clip(call: Call) -> Rows:
+    return call.assembly.clip(call.x, _bound(call, "min", 1), _bound(call, "max", 2))
+
+
+def limit(call: Call, place: int) -> Rows:
+    """The larger or the smaller of a tensor and a number."""
+    first, second = _two(call)
+    x, constant = (first, second) if isinstance(first, Rows) else (second, first)
+    if not isinstance(x, Rows) or not isinstance(constant, np.ndarray) or constant.size != 1:
+        raise ValueError("it does not compare a tensor with a number")
+    bounds: list[float | None] = [None, None]
+    bounds[place] = float(constant.item())
+    if constant.ndim > len(x.sizes):
+        x = call.assembly.plus(x, np.zeros(constant.shape))
+    return call.assembly.clip(x, *bounds)
+
+
+def hard_sigmoid(call: Call) -> Rows:
+    x = call.assembly.times(call.x, np.array(call.attributes["alpha"]))
+    return call.assembly.clip(call.assembly.plus(x, np.array(call.attributes["beta"])), 0.0, 1.0)
+
+
+def celu(call: Call) -> Rows:
+    alpha = np.array(call.attributes["alpha"])
+    return call.assembly.times(call.assembly.activation(call.assembly.over(call.x, alpha), "elu"), alpha)
+
+
+def batch_normalization(call: Call) -> Rows:
+    """A shift and a scale of each channel, which are axis 1."""
+    training = call.attributes.get("training_mode", 0) or not call.attributes.get("is_test", 1)
+    if training or not call.attributes.get("spatial", 1):
+        raise ValueError("it is in training mode, or not of channels")
+    x, sizes = call.x, call.x.sizes
+    if len(sizes) < 2 or sizes[1] == BATCH:
+        raise ValueError(f"it has no channels: its input is {sizes}")
+    weight, bias, mean, variance = (call.assembly.numbers("weights", call.constant(i)) for i in range(1, 5))
+    if not weight.shape == bias.shape == mean.shape == variance.shape == (sizes[1],):
+        raise ValueError(f"it is of {weight.shape} channels, but its input is {sizes}")
+    deviation = np.sqrt(variance + call.attributes["epsilon"])
+    if not (deviation > 0).all():
+        raise ValueError("its variance is not positive")
+    shape = (sizes[1],) + (1,) * (len(sizes) - 2)
+    x = call.assembly.minus(x, mean.reshape(shape))
+    x = call.assembly.times(call.assembly.over(x, deviation.reshape(shape)), weight.reshape(shape))
+    return call.assembly.plus(x, bias.reshape(shape))
+
+
+def dropout(call: Call) -> Rows:
+    ratio = call.option("ratio", 1)
+    if call.input(2) is not None and call.constant(2).any():
+        raise ValueError("it is in training mode")
+    if call.opset < 7 and not call.attributes.get("is_test", 0):
+        raise ValueError("it is in training mode")
+    return call.assembly.dropout(call.x, 0.5 if ratio is None else float(np.asarray(ratio).item()))
+
+
+def softmax(assembly: Assembly, x: Rows, name: str, axis: int, opset: int) -> Rows:
+    """Softmax or its logarithm over a whole row: along one axis or, before version 13, all from it on."""
+    axis = x.layout.axis(axis)
+    ahead = [size for size in x.sizes[:axis] if size not in (1, BATCH)]
+    behind = [size for size in x.sizes[axis + 1 :] if size != 1]
+    if ahead or (behind and opset >= 13) or BATCH in behind:
+        raise ValueError(f"it goes over axis {axis} of {list(x.sizes)}, not over a row")
+    return assembly.activation(x, name)
+
+
+def cast(call: Call) -> Value:
+    """Constants as others; tensors stay what they are, as the precision is the model's."""
+    value, to = call.input(0), call.attributes["to"]
+    if isinstance(value, Rows):
+        raise ValueError(f"it makes numbers of the type {to} of them")
+    kind = helper.tensor_dtype_to_np_dtype(to)
+    if kind.kind not in "fi" or (value.dtype.kind == "O" and kind.kind != "i"):
+        raise ValueError(f"it makes constants of the type {to}")
+    return call.constant(0) if value.dtype.kind == "O" else call.constant(0).astype(kind)

@@ -1,0 +1,70 @@
+"""The single operators of ONNX that are known. To add one: a function of a `Call`, and a row in `TABLE`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import _arithmetic, _layout, _linear_models, _places, _products
+from ._call import Call, moving
+
+Operator = Callable[[Call], Any]
+_OLD = ("broadcast", "consumed_inputs")
+
+# For each operator its function, and the attributes that it looks at or that do not matter.
+TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
+    "Add": (_arithmetic.add, ("axis", *_OLD)),
+    "Sub": (_arithmetic.subtract, ("axis", *_OLD)),
+    "Mul": (_arithmetic.multiply, ("axis", *_OLD)),
+    "Div": (_arithmetic.divide, ("axis", *_OLD)),
+    "Neg": (_arithmetic.negate, _OLD),
+    "Sqrt": (_arithmetic.root, _OLD),
+    "Clip": (_arithmetic.clip, ("min", "max", *_OLD)),
+    "Max": (lambda call: _arithmetic.limit(call, 0), _OLD),
+    "Min": (lambda call: _arithmetic.limit(call, 1), _OLD),
+    "HardSigmoid": (_arithmetic.hard_sigmoid, ("alpha", "beta", *_OLD)),
+    "Celu": (_arithmetic.celu, ("alpha",)),
+    "BatchNormalization": (
+        _arithmetic.batch_normalization,
+        ("epsilon", "momentum", "spatial", "is_test", "training_mode", *_OLD),
+    ),
+    "Dropout": (_arithmetic.dropout, ("ratio", "is_test", "seed", *_OLD)),
+    "Cast": (_arithmetic.cast, ("to", "saturate")),
+    "MatMul": (_products.matmul, ()),
+    "Gemm": (_products.gemm, ("alpha", "beta", "transA", "transB", "broadcast")),
+    "Shape": (_places.shape, ("start", "end")),
+    "Reshape": (_places.reshape, ("shape", "allowzero", *_OLD)),
+    "Flatten": (
+        lambda call: moving(call, lambda x: _layout.flattened(x, call.attributes["axis"])),
+        ("axis",),
+    ),
+    "Transpose": (
+        lambda call: moving(call, lambda x: _layout.transposed(x, call.attributes.get("perm"))),
+        ("perm",),
+    ),
+    "Squeeze": (_places.squeeze, ("axes",)),
+    "Unsqueeze": (_places.unsqueeze, ("axes",)),
+    "Slice": (_places.slice, ("starts", "ends", "axes")),
+    "Gather": (_places.gather, ("axis",)),
+    "Split": (_places.split, ("axis", "split", "num_outputs")),
+    "Concat": (_places.concat, ("axis",)),
+    "Pad": (_places.pad, ("pads", "paddings", "mode", "value")),
+    "ai.onnx.ml.Scaler": (_linear_models.scaler, ("offset", "scale")),
+    "ai.onnx.ml.Normalizer": (_linear_models.normalizer, ("norm",)),
+    "ai.onnx.ml.LinearRegressor": (
+        _linear_models.linear_regressor,
+        ("coefficients", "intercepts", "post_transform", "targets"),
+    ),
+    "ai.onnx.ml.LinearClassifier": (
+        _linear_models.linear_classifier,
+        (
+            "coefficients",
+            "intercepts",
+            "post_transform",
+            "classlabels_ints",
+            "classlabels_strings",
+            "multi_class",
+        ),
+    ),
+}
+SEVERAL_OUTPUTS = ("Split", "ai.onnx.ml.LinearClassifier")  # operators whose other outputs are known, too

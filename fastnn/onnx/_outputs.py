@@ -1,0 +1,172 @@
+"""What of a graph a model can give and take: its outputs and its inputs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import TensorProto
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ValueInfoProto
+
+    from ._graph import Graph, Node
+
+# Types of the input: a model converts what it gets.
+_INPUTS = {
+    getattr(TensorProto, name)
+    for name in ("FLOAT", "DOUBLE", "FLOAT16", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
+}
+_RANDOM = (
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+)
+# Operators that leave the number of columns as it is, behind which weights tell it.
+_SAME_WIDTH = {"Relu", "Sigmoid", "Tanh", "LeakyRelu", "PRelu", "Elu", "Selu", "Gelu", "Softplus", "Swish"}
+_SAME_WIDTH |= {"Clip", "HardSigmoid", "Celu", "Neg", "Dropout", "Identity", "Cast", "Concat", "Flatten"}
+_SAME_WIDTH |= {"Add", "Sub", "Mul", "Div", "Max", "Min", "ai.onnx.ml.Scaler"}
+
+
+def output(graph: Graph, name: str | None) -> str:
+    """Name of the tensor that is wanted.
+
+    It is the only output that a model can be for, if no name is given: that is computed from the input
+    without random numbers, and of floating-point numbers.
+    """
+    if name is not None:
+        if name not in graph.nodes:
+            raise ValueError(f"no node gives {name!r}")
+        return name
+    if len(graph.outputs) == 1:
+        return str(graph.outputs[0].name)
+    names = [value.name for value in graph.outputs if _is_float(value)]
+    computed = _Computed(graph)
+    chosen = [name for name in names if computed.can_be_wanted(name)]
+    if len(chosen) != 1:
+        known = ", ".join((chosen or [value.name for value in graph.outputs])[:10])
+        raise ValueError(f"it has {len(chosen) or len(graph.outputs)} outputs ({known}); name one by output=")
+    return str(chosen[0])
+
+
+class _Computed:
+    """What tensors are computed from, each node looked at once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._found: dict[str, tuple[bool, bool]] = {}
+
+    def can_be_wanted(self, name: str) -> bool:
+        """Whether a tensor is computed from the input, and is neither it nor drawn at random."""
+        if self._graph.source(name) in self._graph.inputs:
+            return False
+        from_input, random = self._of(name)
+        return from_input and not random
+
+    def _of(self, name: str) -> tuple[bool, bool]:
+        """Whether it depends on the input, and whether on random numbers."""
+        waiting, graph = [name], self._graph
+        while waiting:
+            name = waiting[-1]
+            node = graph.nodes.get(name)
+            if name in self._found or node is None:
+                self._found.setdefault(name, (name in graph.inputs, False))
+                waiting.pop()
+                continue
+            new = [
+                value for value in node.inputs if value and value not in self._found and value not in waiting
+            ]
+            if new:
+                waiting += new[-1:]
+                continue
+            parts = [self._found.get(value, (False, False)) for value in node.inputs if value]
+            random = node.operator in _RANDOM or any(part[1] for part in parts)
+            self._found[name] = (any(part[0] for part in parts), random)
+            waiting.pop()
+        return self._found[name]
+
+
+def input_of(graph: Graph, name: str) -> str:
+    """Name of the first input that a tensor is computed from."""
+    seen, waiting = {name}, [name]
+    while waiting:
+        node = graph.nodes.get(waiting.pop())
+        new = set(filter(None, node.inputs)) - seen if node else set()
+        seen |= new
+        waiting += new
+    if not graph.inputs:
+        raise ValueError("it has no input")
+    return next((known for known in graph.inputs if known in seen), next(iter(graph.inputs)))
+
+
+def _is_float(value: ValueInfoProto) -> bool:
+    """Whether a value is floating-point numbers, or a sequence of dictionaries of them."""
+    if value.type.HasField("sequence_type"):
+        return True
+    return value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+
+
+def shape(value: ValueInfoProto) -> list[int | None] | None:
+    """Sizes of an input's axes, None where they may vary; None if they are not known at all."""
+    if not value.type.HasField("tensor_type"):
+        raise ValueError(f"the input {value.name!r} is not a tensor")
+    kind = value.type.tensor_type
+    if kind.elem_type not in _INPUTS:
+        raise ValueError(f"the input {value.name!r} is of the type {kind.elem_type}, not of real numbers")
+    if not kind.HasField("shape"):
+        return None
+    return [(size.dim_value or None) if size.HasField("dim_value") else None for size in kind.shape.dim]
+
+
+def dtype(value: ValueInfoProto) -> str:
+    """That of a model of this input."""
+    return "float64" if value.type.tensor_type.elem_type == TensorProto.DOUBLE else "float32"
+
+
+def width(graph: Graph, name: str) -> int | None:
+    """Columns that an input must have for the weights behind it; None if none tell."""
+    users: dict[str, list[Node]] = {}
+    for node in {id(node): node for node in graph.nodes.values()}.values():
+        for place in set(map(graph.source, filter(None, node.inputs))):
+            users.setdefault(place, []).append(node)
+    waiting, seen = [name], {name}
+    while waiting:
+        place = waiting.pop()
+        for node in users.get(place, []):
+            if found := _width_for(graph, node, [graph.source(value) == place for value in node.inputs]):
+                return found
+            new = set(node.outputs[:1]) - seen if node.operator in _SAME_WIDTH else set()
+            waiting += new
+            seen |= new
+    return None
+
+
+def _width_for(graph: Graph, node: Node, is_x: list[bool]) -> int | None:
+    """Columns that a node must get as one of its inputs."""
+    others = [None if own else graph.constant(value) for own, value in zip(is_x, node.inputs, strict=True)]
+    attributes = graph.attributes(node)
+    if node.operator in ("Gemm", "MatMul") and len(others) > 1:
+        if is_x[0] and others[1] is not None and others[1].ndim == 2:
+            return int(others[1].shape[1 if attributes.get("transB") else 0])
+        if is_x[1] and others[0] is not None and others[0].ndim == 2:
+            return int(others[0].shape[0 if attributes.get("transA") else 1])
+    elif node.operator in ("Add", "Sub", "Mul", "Div") and len(others) == 2:
+        return _length(others[0] if is_x[1] else others[1])
+    elif node.operator == "ai.onnx.ml.Scaler":
+        return _length(np.asarray(attributes.get("offset") or []))
+    elif node.operator.startswith("ai.onnx.ml.Linear"):
+        rows = max(len(attributes.get("intercepts") or []), 1)
+        return len(attributes.get("coefficients") or []) // rows
+    return None
+
+
+def _length(constant: NDArray[Any] | None) -> int | None:
+    """Numbers of a constant that is a row of several."""
+    if constant is None or constant.size < 2 or math.prod(constant.shape[:-1]) != 1:
+        return None
+    return int(constant.size)

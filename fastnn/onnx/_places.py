@@ -1,0 +1,89 @@
+"""Operators that only move numbers, of tensors and of constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _layout
+from ._assembly import Rows
+from ._call import Call, moving
+from ._layout import Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._call import Value
+
+
+def shape(call: Call) -> NDArray[Any]:
+    value = call.input(0)
+    sizes = list(value.sizes if isinstance(value, Rows) else call.constant(0).shape)
+    end = call.attributes.get("end")
+    return np.array(sizes[call.attributes.get("start", 0) : end], object)
+
+
+def reshape(call: Call) -> Value:
+    sizes = call.option("shape", 1)
+    if not isinstance(sizes, list):
+        raise ValueError("it has no shape")
+    keep = bool(call.attributes.get("allowzero", 0))
+    return moving(call, lambda x: _layout.reshaped(x, sizes, keep_zeros=keep))
+
+
+def squeeze(call: Call) -> Value:
+    axes = call.option("axes", 1)
+    return moving(call, lambda x: _layout.squeezed(x, axes))
+
+
+def unsqueeze(call: Call) -> Value:
+    axes = call.option("axes", 1)
+    axes = [axes] if isinstance(axes, int) else axes
+    return moving(call, lambda x: _layout.unsqueezed(x, axes or []))
+
+
+def slice(call: Call) -> Value:
+    starts, ends, axes, steps = (
+        call.option(name, i) for i, name in enumerate(("starts", "ends", "axes", "steps"), 1)
+    )
+    return moving(call, lambda x: _layout.sliced(x, starts, ends, axes, steps))
+
+
+def gather(call: Call) -> Value:
+    index = call.constant(1)
+    if index.dtype.kind != "i":
+        raise ValueError("it takes places that are not integers")
+    value, axis = call.input(0), call.attributes["axis"]
+    array = value.layout.array if isinstance(value, Rows) else call.constant(0)
+    call.assembly.use(index.size * max(array.size // max(array.shape[axis], 1), 1))
+    return moving(call, lambda x: _layout.taken(x, index, axis))
+
+
+def split(call: Call) -> Value:
+    sizes, axis = call.option("split", 1), call.attributes.get("axis", 0)
+    if sizes is None:
+        value = call.input(0)
+        shape = value.layout.array.shape if isinstance(value, Rows) else call.constant(0).shape
+        size, parts = shape[axis], call.attributes.get("num_outputs") or call.parts
+        each = -(-size // parts)
+        sizes = [*[each] * (parts - 1), size - each * (parts - 1)]
+    if call.part >= len(sizes):
+        raise ValueError("it has more outputs than parts")
+    return moving(call, lambda x: _layout.split(x, sizes, axis, call.part))
+
+
+def concat(call: Call) -> Value:
+    axis = call.attributes.get("axis", 1)
+    if all(isinstance(value, Rows) for value in call.inputs):
+        return call.assembly.joined(call.inputs, lambda parts: _layout.concatenated(parts, axis))
+    constants = [call.constant(place) for place in range(len(call.inputs))]
+    call.assembly.use(sum(constant.size for constant in constants))
+    return _layout.concatenated([Layout(constant) for constant in constants], axis).array
+
+
+def pad(call: Call) -> Value:
+    pads = call.option("pads", 1)
+    if any(call.attributes.get("paddings") or pads or []):
+        raise ValueError("it adds columns")
+    return call.x

@@ -1,0 +1,78 @@
+"""Operators that multiply a tensor by weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _layout
+from ._assembly import Rows
+from ._call import Call
+from ._layout import BATCH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def _weights(call: Call, constant: NDArray[Any]) -> NDArray[np.float64]:
+    if constant.ndim != 2 or not constant.size:
+        raise ValueError(f"weights must have two dimensions, got shape {constant.shape}")
+    return call.assembly.numbers("weights", constant)
+
+
+def right(call: Call, x: Rows, weights: NDArray[np.float64]) -> Rows:
+    """``x @ weights``, along the last axis."""
+    *ahead, size = x.sizes
+    if size != weights.shape[0]:
+        raise ValueError(f"it takes rows of {weights.shape[0]} numbers, but gets rows of shape {x.row}")
+    times = int(np.prod([size for size in ahead if size != BATCH], dtype=np.int64))
+    if times > 1:  # the same product several times in a row
+        call.assembly.use(times * times * weights.size)
+        weights = np.asarray(np.kron(np.eye(times), weights), np.float64)
+    return call.assembly.product(x, weights, [*ahead, weights.shape[1] // times])
+
+
+def _left(call: Call, weights: NDArray[np.float64], x: Rows) -> Rows:
+    """``weights @ x``, along the last axis but one, or the only one."""
+    if len(x.sizes) > 2 or x.sizes[0] != weights.shape[1]:
+        raise ValueError(f"its weights of shape {weights.shape} stand on the left of {list(x.sizes)}")
+    times = x.map.n_out // weights.shape[1]
+    sizes = [weights.shape[0], *x.sizes[1:]]
+    if times > 1:
+        call.assembly.use(times * times * weights.size)
+        weights = np.asarray(np.kron(weights, np.eye(times)), np.float64)
+    return call.assembly.product(x, weights.T, sizes)
+
+
+def matmul(call: Call) -> Rows:
+    first, second = call.inputs
+    if isinstance(first, Rows) and isinstance(second, Rows):
+        raise ValueError("it multiplies two tensors, which a row of layers does not")
+    if isinstance(first, Rows):
+        return right(call, first, _weights(call, second))
+    return _left(call, _weights(call, first), call.rows(1))
+
+
+def gemm(call: Call) -> Rows:
+    first, second, *bias = call.inputs
+    options = call.attributes
+    operands: list[Any] = []
+    for operand, name in ((first, "transA"), (second, "transB")):
+        if not isinstance(operand, Rows):
+            operand = _weights(call, operand)
+            operands.append(operand.T if options[name] else operand)
+        elif len(operand.sizes) != 2:
+            raise ValueError(f"it multiplies matrices, but gets {list(operand.sizes)}")
+        else:
+            operands.append(call.assembly.moved(operand, _layout.transposed) if options[name] else operand)
+    first, second = operands
+    if isinstance(first, Rows) and isinstance(second, Rows):
+        raise ValueError("it multiplies two tensors, which a row of layers does not")
+    alpha, beta = options["alpha"], options["beta"]
+    y = right(call, first, alpha * second) if isinstance(first, Rows) else _left(call, alpha * first, second)
+    if not bias or bias[0] is None or beta == 0:
+        return y
+    if isinstance(bias[0], Rows):
+        return call.assembly.sum(y, call.assembly.times(bias[0], np.array(beta)))
+    return call.assembly.plus(y, beta * call.assembly.numbers("bias", bias[0]))
