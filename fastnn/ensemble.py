@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate
+from . import _validate, classes
 from .attributes import KnownAttributes
 from .layers import Activation
 from .many import sequence_of_models
@@ -28,9 +28,9 @@ class Ensemble(KnownAttributes):
         Built, for the same numbers of inputs and outputs. They are used as they are at the time of a
         call: further training is seen.
     combine : {"mean", "probabilities", "vote"}
-        What `predict` gives: the mean of the models' outputs, that is of values or logits; the mean of
-        their probabilities; or the share of models that say so, class by class. The latter two are for
-        models with a loss of classes: cross_entropy, nll, binary_cross_entropy.
+        What `predict` gives: the mean of the models' outputs, whatever these are; the mean of their
+        probabilities; or the share of models that say so, class by class. The latter two are for models
+        with a loss of classes: cross_entropy, nll, binary_cross_entropy.
     weights : sequence of float, optional
         How much each model counts, >= 0; all the same if not given.
 
@@ -74,14 +74,15 @@ class Ensemble(KnownAttributes):
         self.combine = combine
         if combine != "mean":
             for i, model in enumerate(self.models):
-                if model.loss is None or model.loss.target == "values":
+                if model.head.target == "values":
                     loss = None if model.loss is None else model.loss.name
                     raise ValueError(
                         f"{combine!r} needs models with a loss of classes, model {i} has {loss!r}"
                     )
+        else:
+            _require_one_meaning(self.models)
         self.weights = _shares(weights, len(self.models))
         self._dtype = max(model.dtype for model in self.models)  # float64, if there is one
-        self._links = {name: self._one_layer(name) for name in ("softmax", "sigmoid")}
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """What the models say together; the largest number of a row is its class.
@@ -93,8 +94,8 @@ class Ensemble(KnownAttributes):
         Returns
         -------
         array of shape (n, n_out), or (n_out,) for one sample
-            Logits or values, probabilities, or shares of the votes, as `combine` says; float64 if one of
-            the models is.
+            What the models' outputs are, probabilities, or shares of the votes, as `combine` says; float64
+            if one of the models is.
 
         Raises
         ------
@@ -143,12 +144,12 @@ class Ensemble(KnownAttributes):
         loss = self.models[0].loss
         if loss is None:
             raise ValueError("the first model has no loss; give one: fn.Model(layers, loss=...)")
-        outputs = self.predict(X)
-        if self.combine == "vote" and loss.name == "binary_cross_entropy":
-            outputs -= 0.5  # more than half is yes, as a logit above 0 is
-        elif self.combine == "probabilities":
-            outputs = _as_outputs(outputs, loss.name)
-        judge = self._one_layer("identity", loss=loss, metrics=self.models[0].metrics)
+        outputs, last = self.predict(X), "identity"
+        if self.combine != "mean" or self.models[0].head.output == "probabilities":
+            outputs = _logits(outputs, loss.target)
+            last = "sigmoid" if loss.target == "shares" else "softmax"
+        settings: dict[str, Any] = {"loss": loss, "metrics": self.models[0].metrics}
+        judge = Model([Activation(last)], dtype=self._dtype, seed=0, **settings)
         figures = judge.evaluate(outputs, y, sample_weight)
         if self.combine == "vote":
             del figures["loss"]
@@ -156,21 +157,11 @@ class Ensemble(KnownAttributes):
 
     def _opinion(self, model: Model, outputs: NDArray[Any]) -> NDArray[Any]:
         """What is averaged: a model's outputs, probabilities or votes."""
-        assert self.combine == "mean" or model.loss is not None
-        if self.combine == "mean" or model.loss is None:
+        if self.combine == "mean":
             return outputs
-        alone = model.loss.target == "shares"  # each output stands for a class of two
         if self.combine == "vote":
-            if alone:
-                return outputs > 0
-            return np.asarray(np.arange(outputs.shape[1]) == outputs.argmax(axis=1)[:, np.newaxis])
-        if model.loss.name == "nll":
-            return np.asarray(np.exp(outputs))
-        return self._links["sigmoid" if alone else "softmax"].predict(outputs)
-
-    def _one_layer(self, activation: str, **settings: Any) -> Model:
-        layers = [Activation(activation)]
-        return Model(layers, dtype=self._dtype, seed=0, **settings).build(self.models[0].n_out or 0)
+            return classes.decisions(model.head, outputs)
+        return classes.probabilities(model.head, outputs)
 
     def __repr__(self) -> str:
         return f"Ensemble of {len(self.models)} models, combine={self.combine!r}"
@@ -189,6 +180,17 @@ def _that_fit_together(models: Any) -> tuple[Model, ...]:
     return tuple(models)
 
 
+def _require_one_meaning(models: tuple[Model, ...]) -> None:
+    """Raise a ValueError if some models give probabilities and others do not."""
+    first = models[0].head.output
+    for i, model in enumerate(models):
+        if model.head.output != first and "probabilities" in (model.head.output, first):
+            raise ValueError(
+                f"the output of model {i} is {model.head.output}, that of the first {first}: their mean says "
+                "nothing; use combine='probabilities'"
+            )
+
+
 def _shares(weights: Any, count: int) -> tuple[float, ...]:
     """Weights of which the sum is 1."""
     if weights is None:
@@ -205,10 +207,11 @@ def _shares(weights: Any, count: int) -> tuple[float, ...]:
     return tuple(shares)
 
 
-def _as_outputs(probabilities: NDArray[Any], loss: str) -> NDArray[Any]:
-    """The outputs that have these probabilities: logits or log-probabilities, all finite."""
+def _logits(probabilities: NDArray[Any], target: str) -> NDArray[Any]:
+    """Logits of classes, or of labels that stand alone, that have these probabilities; all finite."""
     numbers = np.finfo(probabilities.dtype)
-    if loss == "binary_cross_entropy":
-        p = np.clip(probabilities, numbers.tiny, 1 - numbers.epsneg)
-        return np.asarray(np.log(p) - np.log1p(-p))
-    return np.asarray(np.log(np.maximum(probabilities, numbers.tiny)))
+    p = np.maximum(probabilities, numbers.tiny)
+    if target == "shares":
+        p = np.minimum(p, 1 - numbers.epsneg)
+        p = p / (1 - p)
+    return np.asarray(np.log(p))

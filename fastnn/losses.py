@@ -5,7 +5,8 @@ are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``.
 
 The loss of a batch is the mean of the losses of its rows, weighted by `sample_weight` if it is given
 (``sum(w * loss) / sum(w)``, as `numpy.average`); `sse` alone is the plain sum. A row's loss is the
-mean over the outputs where there are several.
+mean over the outputs where there are several. A last activation that belongs to a loss is computed together
+with it: see `fastnn.head`.
 
 To add one: its kernel in ``kernels/loss.py``, a function here, a line in `TABLE`.
 """
@@ -37,7 +38,7 @@ class Loss:
     is_sum : bool
         Whether the loss of a batch is the sum over its rows, not the mean.
     accuracy_threshold : float
-        Where a prediction turns from one class of two to the other, NaN if the largest output wins.
+        Where what the kernel reads turns from one class of two to the other, NaN if the largest wins.
     low : float
         Smallest value that a target may have.
     factor : float
@@ -132,7 +133,7 @@ def poisson() -> Loss:
 
 
 def cross_entropy(label_smoothing: float = 0.0) -> Loss:
-    """``-sum(t * log(softmax(y)))``, from logits y.
+    """``-sum(t * log(softmax(y)))``, from logits y, or behind a softmax of those that go into it.
 
     Targets are class numbers of shape (n,) or (n, 1), or shares of shape (n, n_out), one-hot or soft.
 
@@ -148,12 +149,18 @@ def cross_entropy(label_smoothing: float = 0.0) -> Loss:
 
 
 def nll() -> Loss:
-    """Negative log-likelihood, ``-sum(t * y)``, from log-probabilities y; targets as `cross_entropy`."""
+    """Negative log-likelihood, ``-sum(t * y)``, from log-probabilities y; targets as `cross_entropy`.
+
+    For a network that ends in log_softmax, or in softmax, of whose probabilities the logarithms are taken.
+    """
     return Loss("nll", "loss.nll", {}, "classes", accuracy_threshold=math.nan)
 
 
 def binary_cross_entropy() -> Loss:
-    """``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(y)``, from logits y."""
+    """``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(y)``, from logits y.
+
+    Behind a last activation sigmoid the output is p, and the loss the same.
+    """
     kernel = "loss.binary_cross_entropy"
     return Loss("binary_cross_entropy", kernel, {}, "shares", accuracy_threshold=0.0, low=0.0)
 

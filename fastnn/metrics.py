@@ -2,7 +2,7 @@
 
 ======== =========================================================================================
 accuracy share of right rows: the largest output is the target's class; for outputs that stand
-         alone, each lies on the target's side of 0 (`binary_cross_entropy`, from logits) or 0.5
+         alone, each lies on the target's side of 0.5, or of 0 for logits (`binary_cross_entropy`)
 mae      mean absolute error
 mse      mean squared error
 r2       coefficient of determination, the mean over the outputs, as scikit-learn's `r2_score`
@@ -33,23 +33,26 @@ class Metric:
         Where its kernels are: ``"metric.accuracy"``.
     state_size : callable
         How many float64 numbers it sums up, as a function of the number of outputs.
+    of_output : bool
+        Whether it reads the model's output, and not what the loss is computed from.
     """
 
     name: str
     kernel: str
     state_size: Callable[[int], int]
+    of_output: bool = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: by name, or as it is if it is a user's own."""
         if TABLE.get(self.name) is self:
             return _named, (self.name,)
-        return Metric, (self.name, self.kernel, self.state_size)
+        return Metric, (self.name, self.kernel, self.state_size, self.of_output)
 
 
 TABLE = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "metric.accuracy", lambda n_out: 2),
+        Metric("accuracy", "metric.accuracy", lambda n_out: 2, of_output=False),
         Metric("mae", "metric.mae", lambda n_out: 2),
         Metric("mse", "metric.mse", lambda n_out: 2),
         Metric("r2", "metric.r2", lambda n_out: 4 * n_out),

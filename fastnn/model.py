@@ -6,6 +6,7 @@ import copy
 import functools
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from .attributes import KnownAttributes
 from .callback import Callback, CallbackList, states
 from .checks import names, weights
 from .checks.tables import column_names
+from .head import head_of, mistake
 from .history import History
 from .kernels import descriptor as d
 from .layer import Layer
@@ -46,6 +48,7 @@ from .turns import Turns
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from .head import Head
     from .losses import Loss
     from .metrics import Metric
     from .network import Network, OptimizerState
@@ -55,7 +58,7 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
+_MADE_ANEW = ("_head", "kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
 
 
 class Model(KnownAttributes):
@@ -66,7 +69,9 @@ class Model(KnownAttributes):
     layers : sequence of Layer
         Each may be part of one model only.
     loss : str or Loss, optional
-        Name, or one of `fastnn.losses`; needed for all but prediction.
+        Name, or one of `fastnn.losses`; needed for all but prediction. A last activation that belongs to
+        it, `softmax` to `cross_entropy` and `nll`, `sigmoid` to `binary_cross_entropy`, is computed
+        together with it: the loss is that of the logits, to the bit.
     optimizer : str or Optimizer
         Name, or one of `fastnn.optimizers`.
     metrics : "auto" or sequence of str
@@ -80,6 +85,8 @@ class Model(KnownAttributes):
     ----------
     layers : tuple of Layer
     loss : Loss or None
+    head : fastnn.head.Head
+        What the output of the last layer is: values, logits, probabilities or log-probabilities.
     metrics : tuple of Metric
     dtype : str
     n_in, n_out : int or None
@@ -93,6 +100,11 @@ class Model(KnownAttributes):
     ------
     TypeError, ValueError
         If a setting is not of its kind or out of range, or a name is not known.
+
+    Warns
+    -----
+    UserWarning
+        If the last activation cannot belong to the loss, as `tanh` to `cross_entropy`: what to write instead.
 
     Examples
     --------
@@ -139,9 +151,12 @@ class Model(KnownAttributes):
         self._parameters: list[Parameter] = []
         self._widths: list[int] = []
         self._start_anew()
+        if (wrong := mistake(self.layers, self.loss)) is not None:
+            warnings.warn(f"the last activation does not fit the loss: {wrong}", stacklevel=2)
 
     def _start_anew(self) -> None:
         """Set what no copy of the model takes over: `_MADE_ANEW`."""
+        self._head = head_of(self.layers, self.loss)
         self.kept = self.called = None
         self._networks: dict[str, tuple[int, Network]] = {}
         self.turns = Turns()
@@ -292,6 +307,11 @@ class Model(KnownAttributes):
         return self._loss
 
     @property
+    def head(self) -> Head:
+        """What the output is, and what the loss is computed from."""
+        return self._head
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics."""
         return self._metrics
@@ -366,7 +386,7 @@ class Model(KnownAttributes):
     # ---- using ---------------------------------------------------------------------------------
 
     def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """What the last layer gives: logits, for a model with a loss from logits.
+        """What the last layer gives: logits where it has no activation, probabilities behind a softmax.
 
         May be called by several threads at once, and while another one trains the model: then a call waits
         for up to about 0.1 s, and sees the weights of a finished step.
@@ -910,20 +930,22 @@ class Model(KnownAttributes):
             for p in self._parameters
             if p.name == "weights" and any(factors := self.layers[p.layer].penalties()[:count])
         ]
-        loss = self.loss
+        loss = self.head.loss
         if loss is not None and purpose in ("train", "evaluate"):
             loss = loss.as_reported()
         count = shards(rows, self.parameters.size)
         lay_out = functools.partial(plan, self.layers, self.n_in, -(-rows // count), self.dtype)
+        measured = () if purpose == "inside" else self.metrics
+        shown = any(metric.of_output for metric in measured)
         return network.network(
-            lay_out(training=True),
+            lay_out(training=True, head=self.head.ops, with_output=shown),
             self.parameters,
             constants=self.state.constants,
             batch_size=rows,
             n_shards=count,
             loss=loss,
             penalties=penalties,
-            metrics=() if purpose == "inside" else self.metrics,
+            metrics=measured,
             predict=lay_out(training=False) if purpose == "inside" else None,
             inputs=lay_out(training=True, input_gradient=True) if purpose == "inside" else None,
         )

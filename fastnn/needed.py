@@ -25,19 +25,20 @@ _DIRECTIONS = ("forward", "backward")
 def by_model(model: Model, training: bool) -> Kernels:
     """Kernels by which a model predicts, or trains; but those of its preprocessing layers."""
     dtype = model.dtype
-    directions = _DIRECTIONS if training else _DIRECTIONS[:1]
     yield "batch.check", dtype
     yield "driver.predict", "float64"
-    for layer in model.layers:
-        if isinstance(layer, Preprocessing):
-            continue
-        for spec in layer.ops(1):  # the kernels are the same for inputs of any width
-            if spec.has_weights:
-                yield "gemm.product", dtype
-            for direction in directions:
-                yield f"{spec.kernel}.{direction}", dtype
-    if training and model.loss is not None:
-        yield from _training(model.loss, model.metrics, dtype)
+    layers = [layer for layer in model.layers if not isinstance(layer, Preprocessing)]
+    specs = [
+        spec for layer in layers for spec in layer.ops(1)
+    ]  # kernels are the same for inputs of any width
+    for i, spec in enumerate(specs):
+        if spec.has_weights:
+            yield "gemm.product", dtype
+        backward = training and i < len(specs) - model.head.ops
+        for direction in _DIRECTIONS if backward else _DIRECTIONS[:1]:
+            yield f"{spec.kernel}.{direction}", dtype
+    if training and model.head.loss is not None:
+        yield from _training(model.head.loss, model.metrics, dtype)
         yield f"{model.optimizer.kernel}.forward", dtype
         yield f"{model.optimizer.schedule().kernel}.forward", "float64"
         if any(any(layer.penalties()) for layer in model.layers):

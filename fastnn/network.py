@@ -252,8 +252,10 @@ def _is_whole(net: Network) -> bool:
 def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
     """Slots of the descriptor, and the arrays that they point to."""
     slots = net.descriptor
+    ends_at_output = net.ops[-1, oprow.BACKWARD] != 0 or not len(net.input_ops)
     return [
         (d.OPS, net.ops),
+        (d.OUTPUT_OPS, net.ops if ends_at_output else net.input_ops),
         (d.PREDICT_OPS, net.predict_ops),
         (d.INPUT_OPS, net.input_ops),
         (d.LOSS, net.extra[LOSS:]),
@@ -356,7 +358,7 @@ def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
     ):
         net.descriptor[slot] = native.address(f"batch.{entry}", dtype)
     row[oprow.FORWARD] = native.address(f"{loss.kernel}.forward", dtype)
-    row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.output, plan.gradient
+    row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.prediction, plan.gradient
     row.view(np.float64)[oprow.FACTOR] = loss.factor
     set_settings(row, loss.settings.values())
 
@@ -377,7 +379,8 @@ def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric
     for column, (row, metric) in enumerate(zip(rows, metrics, strict=True), start=1):
         row[oprow.FORWARD] = native.address(f"{metric.kernel}.forward", dtype)
         row[oprow.BACKWARD] = native.address(f"{metric.kernel}.backward", dtype)
-        row[oprow.N_IN], row[oprow.X], row[oprow.Y] = plan.n_out, plan.output, column
+        read = plan.output if metric.of_output else plan.prediction
+        row[oprow.N_IN], row[oprow.X], row[oprow.Y] = plan.n_out, read, column
         row[oprow.STATE], row[oprow.SCRATCH] = state, metric.state_size(plan.n_out)
         set_settings(row, (loss.accuracy_threshold,))
         state += metric.state_size(plan.n_out)

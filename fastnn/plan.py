@@ -90,8 +90,10 @@ class Plan:
         Numbers that a row of the model's input and output has.
     output : int
         Offset of the model's output.
+    prediction : int
+        Offset of what the loss is computed from: the output, or what goes into the head.
     gradient : int
-        Offset of the gradient with respect to the output, `oprow.NONE` without training.
+        Offset of the gradient with respect to that, `oprow.NONE` without training.
     workspace : int
         Size of the workspace, in elements.
     rows : int
@@ -106,6 +108,7 @@ class Plan:
     itemsize: int
     ops: NDArray[np.int64] = field(init=False)
     output: int = oprow.INPUT
+    prediction: int = oprow.INPUT
     gradient: int = oprow.NONE
     workspace: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -168,6 +171,8 @@ def plan(
     *,
     training: bool,
     input_gradient: bool = False,
+    head: int = 0,
+    with_output: bool = True,
     at: int = 0,
     constants_at: int = 0,
 ) -> Plan:
@@ -185,6 +190,11 @@ def plan(
         the descriptor's OUTPUT.
     input_gradient : bool
         Whether, in training, the gradient goes back to the input too: to the first op's DX.
+    head : int
+        How many of the last ops come after what the loss is computed from: in training no gradient goes
+        through them.
+    with_output : bool
+        Whether, in training, these are computed at all.
     at : int
         Offset of the first layer's parameters in the flat vector.
     constants_at : int
@@ -212,8 +222,11 @@ def plan(
     only_specs = [spec for _, spec in specs]
     _place_scratch(result, only_specs, training)
     if training:
-        _place_outputs(result, only_specs)
-        _place_gradients(result, only_specs, dtype, input_gradient)
+        trained = only_specs[: len(only_specs) - head]
+        _place_outputs(result, trained)
+        result.prediction = result.output
+        _place_gradients(result, trained, dtype, input_gradient)
+        _place_head(result, only_specs[len(trained) :], with_output)
     else:
         _place_outputs_for_inference(result, only_specs)
     return result
@@ -237,13 +250,23 @@ def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
 def _place_outputs(result: Plan, specs: Sequence[OpSpec]) -> None:
     """Give every op memory for its output that stays until its gradient is computed."""
     previous: OpSpec | None = None
-    for row, spec in zip(result.ops, specs, strict=True):
+    for row, spec in zip(result.ops, specs, strict=False):
         row[oprow.X] = result.output
         keep_input = spec.needs_input or previous is None or previous.needs_output
         if not spec.in_place or keep_input:
             result.output = result.allocate(spec.n_out)
         row[oprow.Y] = result.output
         previous = spec
+
+
+def _place_head(result: Plan, specs: Sequence[OpSpec], with_output: bool) -> None:
+    """Let the last ops write to a place of their own, or do nothing if nobody needs their output."""
+    for row, spec in zip(result.ops[len(result.ops) - len(specs) :], specs, strict=True):
+        if with_output:
+            row[oprow.X], result.output = result.output, result.allocate(spec.n_out)
+            row[oprow.Y] = result.output
+        else:
+            row[oprow.FORWARD], row[oprow.X], row[oprow.Y] = 0, oprow.NONE, oprow.NONE
 
 
 def _place_outputs_for_inference(result: Plan, specs: Sequence[OpSpec]) -> None:

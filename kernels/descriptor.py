@@ -108,16 +108,17 @@ LOSS_AND_GRADIENT = 79
 INPUT_GRADIENT = 80
 JACOBIAN = 81
 PARAMETER_JACOBIAN = 82
+OUTPUT_OPS = 83  # address of the op rows by which a gradient goes back from the output: OPS, or INPUT_OPS
 
 # Prediction
-CHECK = 83  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
+CHECK = 84  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
 
 # Training
-BATCH_MEANS = 84  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
+BATCH_MEANS = 85  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
 
 # Whose it is: of the call's descriptor of a network in the user's compiled code only
-SELF = 85  # the descriptor's own address, by which a copy is told
-OWN_LOSS = 86  # address of the float64 number that the loss is left in
+SELF = 86  # the descriptor's own address, by which a copy is told
+OWN_LOSS = 87  # address of the float64 number that the loss is left in
 SIZE = 88
 
 OK = 0

@@ -80,12 +80,26 @@ def inputs(model, X, masks=None):
     return values
 
 
+# (loss, last activation) -> the loss of what goes into that
+FROM_LOGITS = {
+    ("cross_entropy", "softmax"): "cross_entropy",
+    ("cross_entropy", "log_softmax"): "cross_entropy",
+    ("nll", "softmax"): "cross_entropy",
+    ("nll", "log_softmax"): "cross_entropy",
+    ("binary_cross_entropy", "sigmoid"): "binary_cross_entropy",
+}
+
+
 def plain_loss_and_gradient(model, X, y, sample_weight=None, masks=None):
     """`Model.loss_and_gradient` in plain NumPy; with `masks` that of a training step."""
-    values = inputs(model, X, masks)
-    loss, d = LOSSES[model.loss.name](values[-1], y, sample_weight, **model.loss.settings)
+    values, taken = inputs(model, X, masks), list(steps(model))
+    last, name = taken[-1][1], model.loss.name
+    if last is not None and (name, last.name) in FROM_LOGITS:
+        name = FROM_LOGITS[name, last.name]
+        del values[-1], taken[-1]
+    loss, d = LOSSES[name](values[-1], y, sample_weight, **model.loss.settings)
     gradients = []
-    for (layer, act), x in reversed(list(zip(steps(model), values, strict=False))):
+    for (layer, act), x in reversed(list(zip(taken, values, strict=False))):
         if act is not None:
             d = ACTIVATIONS[act.name][1](x, d, **act.settings)
         elif isinstance(layer, fn.Dense):

@@ -31,6 +31,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the last activation does not fit")
 @pytest.mark.parametrize("make", [network, trained])
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(("loss", "n_out", "y", "error", "piece"), TARGETS.values(), ids=TARGETS)

@@ -158,7 +158,13 @@ MODELS = {
         {"optimizer": fn.SGD(fn.schedules.cosine(0.1, 10), momentum=0.9)},
         VALUES,
     ),
-    "float64": ([fn.Activation("tanh"), fn.Dense(3, "selu")], "poisson", {"dtype": "float64"}, VALUES),
+    "probabilities": ([fn.Dense(3, "softmax")], "nll", {}, LABELS),
+    "float64": (
+        [fn.Activation("tanh"), fn.Dense(3, "selu"), fn.Dense(3)],
+        "poisson",
+        {"dtype": "float64"},
+        VALUES,
+    ),
 }
 
 

@@ -43,6 +43,10 @@ def label(value):
     return value if isinstance(value, str) else getattr(value, "name", "")
 
 
+def last_of(loss):
+    return "log_softmax" if loss == "nll" else None
+
+
 def network(loss, last=None, dtype="float64", dropout=0.5, **options):
     layers = [fn.Dense(7, "tanh", l1=0.01, l2=0.02), fn.Dropout(dropout), fn.Dense(N_OUT, last)]
     return fn.Model(layers, loss=loss, dtype=dtype, seed=1, **options)
@@ -52,7 +56,7 @@ def network(loss, last=None, dtype="float64", dropout=0.5, **options):
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize(("loss", "y"), LOSSES, ids=label)
 def test_loss(loss, y, weight, dtype):
-    model = network(loss, "log_softmax" if loss == "nll" else None, dtype)
+    model = network(loss, last_of(loss), dtype)
     figures = model.evaluate(X, y, weight)
     value, gradient = model.loss_and_gradient(X, y, weight)
     expected_value, expected_gradient = plain_loss_and_gradient(model, X, y, weight)
@@ -86,7 +90,7 @@ METRICS = [
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize(("loss", "y", "metric", "formula"), METRICS, ids=label)
 def test_metrics(loss, y, metric, formula, weight):
-    model = network(loss, metrics=[metric])
+    model = network(loss, last_of(loss), metrics=[metric])
     figures = model.evaluate(X, y, weight)
     assert list(figures) == ["loss", metric]
     expected = formula(model.predict(X), y, np.ones(N) if weight is None else weight)
@@ -99,7 +103,7 @@ def test_many_rows_and_the_figures_of_an_epoch(loss, y, metric, formula, weighte
     """Rows that need several rounds; a training with a rate of 0 records what `evaluate` gives."""
     rows = np.random.default_rng(3).integers(0, N, 2500)
     weight = WEIGHT[rows] if weighted else None
-    model = network(loss, metrics=[metric], optimizer=fn.SGD(0.0), dropout=0.0)
+    model = network(loss, last_of(loss), metrics=[metric], optimizer=fn.SGD(0.0), dropout=0.0)
     figures = model.evaluate(X[rows], y[rows], weight)
     expected = formula(model.predict(X[rows]), y[rows], np.ones(2500) if weight is None else weight)
     assert_allclose(figures[metric], expected, **PRODUCT["float64"])
@@ -112,6 +116,6 @@ def test_many_rows_and_the_figures_of_an_epoch(loss, y, metric, formula, weighte
 
 @pytest.mark.parametrize(("loss", "y"), LOSSES, ids=label)
 def test_automatic_metrics(loss, y):
-    model = network(loss)
+    model = network(loss, last_of(loss))
     classes = model.loss.name in ("cross_entropy", "nll", "binary_cross_entropy")
     assert list(model.evaluate(X, y)) == (["loss", "accuracy"] if classes else ["loss"])

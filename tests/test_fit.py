@@ -36,10 +36,13 @@ OPTIMIZERS = {
 }
 
 
+LAST = {"nll": "log_softmax"}
+
+
 def fresh(optimizer="adam", loss="mse", dtype="float64", seed=0, dropout=0.0, n_out=N_OUT):
     if not isinstance(optimizer, str):
         optimizer = fn.optimizers.get(optimizer.config())
-    layers = [fn.Dense(5, "tanh", l2=L2), fn.Dropout(dropout), fn.Dense(n_out)]
+    layers = [fn.Dense(5, "tanh", l2=L2), fn.Dropout(dropout), fn.Dense(n_out, LAST.get(loss))]
     return fn.Model(layers, loss=loss, optimizer=optimizer, dtype=dtype, seed=seed)
 
 

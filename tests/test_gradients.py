@@ -58,6 +58,7 @@ def assert_plain(model, X, y, sample_weight=None):
     )
 
 
+@pytest.mark.filterwarnings("ignore:the last activation does not fit")
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
 @pytest.mark.parametrize("case", ACTIVATION_CASES, ids=ACTIVATION_IDS)
 def test_activation(case, loss):

@@ -26,7 +26,12 @@ def mix():
         classifier(0, fn.Adam(1e-2)),
         classifier(1, fn.SGD(0.1, momentum=0.9), width=17),
         classifier(2, "rmsprop", dtype="float64"),
-        fn.Model([fn.Dense(5, "tanh"), fn.Dense(9, "gelu"), fn.Dense(3, l2=1e-3)], "nll", "adagrad", seed=3),
+        fn.Model(
+            [fn.Dense(5, "tanh"), fn.Dense(9, "gelu"), fn.Dense(3, "log_softmax", l2=1e-3)],
+            "nll",
+            "adagrad",
+            seed=3,
+        ),
         fn.Model([fn.Dense(3)], "cross_entropy", fn.AdamW(fn.schedules.cosine(0.1, steps=50)), seed=4),
     ]
 

@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 
 from .. import _files, _validate
 from ..activations import Activation as ActivationSpec
+from ..head import TABLE
 from ..layers import Activation, Dense, Dropout
 from ..one_hot import OneHot
 from ..scaling import Scaling
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 _OPSET = 20  # the first with Gelu; of February 2024
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
-# What makes probabilities of the last layer's numbers, by the model's loss.
+# What makes probabilities of a model's output, by what it is an output for and what it is.
 _PROBABILITIES = {
-    "cross_entropy": "Softmax(x, axis=axis)",
-    "binary_cross_entropy": "Sigmoid(x)",
-    "nll": "Exp(x)",
+    ("classes", "logits"): "Softmax(x, axis=axis)",
+    ("shares", "logits"): "Sigmoid(x)",
+    ("classes", "log_probabilities"): "Exp(x)",
 }
 
 
@@ -55,8 +56,9 @@ def export(
     model : Model
     path : str or path
     probabilities : bool
-        Whether the output is what the loss makes of the last layer's numbers: their softmax for
-        ``cross_entropy``, their sigmoid for ``binary_cross_entropy``, their exponential for ``nll``.
+        Whether the output is the probabilities of the classes, or labels: for ``cross_entropy`` the
+        softmax of the logits, for ``binary_cross_entropy`` their sigmoid, for ``nll`` the exponential of
+        the log-probabilities. Where the last layer gives probabilities, nothing is added.
     scaler : optional
         What prepared the data that the model was trained on, to stand before its layers: a fitted
         `StandardScaler`, `MinMaxScaler`, `MaxAbsScaler` or `RobustScaler` of scikit-learn, or an
@@ -108,12 +110,15 @@ def _write(graph: _Graph, model: Model, probabilities: bool, scaler: Any) -> onn
         _writer(layer)(graph, layer, n_in)
         n_in = layer.output_size(n_in)
     if probabilities:
-        name = None if model.loss is None else model.loss.name
-        if name not in _PROBABILITIES:
-            known = ", ".join(_PROBABILITIES)
-            raise ValueError(f"probabilities need a model with one of the losses {known}, not {name}")
-        graph.name = "probabilities"
-        graph.write(_PROBABILITIES[name], {"axis": -1})
+        head = model.head
+        if head.target == "values":
+            name = None if model.loss is None else model.loss.name
+            raise ValueError(
+                f"probabilities need a model with one of the losses {', '.join(TABLE)}, not {name}"
+            )
+        if head.output != "probabilities":
+            graph.name = "probabilities"
+            graph.write(_PROBABILITIES[head.target, head.output], {"axis": -1})
     return graph.model(model.n_in, model.n_out)
 
 

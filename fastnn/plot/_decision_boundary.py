@@ -141,8 +141,7 @@ def _draw_classes(
     from matplotlib.colors import ListedColormap
 
     if outputs.shape[-1] == 1:
-        threshold = 0.5 if model.loss is None else model.loss.accuracy_threshold
-        outputs = np.concatenate([np.full_like(outputs, threshold), outputs], axis=-1)
+        outputs = np.concatenate([np.full_like(outputs, model.head.threshold), outputs], axis=-1)
     n, classes = outputs.shape[-1], outputs.argmax(axis=-1)
     tints = ListedColormap([_mixed(color, 0.72) for color in _class_colors(n)])
     ax.pcolormesh(grid_x, grid_y, classes, cmap=tints, vmin=-0.5, vmax=n - 0.5, rasterized=True)

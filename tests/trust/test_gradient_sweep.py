@@ -51,6 +51,7 @@ def assert_gradients(build, X, y, weight=None, start=None):
     assert_allclose(single_gradient, expected, tolerance["rtol"], tolerance["atol"] * scale)
 
 
+@pytest.mark.filterwarnings("ignore:the last activation does not fit")
 @pytest.mark.parametrize("loss", losses.TABLE)
 @pytest.mark.parametrize("activation", activations.TABLE)
 def test_every_activation_with_every_loss(activation, loss):
@@ -69,6 +70,7 @@ def test_every_activation_with_every_loss(activation, loss):
         assert_gradients(build, X, y, weight, point.parameters)
 
 
+@pytest.mark.filterwarnings("ignore:the last activation does not fit")
 @pytest.mark.parametrize("loss", losses.TABLE)
 @pytest.mark.parametrize("kind", layers.TABLE)
 def test_every_layer_with_every_loss(kind, loss):
@@ -108,6 +110,7 @@ LAYER = st.one_of(
 )
 
 
+@pytest.mark.filterwarnings("ignore:the last activation does not fit")
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(
     st.lists(LAYER, max_size=5),
