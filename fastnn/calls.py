@@ -107,9 +107,13 @@ def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: ND
     native.function(kernel, X.dtype.name)(0, address(slots))
 
 
-def is_finite(values: NDArray[Any]) -> bool:
-    """Whether a C-contiguous array holds neither NaN nor infinity."""
+def is_finite(*arrays: NDArray[Any]) -> bool:
+    """Whether C-contiguous arrays, all of one dtype, hold neither NaN nor infinity."""
     slots = allocate(d.SIZE, "int64", "descriptor")
-    slots[d.INPUT], slots[d.ROWS], slots[d.N_FEATURES] = address(values), values.size, 1
-    native.function("batch.check", values.dtype.name)(0, address(slots))
-    return bool(slots[d.STATUS] == d.OK)
+    look, slots[d.N_FEATURES] = native.function("batch.check", arrays[0].dtype.name), 1
+    for values in arrays:
+        slots[d.INPUT], slots[d.ROWS] = address(values), values.size
+        look(0, address(slots))
+        if slots[d.STATUS] != d.OK:
+            return False
+    return True

@@ -2,10 +2,10 @@
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss or weights that are not finite.
+    """Training met a loss, weights, or a memory of the optimizer that are not finite.
 
-    The model keeps the last finite weights. A lower learning rate, `global_clipnorm`, or inputs
-    scaled to about -1 ... 1 usually help.
+    The model keeps the last finite weights. A lower learning rate, `global_clipnorm`, or inputs and
+    targets scaled to about -1 ... 1 usually help.
 
     Attributes
     ----------
@@ -14,15 +14,15 @@ class DivergenceError(ArithmeticError):
         batch of the epoch, counted from 0.
     """
 
-    def __init__(self, epoch: int, step: int) -> None:
+    def __init__(self, epoch: int, step: int, what: str = "the loss or a weight") -> None:
         super().__init__(
-            f"training diverged in epoch {epoch}, step {step}: the loss or a weight is not finite; the last "
-            "finite weights are kept (try a lower learning rate, global_clipnorm, or scaled inputs)"
+            f"training diverged in epoch {epoch}, step {step}: {what} is not finite; the last finite weights "
+            "are kept (try a lower learning rate, global_clipnorm, or scaled inputs and targets)"
         )
-        self.epoch, self.step = epoch, step
+        self.epoch, self.step, self._what = epoch, step, what
 
-    def __reduce__(self) -> tuple[type, tuple[int, int]]:
-        return type(self), (self.epoch, self.step)
+    def __reduce__(self) -> tuple[type, tuple[int, int, str]]:
+        return type(self), (self.epoch, self.step, self._what)
 
 
 class GradientError(AssertionError):

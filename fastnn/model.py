@@ -611,7 +611,8 @@ class Model(KnownAttributes):
         TypeError, ValueError
             If an argument is not what is described above; the model is then as it was.
         DivergenceError
-            If the loss or a weight becomes NaN or infinite; the last finite weights are kept.
+            If the loss, a weight or what the optimizer remembers becomes NaN or infinite; the last
+            finite weights are kept.
         KeyboardInterrupt
             On Ctrl-C, within a fraction of a second; the model is that of a finished step.
         """
@@ -813,7 +814,7 @@ class Model(KnownAttributes):
         Raises
         ------
         ValueError
-            If the model is not built.
+            If the model is not built, or holds NaN or infinity; the file is then as it was.
         OSError
             If the file cannot be written.
         """

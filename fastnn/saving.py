@@ -61,6 +61,8 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
         if training:
             config["training"], memory = _training(model)
             tensors |= memory
+        for name, values in tensors.items():
+            _validate.finite(f"the model is not saved: its tensor {name!r}", values)
         text = json.dumps(config, default=lambda number: number.item())  # NumPy's numbers as Python's
         content = to_bytes(tensors, {"fastnn": text})
     size = int.from_bytes(content[:8], "little")

@@ -164,7 +164,7 @@ class Training:
             if slots[d.STATUS] == d.DIVERGED:
                 self._diverged()
             if late or self.callbacks.callbacks or state.epoch == last_epoch:
-                if not calls.is_finite(state.parameters):
+                if not self._is_finite():
                     self._diverged()
                 if late:
                     self.kept = self.model.kept = state.copy(self.kept)
@@ -226,13 +226,21 @@ class Training:
         if self.progress is not None:
             self.progress.update(ended, logs)
 
-    def _diverged(self) -> None:
+    def _is_finite(self) -> bool:
+        """Whether the weights, and what the optimizer remembers of their gradients, are finite."""
         state = self.model.state
+        return calls.is_finite(state.parameters, state.optimizer)
+
+    def _diverged(self) -> None:
+        state, what = self.model.state, "the loss or a weight"
+        if calls.is_finite(state.parameters) and not calls.is_finite(state.optimizer):
+            what = "what the optimizer remembers"  # its steps would be zeros from now on
         error = DivergenceError(
             self.first_number + state.epoch - self.first_epoch,
             state.position // int(self.net.descriptor[d.BATCH_SIZE]),
+            what,
         )
-        if not calls.is_finite(state.parameters):
+        if not self._is_finite():
             with self.model.turns:
                 state.restore(self.kept)
         state.position = 0  # an epoch that diverged cannot go on
