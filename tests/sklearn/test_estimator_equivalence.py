@@ -109,6 +109,31 @@ def test_fit(data, case):
     assert_same(*estimators, X)
 
 
+@pytest.mark.parametrize("alpha", np.logspace(-1, 1, 3))
+@pytest.mark.parametrize("draw", [datasets.make_moons, datasets.make_circles])
+def test_lbfgs_walks_the_same_way(draw, alpha):
+    """The example plot_mlp_alpha: what differs later is rounding, ten times as much every ten steps."""
+    X, y = draw(noise=0.25, random_state=0)
+    for steps, tolerance in ((10, 1e-12), (30, 1e-9)):
+        settings = {"hidden_layer_sizes": (10, 10), "alpha": alpha, "early_stopping": True, "random_state": 1}
+        own, other = pair("MLPClassifier", solver="lbfgs", max_iter=steps, **settings)
+        own.fit(scale(X), y)
+        other.fit(scale(X), y)
+        assert own.n_iter_ == other.n_iter_
+        np.testing.assert_allclose(own.loss_, other.loss_, rtol=tolerance)
+        for mine, given in zip(own.coefs_ + own.intercepts_, other.coefs_ + other.intercepts_, strict=True):
+            np.testing.assert_allclose(mine, given, atol=tolerance)
+
+
+def test_lbfgs_goes_on_where_clipping_stops_scikit_learns():
+    """The gradient is not clipped, so that a line search with a clipped loss fails."""
+    X, y = datasets.load_wine(return_X_y=True)
+    own, other = pair("MLPClassifier", solver="lbfgs", hidden_layer_sizes=(20,), max_iter=100)
+    with pytest.warns(ConvergenceWarning, match="ABNORMAL"):
+        other.fit(X, y)
+    assert own.fit(X, y).loss_ < 1 < other.loss_
+
+
 def test_lbfgs_with_several_outputs_reaches_a_lower_loss():
     """scikit-learn's loss is the mean over outputs there, its gradient that of the sum."""
     X, y = LINNERUD
