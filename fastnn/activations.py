@@ -1,7 +1,8 @@
 """Activation functions, by name or with a setting.
 
 Wherever an activation is asked for, its name will do: ``fn.Dense(32, "relu")``. The functions here
-are for those that have a setting: ``fn.Dense(32, fn.activations.leaky_relu(0.2))``.
+are for those that have a setting: ``fn.Dense(32, fn.activations.leaky_relu(0.2))``. The names ``linear``,
+``logistic`` and ``swish`` stand for `identity`, `sigmoid` and `silu`.
 
 To add one: its kernels in ``kernels/activation.py``, a function here, a line in `TABLE`.
 """
@@ -170,10 +171,15 @@ TABLE: dict[str, Any] = {
     )
 }
 
+#: Names that other libraries have for these. They are no names in files: there one's own may have them.
+ALIASES = {"linear": "identity", "logistic": "sigmoid", "swish": "silu"}
+
 
 def get(activation: str | dict[str, Any] | Activation | None) -> Activation | None:
     """The activation of a name, a saved configuration, or an activation itself; None for None."""
     if activation is None:
         return None
+    if isinstance(activation, str) and activation not in TABLE:
+        activation = ALIASES.get(activation, activation)
     found: Activation = _validate.from_table("activation", activation, TABLE, Activation)
     return found

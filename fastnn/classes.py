@@ -8,6 +8,7 @@ import numpy as np
 
 from . import calls, network
 from .buffers import empty
+from .head import TABLE
 from .layers import Activation
 from .plan import plan
 
@@ -15,6 +16,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .head import Head
+    from .losses import Loss
+
+
+def require(what: str, head: Head, loss: Loss | None) -> None:
+    """Raise a ValueError if a model with this head and loss tells no classes."""
+    if head.target == "values":
+        name = None if loss is None else loss.name
+        losses = ", ".join(TABLE)
+        raise ValueError(f"{what} needs a model with one of the losses {losses}, not {name}; use predict")
+
+
+def by_class(head: Head, outputs: NDArray[Any]) -> NDArray[Any]:
+    """`Model.predict_proba` of the outputs of a model with this head, of shape (n, n_out) or (n_out,)."""
+    result = probabilities(head, outputs.reshape(-1, outputs.shape[-1]))
+    if head.target == "shares" and result.shape[1] == 1:
+        result = np.hstack([1 - result, result])
+    return result.reshape(*outputs.shape[:-1], -1)
+
+
+def numbers(head: Head, outputs: NDArray[Any]) -> Any:
+    """`Model.predict_class` of the outputs of a model with this head, of shape (n, n_out) or (n_out,)."""
+    if head.target == "classes":
+        return outputs.argmax(axis=-1)
+    labels = decisions(head, outputs.reshape(-1, outputs.shape[-1])).astype(np.int64)
+    return labels.reshape(outputs.shape) if outputs.shape[-1] > 1 else labels.reshape(outputs.shape[:-1])[()]
 
 
 def probabilities(head: Head, outputs: NDArray[Any]) -> NDArray[Any]:

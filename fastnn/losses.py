@@ -1,7 +1,8 @@
 """Losses, by name or with a setting.
 
 Wherever a loss is asked for, its name will do: ``fn.Model(layers, loss="mse")``. The functions here
-are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``.
+are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``. Keras's names
+(``mean_squared_error``, ``sparse_categorical_crossentropy``, ...) stand for them too: see `ALIASES`.
 
 The loss of a batch is the mean of the losses of its rows, weighted by `sample_weight` if it is given
 (``sum(w * loss) / sum(w)``, as `numpy.average`); `sse` alone is the plain sum. A row's loss is the
@@ -170,10 +171,21 @@ TABLE: dict[str, Any] = {
     for function in (mse, sse, mae, huber, quantile, poisson, cross_entropy, nll, binary_cross_entropy)
 }
 
+#: Names that other libraries have for these. They are no names in files: there one's own may have them.
+ALIASES = {
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+}
+
 
 def get(loss: str | dict[str, Any] | Loss) -> Loss:
     """The loss of a name, a saved configuration, or a loss itself."""
     factor = 1.0
+    if isinstance(loss, str) and loss not in TABLE:
+        loss = ALIASES.get(loss, loss)
     if isinstance(loss, dict):
         loss = dict(loss)
         factor = loss.pop("factor", 1.0)

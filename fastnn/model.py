@@ -16,6 +16,7 @@ from . import (
     _validate,
     buffers,
     calls,
+    classes,
     losses,
     native,
     needed,
@@ -455,6 +456,64 @@ class Model(KnownAttributes):
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""
         return self.predict(X)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Probabilities of the classes, whether the last layer gives them or logits.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+
+        Returns
+        -------
+        array of shape (n, n_classes), or (n_classes,) for one sample
+            Of the model's dtype. One output that stands for a class of two gives two columns, as in
+            scikit-learn; several such outputs, which stand for labels, give a column each.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if the loss is not one of classes.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(1)], loss="binary_cross_entropy", seed=0).build(2)
+        >>> model.predict_proba([[0.0, 0.0]])
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        classes.require("predict_proba", self.head, self.loss)
+        return classes.by_class(self.head, self.predict(X))
+
+    def predict_class(self, X: ArrayLike) -> Any:
+        """Number of the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+
+        Returns
+        -------
+        int64 array of shape (n,), or a number for one sample
+            For several outputs that stand for labels (`binary_cross_entropy`) an array of 0 and 1, of
+            shape (n, n_out) or (n_out,).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_proba`.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+        >>> model = fn.Model([fn.Dense(32, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+        >>> history = model.fit(X, y, epochs=200)
+        >>> (model.predict_class(X) == y).mean() > 0.9
+        True
+        """
+        classes.require("predict_class", self.head, self.loss)
+        return classes.numbers(self.head, self.predict(X))
 
     def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
         """Output of one of the model's layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""

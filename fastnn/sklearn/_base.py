@@ -48,7 +48,7 @@ class BaseMLP(BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"logistic", *activations.TABLE}), Activation, "array-like"],
+        "activation": [StrOptions({*activations.ALIASES, *activations.TABLE}), Activation, "array-like"],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -228,7 +228,7 @@ class BaseMLP(BaseEstimator):
 
     def _activations(self, hidden: int) -> tuple[Activation | None, ...]:
         names = self._per_layer("activation", self.activation, hidden)
-        return tuple(activations.get("sigmoid" if a == "logistic" else a) for a in names)
+        return tuple(activations.get(a) for a in names)
 
     def _draw_weights(self, sizes: list[int]) -> None:
         """Draw weights and biases by Glorot and Bengio's rule, the same numbers as scikit-learn."""

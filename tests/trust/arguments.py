@@ -193,6 +193,12 @@ NO_TENSORS |= {"an array interface"}
 
 ARGUMENTS = {
     "Model.predict: X": Argument(X, model, lambda m, v: m.predict(v), "X", alone=True, also_one_row=True),
+    "Model.predict_proba: X": Argument(
+        X, model, lambda m, v: m.predict_proba(v), "X", alone=True, also_one_row=True
+    ),
+    "Model.predict_class: X": Argument(
+        X, model, lambda m, v: m.predict_class(v), "X", alone=True, also_one_row=True
+    ),
     "Model.predict once more: X": Argument(
         X, model, lambda m, v: (m.predict(X), m.predict(v)), "X", alone=True, also_one_row=True
     ),
