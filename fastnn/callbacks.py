@@ -89,6 +89,8 @@ class EarlyStopping(_Monitor):
         How much better a figure must be to count.
     mode : {"auto", "min", "max"}
         Which way is better; "auto" is "max" for accuracies and r2.
+    restore_best_weights : bool, optional
+        Another name of `restore_best`, as in Keras.
 
     Raises
     ------
@@ -105,10 +107,17 @@ class EarlyStopping(_Monitor):
         restore_best: bool = False,
         min_delta: float = 0.0,
         mode: str = "auto",
+        *,
+        restore_best_weights: bool | None = None,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.patience = _validate.integer("patience", patience, low=0)
         self.restore_best = _validate.boolean("restore_best", restore_best)
+        if restore_best_weights is not None:
+            other = _validate.boolean("restore_best_weights", restore_best_weights)
+            if self.restore_best and not other:
+                raise ValueError("restore_best=True and restore_best_weights=False say opposite things")
+            self.restore_best = other
         self.stopped_epoch = None
         self._best_parameters: Any = None
 

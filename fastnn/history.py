@@ -48,6 +48,10 @@ class History:
         """The latest epoch's figures, without those that callbacks write."""
         return {name: values[-1] for name, values in self.history.items() if name not in self._own}
 
+    def last_figures(self) -> dict[str, float]:
+        """The latest epoch's figures, of which all are known."""
+        return {name: values[-1] for name, values in self.history.items() if values}
+
     def record(self, figures: dict[str, float]) -> None:
         """Take up what callbacks made of the figures of the latest epoch."""
         for name, value in figures.items():

@@ -17,7 +17,7 @@ from .callback import Callback
 from .history import History
 from .model import Model
 from .plan import parameters, widths
-from .progress import Progress, wanted
+from .progress import Bar, say, style, texts
 from .task import checked_task
 from .threads import get_threads
 
@@ -74,8 +74,9 @@ def fit_many(
     callbacks : sequence of one sequence of callbacks a model
         They are called by the thread that trains their model. A `Callback` remembers what it has
         seen, so that each model needs its own: ``[[fn.EarlyStopping()] for _ in models]``.
-    verbose : "auto", 0 or 1
-        Whether to show progress: one bar, of the epochs of all models.
+    verbose : "auto", 0, 1 or 2
+        1 shows one bar, of the epochs of all models; 2 prints a line when a model has ended; "auto" is
+        as for `Model.fit`.
     threads : int, optional
         How many models are trained at a time; `fastnn.get_threads` if not given.
     resume : bool
@@ -116,7 +117,7 @@ def fit_many(
     """
     models = sequence_of_models(models)
     threads = get_threads() if threads is None else _validate.integer("threads", threads, low=1)
-    bar = wanted(verbose)
+    shown = style(verbose)
     check = _SharedChecks()
     columns = {
         "X": _one_each("X", X, len(models)),
@@ -137,7 +138,7 @@ def fit_many(
             tasks.append(checked_task(model, check.of(model), **own, **shared))
         except (TypeError, ValueError) as error:
             raise type(error)(f"model {i}: {error}") from error
-    _train_all(models, tasks, threads, Progress(sum(task.epochs for task in tasks)) if bar else None)
+    _train_all(models, tasks, threads, shown)
     return [task.history for task in tasks]
 
 
@@ -216,13 +217,15 @@ class _SharedChecks:
         return self._converted[key][1]
 
 
-def _train_all(models: list[Model], tasks: list[Task], threads: int, progress: Progress | None) -> None:
+def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: int) -> None:
     """Train every model; record the errors in the histories, and warn of them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
     stop = threading.Event()
     todo = deque(sorted(range(len(models)), key=lambda i: _work(models[i], tasks[i]), reverse=True))
     ended: set[int] = set()
+    show = {0: None, 1: _bar, 2: _lines}[verbose]
+    progress = None if show is None else show(tasks, ended)
 
     def train_the_next() -> None:
         while not stop.is_set():
@@ -242,7 +245,8 @@ def _train_all(models: list[Model], tasks: list[Task], threads: int, progress: P
         workers: list[Future[None]] = [pool.submit(train_the_next) for _ in range(min(threads, len(models)))]
         while True:
             done, running = wait(workers, _LOOK_UP, FIRST_EXCEPTION)
-            _show(progress, tasks, ended)
+            if progress is not None:
+                progress(False)
             if not running or any(worker.exception() for worker in done):
                 break
         for worker in done:
@@ -251,7 +255,7 @@ def _train_all(models: list[Model], tasks: list[Task], threads: int, progress: P
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
         if progress is not None:
-            progress.close()
+            progress(True)
     failed = [i for i, task in enumerate(tasks) if task.history.error is not None]
     if failed:
         reasons = "; ".join(f"model {i}: {_reason(tasks[i].history.error)}" for i in failed[:5])
@@ -267,15 +271,35 @@ def _work(model: Model, task: Task) -> int:
     return int(task.epochs * n * size)
 
 
-def _show(progress: Progress | None, tasks: list[Task], ended: set[int]) -> None:
-    """Count the epochs of all models; one that has ended early counts in full."""
-    if progress is not None:
+def _bar(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
+    """What shows the epochs of all models in a bar; one that has ended early counts in full."""
+    bar = Bar(sum(task.epochs for task in tasks))
+
+    def figures() -> dict[str, float]:
+        failed = sum(task.history.error is not None for task in tasks)
+        return {"models": len(ended), **({"failed": failed} if failed else {})}
+
+    def show(at_last: bool) -> None:
         done = set(ended)
         epochs = sum(task.epochs if i in done else len(task.history.epoch) for i, task in enumerate(tasks))
-        figures: dict[str, float] = {"models": len(done)}
-        if failed := sum(task.history.error is not None for task in tasks):
-            figures["failed"] = failed
-        progress.update(epochs, figures)
+        (bar.close if at_last else bar.update)(epochs, figures)
+
+    return show
+
+
+def _lines(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
+    """What prints a line of each model that has ended."""
+    told: set[int] = set()
+
+    def show(at_last: bool) -> None:
+        for i in sorted(set(ended) - told):
+            told.add(i)
+            history = tasks[i].history
+            error = [] if history.error is None else [_reason(history.error)]
+            count = f"{len(history.epoch)} epochs"
+            say(f"Model {i + 1}/{len(tasks)}", count, *texts(history.last_figures()), *error)
+
+    return show
 
 
 def _reason(error: BaseException | None) -> str:

@@ -38,7 +38,7 @@ from .layer import Layer
 from .layers import draw_parameters
 from .plan import Parameter, constants, frozen_ranges, parameters, plan, widths
 from .prediction import Predictors
-from .progress import Progress, wanted
+from .progress import Bar, Lines, reporter, style
 from .state import State
 from .summary import summary
 from .task import Task, checked_task
@@ -646,8 +646,9 @@ class Model(KnownAttributes):
             This share of the samples, the last, is not trained on but evaluated after each epoch.
         callbacks : sequence of Callback or function
             Called between epochs; see `fastnn.callbacks`.
-        verbose : "auto", 0 or 1
-            Whether to show progress; "auto" does in a terminal or notebook.
+        verbose : "auto", 0, 1 or 2
+            1 shows a bar of progress, 2 prints a line an epoch; "auto" is 1 in a terminal or notebook,
+            and 0 elsewhere.
         threads : int, optional
             How many threads to train with. If not given, one, or up to `fastnn.get_threads` where the
             work of a step is worth it and they prove faster. The result is the same bits in any case.
@@ -675,7 +676,7 @@ class Model(KnownAttributes):
         KeyboardInterrupt
             On Ctrl-C, within a fraction of a second; the model is that of a finished step.
         """
-        bar = wanted(verbose)
+        shown = style(verbose)
         if threads is not None:
             threads = _validate.integer("threads", threads, low=1)
         task = checked_task(
@@ -694,14 +695,15 @@ class Model(KnownAttributes):
             resume=resume,
             initial_epoch=initial_epoch,
         )
-        self.train(task, threads, Progress(task.epochs) if bar else None)
+        watched = [str(getattr(callback, "monitor", "")) for callback in task.callbacks]
+        self.train(task, threads, reporter(shown, task.epochs, task.initial_epoch, watched))
         return task.history
 
     def train(
         self,
         task: Task,
         threads: int | None = None,
-        progress: Progress | None = None,
+        progress: Bar | Lines | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         """Do what `task.checked_task` has checked; see `Training`."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .model import Model
     from .network import Network
-    from .progress import Progress
+    from .progress import Bar, Lines
     from .task import Task
 
 SLICE = 0.1  # seconds
@@ -49,8 +49,8 @@ class Training:
     task : Task
     evaluate : callable, optional
         Gives the figures of the validation data, ``{"val_loss": ...}``.
-    progress : Progress, optional
-        A bar, which is closed in the end.
+    progress : Bar or Lines, optional
+        What shows how far training is; it is closed in the end.
     pace : Pace
         Chooses how many threads run a slice.
     stop : threading.Event, optional
@@ -64,7 +64,7 @@ class Training:
         task: Task,
         *,
         evaluate: Callable[[], dict[str, float]] | None,
-        progress: Progress | None,
+        progress: Bar | Lines | None,
         pace: Pace,
         stop: threading.Event | None,
     ) -> None:
@@ -111,7 +111,7 @@ class Training:
         self.history.trim()
         self._note_pause()
         if self.progress is not None:
-            self.progress.close()
+            self.progress.close(*self._done())
 
     def _fill_descriptor(self) -> None:
         X, y, weight = self.data
@@ -170,6 +170,8 @@ class Training:
                     self.kept = self.model.kept = state.copy(self.kept)
                     kept_at = now
             self._finish_epochs()
+            if self.progress is not None:
+                self.progress.update(*self._done())
             if self.stop is not None and self.stop.is_set():
                 raise KeyboardInterrupt
             if state.step - before == most == steps:
@@ -188,7 +190,7 @@ class Training:
         """The epoch that the next slice may train until: before it nobody wants to look."""
         epoch, n = self.model.state.epoch, len(self.data[0])
         last = self.callbacks.next_look(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
-        if self.evaluate is not None:
+        if self.evaluate is not None or (self.progress is not None and self.progress.each_epoch):
             last = epoch + 1
         if self.give_order is not None:
             if epoch == self.ordered:
@@ -210,7 +212,7 @@ class Training:
             self.history.append(columns, rows[:, -1].tolist(), self.first_number)
 
     def _finish_epochs(self) -> None:
-        """Validate, call back and show progress, if an epoch has ended."""
+        """Validate and call back, if an epoch has ended."""
         ended, epoch = len(self.history.epoch), self.model.state.epoch
         if ended == self.reported:
             return
@@ -223,8 +225,11 @@ class Training:
             self.callbacks.end_epoch(epoch, self.history.epoch[-1], logs, is_last=ended == self.epochs)
         finally:
             self.history.record(logs)
-        if self.progress is not None:
-            self.progress.update(ended, logs)
+
+    def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
+        """How many epochs are done, with a part of the present one, and what gives the latest figures."""
+        part = self.model.state.position / len(self.data[0])
+        return len(self.history.epoch) + part, self.history.last_figures
 
     def _is_finite(self) -> bool:
         """Whether the weights, and what the optimizer remembers of their gradients, are finite."""

@@ -78,7 +78,7 @@ OPTIONS = {
         (3, TypeError, "callbacks"),
     ],
     "verbose": [
-        (2, ValueError, "2"),
+        (3, ValueError, "3"),
         ("yes", ValueError, "'yes'"),
         (None, BAD, "None"),
         ([0, 1], BAD, "[0, 1]"),

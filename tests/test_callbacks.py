@@ -79,6 +79,16 @@ def test_early_stopping_in_a_training():
     assert np.array_equal(model.parameters, seen[best])
 
 
+def test_restore_best_weights_is_another_name():
+    assert fn.EarlyStopping(restore_best_weights=True).restore_best
+    assert not fn.EarlyStopping(restore_best_weights=False).restore_best
+    assert fn.EarlyStopping(restore_best=True, restore_best_weights=True).restore_best
+    with pytest.raises(ValueError, match="restore_best=True and restore_best_weights=False"):
+        fn.EarlyStopping(restore_best=True, restore_best_weights=False)
+    with pytest.raises(TypeError, match="restore_best_weights must be True or False, got 1"):
+        fn.EarlyStopping(restore_best_weights=1)
+
+
 # --- ReduceLROnPlateau
 
 

@@ -1,0 +1,102 @@
+"""What a program prints while bars are shown goes above them, line by line."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+_bars: list[Any] = []
+_placed: list[tuple[str, Lines]] = []  # what stands in the place of sys.stdout and sys.stderr
+
+
+class _Wrapper:
+    """A stream in the place of another, and equal to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __eq__(self, other: object) -> bool:
+        # tqdm asks so whether its bars, in wrappers of its own, are where something is printed.
+        return bool(self.stream == (other.stream if isinstance(other, _Wrapper) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+class Quiet(_Wrapper):
+    """A stream for bars. Where it is full or closed, nothing is shown, and training goes on."""
+
+    def write(self, text: str) -> int:
+        """Write, if that can be done."""
+        try:
+            self.stream.write(text)
+        except (OSError, ValueError):
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        """Bring what was written to its place, if that can be done."""
+        try:
+            self.stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+class Lines(_Wrapper):
+    """A terminal, to which whole lines are written: the bars make way for them."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._begun: dict[int, str] = {}  # lines without their ends, by thread
+
+    def write(self, text: str) -> int:
+        """Write the lines that have ended, above the bars."""
+        if not _bars:
+            self.give_up()
+            self.stream.write(text)
+            return len(text)
+        thread = threading.get_ident()
+        lines, end, self._begun[thread] = (self._begun.get(thread, "") + text).rpartition("\n")
+        if end:
+            with _bars[0].external_write_mode(file=self):  # also for bars of the user's own
+                self.stream.write(lines + end)
+                self.stream.flush()
+        return len(text)
+
+    def give_up(self) -> None:
+        """Write what is left."""
+        begun = "".join(self._begun.values())
+        self._begun.clear()
+        if begun:
+            self.stream.write(begun)
+
+
+def add(bar: Any) -> None:
+    """Let what is printed from now on go above this bar of tqdm's, if that is in a terminal."""
+    if not bar.fp.isatty():
+        return
+    _bars.append(bar)
+    if not _placed:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is not None and stream.isatty():
+                _placed.append((name, Lines(stream)))
+                setattr(sys, name, _placed[-1][1])
+
+
+def remove(bar: Any) -> None:
+    """Forget a bar; after the last one the streams are as before."""
+    if bar in _bars:
+        _bars.remove(bar)
+    if not _bars:
+        for name, lines in _placed:
+            lines.give_up()
+            if (
+                getattr(sys, name) is lines
+            ):  # else somebody has put something in its place, and goes on with it
+                setattr(sys, name, lines.stream)
+        _placed.clear()
