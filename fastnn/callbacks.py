@@ -135,7 +135,7 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self) -> None:  # noqa: D102
         if self._best_parameters is not None:
-            with self.model.turns:
+            with self.model.turns.change():
                 self.model.parameters[...] = self._best_parameters
             self._best_parameters = None
 

@@ -47,6 +47,8 @@ from .training import Training
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from .head import Head
@@ -169,9 +171,9 @@ class Model(KnownAttributes):
             layer._join(self)
 
     @property
-    def _lock(self) -> threading.RLock:
-        """Building, training and evaluation are one at a time."""
-        return self.turns.whole
+    def _lock(self) -> AbstractContextManager[None]:
+        """Building, adapting and training are one at a time."""
+        return self.turns.held()
 
     # ---- building ------------------------------------------------------------------------------
 
@@ -195,11 +197,12 @@ class Model(KnownAttributes):
             If the model is built for another size already.
         """
         n_in = _validate.integer("n_in", n_in, low=1)
-        with self._lock:
-            if self._state is None:
-                self._make_weights(n_in)
-            if n_in != self.n_in:
-                raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
+        if self._state is None:  # otherwise without the lock, which a fit in another thread holds
+            with self._lock:
+                if self._state is None:
+                    self._make_weights(n_in)
+        if n_in != self.n_in:
+            raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
         return self
 
     def _make_weights(self, n_in: int) -> None:
@@ -259,7 +262,7 @@ class Model(KnownAttributes):
         if widths(self.layers, self.n_in) != self._widths:
             raise ValueError("the model is built for another number of categories; make a new model")
         if self._state.constants.size == numbers.size:
-            with self.turns:
+            with self.turns.change():
                 self._state.constants[...] = numbers
         else:  # no layer had numbers, and so no network reads them yet
             self._state.constants = numbers
@@ -278,7 +281,7 @@ class Model(KnownAttributes):
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: all but locks and networks. The layers bring the weights."""
-        with self._lock:  # not while another thread trains
+        with self.turns.alone():  # between two steps of a fit in another thread
             kept = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self._state is not None:
                 kept["_state"] = self._state.owned(self._state.parameters[:0])
@@ -592,7 +595,7 @@ class Model(KnownAttributes):
         data = self._checked(X, y, sample_weight, penalties=True)
         self._require_adapted()
         self.build(data[0].shape[1])
-        with self._lock:
+        with self.turns.alone():
             loss, gradient = self._loss_and_gradient(data)
             return loss, gradient.copy()
 
@@ -707,26 +710,21 @@ class Model(KnownAttributes):
         stop: threading.Event | None = None,
     ) -> None:
         """Do what `task.checked_task` has checked; see `Training`."""
-        self._adapt_and_build(task)
         evaluate = None
         if task.validation is not None:
             evaluate = functools.partial(self._validation_figures, *task.validation, threads)
-        pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
-        with self._lock:
-            if self.turns.fitting:
-                raise RuntimeError("fit was called by a callback of the same model's fit")
+        with self.turns.fit():
+            self._adapt_and_build(task)
             if task.resume and self.state.pause is not None:
                 self.state.pause.check(len(task.data[0]), task.rows, task.shuffle)
-            self.turns.fitting, self.history = True, task.history
-            try:
-                net = self._network("train", task.rows)
-                Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop).run()
-            finally:
-                self.turns.fitting = False
+            self.history = task.history
+            pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
+            net = self._network("train", task.rows)
+            Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop).run()
 
     def _adapt_and_build(self, task: Task) -> None:
         x = task.data[0]
-        with self._lock, preprocessing.undone_on_error(self.layers):
+        with preprocessing.undone_on_error(self.layers):
             if not all(layer.adapted for layer in self.layers):
                 preprocessing.adapt(self.layers, x, task.sample_weight, self.dtype, anew=False)
                 self.refresh_constants()
@@ -954,7 +952,7 @@ class Model(KnownAttributes):
 
     def _loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
-        with self._lock:
+        with self.turns.alone():
             net = self._network("gradient", len(data[0]))
             calls.set_data(net, *data)
             calls.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
@@ -964,7 +962,7 @@ class Model(KnownAttributes):
         self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
     ) -> dict[str, float]:
         figures = buffers.allocate(1 + len(self.metrics), "float64", "figures")
-        with self._lock:
+        with self.turns.alone():
             rows = min(len(X), 4 * self._chunk())
             net = self._network("evaluate", rows)
             calls.set_data(net, X, y, weight)

@@ -38,7 +38,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
     from safetensors.numpy import save as to_bytes
 
     training = _validate.boolean("training", training)
-    with model._lock:  # not while another thread trains
+    with model.turns.alone():  # between two steps of a fit in another thread
         model.state  # noqa: B018 - refuses a model that is not built
         config: dict[str, Any] = {
             "format": _FORMAT,

@@ -277,12 +277,12 @@ class _Search:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._turns:
+        with self._turns.change():
             self._parameters[...] = self._best
 
     def move_to(self, w: NDArray[np.float64]) -> None:
         """Try the parameters `w`."""
-        with np.errstate(over="ignore"), self._turns:  # too large for float32: the loss will say so
+        with np.errstate(over="ignore"), self._turns.change():  # too large for float32: the loss will say so
             self._parameters[...] = w
             for start, end in self._frozen:
                 self._parameters[start:end] = self._best[start:end]

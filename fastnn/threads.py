@@ -163,17 +163,24 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
     others = [_Member(call, errors, elsewhere) for call in calls[1:]]
     with late_interrupt():
         try:
+            try:
+                for member in others:
+                    member.start()
+                calls[0]()
+            except BaseException as error:
+                errors.append(error)
+                if give_up is not None:
+                    give_up[0] = 1
             for member in others:
-                member.start()
-            calls[0]()
-        except BaseException as error:
-            errors.append(error)
-            if give_up is not None:
-                give_up[0] = 1
-        for member in others:
-            member.wait()
+                member.wait()
+        finally:  # again, if an exception came in between
+            for member in others:
+                member.wait()
     if errors:
-        raise errors[0]
+        try:
+            raise errors[0]
+        finally:  # a list that the error's own traceback leads to would keep this frame, and what it holds
+            errors.clear()
 
 
 def _other_cpus() -> set[int] | None:
@@ -236,16 +243,24 @@ class _Member:
                 self._errors.append(error)
 
 
+class _Received(list[tuple[int, Any]]):
+    """A signal's handler that remembers what it was called with."""
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.append((number, frame))
+
+
 @contextlib.contextmanager
 def late_interrupt() -> Iterator[None]:
-    """Let Ctrl-C act at the end of the block."""
+    """Let Ctrl-C act at the end of the block, or of the outermost of such blocks."""
     handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not callable(handler) or isinstance(handler, _Received):
         yield
         return
-    received: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
-    try:
+    received = _Received()
+    try:  # from here on: another signal's handler may raise as soon as this one is set
+        signal.signal(signal.SIGINT, received)
         yield
     finally:
         signal.signal(signal.SIGINT, handler)

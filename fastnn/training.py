@@ -8,6 +8,7 @@ epoch.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ from .state import Pause
 from .threads import Pace, late_interrupt
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from numpy.typing import NDArray
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 SLICE = 0.1  # seconds
 MOST_EPOCHS = 1 << 16  # in a slice
 MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of the user's before a slice
+
+# The event that stops the fit which a thread is in the midst of, for the fits that its callbacks begin.
+_outer = threading.local()
 
 
 class Training:
@@ -54,7 +57,8 @@ class Training:
     pace : Pace
         Chooses how many threads run a slice.
     stop : threading.Event, optional
-        When it is set, by another thread, training ends with the slice, as by Ctrl-C.
+        When it is set, by another thread, training ends with the slice, as by Ctrl-C; and so do the fits of
+        other models that callbacks begin.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class Training:
     ) -> None:
         self.model, self.net, self.data, self.pace = model, net, task.data, pace
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
-        self.progress, self.stop = progress, stop
+        self.progress, self.stop = progress, stop or getattr(_outer, "stop", None)
         self.callbacks = CallbackList(model, task.callbacks, task.resume)
         self.names = ["loss", *(metric.name for metric in model.metrics)]
         self.first_epoch, self.first_number = model.state.epoch, task.initial_epoch
@@ -83,9 +87,10 @@ class Training:
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
         self.resumed = model.state.pause if task.resume else None
-        model.state.pause = None
         if self.resumed is None:
-            model.state.position = 0
+            with model.turns.change():
+                model.state.pause, model.state.position = None, 0
+        self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
         self.settings: dict[str, Any] = {}  # the optimizer's, as they stand in the network's rows
         self.memory: NDArray[Any] | None = None  # the optimizer's
         self._refresh_optimizer()
@@ -96,20 +101,26 @@ class Training:
         """Train; the model's state is that of a finished step, however this ends."""
         self._fill_descriptor()
         self.model.stop_training = False
+        outer = getattr(_outer, "stop", None)
         try:
-            self.callbacks.begin(self.first_epoch)
-            self._run_slices()
+            try:
+                _outer.stop = self.stop
+                self.callbacks.begin(self.first_epoch)
+                self._run_slices()
+            finally:
+                _outer.stop = outer
+                self._tidy_up()
         except BaseException as error:
-            self._tidy_up()
             self.callbacks.end(error)
             raise
-        self._tidy_up()
         self.callbacks.end(None)
 
     def _tidy_up(self) -> None:
         """Leave history, model and terminal as those who are told of the end shall find them."""
+        self._take_results()
         self.history.trim()
-        self._note_pause()
+        if self.give_order is not None:
+            self.model.state.position = 0  # a function that gives orders counts from the start of a fit
         if self.progress is not None:
             self.progress.close(*self._done())
 
@@ -127,14 +138,18 @@ class Training:
             calls.draw_order(self.net)
             calls.set_sums(self.net, self.resumed.sums)
 
-    def _note_pause(self) -> None:
-        """Keep what is needed to go on if training ended within an epoch; else it is begun again."""
-        state = self.model.state
-        if self.give_order is not None:
-            state.position = 0  # a function that gives orders counts from the start of a fit
-        if state.position:
-            batch = int(self.net.descriptor[d.BATCH_SIZE])
+    def _take_results(self) -> None:
+        """Take up what a compiled call has done: counters, figures, and what it takes to go on from here."""
+        if not self.under_way:
+            return
+        state, slots = self.model.state, self.net.descriptor
+        state.read(slots)
+        self._take_figures()
+        state.pause = None
+        if state.position and self.give_order is None:
+            batch = int(slots[d.BATCH_SIZE])
             state.pause = Pause(len(self.data[0]), batch, self.order.size > 0, calls.sums(self.net))
+        self.under_way = False
 
     def _run_slices(self) -> None:
         state, slots = self.model.state, self.net.descriptor
@@ -150,14 +165,12 @@ class Training:
             slots[d.MAX_STEPS] = most = max(1, int(part * steps))
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
-                try:
-                    with self.model.turns:
-                        try:
-                            calls.run("train", self.net, threads)
-                        finally:  # a signal's handler may raise here
-                            state.read(slots)
-                finally:
-                    self._take_figures()
+                with self.model.turns.change():
+                    self.under_way = True
+                    try:
+                        calls.run("train", self.net, threads)
+                    finally:  # a signal's handler may raise here, and then `run` does this
+                        self._take_results()
             now = time.perf_counter()
             self.pace.note(threads, state.step - before, now - start)
             late = now - kept_at > SLICE
@@ -246,7 +259,7 @@ class Training:
             what,
         )
         if not self._is_finite():
-            with self.model.turns:
+            with self.model.turns.change():
                 state.restore(self.kept)
-        state.position = 0  # an epoch that diverged cannot go on
+        state.pause, state.position = None, 0  # an epoch that diverged cannot go on
         raise error

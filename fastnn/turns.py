@@ -10,6 +10,10 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
+# Its lock is taken by a fork after those here, since handlers before a fork run in the reverse of their order:
+# who computes, alone or in a change, may have to wait for a kernel to be loaded.
+from . import native  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,44 +23,114 @@ _PAUSE = 0.0001
 
 
 _all: weakref.WeakSet[Turns] = weakref.WeakSet()
-_forking = threading.Lock()
+# Held while a thread forks; a `Turns` made meanwhile waits. A signal's handler may make one in that thread.
+_forking = threading.RLock()
 _held: list[Turns] = []
+
+# Which thread waits for which lock: see `FitLock`.
+_waits = threading.RLock()
+_waiting: dict[int, FitLock] = {}
+
+
+class FitLock:
+    """A lock that is held for all of a fit; the thread that has it may take it again.
+
+    The callbacks of a fit may want the lock of another model, whose callbacks want this one. A wait
+    that could never end is refused by a RuntimeError.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._owner: int | None = None
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._wait()
+        self._owner = threading.get_ident()
+        self._depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._owner = None
+        self._lock.release()
+
+    def _wait(self) -> None:
+        me = threading.get_ident()
+        try:
+            with _waits:
+                wanted: FitLock | None = self
+                while wanted is not None and wanted._owner is not None:
+                    if wanted._owner == me:
+                        raise RuntimeError(
+                            "a callback wants to train a model whose own callback waits for this one: "
+                            "neither could go on; train them one after the other"
+                        )
+                    wanted = _waiting.get(wanted._owner)
+                _waiting[me] = self
+            self._lock.acquire()
+        finally:
+            _waiting.pop(me, None)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread has the lock."""
+        return bool(self._lock._is_owned())  # type: ignore[attr-defined]
+
+    def give_up(self) -> None:
+        """Let go of the lock, however often this thread has taken it."""
+        _waiting.pop(threading.get_ident(), None)
+        if self.is_mine:
+            self._owner, self._depth = None, 0
+            self._lock._release_save()  # type: ignore[attr-defined]
+
+    def is_free_after_fork(self) -> bool:
+        """Whether the one thread of a child has this lock, or nobody."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._lock.release()
+        return True
 
 
 class Turns:
     """Lets a reader see weights as they were between two changes, never in the midst of one.
 
-    A change is a ``with`` block; there is one at a time. A reader takes no lock: it looks at `changes`
-    before and after, and where a change fell between, reads once more, `alone`.
+    There is one `change` at a time. A reader takes no lock: it looks at `changes`
+    before and after, and where a change fell between, reads once more, `alone`. Nobody waits for another
+    model, or calls a user's function, within a change or alone; so that each of them ends.
 
     Attributes
     ----------
     changes : int
         Odd while a change is made, another even number after it.
-    whole : RLock
-        Held for all of a fit: building, training and evaluation are one at a time.
+    whole : FitLock
+        Held for all of a fit: building, adapting and training are one at a time.
     fitting : bool
         Whether a fit is under way.
     """
 
     def __init__(self) -> None:
         self.changes = 0
-        self.whole, self.fitting = threading.RLock(), False
+        self.whole, self.fitting = FitLock(), False
         self._lock = threading.RLock()
         self._waiting: deque[None] = deque()
-        _all.add(self)
+        with _forking:
+            _all.add(self)
 
-    def __enter__(self) -> None:
+    @contextlib.contextmanager
+    def change(self) -> Iterator[None]:
+        """A change of the weights."""
         if self._waiting:  # locks are not fair: who makes change after change would keep it
             deadline = time.monotonic() + _PATIENCE
             while self._waiting and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
-        self._lock.acquire()
-        self.changes |= 1
-
-    def __exit__(self, *error: object) -> None:
-        self.changes += 1
-        self._lock.release()
+        with self._lock:
+            self.changes |= 1
+            try:
+                yield
+            finally:
+                self.changes = (self.changes | 1) + 1
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -68,6 +142,29 @@ class Turns:
         finally:
             self._waiting.pop()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """With `whole`; what an exception in a signal's handler cuts short, wherever, is tidied up."""
+        nested = self.whole.is_mine
+        try:
+            with self.whole:
+                yield
+        finally:
+            if not nested:
+                self.whole.give_up()
+
+    @contextlib.contextmanager
+    def fit(self) -> Iterator[None]:
+        """All of a fit."""
+        with self.held():
+            if self.fitting:
+                raise RuntimeError("fit was called by a callback of the same model's fit")
+            self.fitting = True
+            try:
+                yield
+            finally:
+                self.fitting = False
+
 
 # A child has no thread but the one that forked. So a fork waits until nobody is in the midst of a change,
 # and the child gives up the fits of other threads: its models are those of a finished step.
@@ -75,25 +172,33 @@ class Turns:
 
 def _before_fork() -> None:
     _forking.acquire()
-    _held.extend(_all)
-    for turns in _held:
+    _waits.acquire()
+    for turns in _all_now():
         turns._lock.acquire()
+        _held.append(turns)
+
+
+def _all_now() -> list[Turns]:
+    while True:
+        try:
+            return list(_all)
+        except RuntimeError:  # a signal's handler made one meanwhile
+            continue
 
 
 def _after_fork() -> None:
-    for turns in _held:
-        turns._lock.release()
-    _held.clear()
+    while _held:
+        _held.pop()._lock.release()
+    _waits.release()
     _forking.release()
 
 
 def _after_fork_in_child() -> None:
+    _waiting.clear()
     for turns in _held:
         turns._waiting.clear()
-        if turns.whole.acquire(blocking=False):
-            turns.whole.release()
-        else:  # by a thread that is not here
-            turns.whole, turns.fitting = threading.RLock(), False
+        if not turns.whole.is_free_after_fork():  # a thread has it that is not here
+            turns.whole, turns.fitting = FitLock(), False
     _after_fork()
 
 

@@ -91,7 +91,7 @@ def export(
     if not isinstance(model, Model):
         raise TypeError(f"model must be a fastnn.Model, got {model!r}")
     probabilities = _validate.boolean("probabilities", probabilities)
-    with model._lock:  # not while another thread trains
+    with model.turns.alone():  # between two steps of a fit in another thread
         graph = _Graph(model.dtype if dtype is None else _validate.dtype(dtype))
         content = _serialized(_write(graph, model, probabilities, scaler))
     _files.replace(path, content)

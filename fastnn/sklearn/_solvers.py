@@ -97,7 +97,7 @@ def fit_stochastic(
     except DivergenceError as error:
         look.diverged(error)
     if estimator.early_stopping:
-        with model.turns:
+        with model.turns.change():
             model.parameters[...] = estimator._best_parameters
     look.warn()
 

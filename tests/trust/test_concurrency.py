@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+import fastnn.onnx
 from fastnn import calls, native, threads, turns
 from tests.trust import soak
 from tests.trust.soak import at_once
@@ -220,10 +221,10 @@ def test_a_race_would_be_seen(monkeypatch):
     assert any(soak.predict_while_fitting(2)[1] for _ in range(5))
 
 
-def test_what_waits_for_a_fit(tmp_path):
-    """Evaluation, gradients, copies, files and other fits are those of a model that no fit changes."""
+def test_calls_during_a_fit_see_a_finished_step(tmp_path):
+    """Evaluation, gradients, copies and files, while a callback keeps another thread's fit from ending."""
     model, twin = model_of(), model_of()
-    twin.fit(X, LABELS, epochs=2)
+    twin.fit(X, LABELS, epochs=1)
     entered, go_on = threading.Event(), threading.Event()
 
     def wait(epoch, logs):
@@ -234,24 +235,101 @@ def test_what_waits_for_a_fit(tmp_path):
         model.save(tmp_path / name, training=True)
         return (tmp_path / name).read_bytes()
 
+    def exported(model, name):
+        fn.onnx.export(model, tmp_path / name)
+        return (tmp_path / name).read_bytes()
+
     calls = {
         "evaluate": lambda model: model.evaluate(X, LABELS),
         "gradient": lambda model: model.loss_and_gradient(X, LABELS)[1].tobytes(),
         "pickle": lambda model: pickle.loads(pickle.dumps(model)).parameters.tobytes(),
         "save": lambda model: saved(model, "model"),
+        "ONNX": lambda model: exported(model, "graph"),
     }
     with ThreadPoolExecutor(len(calls) + 1) as pool:
         fit = pool.submit(model.fit, X, LABELS, epochs=2, callbacks=[wait])
         try:
             assert entered.wait(60)
             results = {name: pool.submit(call, model) for name, call in calls.items()}
-            time.sleep(0.2)
-            assert not any(result.done() for result in results.values())
+            for name, result in results.items():
+                assert result.result(60) == calls[name](twin), name
+            assert not fit.done()
         finally:
             go_on.set()
         fit.result(60)
-        for name, result in results.items():
-            assert result.result(60) == calls[name](twin), name
+
+
+def test_a_copy_made_within_an_epoch_goes_on_to_the_same_bits():
+    """The copy of another thread has what it takes to resume, whichever slice it falls between."""
+    x, y = np.resize(X, (60_000, 31)), np.resize(LABELS, 60_000)
+    model, expected = model_of(), model_of()
+    copies, stop = [], threading.Event()
+
+    def make_copies():
+        while not stop.is_set():
+            copies.append(pickle.loads(pickle.dumps(model)))
+
+    with ThreadPoolExecutor(1) as pool:
+        copying = pool.submit(make_copies)
+        model.fit(x, y, batch_size=16)
+        stop.set()
+        copying.result(60)
+    expected.fit(x, y, batch_size=16)
+    within = [copy for copy in copies if copy.state.position]
+    assert within, "no copy fell within the epoch"
+    within[-1].fit(x, y, batch_size=16, resume=True)
+    assert np.array_equal(within[-1].parameters, expected.parameters)
+
+
+def both_fit(call, options):
+    """Two models that `fit_many` trains at once, and whose first callbacks do `call` with the other model."""
+    models = [model_of(), model_of(seed=2)]
+    together = threading.Barrier(2)
+
+    def with_the_other(i, epoch):
+        if epoch == 0:
+            together.wait(60)
+            call(models[1 - i])
+
+    callbacks = [[lambda epoch, logs, i=i: with_the_other(i, epoch)] for i in range(2)]
+    return fn.fit_many(models, X, LABELS, threads=2, callbacks=callbacks, **options)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda other: other.evaluate(X, LABELS),
+        lambda other: other.loss_and_gradient(X, LABELS),
+        lambda other: pickle.dumps(other),
+        lambda other: other.build(31),
+    ],
+    ids=["evaluate", "gradient", "pickle", "build"],
+)
+def test_callbacks_may_use_each_others_models(call):
+    histories = both_fit(call, {"epochs": 3})
+    assert [history.error for history in histories] == [None, None]
+
+
+def test_callbacks_that_train_each_others_models_are_refused():
+    """One of them, since neither could go on; the other model is trained."""
+    with pytest.warns(RuntimeWarning, match="neither could go on"):
+        histories = both_fit(lambda other: other.fit(X, LABELS), {"epochs": 3})
+    errors = [history.error for history in histories]
+    assert errors.count(None) == 1
+    assert [type(error) for error in errors if error] == [RuntimeError]
+
+
+def test_an_interrupt_ends_fits_within_the_callbacks_of_many():
+    """The fit of another model that a callback of `fit_many` has begun stops as well."""
+    models, other = [model_of(), model_of(seed=2)], model_of(seed=3)
+
+    def fit_the_other(epoch, logs):
+        threading.Timer(0.2, _thread.interrupt_main).start()
+        other.fit(X, LABELS, epochs=10**6)
+
+    with pytest.raises(KeyboardInterrupt):
+        fn.fit_many(models, X, LABELS, epochs=2, threads=2, callbacks=[[fit_the_other], []])
+    assert 0 < other.state.epoch < 10**6
 
 
 def test_more_threads_than_cores():

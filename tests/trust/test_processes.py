@@ -128,10 +128,39 @@ assert statuses == [0] * 20, statuses
 """
 
 
+# Forks while other threads make models, whose locks the fork holds.
+FORKED_WHILE_MODELS_ARE_MADE = """
+stop = threading.Event()
+sys.setswitchinterval(1e-5)
+many = [fn.Model([fn.Dense(1)]) for _ in range(500)]  # so that they take long to go through
+
+def make_models():
+    while not stop.is_set():
+        [fn.Model([fn.Dense(1)]) for _ in range(20)]
+
+threads = [threading.Thread(target=make_models) for _ in range(3)]
+model = make()
+model.fit(X, y)
+for thread in threads:
+    thread.start()
+for i in range(200):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # where it waits for a thread that it does not have
+        model.evaluate(X, y), make().predict(X[:3])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, i
+stop.set()
+for thread in threads:
+    thread.join()
+"""
+
+
 def run_script(script):
     command = [sys.executable, "-W", "error", "-c", SETUP + script]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
+    return result.stderr
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -152,6 +181,13 @@ def test_a_fork_after_a_fit():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fork_during_a_fit():
     run_script("import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKED_DURING_A_FIT)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_forks_while_other_threads_make_models():
+    """What a fork's handlers raise Python prints to stderr."""
+    script = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n"
+    assert run_script(script + FORKED_WHILE_MODELS_ARE_MADE) == ""
 
 
 # ---- the first compilation ---------------------------------------------------------------------
