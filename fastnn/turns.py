@@ -10,8 +10,8 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
-# Its lock is taken by a fork after those here, since handlers before a fork run in the reverse of their order:
-# who computes, alone or in a change, may have to wait for a kernel to be loaded.
+# A fork takes its lock after those here, since handlers before a fork run in the reverse of their order: who
+# is alone, or in a change, may have to wait for a kernel to be loaded.
 from . import native  # noqa: F401
 
 if TYPE_CHECKING:
