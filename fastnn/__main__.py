@@ -8,6 +8,8 @@ from pathlib import Path
 
 from . import _cache, native, needed
 
+_DTYPES = ["float32", "float64"]
+
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fastnn", description="Compiled kernels and their cache.")
@@ -15,9 +17,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     warmup = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
     warmup.add_argument(
         "--dtype",
-        choices=["float32", "float64"],
+        choices=_DTYPES,
         action="append",
-        help="of the models that will be trained; may be given twice (default: float32)",
+        help="of the models that will be trained; may be given twice (default: both)",
     )
     cache = commands.add_parser("cache", help="say where the cache is and how large")
     cache.add_argument("--clear", action="store_true", help="delete all that is in it")
@@ -27,22 +29,23 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def _warmup(dtypes: list[str]) -> int:
     compiled = native.prepare(entry for dtype in dtypes for entry in needed.common(dtype))
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
-    if fault := _cache.fault():
-        print(f"none can be kept: {fault}", file=sys.stderr)
+    if compiled and (fault := _cache.fault()):
+        print(f"none could be kept: {fault}", file=sys.stderr)
         return 1
     return _show()
 
 
 def _show() -> int:
-    files = _objects()
-    size = sum(path.stat().st_size for path in files)
-    print(f"{_cache.folder()}: {len(files)} kernels, {size / 1e6:.1f} MB")
+    for folder in filter(None, (_cache.folder(), _cache.shared_folder())):
+        files = _objects(folder)
+        size = sum(path.stat().st_size for path in files)
+        print(f"{folder}: {len(files)} kernels, {size / 1e6:.1f} MB")
     return 0
 
 
 def _clear() -> int:
     """Delete cached objects, and folders that are empty then; nothing else."""
-    files = _objects()
+    files = _objects(_cache.folder())
     for path in files:
         path.unlink(missing_ok=True)
     for place in {path.parent for path in files}:
@@ -52,15 +55,15 @@ def _clear() -> int:
     return 0
 
 
-def _objects() -> list[Path]:
-    return sorted(_cache.folder().glob("*/fastnn.*.o"))
+def _objects(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/fastnn.*.o"))
 
 
 def main(argv: list[str]) -> int:
     """Run a command; the exit status."""
     options = _arguments(argv)
     if options.command == "warmup":
-        return _warmup(list(dict.fromkeys(options.dtype or ["float32"])))
+        return _warmup(list(dict.fromkeys(options.dtype or _DTYPES)))
     return _clear() if options.clear else _show()
 
 

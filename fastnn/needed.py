@@ -23,14 +23,17 @@ _DIRECTIONS = ("forward", "backward")
 
 
 def by_model(model: Model, training: bool) -> Kernels:
-    """Kernels by which a model predicts, or trains; but those of its preprocessing layers."""
+    """Kernels by which a model predicts, or trains and is evaluated."""
     dtype = model.dtype
     yield "batch.check", dtype
     yield "driver.predict", "float64"
-    layers = [layer for layer in model.layers if not isinstance(layer, Preprocessing)]
-    specs = [
-        spec for layer in layers for spec in layer.ops(1)
-    ]  # kernels are the same for inputs of any width
+    specs = []
+    for layer in model.layers:
+        if isinstance(layer, Preprocessing):
+            yield "batch.check", "float64"
+            yield from ((kernel, dtype) for kernel in (layer.kernels if training else layer.kernels[:1]))
+        else:
+            specs += layer.ops(1)  # kernels are the same for inputs of any width
     for i, spec in enumerate(specs):
         if spec.has_weights:
             yield "gemm.product", dtype
@@ -48,6 +51,7 @@ def by_model(model: Model, training: bool) -> Kernels:
 def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
     """What training needs whatever the layers are."""
     yield "driver.train", "float64"
+    yield "driver.evaluate", "float64"
     for entry in ("weight_sum", "sum_gradients", "squares", "gather"):
         yield f"batch.{entry}", dtype
     yield f"{loss.as_reported().kernel}.forward", dtype
@@ -56,14 +60,32 @@ def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
             yield f"{metric.kernel}.{direction}", dtype
 
 
+# What no training of a `Model` takes: derivatives in compiled code of the user's, the order of an epoch that
+# goes on, the numbers that estimators report.
+_BESIDES = (
+    "jacobian.input_gradient",
+    "jacobian.jacobian",
+    "jacobian.parameter_jacobian",
+    "one_hot.backward",
+    "reported_loss.binary_log_loss.forward",
+    "reported_loss.log_loss.forward",
+    "reported_loss.poisson_deviance.forward",
+    "reported_loss.squared_error.forward",
+    "scaling.backward",
+)
+
+
 def common(dtype: str) -> Kernels:
-    """Kernels of all activations, losses, metrics, optimizers and schedules of the library."""
+    """All kernels of the library, but those that convert rows of unusual dtypes in mapped files."""
     from .layers import Dense, Dropout
     from .model import Model
+    from .one_hot import OneHot
+    from .scaling import MinMax, Standardize
 
     def model(activation: str = "relu", loss: str = "mse", optimizer: str = "adam") -> Model:
         measured = ["mae", "mse", "r2"] if losses.get(loss).target == "values" else "auto"
-        layers = [Dense(1, activation, l2=1.0), Dropout(0.5)]
+        first = [OneHot(), Standardize(), MinMax()]
+        layers = [*first, Dense(1, activation, l2=1.0), Dropout(0.5)]
         return Model(layers, loss, optimizer, measured, dtype, seed=0)
 
     cases: dict[str, Iterable[str]] = {
@@ -76,5 +98,7 @@ def common(dtype: str) -> Kernels:
             yield from by_model(model(**{setting: name}), training=True)
     for name in schedules.TABLE:
         yield f"schedule.{name}.forward", "float64"
-    for entry in ("evaluate", "gradient"):
-        yield f"driver.{entry}", "float64"
+    yield from ((kernel, dtype) for kernel in _BESIDES)
+    yield f"batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
+    yield "driver.gradient", "float64"
+    yield "random.shuffle", "float64"

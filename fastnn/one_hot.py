@@ -49,6 +49,7 @@ class OneHot(Preprocessing):
 
     kind = "one_hot"
     names = ("counts", "categories")
+    kernels = ("one_hot.forward",)
 
     def __init__(
         self,

@@ -41,6 +41,8 @@ class Preprocessing(Layer):
 
     #: Names of the numbers that it measures, as they are saved.
     names: ClassVar[tuple[str, str]]
+    #: Kernels that it runs by, then those that it measures by.
+    kernels: ClassVar[tuple[str, ...]]
 
     def __init__(self, columns: int | Sequence[int] | None = None) -> None:
         super().__init__()

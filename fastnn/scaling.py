@@ -75,6 +75,7 @@ class Standardize(Scaling):
 
     kind = "standardize"
     names = ("mean", "scale")
+    kernels = ("scaling.forward", "scaling.moments")
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -141,6 +142,7 @@ class MinMax(Scaling):
 
     kind = "min_max"
     names = ("data_min", "data_max")
+    kernels = ("scaling.forward", "scaling.extremes")
 
     def __init__(
         self, low: float = 0.0, high: float = 1.0, columns: int | Sequence[int] | None = None

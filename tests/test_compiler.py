@@ -1,6 +1,8 @@
 """Kernels compiled side by side, by processes of their own, and what depends on that: commands, lists."""
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+import fastnn.kernels
 from fastnn import _cache, _compiler, native, needed, threads
 from fastnn.__main__ import main
 from tests.test_native import CLASSIFIER, NOTICE, ROOT, objects, run_script
@@ -148,6 +151,7 @@ def test_what_is_not_delivered_is_compiled_here(monkeypatch, tmp_path):
 # ---- which kernels a model needs ---------------------------------------------------------------
 
 X = np.random.default_rng(0).normal(size=(40, 3))
+X[:, 0] = np.arange(40) % 4
 LABELS, VALUES = np.arange(40) % 3, np.ones((40, 3))
 MODELS = {
     "classifier": ([fn.Dense(4, "relu"), fn.Dropout(0.5), fn.Dense(3)], "cross_entropy", {}, LABELS),
@@ -165,22 +169,35 @@ MODELS = {
         {"dtype": "float64"},
         VALUES,
     ),
+    "preprocessing": (
+        [fn.OneHot(0), fn.Standardize(), fn.MinMax(), fn.Dense(3)],
+        "mse",
+        {"metrics": []},
+        VALUES,
+    ),
 }
+
+
+def recorded(monkeypatch):
+    """The kernels that are asked for from now on."""
+    asked, address = set(), native.address
+
+    def recording(kernel, dtype):
+        asked.add((kernel, dtype))
+        return address(kernel, dtype)
+
+    monkeypatch.setattr(native, "prepare", lambda kernels: 0)
+    monkeypatch.setattr(native, "address", recording)
+    native.function.cache_clear()
+    return asked
 
 
 @pytest.mark.parametrize(("layers", "loss", "options", "y"), MODELS.values(), ids=MODELS)
 def test_all_that_a_model_needs_is_listed(layers, loss, options, y, monkeypatch):
-    asked, address = set(), native.address
-
-    def recorded(kernel, dtype):
-        asked.add((kernel, dtype))
-        return address(kernel, dtype)
-
     model = fn.Model(layers, loss, seed=0, **options)
-    monkeypatch.setattr(native, "prepare", lambda kernels: 0)
-    monkeypatch.setattr(native, "address", recorded)
-    native.function.cache_clear()
+    asked = recorded(monkeypatch)
     model.fit(X, y, epochs=1, batch_size=16)
+    model.evaluate(X, y)
     listed = set(needed.by_model(model, training=True))
     assert asked <= listed
     assert len(listed - asked) <= 2  # the gradients that no layer below needs
@@ -199,6 +216,52 @@ def test_the_common_kernels_exist_and_those_of_models_are_among_them():
     for kernel, _ in common:
         path, _, entry = kernel.rpartition(".")
         assert callable(getattr(native._place(path, "float32"), f"{entry}_entry"))
+
+
+def entries():
+    """All kernels that there are."""
+    for info in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels."):
+        module = importlib.import_module(info.name)
+        place = info.name.removeprefix("fastnn.kernels.")
+        public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+        for name, value in public.items() if not place.startswith("_") else ():
+            if name.endswith("_entry") and value.__module__ == info.name:
+                yield f"{place}.{name.removesuffix('_entry')}"
+            fields = getattr(value, "_fields", ()) if not isinstance(value, type) else ()
+            for field in fields:
+                if field.endswith("_entry"):
+                    yield f"{place}.{name}.{field.removesuffix('_entry')}"
+
+
+# Conversions of the rows of mapped files, but from the other of the two dtypes that NumPy writes mostly; and
+# what no layer uses.
+UNUSUAL = {f"batch.{sign}int{bits}.gather" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+UNUSUAL |= {"activation.identity.forward", "activation.identity.backward"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_kernel_is_forgotten_by_warmup(dtype):
+    listed = {kernel for kernel, _ in needed.common(dtype)}
+    assert set(entries()) - listed == UNUSUAL | {f"batch.{dtype}.gather"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_after_warmup_nothing_is_compiled(dtype, monkeypatch, tmp_path):
+    """By common first layers, input of either dtype, mapped files, and all that a model answers."""
+    np.save(tmp_path / "X.npy", X)
+    asked = recorded(monkeypatch)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for kinds in ([], [fn.Standardize], [fn.MinMax], [fn.OneHot, fn.Standardize]):
+        for x in (X, X.astype("float32"), X.astype(int), mapped):
+            first = [kind(columns=[0]) for kind in kinds]
+            model = fn.Model([*first, fn.Dense(4, "relu"), fn.Dense(3)], "cross_entropy", dtype=dtype, seed=0)
+            model.fit(x, LABELS, epochs=2, validation_split=0.2, callbacks=[fn.EarlyStopping()])
+            model.partial_fit(x, LABELS)
+            model.evaluate(x, LABELS), model.predict(x), model.predict(x[:1])
+            model.loss_and_gradient(x, LABELS)
+            model.network()
+    assert len(asked) > 20
+    assert asked - set(needed.common(dtype)) == set()
 
 
 # ---- commands ----------------------------------------------------------------------------------
@@ -231,9 +294,11 @@ def test_warmup_then_clear(cache, capsys, monkeypatch):
 
 def test_warmup_where_nothing_can_be_kept(cache, capsys, monkeypatch):
     cache.write_text("a file in the folder's place")
-    monkeypatch.setattr(needed, "common", lambda dtype: [])
+    monkeypatch.setattr(needed, "common", lambda dtype: SMALL[:1])
+    monkeypatch.setattr(native, "_ADDRESSES", {})
     assert main(["warmup"]) == 1
-    assert str(cache) in capsys.readouterr().err
+    assert f"none could be kept: {cache}" in capsys.readouterr().err
+    assert main(["warmup"]) == 0  # there is nothing left to compile
 
 
 @pytest.mark.parametrize("argv", [[], ["train"], ["warmup", "--dtype", "float16"]])

@@ -1,5 +1,6 @@
 """What is said while kernels are compiled: when, how often, and to a standard error of any kind."""
 
+import contextlib
 import io
 import os
 import sys
@@ -7,7 +8,8 @@ import sys
 import pytest
 from tqdm.auto import tqdm
 
-from fastnn import _cache, _compiler, _notice
+import fastnn as fn
+from fastnn import _cache, _compiler, _notice, native
 
 
 @pytest.fixture(autouse=True)
@@ -111,10 +113,26 @@ def test_a_standard_error_that_cannot_be_written_to(make, bar, monkeypatch, capf
     assert capfd.readouterr() == ("", "")
     if shown is not None:
         shown.close()
-    try:
+    with contextlib.suppress(OSError, AttributeError):  # what could not be written stands in its buffer
         file.close()
-    except (OSError, AttributeError):  # what could not be written stands in its buffer
-        pass
+
+
+@pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
+def test_a_fit_without_a_standard_error(make, monkeypatch):
+    file = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", file)
+        patch.setattr(_notice, "_SHORT", 0.0)
+        patch.setattr(native, "_ADDRESSES", {})
+        patch.setattr(_cache, "read", lambda symbol: None)
+        patch.setattr(_compiler, "compile_together", lambda kernels, cpus: {})
+        native.prepare([("schedule.constant.forward", "float64")])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", file)
+        model = fn.Model([fn.Dense(1)], "mse", seed=0)
+        assert len(model.fit([[1.0], [2.0]], [1.0, 2.0], epochs=2).epoch) == 2
+    with contextlib.suppress(OSError, AttributeError):
+        file.close()
 
 
 def test_the_notice_does_not_tear_a_bar(monkeypatch):
