@@ -76,15 +76,15 @@ class OneHot(Preprocessing):
     def output_size(self, n_in: int) -> int:  # noqa: D102
         if not self._numbers:
             return 0
-        return n_in - len(self._by_column(n_in)) + self._numbers["categories"].size
+        return n_in - len(self._coded(n_in)) + self._numbers["categories"].size
 
     def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
         if not self._numbers:
             return np.zeros(0)
-        counts, by_column = np.zeros(n_in), self._by_column(n_in)
-        for column, known in by_column.items():
-            counts[column] = len(known)
-        return np.concatenate([counts, *(by_column[column] for column in sorted(by_column))])
+        counts, columns, known = np.zeros(n_in), self._coded(n_in), self._numbers
+        counts[columns] = known["counts"]
+        column = np.repeat(columns, known["counts"].astype(int))
+        return np.concatenate([counts, known["categories"][np.argsort(column, kind="stable")]])
 
     def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
         size = float(self._number("categories").size)
@@ -116,13 +116,17 @@ class OneHot(Preprocessing):
                     f"are {shown} (OneHot(handle_unknown='ignore') would make zeros of it)"
                 )
 
-    def _by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
+    def _coded(self, n_in: int) -> list[int]:
+        """The numbers of the coded columns, of which there are as many as of counts."""
         columns = _validate.column_numbers(self.columns, n_in)
         if len(columns) != self._number("counts").size:
             raise ValueError(
                 f"{self!r} has categories of {self._number('counts').size} columns, but codes {len(columns)}"
             )
-        return dict(zip(columns, self.categories, strict=True))
+        return columns
+
+    def _by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
+        return dict(zip(self._coded(n_in), self.categories, strict=True))
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         whole = (first == np.floor(first)).all() and (second == np.floor(second)).all()
@@ -130,9 +134,10 @@ class OneHot(Preprocessing):
             raise ValueError("categories must be integers, and counts integers >= 1 of the same sum")
         if np.abs(second).max() > _LARGEST:
             raise ValueError(f"categories must be at most {_LARGEST} in size, got {np.abs(second).max():g}")
-        for known in np.split(second, first.cumsum().astype(int)[:-1]):
-            if np.unique(known).size < known.size:
-                raise ValueError("the categories of a column must differ from each other")
+        column = np.repeat(np.arange(first.size), first.astype(int))
+        order = np.lexsort((second, column))
+        if ((np.diff(column[order]) == 0) & (np.diff(second[order]) == 0)).any():
+            raise ValueError("the categories of a column must differ from each other")
 
     def config(self) -> dict[str, Any]:  # noqa: D102
         given = "auto" if self._given is None else [of.astype(int).tolist() for of in self.categories]

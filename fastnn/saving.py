@@ -186,6 +186,10 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     for i in config.get("frozen", []):
         layers[_validate.integer("frozen", i, low=0)].trainable = False
     shapes = _restore_numbers(layers, file)
+    sizes = zip(layers, widths(layers, n_in), strict=False)  # one-hot layers may widen one another
+    columns = sum(size for layer, size in sizes if isinstance(layer, Preprocessing))
+    if columns > _REPEATED * numbers:
+        raise ValueError(f"its layers prepare {columns} columns in all, more than the file can be for")
     places = parameters(layers, n_in)
     shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}
     # Numbers of any size here: nothing is allocated before they are found in the file.

@@ -12,13 +12,16 @@ from fastnn.onnx import _file
 from tests.doors import joined, opened
 
 
-def file_of(config):
-    return to_bytes({}, {"fastnn": json.dumps(config)})
+def configuration(layers, n_in, tensors=None, **settings):
+    plain = {"loss": None, "optimizer": "sgd", "metrics": [], "dtype": "float32", "seed": 0, **settings}
+    text = json.dumps({"format": 1, "n_in": n_in, "layers": layers, **plain})
+    return to_bytes(tensors or {}, {"fastnn": text})
 
 
-def configuration(layers, n_in):
-    plain = {"loss": None, "optimizer": "sgd", "metrics": [], "dtype": "float32", "seed": 0}
-    return file_of({"format": 1, "n_in": n_in, "layers": layers, **plain})
+def measured(layers):
+    """The tensors of one-hot layers, given as the categories of each of their columns."""
+    counts = {f"{i}.counts": np.array([len(of) for of in known], float) for i, known in enumerate(layers)}
+    return counts | {f"{i}.categories": np.concatenate(known) for i, known in enumerate(layers)}
 
 
 def graph_of(nodes, constants=(), shape=("batch", 3)):
@@ -39,9 +42,33 @@ def chain(operators, n, *constants):
 
 
 ONE_HOT = {"name": "one_hot", "columns": [0], "categories": [[0]], "handle_unknown": "ignore"}
+WIDE = {**ONE_HOT, "categories": [list(range(700))]}
+MEASURED = {**ONE_HOT, "categories": "auto"}
+EACH = {**MEASURED, "columns": None}
 BOMBS = {
     "many layers": ("model", lambda: configuration([{"name": "dropout", "rate": 0.5}] * 5_000, 3), True),
     "many layers of many columns": ("model", lambda: configuration([ONE_HOT] * 20_000, 2**20), False),
+    "layers that widen one another": ("model", lambda: configuration([WIDE] * 700, 1), False),
+    "measured layers that widen one another": (
+        "model",
+        lambda: configuration([MEASURED] * 700, 1, measured([[np.arange(700.0)]] * 700)),
+        False,
+    ),
+    "layers that scale what others widen": (
+        "model",
+        lambda: configuration([WIDE] * 100 + [{"name": "standardize", "columns": None}] * 5000, 1),
+        False,
+    ),
+    "a category for each of many columns": (
+        "model",
+        lambda: configuration([EACH] * 2, 100_000, measured([np.zeros((100_000, 1))] * 2)),
+        True,
+    ),
+    "a metric often": (
+        "model",
+        lambda: configuration([{"name": "dropout", "rate": 0}], 2**20, loss="mse", metrics=["r2"] * 400_000),
+        False,
+    ),
     "wide layers": ("model", lambda: configuration([{"name": "dense", "units": 2**30}] * 4, 2**20), False),
     "huge header": ("model", lambda: struct.pack("<Q", 2**62), False),
     "huge header of a state": ("torch", lambda: struct.pack("<Q", 2**40) + b"{}" * 100, False),
