@@ -21,6 +21,7 @@ from . import (
     native,
     needed,
     network,
+    optimizer_rows,
     optimizers,
     preprocessing,
     saving,
@@ -121,8 +122,6 @@ class Model(KnownAttributes):
     (300, 3)
     """
 
-    n_in: int | None
-    n_out: int | None
     history: History | None
     stop_training: bool
     kept: State | None  # the last state known to be finite, while training
@@ -149,7 +148,7 @@ class Model(KnownAttributes):
         self._state: State | None = None
         self.seed = seed
         self._optimizer = optimizers.get(optimizer)
-        self.n_in = self.n_out = self.history = None
+        self.history = None
         self.stop_training = False
         self._parameters: list[Parameter] = []
         self._widths: list[int] = []
@@ -215,7 +214,7 @@ class Model(KnownAttributes):
         draw_parameters(self.layers, views, self.seed)
         numbers = constants(self.layers, n_in, self.dtype)
         self._bind(views)
-        self._parameters, self._widths, self.n_in, self.n_out = places, sizes, n_in, sizes[-1]
+        self._parameters, self._widths = places, sizes
         self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
 
     def _require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
@@ -261,11 +260,8 @@ class Model(KnownAttributes):
         numbers = constants(self.layers, self.n_in, self.dtype)
         if widths(self.layers, self.n_in) != self._widths:
             raise ValueError("the model is built for another number of categories; make a new model")
-        if self._state.constants.size == numbers.size:
-            with self.turns.change():
-                self._state.constants[...] = numbers
-        else:  # no layer had numbers, and so no network reads them yet
-            self._state.constants = numbers
+        with self.turns.change():
+            self._state.take_constants(numbers)
 
     def _bind(self, views: list[dict[str, NDArray[Any]]]) -> None:
         """Make these the layers' weights; what a layer has already, from use alone, is kept."""
@@ -319,6 +315,16 @@ class Model(KnownAttributes):
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics."""
         return self._metrics
+
+    @property
+    def n_in(self) -> int | None:
+        """Numbers that a row of the input has; None until the model is built."""
+        return self._widths[0] if self._widths else None
+
+    @property
+    def n_out(self) -> int | None:
+        """Numbers that a row of the output has; None until the model is built."""
+        return self._widths[-1] if self._widths else None
 
     @property
     def dtype(self) -> str:
@@ -375,17 +381,19 @@ class Model(KnownAttributes):
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer. Its attributes may be changed at any time; a new one begins anew."""
+        """The optimizer. Its attributes may be changed at any time; a new one begins anew.
+
+        `fit` takes what they are between two compiled calls, which take about 0.1 s.
+        """
         return self._optimizer
 
     @optimizer.setter
     def optimizer(self, value: str | Optimizer) -> None:
         optimizer = optimizers.get(value)
-        with self._lock:  # not while another thread trains with the old one's memory
+        with self._lock, self.turns.alone():  # not while another thread trains with the old one's memory
             self._optimizer = optimizer
             if self._state is not None:
-                self._state.optimizer = np.zeros(0, self.dtype)
-                self._state.step = 0
+                self._state.forget_optimizer()
 
     # ---- using ---------------------------------------------------------------------------------
 
@@ -716,7 +724,7 @@ class Model(KnownAttributes):
         with self.turns.fit():
             self._adapt_and_build(task)
             if task.resume and self.state.pause is not None:
-                self.state.pause.check(len(task.data[0]), task.rows, task.shuffle)
+                self.state.pause.check(len(task.data[0]), task.rows, task.shuffle, self.state.position)
             self.history = task.history
             pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
             net = self._network("train", task.rows)
@@ -760,10 +768,6 @@ class Model(KnownAttributes):
         self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
         return self
 
-    def refresh_optimizer(self, net: Network) -> None:
-        """Write the optimizer's present settings into a network's rows."""
-        network.set_optimizer(net, self.optimizer_state())
-
     # ---- showing and saving --------------------------------------------------------------------
 
     def network(self, max_batch: int = 32) -> Network:
@@ -804,14 +808,15 @@ class Model(KnownAttributes):
         0
         """
         rows = _validate.integer("max_batch", max_batch, low=1)
-        self.state  # noqa: B018 - refuses a model that is not built
+        net = self.inside(rows)
         network.refuse_constants()
-        return self.inside(rows)
+        return net
 
     def inside(self, rows: int) -> Network:
         """What `network` gives, for steps of `rows` samples at most; it does not need Numba."""
+        state = self.state
         net = self._new_network(rows, "inside")
-        network.prepare_inside(net, self.state, self.loss is not None and self.loss.target == "classes")
+        network.prepare_inside(net, state, self.loss is not None and self.loss.target == "classes")
         return net
 
     @property
@@ -830,7 +835,8 @@ class Model(KnownAttributes):
         Its memory and the counter of steps are the model's own, so that `fit` and `train_step` can take
         turns. Where the optimizer's settings were changed, a new call enters them into what earlier
         calls returned. Where another optimizer was set, or one that remembers more, ask for the new
-        state: the earlier one goes on with the old optimizer.
+        state: the earlier one goes on with the old optimizer. May be called while another thread trains the
+        model: it then waits for up to about 0.1 s, as `predict` does.
 
         Returns
         -------
@@ -842,17 +848,15 @@ class Model(KnownAttributes):
         ValueError
             If the model is not built, or a setting was changed to one that is out of range.
         """
-        state, optimizer = self.state, self._optimizer
-        size = optimizer.state_vectors() * state.parameters.size
-        if state.optimizer.size != size:
-            state.optimizer = buffers.allocate(size, self.dtype, buffers.OPTIMIZER)
-        kept = self._optimizer_state
-        if kept is None or kept.vectors is not state.optimizer or kept.counters is not state.counters:
-            size = len(self._parameters)
-            kept = network.optimizer_state(state.optimizer, state.counters, state.parameters, size)
-            self._optimizer_state = kept
-        network.write_optimizer(kept, optimizer, frozen_ranges(self.layers, self._parameters))
-        return kept
+        with self.turns.alone():
+            self._optimizer_state = self.state_of(copy.copy(self._optimizer), self._optimizer_state)
+            return self._optimizer_state
+
+    def state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
+        """`optimizer_rows.optimizer_state` of this model, between two changes of its weights."""
+        with self.turns.alone():
+            frozen = frozen_ranges(self.layers, self._parameters)
+            return optimizer_rows.optimizer_state(self.state, optimizer, self._parameters, frozen, kept)
 
     def summary(self) -> None:
         """Print a table of the layers, their output shapes and parameter counts."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from .losses import Loss
     from .metrics import Metric
-    from .optimizers import Optimizer
     from .plan import Plan
     from .state import State
 
@@ -384,35 +383,3 @@ def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric
         row[oprow.STATE], row[oprow.SCRATCH] = state, metric.state_size(plan.n_out)
         set_settings(row, (loss.accuracy_threshold,))
         state += metric.state_size(plan.n_out)
-
-
-def optimizer_state(
-    vectors: NDArray[Any], counters: NDArray[np.int64], parameters: NDArray[Any], n_places: int
-) -> OptimizerState:
-    """A state around an optimizer's memory; the settings are not in its rows yet.
-
-    The rows have room for what the optimizer leaves alone of `n_places` weights and biases.
-    """
-    rows = np.zeros((2 + -(-(n_places + 1) // oprow.SIZE), oprow.SIZE), np.int64)
-    rows[0, [oprow.DX, oprow.X, oprow.Y]] = address(rows), address(vectors), address(counters)
-    return OptimizerState(vectors, counters, rows, parameters)
-
-
-def write_optimizer(state: OptimizerState, optimizer: Optimizer, frozen: Sequence[tuple[int, int]]) -> None:
-    """Write an optimizer's settings, its schedule's, and the ranges it leaves alone into its rows."""
-    row, schedule_row = state.rows[:2]
-    schedule = optimizer.schedule()
-    row[oprow.FROZEN] = len(frozen)
-    state.rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
-    row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", state.vectors.dtype.name)
-    row[oprow.STATE] = optimizer.state_vectors()
-    set_settings(row, optimizer.settings())
-    schedule_row[oprow.FORWARD] = native.address(f"{schedule.kernel}.forward", "float64")
-    set_settings(schedule_row, schedule.settings.values())
-
-
-def set_optimizer(net: Network, state: OptimizerState) -> None:
-    """Let the network train by an optimizer with this state, which must outlive the calls."""
-    slots = net.descriptor
-    slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
-    slots[d.OPTIMIZER_STATE] = address(state.vectors)

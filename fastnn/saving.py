@@ -7,13 +7,14 @@ agree.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from . import _files, _validate, buffers
+from . import _files, _validate
 from . import layers as layer_table
 from .callback import states
 from .layer import Layer
@@ -23,6 +24,7 @@ from .state import Pause
 
 if TYPE_CHECKING:
     from .model import Model
+    from .optimizers import Optimizer
 
 _FORMAT = 1
 # Largest header, in bytes: thousands of layers. JSON takes up to fifty times its length in memory.
@@ -40,13 +42,14 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
     training = _validate.boolean("training", training)
     with model.turns.alone():  # between two steps of a fit in another thread
         model.state  # noqa: B018 - refuses a model that is not built
+        optimizer = copy.copy(model.optimizer)  # whose settings stay as they are
         config: dict[str, Any] = {
             "format": _FORMAT,
             "n_in": model.n_in,
             "layers": [layer.config() for layer in model.layers],
             "frozen": [i for i, layer in enumerate(model.layers) if not layer.trainable],
             "loss": None if model.loss is None else model.loss.config(),
-            "optimizer": model.optimizer.config(),
+            "optimizer": optimizer.config(),
             "metrics": [metric.name for metric in model.metrics],
             "dtype": model.dtype,
             "seed": model.seed,
@@ -59,7 +62,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
             if isinstance(layer, Preprocessing):
                 tensors |= {f"{i}.{name}": values for name, values in layer.numbers.items()}
         if training:
-            config["training"], memory = _training(model)
+            config["training"], memory = _training(model, optimizer)
             tensors |= memory
         for name, values in tensors.items():
             _validate.finite(f"the model is not saved: its tensor {name!r}", values)
@@ -71,13 +74,13 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
     _files.replace(path, content)
 
 
-def _training(model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
+def _training(model: Model, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
     """What training needs to go on: counters, and tensors."""
     state, tensors = model.state, {}
     # The memory is of another size if the optimizer's settings were changed after training.
-    size = model.optimizer.state_vectors() * state.parameters.size
-    if state.optimizer.size == size > 0:
-        tensors["optimizer"] = state.optimizer
+    size, memory = optimizer.state_vectors() * state.parameters.size, state.optimizer
+    if memory.size == size > 0:
+        tensors["optimizer"] = memory
     counters: dict[str, Any] = {"step": state.step, "epoch": state.epoch, "pause": None}
     if state.pause is not None:
         pause = asdict(state.pause)
@@ -261,8 +264,7 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
     state, pause = model.state, training["pause"]
     if "optimizer" in file.keys():
         memory = _tensor(file, "optimizer", model.dtype)
-        state.optimizer = buffers.allocate(memory.size, model.dtype, buffers.OPTIMIZER)
-        state.optimizer[...] = memory
+        state.optimizer_vectors(model.optimizer.state_vectors())[...] = memory
     state.step = _counter("step", training["step"])
     state.epoch = _counter("epoch", training["epoch"])
     state.callbacks = _callback_states(training.get("callbacks", {}), file)

@@ -31,8 +31,8 @@ class Pause:
     shuffle: bool
     sums: NDArray[np.float64]
 
-    def check(self, n_samples: int, batch_size: int, shuffle: object) -> None:
-        """Raise a ValueError if the epoch cannot go on so."""
+    def check(self, n_samples: int, batch_size: int, shuffle: object, position: int) -> None:
+        """Raise a ValueError if the epoch cannot go on so, from sample `position` on."""
         before = (self.n_samples, self.batch_size, self.shuffle)
         if before != (n_samples, batch_size, shuffle):
             raise ValueError(
@@ -40,6 +40,15 @@ class Pause:
                 f"shuffle={self.shuffle}; with resume=True the same are needed, got {n_samples} samples, "
                 f"batch_size={batch_size} and shuffle={shuffle}"
             )
+        if not 0 < position < n_samples or position % batch_size:
+            raise ValueError(
+                f"the interrupted epoch cannot go on from sample {position} of {n_samples}, in batches of "
+                f"{batch_size}; the model's position was changed since"
+            )
+
+
+# What cannot be replaced from outside: addresses of it stand in descriptors.
+_STAYS = ("parameters", "optimizer", "constants", "counters")
 
 
 @dataclass
@@ -50,7 +59,7 @@ class State:
     ----------
     parameters : array of shape (n_parameters,)
     optimizer : array of shape (k * n_parameters,)
-        The optimizer's k vectors.
+        The optimizer's k vectors. Like all arrays here it can be written to, but not be replaced.
     constants : array of shape (n,)
         The numbers of preprocessing layers, which training does not change.
     seed : int
@@ -70,6 +79,15 @@ class State:
     counters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     pause: Pause | None = None
     callbacks: dict[str, dict[str, Any]] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, unless compiled code goes by where it lies or by its size."""
+        if name in _STAYS and value is not vars(self).get(name, value):
+            raise AttributeError(
+                f"{name} of a model's state cannot be replaced: networks go by where it lies; write into it, "
+                f"model.state.{name}[...] = values"
+            )
+        super().__setattr__(name, value)
 
     @property
     def step(self) -> int:
@@ -109,11 +127,12 @@ class State:
 
     def copy(self, memory: State | None = None) -> State:
         """A state of its own memory: that of `memory` where it fits, since new memory costs time."""
-        if memory is None or memory.optimizer.size != self.optimizer.size:
+        optimizer = self.optimizer  # once: another thread may replace it
+        if memory is None or memory.optimizer.size != optimizer.size:
             return replace(
                 self,
                 parameters=self.parameters.copy(),
-                optimizer=self.optimizer.copy(),
+                optimizer=optimizer.copy(),
                 counters=self.counters.copy(),
             )
         memory.restore(self)
@@ -121,8 +140,9 @@ class State:
 
     def owned(self, parameters: NDArray[Any]) -> State:
         """A state of these parameters, with memory of its own for all that training writes to."""
-        optimizer = allocate(self.optimizer.size, self.optimizer.dtype.name, OPTIMIZER)
-        optimizer[...] = self.optimizer
+        own = self.optimizer  # once: another thread may replace it
+        optimizer = allocate(own.size, own.dtype.name, OPTIMIZER)
+        optimizer[...] = own
         return replace(
             self,
             parameters=parameters,
@@ -134,10 +154,31 @@ class State:
 
     def restore(self, other: State) -> None:
         """Become equal to `other`; the parameters stay where they are."""
+        optimizer = other.optimizer  # once: another thread may replace it
         self.parameters[...] = other.parameters
-        if self.optimizer.size == other.optimizer.size:
-            self.optimizer[...] = other.optimizer
-        else:
-            self.optimizer = allocate(other.optimizer.size, other.optimizer.dtype.name, OPTIMIZER)
-            self.optimizer[...] = other.optimizer
+        self._resize_optimizer(optimizer.size)[...] = optimizer
         self.counters[...], self.pause = other.counters, other.pause
+
+    def optimizer_vectors(self, count: int) -> NDArray[Any]:
+        """`optimizer`; with another number of vectors than `count`, so many new ones.
+
+        Called between two changes (`Turns.alone`): a step that is under way knows the earlier ones.
+        """
+        return self._resize_optimizer(count * self.parameters.size)
+
+    def forget_optimizer(self) -> None:
+        """Let the optimizer begin anew; see `optimizer_vectors`."""
+        vars(self)["optimizer"] = np.zeros(0, self.parameters.dtype)
+        self.step = 0
+
+    def take_constants(self, numbers: NDArray[Any]) -> None:
+        """Become these constants; of another size only where no network reads them yet."""
+        if self.constants.size == numbers.size:
+            self.constants[...] = numbers
+        else:
+            vars(self)["constants"] = numbers
+
+    def _resize_optimizer(self, size: int) -> NDArray[Any]:
+        if self.optimizer.size != size:
+            vars(self)["optimizer"] = allocate(size, self.parameters.dtype.name, OPTIMIZER)
+        return self.optimizer

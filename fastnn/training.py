@@ -7,10 +7,11 @@ epoch.
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,16 +20,16 @@ from .buffers import address, allocate
 from .callback import CallbackList
 from .errors import DivergenceError
 from .kernels import descriptor as d
+from .optimizer_rows import set_optimizer
 from .state import Pause
 from .threads import Pace, late_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from .model import Model
-    from .network import Network
+    from .network import Network, OptimizerState
+    from .optimizers import Optimizer
     from .progress import Bar, Lines
     from .task import Task
 
@@ -91,8 +92,11 @@ class Training:
             with model.turns.change():
                 model.state.pause, model.state.position = None, 0
         self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
-        self.settings: dict[str, Any] = {}  # the optimizer's, as they stand in the network's rows
-        self.memory: NDArray[Any] | None = None  # the optimizer's
+        self.first_position = model.state.position
+        # The optimizer as it stands in the rows that the network goes by, which nobody else writes to.
+        self.optimizer: Optimizer | None = None
+        self.optimizer_state: OptimizerState | None = None
+        self.trained: list[bool] = []
         self._refresh_optimizer()
         self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
@@ -133,8 +137,9 @@ class Training:
         slots[d.TRAINING] = 1
         slots[d.BATCH_MEANS] = self.model.loss is not None and self.model.loss.reported != ""
         slots[d.HISTORY_WIDTH] = self.figures.shape[1]
+        self.model.state.write(slots)
+        slots[d.EPOCH], slots[d.POSITION] = self.first_epoch, self.first_position
         if self.resumed is not None:
-            self.model.state.write(slots)
             calls.draw_order(self.net)
             calls.set_sums(self.net, self.resumed.sums)
 
@@ -156,12 +161,12 @@ class Training:
         last_epoch = self.first_epoch + self.epochs
         steps = 1
         kept_at = time.perf_counter()
-        while state.epoch < last_epoch and not self.model.stop_training:
+        while self.epoch < last_epoch and not self.model.stop_training:
+            slots[d.LAST_EPOCH] = self._last_epoch()  # may call the user's function: before all that follows
             self._refresh_optimizer()
-            state.write(slots)
             slots[d.HISTORY] = address(self.figures)
-            slots[d.LAST_EPOCH] = self._last_epoch()
-            before, (threads, part) = state.step, self.pace.choose()
+            slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
+            threads, part = self.pace.choose()
             slots[d.MAX_STEPS] = most = max(1, int(part * steps))
             start = time.perf_counter()
             with late_interrupt():  # what the call did and what is recorded of it belong together
@@ -176,7 +181,7 @@ class Training:
             late = now - kept_at > SLICE
             if slots[d.STATUS] == d.DIVERGED:
                 self._diverged()
-            if late or self.callbacks.callbacks or state.epoch == last_epoch:
+            if late or self.callbacks.callbacks or self.epoch == last_epoch:
                 if not self._is_finite():
                     self._diverged()
                 if late:
@@ -190,18 +195,33 @@ class Training:
             if state.step - before == most == steps:
                 steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
 
+    @property
+    def epoch(self) -> int:
+        """Epochs finished since the model was built, where nobody else writes to."""
+        return int(self.net.descriptor[d.EPOCH])
+
     def _refresh_optimizer(self) -> None:
-        """Write what an update depends on if it has changed: checking takes longer than a small step."""
-        optimizer, state = self.model.optimizer, self.model.state
-        settings = {"kind": type(optimizer), **vars(optimizer)}
-        settings["trainable"] = [layer.trainable for layer in self.model.layers]
-        if settings != self.settings or state.optimizer is not self.memory:
-            self.model.refresh_optimizer(self.net)
-            self.settings, self.memory = settings, state.optimizer
+        """Write what an update depends on if it has changed: checking takes longer than a small step.
+
+        Other threads may change it at any time, so that it is written from a copy; rows and memory of this
+        state live until the next, whatever becomes of the model's.
+        """
+        optimizer, seen, known = self.model.optimizer, self.optimizer, self.optimizer_state
+        trained = [layer.trainable for layer in self.model.layers]
+        if (
+            known is None
+            or type(optimizer) is not type(seen)
+            or vars(optimizer) != vars(seen)
+            or trained != self.trained
+            or self.model.state.optimizer is not known.vectors
+        ):
+            self.optimizer, self.trained = copy.copy(optimizer), trained
+            self.optimizer_state = self.model.state_of(self.optimizer, known)
+            set_optimizer(self.net, self.optimizer_state)
 
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: before it nobody wants to look."""
-        epoch, n = self.model.state.epoch, len(self.data[0])
+        epoch, n = self.epoch, len(self.data[0])
         last = self.callbacks.next_look(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
         if self.evaluate is not None or (self.progress is not None and self.progress.each_epoch):
             last = epoch + 1
@@ -218,7 +238,7 @@ class Training:
 
     def _take_figures(self) -> None:
         """Take up what the compiled loop recorded of the epochs that have ended."""
-        seen, ended = len(self.history.epoch), self.model.state.epoch - self.first_epoch
+        seen, ended = len(self.history.epoch), self.epoch - self.first_epoch
         if ended > seen:
             rows = self.figures[: ended - seen]
             columns = {name: rows[:, i].tolist() for i, name in enumerate(self.names)}
@@ -226,7 +246,7 @@ class Training:
 
     def _finish_epochs(self) -> None:
         """Validate and call back, if an epoch has ended."""
-        ended, epoch = len(self.history.epoch), self.model.state.epoch
+        ended, epoch = len(self.history.epoch), self.epoch
         if ended == self.reported:
             return
         self.reported = ended
