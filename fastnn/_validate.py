@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import objects, tables
+from .checks.categories import as_labels, fit, plain
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
@@ -132,19 +135,29 @@ def column_numbers(chosen: tuple[int, ...] | None, n_in: int) -> list[int]:
     return result
 
 
-def categories(value: Any) -> list[NDArray[np.float64]]:
-    """The categories of each of some columns, as given."""
+def categories(value: Any) -> list[NDArray[Any]]:
+    """The categories of each of some columns, as given: numbers, or labels (see `checks.categories`)."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise TypeError(f"categories must be 'auto' or a sequence of sequences, got {value!r}")
-    name = "the categories of a column"
-    result = [array(name, of, "float64", (1,)) for of in value]
+    result = [_categories_of_a_column("the categories of a column", of) for of in value]
     if not result:
         raise ValueError("categories must not be empty")
-    for known in result:
-        if known.size == 0:
-            raise ValueError(f"{name} must not be empty, got shape {known.shape}")
-        finite(name, known)
     return result
+
+
+def _categories_of_a_column(name: str, value: Any) -> NDArray[Any]:
+    given = as_array(name, value)
+    if given.dtype.kind in "UT" and not isinstance(value, np.ndarray):
+        given = np.array(value, dtype=object)  # not all of them need be text
+    if given.dtype.kind == "O" and given.ndim == 0:
+        raise TypeError(f"{name} must be integers or text, got {type(value).__name__} of objects")
+    if given.ndim != 1 or given.size == 0:
+        what = "have 1 dimensions" if given.ndim != 1 else "not be empty"
+        raise ValueError(f"{name} must {what}, got shape {given.shape}")
+    own, odd = plain(name, given, str)
+    if odd.any():
+        raise ValueError(f"{name} must be integers or text, got {given[odd][0]:g}")
+    return own.astype(np.float64) if fit(own) else as_labels(own.tolist())
 
 
 def blocks(values: NDArray[Any]) -> list[slice]:
@@ -180,12 +193,22 @@ def array(
     return result
 
 
+def place_of(index: tuple[int, ...], table: Any = None) -> str:
+    """Where a number stands, in words: its index, and the name of its column if `table` has names."""
+    if len(index) == 2 and table is not None:
+        return tables.place(table, *index)
+    at = tuple(map(int, index))
+    return str(at if len(at) != 1 else at[0])
+
+
 def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
-    given = _as_array(name, value)
+    if tables.is_mixed(value):
+        return tables.to_array(name, value, dtype)
+    given = as_array(name, value)
     if given.dtype.kind == "c":
         raise ValueError(f"{name} must be real, got dtype {given.dtype}")
     if given.dtype.kind == "O":
-        given = _from_objects(name, value, given)
+        given = objects.to_numbers(name, f"{type(value).__name__} of objects", given, place_of)
     if given.dtype.kind not in "buif":
         raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
     try:
@@ -197,13 +220,13 @@ def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
     if given.dtype.itemsize > result.itemsize:
         large = np.isinf(result) & np.isfinite(given)
         if large.any():
-            at = tuple(int(i) for i in np.argwhere(large)[0])
-            place = at if len(at) != 1 else at[0]
+            at = tuple(np.argwhere(large)[0])
+            place = place_of(at, value)
             raise ValueError(f"{name} must be finite numbers of {dtype}, got {given[at]:g} at {place}")
     return result
 
 
-def _as_array(name: str, value: Any) -> NDArray[Any]:
+def as_array(name: str, value: Any) -> NDArray[Any]:
     """An array of any dtype, unless NumPy would read something as numbers that is none."""
     if value is None:
         raise TypeError(f"{name} must be an array of numbers, got None")
@@ -218,18 +241,6 @@ def _as_array(name: str, value: Any) -> NDArray[Any]:
         raise ValueError(f"{name} cannot be converted to an array: {error}") from error
 
 
-def _from_objects(name: str, value: Any, given: NDArray[Any]) -> NDArray[np.float64]:
-    """The numbers in an array of objects; a text is none, though NumPy would read it."""
-    what = f"{type(value).__name__} of objects"
-    for item in given.flat:
-        if isinstance(item, (str, bytes, bytearray, np.complexfloating, np.datetime64, np.timedelta64)):
-            raise TypeError(f"{name} must be numbers, got {what}: {item!r} ({type(item).__name__})")
-    try:
-        return given.astype(np.float64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
-
-
 def _is_mapped(value: NDArray[Any]) -> bool:
     """Whether an array lies in a file, and its numbers are of a kind that the compiled loop converts."""
     if not value.dtype.isnative or value.dtype.name not in _CONVERTED:
@@ -240,10 +251,11 @@ def _is_mapped(value: NDArray[Any]) -> bool:
     return isinstance(base, np.memmap)
 
 
-def finite(name: str, values: NDArray[Any], dtype: str = "") -> None:
+def finite(name: str, values: NDArray[Any], dtype: str = "", table: Any = None) -> None:
     """Raise a ValueError if an element is NaN or infinite, or becomes so in `dtype`.
 
-    Block by block: an array may be larger than the memory, and Ctrl-C does not wait for all of it.
+    Block by block: an array may be larger than the memory, and Ctrl-C does not wait for all of it. The
+    message names the column if `table` is what the values were made of.
     """
     from . import calls
 
@@ -256,8 +268,9 @@ def finite(name: str, values: NDArray[Any], dtype: str = "") -> None:
         if not calls.is_finite(block):
             first, *rest = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
             at = (part.start + first, *rest)
-            place = at if rest else at[0]
-            raise ValueError(f"{name} must be finite numbers of {dtype}, got {values[at]} at {place}")
+            raise ValueError(
+                f"{name} must be finite numbers of {dtype}, got {values[at]} at {place_of(at, table)}"
+            )
 
 
 def features(
@@ -269,10 +282,12 @@ def features(
     keep_mapped: bool = False,
     check_finite: bool = True,
     given: tuple[int, ...] | None = None,
+    table: Any = None,
 ) -> NDArray[Any]:
     """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`.
 
-    `given` is the shape that messages show, if it is another than that of `X`.
+    `given` is the shape that messages show, if it is another than that of `X`, and `table` what the user
+    gave, which may name the columns.
     """
     result = array(name, X, dtype, (2,), keep_mapped=keep_mapped)
     shape = given or result.shape
@@ -281,7 +296,7 @@ def features(
     if n_in is not None and result.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {shape}")
     if check_finite:
-        finite(name, result, dtype)
+        finite(name, result, dtype, X if table is None else table)
     return result
 
 
@@ -338,7 +353,7 @@ def same_rows(name: str, values: NDArray[Any], of: tuple[int, ...], other: str =
 
 def order(value: Any, n: int) -> NDArray[np.int64]:
     """Checked order of `n` samples, as a function of the user's gives it."""
-    result = _as_array("shuffle", value)
+    result = as_array("shuffle", value)
     if result.shape != (n,) or result.dtype.kind not in "iu":
         got = f"{result.dtype} of shape {result.shape}"
         raise ValueError(f"shuffle must give integers of shape ({n},), got {got}")

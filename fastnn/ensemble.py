@@ -104,15 +104,18 @@ class Ensemble(KnownAttributes):
         """
         for model in self.models:
             model.check_names(X)
-        given = {
-            dtype: _validate.array("X", X, dtype, (1, 2), keep_mapped=True)
-            for dtype in {model.dtype for model in self.models}
-        }
-        n, n_out = next(iter(given.values())).shape[:-1], self.models[0].n_out or 0
-        total = np.zeros((*n, n_out), self._dtype)
+        given: dict[str, NDArray[Any]] = {}
+        total = np.zeros(0, self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
-            outputs = model.predict_unnamed(given[model.dtype]).reshape(-1, n_out)
-            total += total.dtype.type(weight) * self._opinion(model, outputs).reshape(total.shape)
+            own = model.coded(X)
+            if own is X:  # as for all models of its dtype
+                if model.dtype not in given:
+                    given[model.dtype] = _validate.array("X", X, model.dtype, (1, 2), keep_mapped=True)
+                own = given[model.dtype]
+            outputs = model.predict_coded(own, table=X)
+            opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
+            total = total if total.size else np.zeros(outputs.shape, self._dtype)
+            total += total.dtype.type(weight) * opinion
         return total
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:

@@ -28,6 +28,8 @@ class Layer(KnownAttributes):
     kind: ClassVar[str]
     #: Whether `check_rows` looks at each row that comes in.
     checks_rows = False
+    #: Whether it codes columns of categories: see `checks.coding`.
+    codes = False
     _trainable = True
 
     def __init__(self) -> None:
@@ -108,6 +110,10 @@ class Layer(KnownAttributes):
 
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
         """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
+
+    def changed_columns(self, n_in: int) -> list[int] | None:
+        """Numbers of the columns that it changes, while the others pass through; None if it is not so."""
+        return None
 
     def ops(self, n_in: int) -> list[OpSpec]:
         """What it computes, for an input of `n_in`."""

@@ -189,7 +189,11 @@ class _SharedChecks:
     def of(self, model: Model) -> Callable[..., Any]:
         """What takes the place of the model's own `_checked`."""
 
-        def check(X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "") -> Any:
+        def check(
+            X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "", **coding: Any
+        ) -> Any:
+            if any(layer.codes for layer in model.layers):  # X is converted by what the model knows
+                return model._checked(X, y, weight, n_in, name, **coding)
             arrays = (
                 self._array(f"{name}X", X, model.dtype, (2,), keep_mapped=True),
                 self._array(f"{name}y", y, model.dtype, (1, 2)),
@@ -202,7 +206,7 @@ class _SharedChecks:
                 key = (*key, id(model))
             # The arrays are kept as well: an address says which one it is only as long as it lives.
             if key not in self._checked:
-                self._checked[key] = arrays, model._checked(*arrays, n_in, name)
+                self._checked[key] = arrays, model._checked(*arrays, n_in, name, table=X)
             return self._checked[key][1]
 
         return check

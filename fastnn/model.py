@@ -30,7 +30,7 @@ from . import (
 from . import metrics as metric_table
 from .attributes import KnownAttributes
 from .callback import Callback, CallbackList, states
-from .checks import names, weights
+from .checks import coding, names, weights
 from .checks.tables import column_names
 from .head import head_of, mistake
 from .history import History
@@ -62,7 +62,8 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = ("_head", "kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns")
+_MADE_ANEW = {"_head", "kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns"}
+_MADE_ANEW |= {"_numeric", "_waits_for_names"}
 
 
 class Model(KnownAttributes):
@@ -163,7 +164,7 @@ class Model(KnownAttributes):
         self._networks: dict[str, tuple[int, Network]] = {}
         self.turns = Turns()
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
-        self._predictors.look_at_names(bool(self._feature_names))
+        self._look_at_arrays(bool(self._feature_names))
         self._optimizer_state: OptimizerState | None = None
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
         for layer in self.layers:
@@ -216,6 +217,7 @@ class Model(KnownAttributes):
         self._bind(views)
         self._parameters, self._widths = places, sizes
         self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
+        self._look_at_arrays(bool(self._feature_names))
 
     def _require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
         for layer in self.layers if layers is None else layers:
@@ -244,16 +246,22 @@ class Model(KnownAttributes):
             columns or categories; the layers are then as they were.
         """
         self.check_names(X)
-        x = _validate.features(X, self.dtype, self.n_in, keep_mapped=True)
+        found = coding.find(
+            self.layers, X, lambda n: weights.counting(sample_weight, n, self.dtype), anew=True
+        )
+        x = coding.coded(self.layers, X, self.dtype, n_in=self.n_in, found=found)
+        x = _validate.features(x, self.dtype, self.n_in, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), self.dtype)
         with self._lock, preprocessing.undone_on_error(self.layers):
             preprocessing.adapt(self.layers, x, weight, self.dtype, anew=True)
+            coding.take(self.layers, found)
             self.refresh_constants()
             self.take_names(column_names(X))
         return self
 
     def refresh_constants(self) -> None:
         """Take over the numbers of layers that were adapted; a ValueError if sizes do not fit."""
+        self._look_at_arrays(bool(self._feature_names))
         if self._state is None:
             return
         assert self.n_in is not None
@@ -361,15 +369,25 @@ class Model(KnownAttributes):
     def check_names(self, X: Any, name: str = "X") -> None:
         """Raise a ValueError if a table has other columns than the one that the model was fitted with."""
         given = column_names(X)
-        if not given:
-            self._predictors.look_at_names(False)  # once is enough
+        if self._feature_names and not given and self._waits_for_names:
+            self._look_at_arrays(False)  # once is enough
         names.check(self._feature_names, given, name)
+
+    def _look_at_arrays(self, names: bool) -> None:
+        """Let `predict` look at the names of arrays, which have none, and at categories, or only at these."""
+        self._waits_for_names = names
+        codes, safe = bool(coding.coders(self.layers)), None
+        self._numeric = None if self.n_in is None else coding.numeric_columns(self.layers, self.n_in)
+        columns = None if names or self._numeric is None else self._numeric.tolist()
+        if not names and not coding.has_labels(self.layers):
+            safe = self.dtype
+        self._predictors.look_at(names or codes, safe, columns)
 
     def take_names(self, given: tuple[str, ...]) -> None:
         """Remember the names of the columns that it is fitted with first."""
         if self._feature_names is None:
             self._feature_names = given
-            self._predictors.look_at_names(bool(given))
+            self._look_at_arrays(bool(given))
 
     @property
     def parameters(self) -> NDArray[Any]:
@@ -434,12 +452,16 @@ class Model(KnownAttributes):
         if few is not None:
             return few
         self.check_names(X)
-        return self.predict_unnamed(X, out)
+        return self.predict_coded(self.coded(X), out, X)
 
-    def predict_unnamed(self, X: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """As `predict`, of columns whose names have been looked at."""
+    def coded(self, X: Any) -> Any:
+        """Samples in which categories that the dtype may not hold are numbers of categories."""
+        return coding.coded(self.layers, X, self.dtype, n_in=self.n_in, numeric=self._numeric)
+
+    def predict_coded(self, X: Any, out: NDArray[Any] | None = None, table: Any = None) -> NDArray[Any]:
+        """As `predict`, of what `coded` gave, after a look at the names of the columns of the `table`."""
         given = _validate.array("X", X, self.dtype, (1, 2), keep_mapped=True)
-        few = self._predictors.few(given, out, named=True)
+        few = self._predictors.few(given, out, looked_at=True)
         if few is not None:
             return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
@@ -447,7 +469,13 @@ class Model(KnownAttributes):
         # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
         ahead = out is not None or self._state is None or self._predictors.checks_rows
         x = _validate.features(
-            x, self.dtype, self.n_in, keep_mapped=True, check_finite=ahead, given=given.shape
+            x,
+            self.dtype,
+            self.n_in,
+            keep_mapped=True,
+            check_finite=ahead,
+            given=given.shape,
+            table=table,
         )
         preprocessing.check(self.layers, x, self.dtype, "X")
         if self._state is None:  # not otherwise: build waits for a fit in another thread
@@ -461,7 +489,7 @@ class Model(KnownAttributes):
         if self._state is None:
             self.build(x.shape[1])
         if not self._predictors.many(self._predictor, x, result.reshape(len(x), -1)):
-            _validate.finite("X", x, self.dtype)
+            _validate.finite("X", x, self.dtype, table)
         return result if out is None else out
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
@@ -528,7 +556,7 @@ class Model(KnownAttributes):
 
     def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
         """Output of one of the model's layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
-        given = _validate.array("x", X, self.dtype, (1, 2))
+        given = _validate.array("x", coding.coded([layer], X, self.dtype, "x"), self.dtype, (1, 2))
         x = given if given.ndim == 2 else given.reshape(1, -1)
         index = self.layers.index(layer)
         if index == 0:
@@ -735,6 +763,7 @@ class Model(KnownAttributes):
         with preprocessing.undone_on_error(self.layers):
             if not all(layer.adapted for layer in self.layers):
                 preprocessing.adapt(self.layers, x, task.sample_weight, self.dtype, anew=False)
+                coding.take(self.layers, task.found)
                 self.refresh_constants()
                 if task.validation is not None:
                     preprocessing.check(self.layers, task.validation[0], self.dtype, "validation X")
@@ -936,11 +965,20 @@ class Model(KnownAttributes):
         n_in: int | None = None,
         name: str = "",
         penalties: bool = False,
+        found: coding.Found | None = None,
+        coded: bool = False,
+        table: Any = None,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """Samples, targets and weights, checked before anything changes; with all penalties, or without."""
+        """Samples, targets and weights, checked before anything changes; with all penalties, or without.
+
+        `found` is for `coding.coded`, unless X is `coded`; `table` is what X was made of.
+        """
         if self.loss is None:
             raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
-        x = _validate.features(X, self.dtype, self.n_in or n_in, name=f"{name}X", keep_mapped=True)
+        n_in, table = self.n_in or n_in, X if table is None else table
+        if not coded:
+            X = coding.coded(self.layers, X, self.dtype, f"{name}X", n_in=n_in, found=found)
+        x = _validate.features(X, self.dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
         preprocessing.check(self.layers, x, self.dtype, f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
         target = _validate.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)

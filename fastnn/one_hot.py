@@ -8,29 +8,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate
+from .checks import categories as checked
 from .plan import OpSpec
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
 
     from .preprocessing import Blocks
-
-_LARGEST = 2**24  # of a category: float32 holds integers up to there exactly
 
 
 class OneHot(Preprocessing):
     """Code columns of categories, each as a column of zeros and ones for each of its categories.
 
     A first layer of a model. The new columns stand where the old one stood, in the order of the
-    categories, which are integers: at most ``2**24`` in size, so that float32 holds them exactly.
+    categories. These are integers of any size or text, and are looked at before the data is converted to
+    the model's dtype: tables, lists and arrays of objects may hold text in these columns.
+
+    Inside compiled code (`fastnn.forward`), where an input is an array of numbers, a category is an
+    integer of at most ``2**24`` in size. Of a column with larger ones, or with text, the input is the number
+    of the category in `categories`.
 
     Parameters
     ----------
     columns : int or sequence of int, optional
         The columns to code, all if not given; negative ones count from the last. The others pass
         through.
-    categories : "auto" or sequence of sequences of int
+    categories : "auto" or sequence of sequences of int or str
         The categories of each of these columns; "auto" takes those that `Model.fit` or `adapt` find,
         sorted.
     handle_unknown : {"error", "ignore"}
@@ -45,16 +51,19 @@ class OneHot(Preprocessing):
     [array([7., 9.])]
     >>> layer([[9, 0.3]])
     array([[0. , 1. , 0.3]], dtype=float32)
+    >>> fn.OneHot(0).adapt([["red", 0.5], ["blue", 0.5]])([["red", 0.3]])
+    array([[0. , 1. , 0.3]], dtype=float32)
     """
 
     kind = "one_hot"
+    codes = True
     names = ("counts", "categories")
     kernels = ("one_hot.forward",)
 
     def __init__(
         self,
         columns: int | Sequence[int] | None = None,
-        categories: str | Sequence[Sequence[int]] = "auto",
+        categories: str | Sequence[Sequence[int | str]] = "auto",
         handle_unknown: str = "error",
     ) -> None:
         super().__init__(columns)
@@ -64,12 +73,60 @@ class OneHot(Preprocessing):
         self.checks_rows = handle_unknown == "error"
         self._given = None if isinstance(categories, str) and categories == "auto" else categories
         if self._given is not None:
-            given = _validate.categories(self._given)
-            self.set_numbers({"counts": [len(of) for of in given], "categories": np.concatenate(given)})
+            self.set_categories(_validate.categories(self._given))
 
     @property
-    def categories(self) -> list[NDArray[np.float64]]:
+    def is_given(self) -> bool:
+        """Whether it was made with its categories."""
+        return self._given is not None
+
+    @property
+    def categories(self) -> list[NDArray[Any]]:
         """The categories of each coded column, in the order of `columns`."""
+        return [
+            known if labels is None else labels.copy()
+            for known, labels in zip(self._split(), self.labels, strict=True)
+        ]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there are categories for which numbers of them stand."""
+        return bool(self._labels)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many categories each coded column has; empty as long as that is not known."""
+        return self._numbers["counts"].astype(int).tolist() if self._numbers else []
+
+    @property
+    def labels(self) -> list[NDArray[Any] | None]:
+        """Of each coded column, its categories if numbers of them stand for them: see `checks.categories`."""
+        return list(self._labels) or [None] * self._number("counts").size
+
+    def set_categories(self, known: Sequence[NDArray[Any]]) -> None:
+        """Take the categories of each column: labels, or float64 arrays of what stands for itself."""
+        coded = [of.dtype.kind != "f" for of in known]
+        numbers = [np.arange(len(of)) if code else of for of, code in zip(known, coded, strict=True)]
+        self.set_numbers({"counts": [len(of) for of in known], "categories": np.concatenate(numbers)})
+        self.set_labels([of if code else None for of, code in zip(known, coded, strict=True)])
+
+    def set_labels(self, labels: Sequence[NDArray[Any] | None]) -> None:
+        """Say what the codes of each coded column stand for; a ValueError if they do not fit."""
+        if len(labels) != self._number("counts").size:
+            raise ValueError(f"labels must be of {self._number('counts').size} columns, got {len(labels)}")
+        for known, own in zip(self._split(), labels, strict=True):
+            if own is not None and (len(own) != known.size or not (known == np.arange(known.size)).all()):
+                raise ValueError(f"{len(own)} labels do not fit {known.size} codes")
+            if own is not None and len(set(own.tolist())) < len(own):
+                raise ValueError("the categories of a column must differ from each other")
+        self._labels = tuple(labels) if any(own is not None for own in labels) else ()
+
+    def set_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:  # noqa: D102
+        super().set_numbers(numbers)
+        self._labels = ()
+
+    def _split(self) -> list[NDArray[np.float64]]:
+        """For each coded column, the numbers that stand for its categories."""
         ends = self._number("counts").cumsum().astype(int)[:-1]
         return np.split(self._numbers["categories"], ends)
 
@@ -110,11 +167,7 @@ class OneHot(Preprocessing):
             unknown = np.flatnonzero(~np.isin(x[:, column], known))
             if unknown.size:
                 row = unknown[0]
-                shown = ", ".join(f"{value:g}" for value in known[:10]) + (", ..." if known.size > 10 else "")
-                raise ValueError(
-                    f"{name} has the unknown category {x[row, column]:g} at ({first + row}, {column}); known "
-                    f"are {shown} (OneHot(handle_unknown='ignore') would make zeros of it)"
-                )
+                raise checked.unknown(name, x[row, column], f"({first + row}, {column})", known)
 
     def _coded(self, n_in: int) -> list[int]:
         """The numbers of the coded columns, of which there are as many as of counts."""
@@ -126,21 +179,24 @@ class OneHot(Preprocessing):
         return columns
 
     def _by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
-        return dict(zip(self._coded(n_in), self.categories, strict=True))
+        return dict(zip(self._coded(n_in), self._split(), strict=True))
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         whole = (first == np.floor(first)).all() and (second == np.floor(second)).all()
         if not whole or first.size == 0 or first.min() < 1 or first.sum() != second.size:
             raise ValueError("categories must be integers, and counts integers >= 1 of the same sum")
-        if np.abs(second).max() > _LARGEST:
-            raise ValueError(f"categories must be at most {_LARGEST} in size, got {np.abs(second).max():g}")
+        if np.abs(second).max() > checked.LARGEST:
+            limit = f"at most {checked.LARGEST} in size in a float32 array or between two layers"
+            raise ValueError(f"categories must be {limit}, got {np.abs(second).max():g}")
         column = np.repeat(np.arange(first.size), first.astype(int))
         order = np.lexsort((second, column))
         if ((np.diff(column[order]) == 0) & (np.diff(second[order]) == 0)).any():
             raise ValueError("the categories of a column must differ from each other")
 
     def config(self) -> dict[str, Any]:  # noqa: D102
-        given = "auto" if self._given is None else [of.astype(int).tolist() for of in self.categories]
+        given: Any = "auto"
+        if self._given is not None:
+            given = [(of.astype(int) if of.dtype.kind == "f" else of).tolist() for of in self.categories]
         return {**super().config(), "categories": given, "handle_unknown": self.handle_unknown}
 
     def __repr__(self) -> str:

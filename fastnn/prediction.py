@@ -13,11 +13,12 @@ import numpy as np
 
 from . import _validate, calls, native
 from .buffers import address, allocate
+from .checks.categories import LARGEST
 from .kernels import descriptor as d
 from .threads import run_together, team_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -120,14 +121,16 @@ class Predictors:
     def __init__(self, checks_rows: bool, turns: Turns) -> None:
         self.checks_rows, self._turns = checks_rows, turns
         self._looks = checks_rows  # whether arrays are looked at before the short way is taken
+        self._safe: np.dtype[Any] | None = None  # the dtype of those that need not be
+        self._columns: Sequence[int] | None = None  # that hold categories
         self._free: list[Predictor] = []
 
-    def few(self, X: Any, out: Any, named: bool = False) -> NDArray[Any] | None:
+    def few(self, X: Any, out: Any, looked_at: bool = False) -> NDArray[Any] | None:
         """What `Predictor.few` gives, or None if there is no predictor yet, or `X` is not an array.
 
-        With `named`, the names of the columns have been looked at: see `look_at_names`.
+        With `looked_at`, the names of the columns and the categories have been: see `look_at`.
         """
-        if type(X) is not np.ndarray or (self._looks and not (named and not self.checks_rows)):
+        if type(X) is not np.ndarray or (self._looks and not self._may_be_short(X, looked_at)):
             return None  # a masked array is one as well
         try:
             predictor = self._free.pop()
@@ -195,9 +198,21 @@ class Predictors:
         except IndexError:
             return Predictor(make(), self._turns)
 
-    def look_at_names(self, wanted: bool) -> None:
-        """Let arrays take the long way, on which it is noticed that they have no names, or not any more."""
-        self._looks = self.checks_rows or wanted
+    def look_at(self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None) -> None:
+        """Let `arrays` be looked at before the short way is taken.
+
+        All but those of the dtype `safe`, and rows that hold small integers in the `columns`.
+        """
+        self._looks = self.checks_rows or arrays
+        self._safe = None if safe is None else np.dtype(safe)
+        self._columns = columns
+
+    def _may_be_short(self, X: NDArray[Any], looked_at: bool) -> bool:
+        if self.checks_rows or looked_at or X.dtype is self._safe or self._columns is None:
+            return not self.checks_rows and (looked_at or X.dtype is self._safe)
+        if X.size != X.shape[-1] or X.dtype.kind != "f":
+            return False
+        return all((number := X.item(j)) % 1 == 0 and abs(number) <= LARGEST for j in self._columns)
 
     def clear(self) -> None:
         """Forget all predictors."""

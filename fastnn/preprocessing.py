@@ -18,7 +18,7 @@ import numpy as np
 
 from . import _validate, calls, network
 from .buffers import empty
-from .checks import weights
+from .checks import coding, weights
 from .layer import Layer
 from .plan import constants, plan
 
@@ -43,6 +43,8 @@ class Preprocessing(Layer):
     names: ClassVar[tuple[str, str]]
     #: Kernels that it runs by, then those that it measures by.
     kernels: ClassVar[tuple[str, ...]]
+    #: What codes among the numbers stand for: see `OneHot`.
+    _labels: tuple[Any, ...] = ()
 
     def __init__(self, columns: int | Sequence[int] | None = None) -> None:
         super().__init__()
@@ -105,13 +107,19 @@ class Preprocessing(Layer):
         dtype = "float64" if self._model is None else self._model.dtype
         if self._model is not None and self._model.layers[0] is self:
             self._model.check_names(X)
-        x = _validate.features(X, dtype, None, keep_mapped=True)
+        found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), anew=True)
+        x = coding.coded([self], X, dtype, found=found)
+        x = _validate.features(x, dtype, None, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with undone_on_error([self]):
             self.set_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
+            coding.take([self], found)
             if self._model is not None:
                 self._model.refresh_constants()
         return self
+
+    def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
+        return _validate.column_numbers(self.columns, n_in)
 
     def _number(self, name: str) -> NDArray[np.float64]:
         if not self._numbers:
@@ -168,10 +176,10 @@ def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> No
 @contextlib.contextmanager
 def undone_on_error(layers: Sequence[Layer]) -> Iterator[None]:
     """Give the layers their earlier numbers back if the block raises."""
-    before = [(layer, layer._numbers) for layer in layers if isinstance(layer, Preprocessing)]
+    before = [(layer, layer._numbers, layer._labels) for layer in layers if isinstance(layer, Preprocessing)]
     try:
         yield
     except BaseException:
-        for layer, numbers in before:
-            layer._numbers = numbers
+        for layer, numbers, labels in before:
+            layer._numbers, layer._labels = numbers, labels
         raise

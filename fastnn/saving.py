@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from . import _files, _validate
 from . import layers as layer_table
 from .callback import states
+from .checks.categories import labels_of_one_kind
 from .layer import Layer
+from .one_hot import OneHot
 from .plan import parameters, widths
 from .preprocessing import Preprocessing
 from .state import Pause
@@ -61,6 +63,9 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
             tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
             if isinstance(layer, Preprocessing):
                 tensors |= {f"{i}.{name}": values for name, values in layer.numbers.items()}
+            if isinstance(layer, OneHot) and layer.adapted and any(of is not None for of in layer.labels):
+                labels = [None if of is None else of.tolist() for of in layer.labels]
+                config.setdefault("labels", {})[str(i)] = labels
         if training:
             config["training"], memory = _training(model, optimizer)
             tensors |= memory
@@ -189,6 +194,7 @@ def _model(config: dict[str, Any], file: Any) -> Model:
     for i in config.get("frozen", []):
         layers[_validate.integer("frozen", i, low=0)].trainable = False
     shapes = _restore_numbers(layers, file)
+    _restore_labels(layers, config.get("labels", {}))
     sizes = zip(layers, widths(layers, n_in), strict=False)  # one-hot layers may widen one another
     columns = sum(size for layer, size in sizes if isinstance(layer, Preprocessing))
     if columns > _REPEATED * numbers:
@@ -237,6 +243,15 @@ def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...
             layer.set_numbers(numbers)
             shapes |= {f"{i}.{name}": values.shape for name, values in numbers.items()}
     return shapes
+
+
+def _restore_labels(layers: list[Layer], labels: dict[str, Any]) -> None:
+    """Tell layers that code text or large integers what their codes stand for."""
+    for key, columns in labels.items():
+        layer = layers[int(key)] if key.isdecimal() and int(key) < len(layers) else None
+        if not isinstance(layer, OneHot):
+            raise ValueError(f"layer {key[:20]} has no categories")
+        layer.set_labels([None if own is None else labels_of_one_kind(own) for own in columns])
 
 
 def _check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -217,7 +217,7 @@ def least_squares(
 
         def residuals(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)
-            error: NDArray[np.float64] = (scale * (model.predict_unnamed(x) - target)).ravel()
+            error: NDArray[np.float64] = (scale * (model.predict_coded(x) - target)).ravel()
             search.note(float(error @ error))
             return error
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import _validate
 from .callback import Callback, as_callback
-from .checks import names, weights
-from .checks.split import validation
+from .checks import coding, names, weights
+from .checks.split import kept, validation
 from .checks.tables import column_names
 from .history import History
 from .plan import widths
@@ -43,6 +43,8 @@ class Task:
     callbacks : list of Callback
     names : tuple of str
         Of the columns of X, if it is a table.
+    found : dict
+        The categories for layers that are not adapted yet: see `coding.find`.
     history : History
         Filled as training goes on.
     resume : bool
@@ -58,6 +60,7 @@ class Task:
     shuffle: bool | Callable[[int], Any]
     callbacks: list[Callback]
     names: tuple[str, ...] = ()
+    found: coding.Found = field(default_factory=dict)
     history: History = field(default_factory=History)
     resume: bool = False
     initial_epoch: int = 0
@@ -84,7 +87,12 @@ def checked_task(
     model.load_kernels(training=True)
     given_names = column_names(X)
     model.check_names(X)
-    x, target, _ = check(X, y, None)
+    split = validation_split if validation_data is None else 0.0
+    dtype = model.dtype
+    found = coding.find(
+        model.layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n))
+    )
+    x, target, _ = check(X, y, None, found=found)
     given_weight = weights.sample_weights(sample_weight, len(x))
     data, held_out = validation(validation_data, validation_split, x, target, given_weight)
     x, target, given_weight = data
@@ -99,7 +107,10 @@ def checked_task(
         if validation_data is not None:
             known = given_names if model.feature_names_in_ is None else tuple(model.feature_names_in_)
             names.check(known, column_names(Xv), "validation X")
-        held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ")
+        from_split = validation_data is None
+        held_out = check(
+            Xv, yv, held_weight, n_in=n_in, name="validation ", found=found, coded=from_split
+        )
     rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
     initial_epoch = _validate.integer("initial_epoch", initial_epoch, low=0)
     epochs = _validate.integer("epochs", epochs, low=0)
@@ -116,6 +127,6 @@ def checked_task(
     called = [as_callback(callback) for callback in callbacks]
     model.optimizer.settings()  # they may have been changed
     data = (x, target, weight)
-    options = {"resume": resume, "initial_epoch": initial_epoch}
+    options = {"found": found, "resume": resume, "initial_epoch": initial_epoch}
     count = epochs - initial_epoch
     return Task(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)

@@ -24,7 +24,12 @@ SETTINGS = {
     "none for a column": (lambda: fn.OneHot(0, [[]]), ValueError, "must not be empty"),
     "categories twice": (lambda: fn.OneHot(0, [[1, 1]]), ValueError, "differ"),
     "half a category": (lambda: fn.OneHot(0, [[1, 2.5]]), ValueError, "integers"),
-    "a large category": (lambda: fn.OneHot(0, [[2**24 + 1]]), ValueError, "16777216"),
+    "a category of bytes": (lambda: fn.OneHot(0, [[b"a", b"b"]]), TypeError, "got dtype |S1"),
+    "categories of both kinds": (lambda: fn.OneHot(0, [["a", 1]]), TypeError, "at 0 beside 1 (int) at 1"),
+    "no category": (lambda: fn.OneHot(0, [["a", None]]), TypeError, "beside None (NoneType) at 1"),
+    "text twice": (lambda: fn.OneHot(0, [["a", "b", "a"]]), ValueError, "differ"),
+    "a large category twice": (lambda: fn.OneHot(0, [[2**70, 2**70]]), ValueError, "differ"),
+    "a float that is rounded": (lambda: fn.OneHot(0, [[2.0**54]]), ValueError, "float64 rounds them"),
     "after weights": (lambda: fn.Model([fn.Dense(2), fn.Standardize()]), ValueError, "before"),
 }
 
@@ -68,7 +73,8 @@ REFUSED = {
     "many columns": ([fn.OneHot(CODED, [[2, 3, 4, 5]])], X, "categories of 1 columns"),
     "too far": ([fn.MinMax()], np.sign(NUMBERS) * 3e38, "too far"),
 }
-REFUSED["large integers"] = ([fn.OneHot([3])], X + [[0, 0, 0, 2.0**25, 0]], "16777216")
+LARGE = (X + [[0, 0, 0, 2.0**25, 0]]).astype(np.float32)
+REFUSED["large integers that are rounded"] = ([fn.OneHot([3])], LARGE, "as float32 rounds them, got")
 
 
 @pytest.mark.parametrize(("layers", "x", "piece"), REFUSED.values(), ids=REFUSED)

@@ -22,9 +22,15 @@ def validation(data: Any, split: float, X: Any, y: Any, weight: Any) -> tuple[tu
         return (X, y, weight), (*data, None)[:3]
     if not split:
         return (X, y, weight), None
-    n = len(X)
-    keep = n - math.ceil(n * split)
-    if keep < 1:
-        raise ValueError(f"validation_split={split:g} leaves none of {n} samples to train on")
+    keep = kept(split, len(X))
     train = (X[:keep], y[:keep], None if weight is None else weight[:keep])
     return train, (X[keep:], y[keep:], None if weight is None else weight[keep:])
+
+
+def kept(split: Any, n: int) -> int:
+    """How many of `n` samples are trained on."""
+    split = _validate.number("validation_split", split, low=0.0, below=1.0)
+    keep: int = n - math.ceil(n * split)
+    if keep < 1:
+        raise ValueError(f"validation_split={split:g} leaves none of {n} samples to train on")
+    return keep

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from . import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_ROWS = 4096  # that are written at a time: a part of each column and of the result stay in the cache
 
 
 def is_table(value: Any) -> bool:
@@ -25,3 +34,126 @@ def column_names(value: Any) -> tuple[str, ...]:
         if names is not None and len(names) == value.shape[1] and all(isinstance(n, str) for n in names):
             return tuple(map(str, names))
     return ()
+
+
+def column(table: Any, j: int) -> NDArray[Any]:
+    """A column as an array of its own dtype.
+
+    Raises
+    ------
+    MissingError
+        If a nullable column of numbers lacks one.
+    """
+    series: Any
+    if hasattr(table, "iloc"):  # pandas
+        series = table.iloc[:, j]
+    elif hasattr(table, "to_series"):  # polars
+        series = table.to_series(j)
+    elif hasattr(table, "column"):  # pyarrow
+        series = table.column(j)
+    else:
+        return np.asarray(table)[:, j]
+    return values(series)
+
+
+def values(series: Any) -> NDArray[Any]:
+    """What a series holds, as an array of its own dtype: that of the numbers, if it is nullable."""
+    dtype = getattr(getattr(series, "dtype", None), "numpy_dtype", None)  # of pandas's own dtypes
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf" or not hasattr(series, "isna"):
+        return np.asarray(series)
+    missing = np.flatnonzero(np.asarray(series.isna()))
+    if missing.size:
+        row = int(missing[0])
+        raise MissingError(row, series.iloc[row] if hasattr(series, "iloc") else series[row])
+    return np.asarray(series.to_numpy(dtype))
+
+
+class MissingError(ValueError):
+    """A number is missing: `row` says where, `item` is what stands there."""
+
+    def __init__(self, row: int, item: Any) -> None:
+        super().__init__(row, item)
+        self.row, self.item = row, item
+
+
+def is_mixed(value: Any) -> bool:
+    """Whether NumPy would make objects of a table's numbers, or convert them twice."""
+    if not is_table(value):
+        return False
+    kinds = getattr(value, "dtypes", None)
+    kinds = set(kinds) if kinds is not None else set()
+    return len(kinds) != 1 or not isinstance(next(iter(kinds)), np.dtype) or kinds == {np.dtype(object)}
+
+
+def place(table: Any, row: int, j: int) -> str:
+    """Where a number stands: ``(5, 2)``, and the name of the column if the table has names."""
+    names = column_names(table)
+    return f"({row}, {j})" + (f", column {names[j]!r}" if names else "")
+
+
+def to_array(
+    name: str, table: Any, dtype: str, replaced: Mapping[int, NDArray[Any]] | None = None
+) -> NDArray[Any]:
+    """The numbers of a table, column by column, as a new C-contiguous array.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    table
+        For which `is_table`.
+    dtype : str
+    replaced : dict of int to array, optional
+        What stands for some of the columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column holds something else than numbers that `dtype` can hold; the message says where.
+    """
+    n, width = map(int, table.shape)
+    columns = [
+        replaced[j] if replaced and j in replaced else _numbers_of(name, table, j) for j in range(width)
+    ]
+    try:
+        result = np.empty((n, width), dtype)
+    except (MemoryError, ValueError) as error:
+        raise MemoryError(f"{name} of shape {(n, width)} does not fit into the memory as {dtype}") from error
+    with np.errstate(over="ignore"):
+        for start in range(0, n, _ROWS):
+            part = slice(start, start + _ROWS)
+            for j, own in enumerate(columns):
+                result[part, j] = own[part]
+    for j, own in enumerate(columns):
+        if own.dtype.itemsize > result.itemsize and own.dtype.kind in "iuf":
+            large = np.flatnonzero(np.isinf(result[:, j]) & np.isfinite(own))
+            if large.size:
+                row = int(large[0])
+                raise ValueError(
+                    f"{name} must be finite numbers of {dtype}, got {own[row]:g} at {place(table, row, j)}"
+                )
+    return result
+
+
+def _numbers_of(name: str, table: Any, j: int) -> NDArray[Any]:
+    """A column of a table, which must hold real numbers."""
+    try:
+        own = column(table, j)
+    except MissingError as missing:
+        item = missing.item
+        raise TypeError(
+            f"{name} must be numbers, got {item!r} ({type(item).__name__}) at {place(table, missing.row, j)}"
+        ) from missing
+    if own.dtype.kind == "O":
+        what = f"{type(table).__name__} of objects"
+        return objects.to_numbers(name, what, own, lambda at: place(table, at[0], j))
+    if own.dtype.kind == "c":
+        raise ValueError(f"{name} must be real, got dtype {own.dtype} in column {_called(table, j)}")
+    if own.dtype.kind not in "buif":
+        raise TypeError(f"{name} must be numbers, got dtype {own.dtype} in column {_called(table, j)}")
+    return own
+
+
+def _called(table: Any, j: int) -> str:
+    names = column_names(table)
+    return repr(names[j]) if names else str(j)

@@ -102,6 +102,16 @@ def of_samples(
     return None if weight is None else in_dtype(f"{prefix}sample_weight", weight, dtype, counts)
 
 
+def counting(sample_weight: Any, n: int, dtype: str, keep: int | None = None) -> NDArray[np.bool_]:
+    """Which of `n` samples count: of the first `keep`, those whose weight is more than zero."""
+    result = np.ones(n, bool)
+    result[n if keep is None else keep :] = False
+    weight = sample_weights(sample_weight, n)
+    if weight is not None:
+        result[:keep] = in_dtype("sample_weight", weight[:keep], dtype) > 0
+    return result
+
+
 def of_training(
     weight: NDArray[Any] | None,
     class_weight: Any,

@@ -231,6 +231,11 @@ def _write_scaling(graph: _Graph, shift: NDArray[np.float64], scale: NDArray[np.
 
 def _write_one_hot(graph: _Graph, layer: OneHot, n_in: int) -> None:
     """A column of the input for each of the output, compared with its category where it has one."""
+    if any(labels is not None for labels in layer.labels):
+        raise ValueError(
+            f"{layer!r} has categories that are text, or integers beyond 2**24, which a graph of numbers "
+            "does not take; code them before, and train on the codes"
+        )
     by_column = layer._by_column(n_in)
     coded, source, categories = [], [], []
     for column in range(n_in):

@@ -66,7 +66,7 @@ def decision_boundary(
     >>> ax = fn.plot.decision_boundary(model, X, y)
     """
     model.check_names(X)
-    x = _validate.features(X, model.dtype, model.n_in)
+    x = _validate.features(model.coded(X), model.dtype, model.n_in, table=X)
     chosen = _validate.columns(columns)
     numbers = [] if chosen is None else _validate.column_numbers(chosen, x.shape[1])
     if len(numbers) != 2:
@@ -131,7 +131,7 @@ def _over_plane(
     grid_x, grid_y = np.meshgrid(*sides)
     points = np.tile(np.median(x, axis=0), (grid_x.size, 1))
     points[:, columns[0]], points[:, columns[1]] = grid_x.ravel(), grid_y.ravel()
-    return grid_x, grid_y, model.predict_unnamed(points).reshape(*grid_x.shape, -1)
+    return grid_x, grid_y, model.predict_coded(points).reshape(*grid_x.shape, -1)
 
 
 def _draw_classes(

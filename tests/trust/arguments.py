@@ -191,6 +191,9 @@ NO_TENSORS = (
 NO_TENSORS |= {"big-endian integers", "a mapped file of integers"}
 NO_TENSORS |= {"an array interface"}
 
+# Text and integers of any size are categories, and None is none: see `tests/test_categories.py`.
+CATEGORIES = frozenset({"strings", "a list of strings", "an integer that is too large", "one None"})
+
 ARGUMENTS = {
     "Model.predict: X": Argument(X, model, lambda m, v: m.predict(v), "X", alone=True, also_one_row=True),
     "Model.predict_proba: X": Argument(
@@ -287,7 +290,14 @@ ARGUMENTS = {
         double=True,
     ),
     "OneHot.adapt: X": Argument(
-        X, fn.OneHot, lambda layer, v: layer.adapt(v) and None, "X", alone=True, wide=True, double=True
+        X,
+        fn.OneHot,
+        lambda layer, v: layer.adapt(v) and None,
+        "X",
+        alone=True,
+        wide=True,
+        double=True,
+        without=CATEGORIES,
     ),
     "Preprocessing.set_numbers: mean": Argument(
         X[0], scaled, lambda layer, v: set_numbers(layer, mean=v), "mean", double=True
@@ -302,6 +312,7 @@ ARGUMENTS = {
         "categories of a column",
         alone=True,
         double=True,
+        without=CATEGORIES,
     ),
     "Ensemble.predict: X": Argument(
         X, ensemble, lambda e, v: e.predict(v), "X", alone=True, also_one_row=True

@@ -1,0 +1,69 @@
+"""Arrays of Python objects: the numbers among them, and nothing that only looks like one."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# NumPy would read these as numbers.
+_NO_NUMBERS = (str, bytes, bytearray, np.complexfloating, np.datetime64, np.timedelta64)
+
+
+def to_numbers(
+    name: str, what: str, given: NDArray[Any], place: Callable[[tuple[int, ...]], str]
+) -> NDArray[np.float64]:
+    """The numbers in an array of objects.
+
+    Parameters
+    ----------
+    name, what : str
+        What messages call the argument, and what it is.
+    given : array of objects
+    place : callable
+        Where an element stands, in words, by its index.
+
+    Raises
+    ------
+    TypeError
+        If an object is no number; it is shown with its place.
+    """
+    kinds = set(map(type, given.flat))
+    if any(issubclass(kind, _NO_NUMBERS) for kind in kinds):
+        raise _refusal(name, what, given, place, lambda item: isinstance(item, _NO_NUMBERS))
+    try:
+        return given.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        if all(issubclass(kind, (numbers.Real, np.bool_)) for kind in kinds):  # one that is too large
+            raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
+        raise _refusal(name, what, given, place, _is_no_number) from error
+
+
+def _is_no_number(item: Any) -> bool:
+    alone = np.empty(1, object)
+    alone[0] = item
+    try:
+        alone.astype(np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return True
+    return False
+
+
+def _refusal(
+    name: str,
+    what: str,
+    given: NDArray[Any],
+    place: Callable[[tuple[int, ...]], str],
+    is_wrong: Callable[[Any], bool],
+) -> TypeError:
+    """The error for the first object that is wrong."""
+    for at, item in np.ndenumerate(given):
+        if is_wrong(item):
+            where = f" at {place(at)}" if at else ""
+            return TypeError(f"{name} must be numbers, got {what}: {item!r} ({type(item).__name__}){where}")
+    return TypeError(f"{name} must be numbers, got {what}")
