@@ -19,8 +19,9 @@ import math
 import os
 from typing import Any
 
-from . import _files, _validate
+from . import _files, _validate, metrics
 from .callback import Callback, as_callback
+from .checks import paths
 from .schedules import Schedule
 
 __all__ = [
@@ -31,6 +32,14 @@ __all__ = [
     "ReduceLROnPlateau",
     "as_callback",
 ]
+
+
+def _text(path: Any) -> str:
+    """The path of a file."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise TypeError(f"path must be a text or a pathlib.Path, got {path!r}")
+    return text
 
 
 class _Monitor(Callback):
@@ -120,6 +129,15 @@ class EarlyStopping(_Monitor):
             self.restore_best = other
         self.stopped_epoch = None
         self._best_parameters: Any = None
+
+    @property
+    def restore_best_weights(self) -> bool:
+        """Another name of `restore_best`."""
+        return self.restore_best
+
+    @restore_best_weights.setter
+    def restore_best_weights(self, value: bool) -> None:
+        self.restore_best = value
 
     def on_train_begin(self) -> None:  # noqa: D102
         super().on_train_begin()
@@ -217,7 +235,9 @@ class ModelCheckpoint(_Monitor):
     Parameters
     ----------
     path : str or path
-        ``{epoch}`` and the names of figures are filled in: ``"model-{epoch:02d}.safetensors"``.
+        ``{epoch}`` and the names of figures are filled in: ``"model-{epoch:02d}.safetensors"``. They may
+        be the loss, the metrics, those of validation data (``{val_loss}``), and the `monitor`. The
+        folder must exist when training begins.
     monitor, mode
         As in `EarlyStopping`.
     save_best_only : bool
@@ -226,6 +246,14 @@ class ModelCheckpoint(_Monitor):
     initial_value_threshold : float, optional
         With `save_best_only` only epochs that are better than this are saved: the best of an earlier
         training, say.
+
+    Raises
+    ------
+    ValueError
+        If the path cannot be filled in; during training, if there is no such figure.
+    OSError
+        When training begins, if the folder does not exist or must not be written to; later, if the file
+        cannot be written.
     """
 
     called_last = True
@@ -240,14 +268,25 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, 0.0)
-        self.path = os.fspath(path)
+        self.path = _text(path)
         self.save_best_only = _validate.boolean("save_best_only", save_best_only)
         self.training = _validate.boolean("training", training)
+        self.initial_value_threshold = initial_value_threshold
         if initial_value_threshold is not None:
-            self.best = _validate.number("initial_value_threshold", initial_value_threshold)
+            self.initial_value_threshold = _validate.number(
+                "initial_value_threshold", initial_value_threshold
+            )
+        self._fields()
+
+    def _fields(self) -> set[str]:
+        return paths.fields(self.path, ("epoch", "loss", *metrics.TABLE, self.monitor))
 
     def on_train_begin(self) -> None:
         """The best so far stays."""
+        self._fields()  # the path may have been changed
+        paths.folder(self.path)
+        if math.isnan(self.best) and self.initial_value_threshold is not None:
+            self.best = self.initial_value_threshold
 
     def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
         other = float(state["best"])
@@ -256,6 +295,9 @@ class ModelCheckpoint(_Monitor):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
         if not self.save_best_only or self.is_better(logs):
+            if missing := self._fields() - {"epoch", *logs}:
+                name = min(missing)
+                raise ValueError(f"path={self.path!r} has {{{name}}}; this fit has {', '.join(logs)}")
             self.model.save(self.path.format(epoch=epoch, **logs), training=self.training)
 
 
@@ -273,13 +315,13 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path = os.fspath(path)
+        self.path = _text(path)
         self.append = _validate.boolean("append", append)
-        self._adds = self.append
+        self._adds = False  # whether lines are added to what is there
         self._columns: list[str] | None = None
 
     def on_train_begin(self) -> None:  # noqa: D102
-        self._columns = None
+        self._columns, self._adds = None, self._adds or self.append
         with self._open("a"):  # finds out here whether it can be written
             pass
 

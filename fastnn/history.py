@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from . import errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +27,8 @@ class History:
     epoch : list of int
         Numbers of the epochs, counted from the `initial_epoch` of the fit, which is 0 if not given.
     error : Exception or None
-        What ended the training of a model by `fastnn.fit_many`.
+        What ended training, if it failed. It is what `fastnn.fit_many` caught, and a copy of what
+        `Model.fit` raised.
     """
 
     def __init__(self) -> None:
@@ -59,6 +63,13 @@ class History:
                 self.history[name] = [math.nan] * len(self.epoch)
                 self._own.add(name)
             self.history[name][-1] = value
+
+    def note(self, error: Exception) -> None:
+        """Keep what ended training, without the memory that its traceback holds."""
+        try:
+            self.error = copy.copy(error)
+        except Exception:  # its arguments are not those that its class takes
+            self.error = _retold(error)
 
     def trim(self) -> None:
         """Drop an epoch of which not all figures are known, because training was interrupted."""
@@ -97,11 +108,23 @@ class History:
 
         return plot.history(self, names, ax=ax)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: an error of a class that may not be known elsewhere is retold."""
+        state = dict(vars(self))
+        if self.error is not None and type(self.error).__module__ not in ("builtins", errors.__name__):
+            state["error"] = _retold(self.error)
+        return state
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
-        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
+        end = "" if self.error is None else f"; ended by {type(self.error).__name__}: {self.error}"
+        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}{end}>"
 
     def _repr_html_(self) -> str:
         from .notebook import history_html
 
         return history_html(self)
+
+
+def _retold(error: Exception) -> RuntimeError:
+    return RuntimeError(f"{type(error).__name__}: {error}")

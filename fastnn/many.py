@@ -171,6 +171,12 @@ def _own_callbacks(callbacks: Any, count: int) -> list[Any]:
     """The callbacks of each model, if no two share one that remembers."""
     if not isinstance(callbacks, (list, tuple)):
         raise TypeError(f"callbacks must be a sequence of one sequence a model, got {callbacks!r}")
+    for i, each in enumerate(callbacks):
+        if isinstance(each, Callback) or callable(each):
+            raise TypeError(
+                f"model {i}: callbacks must be a sequence of its callbacks, got a single one, {each!r}; "
+                "give each model its own: callbacks=[[...] for _ in models]"
+            )
     lists = _one_each("callbacks", callbacks, count) if callbacks else [()] * count
     own = [[c for c in each if isinstance(c, Callback)] for each in lists if isinstance(each, (list, tuple))]
     ids = [id(callback) for each in own for callback in set(each)]

@@ -756,7 +756,12 @@ class Model(KnownAttributes):
             self.history = task.history
             pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
             net = self._network("train", task.rows)
-            Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop).run()
+            training = Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop)
+            try:
+                training.run()
+            except Exception as error:
+                task.history.note(error)
+                raise
 
     def _adapt_and_build(self, task: Task) -> None:
         x = task.data[0]

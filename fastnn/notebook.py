@@ -31,6 +31,8 @@ def model_html(model: Model) -> str:
 def history_html(history: History) -> str:
     """First, best and last figures of a history, and their curves."""
     caption = f"<b>History</b> &middot; {len(history.epoch)} epochs"
+    if history.error is not None:
+        caption += f" &middot; ended by {escape(f'{type(history.error).__name__}: {history.error}')}"
     head = ("", "first", "last", "least", "most", "")
     rows = []
     for name, values in history.history.items():

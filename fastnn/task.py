@@ -120,7 +120,7 @@ def checked_task(
             f"initial_epoch={initial_epoch}; for {epochs} more epochs give epochs={initial_epoch + epochs}"
         )
     if not callable(shuffle):
-        shuffle = _validate.boolean("shuffle", shuffle)
+        shuffle = _shuffled(shuffle)
     resume = _validate.boolean("resume", resume)
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
@@ -130,3 +130,11 @@ def checked_task(
     options = {"found": found, "resume": resume, "initial_epoch": initial_epoch}
     count = epochs - initial_epoch
     return Task(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)
+
+
+def _shuffled(shuffle: Any) -> bool:
+    try:
+        return _validate.boolean("shuffle", shuffle)
+    except TypeError as error:
+        what = "True, False, or a function that gives the order of an epoch's samples"
+        raise TypeError(f"shuffle must be {what}, got {shuffle!r}") from error

@@ -46,7 +46,12 @@ OPTIONS = {
         (1.5, TypeError, "1.5"),
         (True, TypeError, "True"),
     ],
-    "shuffle": [(1, TypeError, "1"), ("yes", TypeError, "'yes'"), (None, TypeError, "None")],
+    "shuffle": [
+        (1, TypeError, "1"),
+        ("batch", TypeError, "shuffle must be True, False, or a function that gives the order"),
+        ("yes", TypeError, "'yes'"),
+        (None, TypeError, "None"),
+    ],
     "validation_split": [
         (1, ValueError, "1"),
         (1.5, ValueError, "1.5"),

@@ -87,6 +87,9 @@ def test_restore_best_weights_is_another_name():
         fn.EarlyStopping(restore_best=True, restore_best_weights=False)
     with pytest.raises(TypeError, match="restore_best_weights must be True or False, got 1"):
         fn.EarlyStopping(restore_best_weights=1)
+    callback = fn.EarlyStopping()
+    callback.restore_best_weights = True
+    assert callback.restore_best and callback.restore_best_weights
 
 
 # --- ReduceLROnPlateau

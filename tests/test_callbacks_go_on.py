@@ -96,6 +96,12 @@ def test_a_checkpoint_of_a_training_that_goes_on_is_not_replaced_by_a_worse_one(
     assert np.array_equal(fn.load(best).parameters, again.parameters)
 
 
+def test_the_threshold_may_be_set_later(checkpoint):
+    callback = checkpoint()
+    callback.initial_value_threshold = 2.5
+    assert saved_epochs(callback, [3, 2, 1]) == [1, 2]
+
+
 # --- CSVLogger
 
 

@@ -238,6 +238,11 @@ REFUSED = {
         TypeError,
         "model 0: callbacks must be a sequence",
     ),
+    "callbacks in one list": (
+        lambda m: (m, X, LABELS, {"callbacks": [fn.EarlyStopping()]}),
+        TypeError,
+        r"model 0: callbacks must be .* got a single one, .*EarlyStopping.* callbacks=\[\[...\] for _ in",
+    ),
     "shared callback": (
         lambda m: (m, X, LABELS, {"callbacks": [[Failing()]] * 2}),
         ValueError,

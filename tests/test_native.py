@@ -196,14 +196,17 @@ def test_a_folder_of_another_user_is_refused(whose, cache, in_process):
 
 
 # What is loaded later may lie where the other user may not look.
-ANOTHER_USER = PROBE.replace("print", """
+ANOTHER_USER = PROBE.replace(
+    "print",
+    """
 import os
 import numpy, tqdm.auto
 from fastnn import _cache
 _cache.key(), native._engine()
 os.setgid(12345)
 os.setuid(12345)
-print""")
+print""",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,8 @@
 """Whatever ends a training: every callback that began is told, and the best weights are put back."""
 
+import pickle
+from html import escape
+
 import numpy as np
 import pytest
 
@@ -167,3 +170,43 @@ def test_a_used_early_stopping_does_not_restore_the_weights_of_an_earlier_traini
     with pytest.raises(ValueError, match="at once"):
         model.fit(X, Y, callbacks=[Counter("a", [], begin=ValueError("at once")), callback])
     assert np.array_equal(model.parameters, before)
+
+
+class OwnError(Exception):
+    """An error that cannot be copied: its class takes other arguments."""
+
+    def __init__(self, code, where):
+        super().__init__(f"code {code} {where}")
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "text"),
+    [
+        (fn.DivergenceError, fn.DivergenceError, "DivergenceError: training diverged in epoch 7"),
+        (RuntimeError, RuntimeError, "RuntimeError: the end"),
+        (lambda text: OwnError(3, "<b>here</b>"), RuntimeError, "OwnError: code 3 <b>here</b>"),
+    ],
+)
+def test_the_history_of_a_failed_fit_shows_the_error(how, kind, text):
+    model = network()
+    with pytest.raises((fn.DivergenceError, RuntimeError, OwnError)) as caught:
+        model.fit(X, Y, epochs=20, callbacks=[Ending(how)])
+    for history in (model.history, pickle.loads(pickle.dumps(model)).history):
+        assert type(history.error) is kind and history.error.__traceback__ is None
+        assert f"{text}" in repr(history).replace("RuntimeError: OwnError", "OwnError")
+        assert escape(text) in history._repr_html_().replace("RuntimeError: OwnError", "OwnError")
+    assert caught.value is not model.history.error
+    model.optimizer.learning_rate, model.parameters[...] = 1e-3, 0
+    model.fit(X, Y)
+    assert model.history.error is None and "ended by" not in repr(model.history)
+
+
+def test_the_history_of_a_failed_model_of_many_is_pickled_by_its_text():
+    def fail(epoch, logs):
+        raise OwnError(3, "here")
+
+    model = network()
+    with pytest.warns(RuntimeWarning):
+        [history] = fn.fit_many([model], X, Y, callbacks=[[fail]])
+    assert isinstance(history.error, OwnError) and "ended by OwnError: code 3 here" in repr(history)
+    assert str(pickle.loads(pickle.dumps(history)).error) == "OwnError: code 3 here"

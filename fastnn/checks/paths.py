@@ -1,0 +1,55 @@
+"""Paths with names in braces, that are filled in later: checked while nothing is lost yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from string import Formatter
+
+
+def fields(path: str, known: Iterable[str]) -> set[str]:
+    """The names in braces.
+
+    Parameters
+    ----------
+    path : str
+    known : iterable of str
+        What may be filled in; so may each name that begins with ``val_``.
+
+    Raises
+    ------
+    ValueError
+        If it holds anything else, or something that does not go with a number.
+    """
+    known = list(dict.fromkeys(known))
+    what = f"path={path!r} cannot be filled in"
+    try:
+        found = {name for _, name, _, _ in Formatter().parse(path) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}; braces that are meant are doubled") from error
+    for name in sorted(found):
+        if name not in known and not (name.startswith("val_") and name.isidentifier()):
+            names = ", ".join(f"{{{each}}}" for each in known)
+            raise ValueError(
+                f"{what}: it may have {names}, those of validation data and the monitor, got {{{name}}}; "
+                "braces that are meant are doubled"
+            )
+    try:
+        path.format(**{name: 1 if name == "epoch" else 0.5 for name in found})
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(f"{what} with an epoch of 1 and figures of 0.5: {error}") from error
+    return found
+
+
+def folder(path: str) -> None:
+    """Raise an OSError if a file cannot be written there, as far as the path is known."""
+    beginning, name, *_ = next(iter(Formatter().parse(path)), ("", None))
+    place = os.path.dirname(beginning)
+    if not os.path.isdir(place or os.curdir):
+        raise FileNotFoundError(
+            f"there is no folder {place!r}, where path={path!r} leads; make it first: os.makedirs({place!r})"
+        )
+    if name is None and os.path.isdir(beginning):
+        raise IsADirectoryError(f"path={path!r} is a folder; name a file in it")
+    if not os.access(place or os.curdir, os.W_OK):
+        raise PermissionError(f"path={path!r} leads into a folder in which nothing may be written")
