@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import _cache, native, needed
+from . import _cache, _notice, native, needed
 
 _DTYPES = ["float32", "float64"]
 
@@ -30,7 +30,7 @@ def _warmup(dtypes: list[str]) -> int:
     compiled = native.prepare(entry for dtype in dtypes for entry in needed.common(dtype))
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
     if compiled and (fault := _cache.fault()):
-        print(f"none could be kept: {fault}", file=sys.stderr)
+        print(f"none could be kept: {fault}. {_notice.REMEDY}", file=sys.stderr)
         return 1
     return _show()
 
@@ -40,6 +40,8 @@ def _show() -> int:
         files = _objects(folder)
         size = sum(path.stat().st_size for path in files)
         print(f"{folder}: {len(files)} kernels, {size / 1e6:.1f} MB")
+    if fault := _cache.fault():
+        print(f"what is compiled is not kept: {fault}", file=sys.stderr)
     return 0
 
 
@@ -62,9 +64,13 @@ def _objects(folder: Path) -> list[Path]:
 def main(argv: list[str]) -> int:
     """Run a command; the exit status."""
     options = _arguments(argv)
-    if options.command == "warmup":
-        return _warmup(list(dict.fromkeys(options.dtype or _DTYPES)))
-    return _clear() if options.clear else _show()
+    try:
+        if options.command == "warmup":
+            return _warmup(list(dict.fromkeys(options.dtype or _DTYPES)))
+        return _clear() if options.clear else _show()
+    except RuntimeError as error:  # there is no home folder, or no compiler
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

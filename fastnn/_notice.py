@@ -9,6 +9,11 @@ from . import _cache
 # Seconds that are waited for without a word.
 _SHORT = 1.5
 
+REMEDY = (
+    "Let FASTNN_CACHE_DIR be the absolute path of a folder that you can write to, and others cannot, nor to "
+    "those that it lies in; or FASTNN_SHARED_CACHE_DIR that of one which root has filled"
+)
+
 _said_why = False
 
 
@@ -29,8 +34,8 @@ def compiling(count: int, seconds: float) -> None:
     else:
         _said_why = True
         say(
-            f"fastnn: compiling {kernels}, in each process, since they cannot be kept: {fault}. Let "
-            "FASTNN_CACHE_DIR name a folder that you can write to and others cannot, by its absolute path"
+            f"fastnn: compiling {kernels}, in each process, since they cannot be kept: {fault}. "
+            f"{REMEDY}"
         )
 
 

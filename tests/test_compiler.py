@@ -301,6 +301,30 @@ def test_warmup_where_nothing_can_be_kept(cache, capsys, monkeypatch):
     assert main(["warmup"]) == 0  # there is nothing left to compile
 
 
+def test_the_command_shows_both_folders_and_says_what_is_wrong(cache, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTNN_SHARED_CACHE_DIR", str(tmp_path / "shared"))
+    assert main(["cache"]) == 0
+    assert capsys.readouterr() == (
+        f"{cache}: 0 kernels, 0.0 MB\n{tmp_path / 'shared'}: 0 kernels, 0.0 MB\n",
+        "",
+    )
+    monkeypatch.setenv("FASTNN_CACHE_DIR", "relative")
+    _cache._own.cache_clear()
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().err == "what is compiled is not kept: relative is a relative path\n"
+
+
+def test_the_command_without_a_home_folder(capsys, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("FASTNN_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert main(["cache"]) == 1
+    assert capsys.readouterr().err == "Could not determine home directory.\n"
+
+
 @pytest.mark.parametrize("argv", [[], ["train"], ["warmup", "--dtype", "float16"]])
 def test_a_wrong_command(argv, capsys):
     with pytest.raises(SystemExit):
