@@ -37,13 +37,14 @@ from .history import History
 from .kernels import descriptor as d
 from .layer import Layer
 from .layers import draw_parameters
+from .pace import Pace
 from .plan import Parameter, constants, frozen_ranges, parameters, plan, widths
 from .prediction import Predictors
 from .progress import Bar, Lines, reporter, style
 from .state import State
 from .summary import summary
 from .task import Task, checked_task
-from .threads import Pace, shards, team_size
+from .threads import shards, team_size
 from .training import Training
 from .turns import Turns
 
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
 _MADE_ANEW = {"_head", "kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns"}
-_MADE_ANEW |= {"_numeric", "_waits_for_names"}
+_MADE_ANEW |= {"_numeric", "_paces", "_waits_for_names"}
 
 
 class Model(KnownAttributes):
@@ -162,6 +163,7 @@ class Model(KnownAttributes):
         self._head = head_of(self.layers, self.loss)
         self.kept = self.called = None
         self._networks: dict[str, tuple[int, Network]] = {}
+        self._paces: dict[int, Pace] = {}  # by the rows of a step: that of the latest fit
         self.turns = Turns()
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
         self._look_at_arrays(bool(self._feature_names))
@@ -754,14 +756,22 @@ class Model(KnownAttributes):
             if task.resume and self.state.pause is not None:
                 self.state.pause.check(len(task.data[0]), task.rows, task.shuffle, self.state.position)
             self.history = task.history
-            pace = Pace(team_size(task.rows, self.parameters.size, threads), fixed=threads is not None)
             net = self._network("train", task.rows)
+            pace = self._pace(task.rows, threads)
             training = Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop)
             try:
                 training.run()
             except Exception as error:
                 task.history.note(error)
                 raise
+
+    def _pace(self, rows: int, threads: int | None) -> Pace:
+        """That of the fit before, if it was for as many rows and threads: it knows how fast they are."""
+        team, fixed = team_size(rows, self.parameters.size, threads), threads is not None
+        known = self._paces.get(rows)
+        if known is None or (known.threads, known.fixed) != (team, fixed):
+            self._paces = {rows: Pace(team, fixed)}
+        return self._paces[rows]
 
     def _adapt_and_build(self, task: Task) -> None:
         x = task.data[0]

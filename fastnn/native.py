@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _cache, _notice, guard, threads
+from . import _cache, _cpus, _notice, guard, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +130,7 @@ def _compile_elsewhere(kernels: list[tuple[str, str]]) -> dict[tuple[str, str], 
     global compilations
     from . import _compiler
 
-    cpus = threads.cpus()
+    cpus = _cpus.cpus()
     _notice.compiling(len(kernels), _compiler.seconds([kernel for kernel, _ in kernels], cpus))
     codes = _compiler.compile_together([(*entry, _symbol(*entry)) for entry in kernels], cpus)
     compilations += len(codes)

@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from . import _validate
+from ._cpus import cpus, from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,12 +30,6 @@ _LARGE_GRADIENT = 1 << 18
 # All shards' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
 
-# The way that was slower is tried again after so many slices, for a part of one; shorter slices than
-# so many seconds tell nothing.
-_LOOK_AGAIN = 12
-_TRIAL = 0.3
-_SHORTEST_SLICE = 0.02
-
 # Seconds after which a thread that waits for another looks whether it has ended.
 _LOOK_UP = 0.05
 
@@ -42,7 +37,7 @@ _chosen: int | None = None
 
 
 def set_threads(threads: int | None) -> None:
-    """Set how many threads a call may use; None for as many as there are CPUs.
+    """Set how many threads a call may use; None for what `get_threads` finds.
 
     Parameters
     ----------
@@ -61,15 +56,12 @@ def set_threads(threads: int | None) -> None:
 
 
 def get_threads() -> int:
-    """Largest number of threads that a call uses."""
-    return _chosen or cpus()
+    """Largest number of threads that a call uses.
 
-
-def cpus() -> int:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    That of `set_threads`; else of the environment's ``FASTNN_THREADS``; else the CPUs that the process may
+    use, by its affinity and the quota of its container, or ``OMP_NUM_THREADS`` if that is less.
+    """
+    return _chosen or from_environment() or cpus()
 
 
 def shards(rows: int, n_parameters: int) -> int:
@@ -103,40 +95,6 @@ def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
     if threads is not None:
         return threads
     return 1 if 3 * rows * n_parameters < 2 * _SMALL_STEP else get_threads()
-
-
-class Pace:
-    """Chooses between a team and one thread by how fast each was, as training goes on.
-
-    Where other programs use the CPUs, a team waits for its slowest member. Since the result is the
-    same bits, the choice can be made anew for each slice.
-
-    Parameters
-    ----------
-    threads : int
-        Of the team.
-    fixed : bool
-        Whether it is the user's choice, which is followed.
-    """
-
-    def __init__(self, threads: int, fixed: bool) -> None:
-        self.speeds: dict[int, float] = {threads: 0.0} if fixed else {threads: 0.0, 1: 0.0}
-        self._slices = 0
-
-    def choose(self) -> tuple[int, float]:
-        """How many threads the next slice is run by, and what part of a slice it is to last.
-
-        They are the team's, until one proves faster; now and then the others are tried for a moment.
-        """
-        self._slices += 1
-        trial = len(self.speeds) > 1 and self._slices % _LOOK_AGAIN == _LOOK_AGAIN // 2
-        threads = (min if trial else max)(self.speeds, key=self.speeds.__getitem__)
-        return threads, _TRIAL if trial else 1.0
-
-    def note(self, threads: int, steps: int, seconds: float) -> None:
-        """Take up how long a slice took; one that was too short to tell is not counted."""
-        if seconds > _SHORTEST_SLICE and steps > 0:
-            self.speeds[threads] = steps / seconds
 
 
 def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | None = None) -> None:

@@ -22,7 +22,7 @@ from .errors import DivergenceError
 from .kernels import descriptor as d
 from .optimizer_rows import set_optimizer
 from .state import Pause
-from .threads import Pace, late_interrupt
+from .threads import late_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .model import Model
     from .network import Network, OptimizerState
     from .optimizers import Optimizer
+    from .pace import Pace
     from .progress import Bar, Lines
     from .task import Task
 
@@ -192,8 +193,8 @@ class Training:
                 self.progress.update(*self._done())
             if self.stop is not None and self.stop.is_set():
                 raise KeyboardInterrupt
-            if state.step - before == most == steps:
-                steps = max(1, int(steps * min(SLICE / max(now - start, 1e-9), 100.0)))
+            if state.step - before == most:
+                steps = max(1, int(steps * min(part * SLICE / max(now - start, 1e-9), 100.0)))
 
     @property
     def epoch(self) -> int:

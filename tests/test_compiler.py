@@ -14,7 +14,7 @@ import pytest
 
 import fastnn as fn
 import fastnn.kernels
-from fastnn import _cache, _compiler, native, needed, threads
+from fastnn import _cache, _compiler, _cpus, native, needed
 from fastnn.__main__ import main
 from tests.test_native import CLASSIFIER, NOTICE, ROOT, objects, run_script
 
@@ -23,7 +23,7 @@ REQUESTS = [(*entry, f"symbol {i}") for i, entry in enumerate(SMALL)]
 
 
 def test_the_first_fit_of_all_is_compiled_by_other_processes(tmp_path):
-    if threads.cpus() < 2:
+    if _cpus.cpus() < 2:
         pytest.skip("with one CPU it is compiled here")
     first = run_script(CLASSIFIER, FASTNN_CACHE_DIR=tmp_path)
     second = run_script(CLASSIFIER, FASTNN_CACHE_DIR=tmp_path)
@@ -101,7 +101,7 @@ assert "numba" not in sys.modules, "compiled by the process itself"
 )
 def test_nothing_of_the_current_folder_is_run(flags, paths, variables, tmp_path):
     """By the processes that compile; what the process itself runs is not theirs to say."""
-    if threads.cpus() < 2:
+    if _cpus.cpus() < 2:
         pytest.skip("with one CPU it is compiled here")
     strange = tmp_path / "strange"
     for folder in (strange, strange / "strange"):

@@ -30,7 +30,8 @@ CLASSES = {
 # What a dotted name may begin with; a module of fastnn goes before one of kernels of the same name.
 STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels, "net": fn.Network}
 CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__members__}
-CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR"}
+CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR", "FASTNN_THREADS"}
+CAPITALS |= {"OMP_NUM_THREADS"}
 
 
 def set_in_methods(kind):

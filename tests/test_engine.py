@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import native, threads
+from fastnn import _cpus, native
 
 ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)
@@ -107,7 +107,7 @@ def test_the_driver_is_of_no_dtype(kernels_of):
 COLD_AND_WARM = """
 import sys
 import numpy as np, fastnn as fn
-from fastnn import native, threads
+from fastnn import _cpus, native
 
 def train(*widths, act="relu"):
     X, y = fn.datasets.spiral(20, 3, seed=0)
@@ -128,7 +128,7 @@ def test_compilations_of_a_cold_and_of_a_warm_process(tmp_path):
     first = int(counts[0])
     assert first > 10
     assert [int(count) for count in counts] == [first] * 4 + [first + 2] * 4
-    assert numba == str(threads.cpus() < 2)  # otherwise other processes compile
+    assert numba == str(_cpus.cpus() < 2)  # otherwise other processes compile
     assert len(errors.splitlines()) == 1 and "compil" in errors
     output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)
     *counts, numba = output.split()

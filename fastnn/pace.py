@@ -1,0 +1,58 @@
+"""Whether a team or one thread trains: by how fast each was."""
+
+from __future__ import annotations
+
+# Seconds of steps that tell how fast a number of threads is.
+_ENOUGH = 0.02
+# What was measured counts half after so many seconds more.
+_HALF_LIFE = 0.5
+# The way that was slower is measured again after so many seconds.
+_TRY_AGAIN = 1.5
+
+
+class Pace:
+    """Chooses between one thread and a team by how fast each was, as training goes on.
+
+    Where other programs use the CPUs, a team waits for its slowest member. Since the result is the
+    same bits, the choice can be made anew for each slice. One thread is measured first: what ends soon
+    is not worth a team, or is done many times, such as `partial_fit`, and then what was measured is kept.
+
+    Parameters
+    ----------
+    threads : int
+        Of the team.
+    fixed : bool
+        Whether it is the user's choice, which is followed.
+    """
+
+    def __init__(self, threads: int, fixed: bool) -> None:
+        self.threads, self.fixed = threads, fixed
+        choices = (threads,) if fixed or threads == 1 else (1, threads)
+        self._steps = dict.fromkeys(choices, 0.0)
+        self._seconds = dict.fromkeys(choices, 0.0)
+        self._since_trial = 0.0
+
+    def choose(self) -> tuple[int, float]:
+        """How many threads the next slice is run by, and what part of a slice it is to last."""
+        if len(self._seconds) == 1:
+            return self.threads, 1.0
+        if self._since_trial > _TRY_AGAIN:
+            slower = min(self._seconds, key=self._speed)
+            self._steps[slower] = self._seconds[slower] = self._since_trial = 0.0
+        for threads, seconds in self._seconds.items():
+            if seconds < _ENOUGH:
+                return threads, 0.25
+        return max(self._seconds, key=self._speed), 1.0
+
+    def note(self, threads: int, steps: int, seconds: float) -> None:
+        """Take up how many steps were made in a slice, and how long it took."""
+        if steps > 0:
+            self._steps[threads] += steps
+            self._seconds[threads] += seconds
+            self._since_trial += seconds
+            if self._seconds[threads] > 2 * _HALF_LIFE:
+                self._steps[threads] /= 2
+                self._seconds[threads] /= 2
+
+    def _speed(self, threads: int) -> float:
+        return self._steps[threads] / max(self._seconds[threads], 1e-9)
