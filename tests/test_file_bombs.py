@@ -4,6 +4,7 @@ import json
 import struct
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save as to_bytes
@@ -92,9 +93,26 @@ BOMBS = {
         ),
         True,
     ),
+    "many steps of one-hot codes": ("graph", lambda: coded(20, 40_000), False),
+    "some steps of one-hot codes": ("graph", lambda: coded(3, 2_000), True),
     "many small messages": ("graph", lambda: b"\x3a\x80\x80\x80\x08" + b"\x0a\x00" * (8 << 20), False),
     "deep messages": ("graph", lambda: deep(), False),
 }
+
+
+def coded(steps, n):
+    """Each column is compared with a number, and the result again, and so on."""
+    nodes, x = [], "X"
+    for i in range(steps):
+        names = f"taken{i}", f"equal{i}", "Y" if i == steps - 1 else f"coded{i}"
+        nodes.append(helper.make_node("Gather", [x, "columns"], names[:1], axis=1))
+        nodes.append(helper.make_node("Equal", [names[0], "categories"], names[1:2]))
+        nodes.append(helper.make_node("Cast", [names[1]], names[2:], to=TensorProto.FLOAT))
+        x = names[2]
+    constants = [("categories", np.zeros(n))]
+    proto = onnx.ModelProto.FromString(graph_of(nodes, constants, ("batch", n)))
+    proto.graph.initializer.append(numpy_helper.from_array(np.arange(n), "columns"))
+    return proto.SerializeToString()
 
 
 def deep():

@@ -257,6 +257,12 @@ REFUSED = {
     "columns that are not there": ("y = Gather<axis = 1>(x, places)", "Gather .*does not have"),
     "weights first": ("y = MatMul(T, x)", "MatMul .*on the left of"),
     "weights computed": ("w = Exp(W) y = MatMul(x, w)", "operator Exp"),
+    "celu of no alpha": ("y = Celu<alpha = -1.0>(x)", "Celu .*alpha is -1"),
+    "intercepts of other outputs": (
+        "y = ai.onnx.ml.LinearRegressor<coefficients = [1.0, 2.0, 3.0], intercepts = [1.0, 2.0]>(x)",
+        "LinearRegressor .*2 intercepts for 1",
+    ),
+    "named axis of constants today": ("y = Add<axis = 1>(x, c)", "Add .*names axis 1"),
     "norm": ('y = ai.onnx.ml.Normalizer<norm = "L1">(x)', "Normalizer .*by their norm"),
     "clipped where float32 is coarse": ("y = Clip(x, zero1, million)", "Clip .*would not tell finely"),
     "clipped to nothing": ("y = Clip(x, six, zero1)", "Clip .*clips to"),

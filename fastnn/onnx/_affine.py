@@ -107,7 +107,12 @@ class Columns:
 
     def matrix(self) -> Matrix:
         """The same as a product."""
-        return self.before(Matrix(np.eye(self.n_out)))
+        index = np.arange(self.n_in) if self.index is None else self.index
+        weights = np.zeros((self.n_in, index.size))
+        weights[index, np.arange(index.size)] = 1.0 if self.scale is None else 1 / self.scale
+        if self.shift is None:
+            return Matrix(weights)
+        return Matrix(weights, -self.shift if self.scale is None else -self.shift / self.scale)
 
     def before(self, product: Matrix) -> Matrix:
         """A product of what it gives, as one of what it gets."""

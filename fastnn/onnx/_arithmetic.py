@@ -24,6 +24,8 @@ def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
     if axis is None or constant.ndim == 0:
         return constant
     after = len(other.sizes) - axis - constant.ndim
+    if call.opset >= 7 or not 0 <= after <= len(other.sizes):
+        raise ValueError(f"it names axis {axis} for a constant of shape {constant.shape}")
     return constant.reshape(constant.shape + (1,) * after)
 
 
@@ -129,7 +131,9 @@ def hard_sigmoid(call: Call) -> Rows:
 
 
 def celu(call: Call) -> Rows:
-    alpha = np.array(call.attributes["alpha"])
+    alpha = np.array(float(call.attributes["alpha"]))
+    if not 1e-6 <= alpha <= 1e6:
+        raise ValueError(f"its alpha is {alpha}")
     return call.assembly.times(call.assembly.activation(call.assembly.over(call.x, alpha), "elu"), alpha)
 
 

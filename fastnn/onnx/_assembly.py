@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..layer import Layer
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
+_CODED = 1 << 15  # columns of one-hot codes: seconds, whatever the size of the file
 _REPEATED = 4  # how often the numbers of a file may be used: a weight may belong to several layers
 
 
@@ -86,6 +87,7 @@ class Assembly:
     def __init__(self, size: int, dtype: str) -> None:
         self._size = max(size, _COLUMNS)
         self._used = 0
+        self._coded = 0  # columns of one-hot codes, which take far longer than others
         self._dtypes: set[str] = set()  # of the constants
         self._default = dtype
         self._steps: dict[tuple[Step, Map], Step] = {}
@@ -323,7 +325,9 @@ class Assembly:
         is_coded = np.ones(columns.shape, bool) if coded is None else coded
         if columns.ndim != 1 or not columns.shape == categories.shape == is_coded.shape:
             raise ValueError("it does not compare each column with one number")
-        self.use(_SLOW * (x.row[0] + columns.size))
+        self._coded += x.row[0] + columns.size
+        if self._coded > _CODED:
+            raise ValueError(f"more than {_CODED} columns go in and out of its steps of one-hot coding")
         if (categories != np.floor(self.numbers("categories", categories))).any():
             raise ValueError("categories must be integers")
         source = columns.tolist()
@@ -362,7 +366,6 @@ class Assembly:
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by
 _FARTHEST = 1e38  # a bound that no number of float32 is beyond, but for the last
 _COARSE = 1000.0  # of bounds between which numbers near 0 would lose more than 4 digits
-_SLOW = 16  # numbers that take as long as one that Python looks at
 
 
 def _layer(step: Step, dtype: str) -> Layer:

@@ -71,7 +71,9 @@ class Call:
     def option(self, name: str, place: int) -> Any:
         """A list or a number that was an attribute once and is an input now; None if it is neither."""
         if self.input(place) is not None:
-            return self.constant(place).tolist()
+            values = self.constant(place)
+            self.assembly.use(values.size)
+            return values.tolist()
         return self.attributes.get(name)
 
 

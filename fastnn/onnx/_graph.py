@@ -75,7 +75,8 @@ class Graph:
         self._tensors: dict[str, TensorProto] = {}
         self._constants: dict[str, NDArray[Any]] = {}
         self.nodes: dict[str, Node] = {}
-        self._sources: dict[str, str] = {}
+        self._origins: dict[str, tuple[str, int | None]] = {}
+        self._converted: dict[tuple[str, int], NDArray[Any]] = {}
         for tensor in graph.initializer:
             self._must_be_new(tensor.name)
             self._tensors[tensor.name] = tensor
@@ -111,41 +112,37 @@ class Graph:
 
     def source(self, name: str) -> str:
         """Where a value comes from: back over nodes that change no number."""
-        if name not in self._sources:
-            place = name
-            for _ in range(len(self.nodes) + 1):
-                node = self.nodes.get(place)
-                if node is None or not _passes(node):
-                    break
-                place = node.inputs[0]
-            else:
+        return self._origin(name)[0]
+
+    def _origin(self, name: str) -> tuple[str, int | None]:
+        """The same, and the type that the last of these nodes converts to, if one does."""
+        place, passed = name, []
+        while place not in self._origins:
+            node = self.nodes.get(place)
+            if node is None or not _passes(node):
+                self._origins[place] = place, None
+                break
+            passed.append((place, node))
+            if len(passed) > len(self.nodes):
                 raise ValueError(f"{name!r} is computed from itself")
-            self._sources[name] = place
-        return self._sources[name]
+            place = node.inputs[0]
+        for later, node in reversed(passed):
+            source, to = self._origins[place]
+            self._origins[later] = source, node.attributes["to"] if node.operator == "Cast" else to
+            place = later
+        return self._origins[name]
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """The numbers of a constant, or None if it is none."""
-        if name not in self._constants and (source := self.source(name)) in self._tensors:
+        source, to = self._origin(name)
+        if source not in self._constants and source in self._tensors:
             self._constants[source] = _numbers(self._tensors[source], self._folder)
-        values = self._constants.get(self.source(name))
-        if values is None or name == self.source(name):
-            return values
-        if name not in self._constants:
-            self._constants[name] = self._converted(name, values)
-        return self._constants[name]
-
-    def _converted(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
-        """A constant after the conversions on the way from its source to a name."""
-        kinds = []
-        while name != self.source(name):
-            node = self.nodes[name]
-            if node.operator == "Cast":
-                kinds.append(helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
-            name = node.inputs[0]
-        for kind in reversed(kinds):
-            with np.errstate(over="ignore"):
-                values = values.astype(kind)
-        return values
+        values = self._constants.get(source)
+        if values is None or to is None or values.dtype.kind == "f":
+            return values  # as the precision is the model's
+        if (source, to) not in self._converted:
+            self._converted[source, to] = values.astype(helper.tensor_dtype_to_np_dtype(to))
+        return self._converted[source, to]
 
     def match(self, expression: Expression, name: str, found: Found) -> Iterator[Found]:
         """What the names of an expression can stand for, if a value is computed so."""

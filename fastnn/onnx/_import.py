@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _validate
 from . import _outputs
 from ._arithmetic import softmax
@@ -118,7 +120,8 @@ def load(
     try:
         graph = Graph(proto, folder)
         name = _without_column(graph, _outputs.output(graph, output))
-        return _model(graph, name, wanted, options)
+        with np.errstate(all="ignore"):  # what is not finite in the end is refused
+            return _model(graph, name, wanted, options)
     except ValueError as error:
         raise ValueError(f"{title} is not a row of layers: {error}") from error
 

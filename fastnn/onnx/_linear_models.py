@@ -32,6 +32,8 @@ def _scores(call: Call, rows: int) -> Rows:
     if len(x.sizes) != 2 or rows < 1:
         raise ValueError(f"it takes rows, but gets {list(x.sizes)}")
     coefficients, intercepts = _listed(call, "coefficients"), _listed(call, "intercepts")
+    if intercepts.size not in (0, rows):
+        raise ValueError(f"it has {intercepts.size} intercepts for {rows} outputs")
     if coefficients.size != rows * x.map.n_out:
         raise ValueError(f"it has {coefficients.size} coefficients for {rows} of {x.map.n_out} columns")
     y = right(call, x, coefficients.reshape(rows, -1).T)

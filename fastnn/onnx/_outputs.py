@@ -70,25 +70,22 @@ class _Computed:
 
     def _of(self, name: str) -> tuple[bool, bool]:
         """Whether it depends on the input, and whether on random numbers."""
-        waiting, graph = [name], self._graph
+        wanted, waiting, opened, graph = name, [name], set[str](), self._graph
         while waiting:
             name = waiting[-1]
             node = graph.nodes.get(name)
             if name in self._found or node is None:
                 self._found.setdefault(name, (name in graph.inputs, False))
                 waiting.pop()
-                continue
-            new = [
-                value for value in node.inputs if value and value not in self._found and value not in waiting
-            ]
-            if new:
-                waiting += new[-1:]
-                continue
-            parts = [self._found.get(value, (False, False)) for value in node.inputs if value]
-            random = node.operator in _RANDOM or any(part[1] for part in parts)
-            self._found[name] = (any(part[0] for part in parts), random)
-            waiting.pop()
-        return self._found[name]
+            elif name not in opened:  # what it is computed from comes first
+                opened.add(name)
+                waiting += set(filter(None, node.inputs)) - self._found.keys() - opened
+            else:
+                parts = [self._found.get(value, (False, False)) for value in node.inputs if value]
+                random = node.operator in _RANDOM or any(part[1] for part in parts)
+                self._found[name] = (any(part[0] for part in parts), random)
+                waiting.pop()
+        return self._found[wanted]
 
 
 def input_of(graph: Graph, name: str) -> str:

@@ -66,8 +66,11 @@ def split(call: Call) -> Value:
         value = call.input(0)
         shape = value.layout.array.shape if isinstance(value, Rows) else call.constant(0).shape
         size, parts = shape[axis], call.attributes.get("num_outputs") or call.parts
+        if not 1 <= parts <= size:
+            raise ValueError(f"it splits {size} into {parts}")
         each = -(-size // parts)
         sizes = [*[each] * (parts - 1), size - each * (parts - 1)]
+    call.assembly.use(len(sizes))
     if call.part >= len(sizes):
         raise ValueError("it has more outputs than parts")
     return moving(call, lambda x: _layout.split(x, sizes, axis, call.part))
