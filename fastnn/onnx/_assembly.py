@@ -310,6 +310,7 @@ class Assembly:
     def dropout(self, x: Rows, rate: float) -> Rows:
         """Dropout, which does nothing in prediction."""
         layer = Dropout(rate)
+        x = self._scaled(x)
         if isinstance(x.map, Columns):
             step = Step(x.step.width, x.step, layer=layer, trained=x.step.trained)
             return replace(x, step=step)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from .. import _files, _validate
 from ..activations import Activation as ActivationSpec
@@ -16,18 +15,21 @@ from ..head import TABLE
 from ..layers import Activation, Dense, Dropout
 from ..one_hot import OneHot
 from ..scaling import Scaling
-from ._expressions import ACTIVATIONS, FLOAT64, Expression, Operation, Setting, parse
+from ._estimator import Estimator, write_outputs
+from ._expressions import ACTIVATIONS, FLOAT64, LATER
 from ._scaler import shift_and_scale
+from ._writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from ..layer import Layer
     from ..model import Model
 
-_OPSET = 20  # the first with Gelu; of February 2024
+_OPSET = 20  # the first with Gelu; of October 2023
+_FIRST = 13  # the first in which all else is written as it is today; of 2020
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
 # What makes probabilities of a model's output, by what it is an output for and what it is.
 _PROBABILITIES = {
@@ -38,22 +40,29 @@ _PROBABILITIES = {
 
 
 def export(
-    model: Model,
+    model: Model | Any,
     path: str | os.PathLike[str],
     *,
     probabilities: bool = False,
     scaler: Any = None,
     dtype: DTypeLike | None = None,
+    opset: int | None = None,
+    ir_version: int | None = None,
 ) -> None:
-    """Write a built model as an ONNX graph.
+    """Write a built model, or a fitted estimator of `fastnn.sklearn`, as an ONNX graph.
 
     Its input ``X`` has shape (batch, n_in), its output ``Y`` (batch, n_out), for batches of any size. It
     computes what `Model.predict` does, but looks for no NaN or unknown category. Dropout stands in the
     graph, where it does nothing. The file is replaced in one step, or left as it was.
 
+    A classifier has two outputs, as scikit-learn's converter writes them: ``label`` of shape (batch,), or
+    (batch, n_outputs) for several labels, and ``probabilities`` of shape (batch, n_classes). They are what
+    `predict` and `predict_proba` give; a regressor's ``Y`` is what `predict` gives, of shape
+    (batch, n_outputs).
+
     Parameters
     ----------
-    model : Model
+    model : Model, MLPClassifier or MLPRegressor
     path : str or path
     probabilities : bool
         Whether the output is the probabilities of the classes, or labels: for ``cross_entropy`` the
@@ -66,6 +75,11 @@ def export(
     dtype : {"float32", "float64"}, optional
         Of the graph; the model's if not given. Not all programs know float64: ONNX Runtime, of what is
         written here, knows all but the activation ``gelu``.
+    opset : int, optional
+        Version of the standard operators, at least 13; 20 if not given. Programs know those up to the one
+        of their own time.
+    ir_version : int, optional
+        Version of the file format; the first that has the operators' version if not given.
 
     Raises
     ------
@@ -73,7 +87,8 @@ def export(
         If the file cannot be written.
     TypeError, ValueError
         If the model is not built, has an activation of the user's own (ONNX does not know it), is
-        larger than 2 GB or than float32 can tell, or the scaler or the loss does not fit.
+        larger than 2 GB or than float32 can tell, or the scaler, the loss or a version does not fit. Or if
+        an estimator is not fitted, or its classes are neither integers nor text.
 
     Examples
     --------
@@ -88,19 +103,44 @@ def export(
     """
     from ..model import Model
 
-    if not isinstance(model, Model):
-        raise TypeError(f"model must be a fastnn.Model, got {model!r}")
+    if isinstance(model, Model):
+        estimator, network = None, model
+    else:
+        estimator = Estimator.of(model)
+        network = estimator.model
     probabilities = _validate.boolean("probabilities", probabilities)
-    with model.turns.alone():  # between two steps of a fit in another thread
-        graph = _Graph(model.dtype if dtype is None else _validate.dtype(dtype))
-        content = _serialized(_write(graph, model, probabilities, scaler))
+    versions = _versions(opset, ir_version)
+    with network.turns.alone():  # between two steps of a fit in another thread
+        graph = Writer(network.dtype if dtype is None else _validate.dtype(dtype), versions[0])
+        n_in = _write(graph, network, scaler)
+        if estimator is None:
+            _write_output(graph, network, probabilities)
+        else:
+            write_outputs(graph, estimator, probabilities)
+        content = _serialized(graph.model(n_in, versions[1]))
     _files.replace(path, content)
 
 
-def _write(graph: _Graph, model: Model, probabilities: bool, scaler: Any) -> onnx.ModelProto:
+def _versions(opset: int | None, ir_version: int | None) -> tuple[int, int]:
+    """Checked versions of the operators and of the format."""
+    last = onnx.defs.onnx_opset_version()
+    opset = _OPSET if opset is None else _validate.integer("opset", opset)
+    if not _FIRST <= opset <= last:
+        raise ValueError(f"opset must be one of {_FIRST} ... {last}, got {opset}")
+    first = helper.find_min_ir_version_for([helper.make_opsetid("", opset)])
+    ir_version = first if ir_version is None else _validate.integer("ir_version", ir_version)
+    if not first <= ir_version <= onnx.IR_VERSION:
+        raise ValueError(
+            f"ir_version must be one of {first} ... {onnx.IR_VERSION} for opset {opset}, got {ir_version}"
+        )
+    return opset, ir_version
+
+
+def _write(graph: Writer, model: Model, scaler: Any) -> int:
+    """Write the layers; returns the number of columns of the input."""
     model.state  # noqa: B018 - refuses a model that is not built
     model._require_adapted()
-    assert model.n_in is not None and model.n_out is not None
+    assert model.n_in is not None
     if scaler is not None:
         graph.name = "scaler"
         _write_scaling(graph, *shift_and_scale(scaler, model.n_in))
@@ -109,6 +149,12 @@ def _write(graph: _Graph, model: Model, probabilities: bool, scaler: Any) -> onn
         graph.name = f"{i}.{layer.kind}"
         _writer(layer)(graph, layer, n_in)
         n_in = layer.output_size(n_in)
+    return model.n_in
+
+
+def _write_output(graph: Writer, model: Model, probabilities: bool) -> None:
+    """Make what the layers give the output, as probabilities if wanted."""
+    assert model.n_out is not None
     if probabilities:
         head = model.head
         if head.target == "values":
@@ -119,7 +165,7 @@ def _write(graph: _Graph, model: Model, probabilities: bool, scaler: Any) -> onn
         if head.output != "probabilities":
             graph.name = "probabilities"
             graph.write(_PROBABILITIES[head.target, head.output], {"axis": -1})
-    return graph.model(model.n_in, model.n_out)
+    graph.finish("Y", helper.np_dtype_to_tensor_dtype(graph.dtype), model.n_out)
 
 
 def _serialized(proto: onnx.ModelProto) -> bytes:
@@ -131,79 +177,7 @@ def _serialized(proto: onnx.ModelProto) -> bytes:
     return content
 
 
-class _Graph:
-    """A row of nodes in the making: each is fed by the one before."""
-
-    def __init__(self, dtype: str) -> None:
-        self.dtype = np.dtype(dtype)
-        self.name = ""  # of the layer being written; its nodes and constants are named after it
-        self.output = "X"
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
-        self._scalars: dict[float, str] = {}
-
-    def constant(self, name: str, values: ArrayLike, dtype: Any = None) -> str:
-        """Name of a new constant of the layer, of the graph's dtype if none is given."""
-        return self._constant(f"{self.name}.{name}", values, dtype or self.dtype)
-
-    def scalar(self, value: float) -> str:
-        """Name of a constant that is one number."""
-        if value not in self._scalars:
-            self._scalars[value] = self._constant(f"constant.{len(self._scalars)}", value, self.dtype)
-        return self._scalars[value]
-
-    def _constant(self, name: str, values: ArrayLike, dtype: Any) -> str:
-        with np.errstate(over="ignore"):
-            array = np.array(values, dtype)
-        _validate.finite(name, np.atleast_1d(array))
-        self._constants[name] = numpy_helper.from_array(array, name)
-        return name
-
-    def node(self, operator: str, inputs: list[str], **attributes: Any) -> str:
-        """Name of a new node's output, which is what the next layer gets."""
-        name = f"{self.name}.{operator}.{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
-        self.output = name
-        return name
-
-    def write(self, text: str, settings: Mapping[str, float]) -> None:
-        """Add the nodes of an expression of what the layer before gives."""
-        x = self.output
-
-        def name_of(expression: Expression) -> str:
-            if isinstance(expression, Operation):
-                inputs = [name_of(argument) for argument in expression.arguments]
-                attributes = {
-                    name: settings[value.name] if isinstance(value, Setting) else value
-                    for name, value in expression.attributes.items()
-                }
-                return self.node(expression.operator, inputs, **attributes)
-            if isinstance(expression, str):
-                return x if expression == "x" else self.scalar(settings[expression])
-            return self.scalar(expression)
-
-        name_of(parse(text))
-
-    def model(self, n_in: int, n_out: int) -> onnx.ModelProto:
-        """The graph, with its input X and its output Y."""
-        from .. import __version__
-
-        self._nodes[-1].output[0] = "Y"
-        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        x = helper.make_tensor_value_info("X", kind, ["batch", n_in])
-        y = helper.make_tensor_value_info("Y", kind, ["batch", n_out])
-        graph = helper.make_graph(self._nodes, "fastnn", [x], [y], list(self._constants.values()))
-        opset = helper.make_opsetid("", _OPSET)
-        return helper.make_model(
-            graph,
-            opset_imports=[opset],
-            ir_version=helper.find_min_ir_version_for([opset]),
-            producer_name="fastnn",
-            producer_version=__version__,
-        )
-
-
-def _write_dense(graph: _Graph, layer: Dense, n_in: int) -> None:
+def _write_dense(graph: Writer, layer: Dense, n_in: int) -> None:
     names = [graph.output, graph.constant("weights", layer.weights)]
     if layer.use_bias:
         names.append(graph.constant("bias", layer.bias))
@@ -212,24 +186,26 @@ def _write_dense(graph: _Graph, layer: Dense, n_in: int) -> None:
         _write_activation(graph, layer.activation)
 
 
-def _write_activation(graph: _Graph, activation: ActivationSpec) -> None:
+def _write_activation(graph: Writer, activation: ActivationSpec) -> None:
     name = activation.name
     if name not in ACTIVATIONS:
         raise ValueError(f"the activation {name!r} is one of your own, which ONNX does not know")
-    text = FLOAT64.get(name, ACTIVATIONS[name][0]) if graph.dtype == np.float64 else ACTIVATIONS[name][0]
+    first, text = LATER.get(name, (0, ACTIVATIONS[name][0]))
+    text = ACTIVATIONS[name][0] if graph.opset >= first else text
+    text = FLOAT64.get(name, text) if graph.dtype == np.float64 else text
     graph.write(text, {**activation.settings, "axis": -1})
 
 
-def _write_dropout(graph: _Graph, layer: Dropout, n_in: int) -> None:
+def _write_dropout(graph: Writer, layer: Dropout, n_in: int) -> None:
     graph.node("Dropout", [graph.output, graph.scalar(layer.rate)])
 
 
-def _write_scaling(graph: _Graph, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
+def _write_scaling(graph: Writer, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
     graph.node("Sub", [graph.output, graph.constant("shift", shift)])
     graph.node("Div", [graph.output, graph.constant("scale", scale)])
 
 
-def _write_one_hot(graph: _Graph, layer: OneHot, n_in: int) -> None:
+def _write_one_hot(graph: Writer, layer: OneHot, n_in: int) -> None:
     """A column of the input for each of the output, compared with its category where it has one."""
     if any(labels is not None for labels in layer.labels):
         raise ValueError(
@@ -252,7 +228,7 @@ def _write_one_hot(graph: _Graph, layer: OneHot, n_in: int) -> None:
 
 
 # How each kind of layer is written. To add one: a function, and a line here.
-_WRITERS: dict[type[Layer], Callable[[_Graph, Any, int], None]] = {
+_WRITERS: dict[type[Layer], Callable[[Writer, Any, int], None]] = {
     Dense: _write_dense,
     Activation: lambda graph, layer, n_in: _write_activation(graph, layer.activation),
     Dropout: _write_dropout,
@@ -261,7 +237,7 @@ _WRITERS: dict[type[Layer], Callable[[_Graph, Any, int], None]] = {
 }
 
 
-def _writer(layer: Layer) -> Callable[[_Graph, Any, int], None]:
+def _writer(layer: Layer) -> Callable[[Writer, Any, int], None]:
     for kind, writer in _WRITERS.items():
         if isinstance(layer, kind):
             return writer

@@ -56,6 +56,10 @@ FLOAT64 = {
     "softplus": "Add(Max(x, 0), Log(Add(1, Exp(Neg(Abs(x))))))",
 }
 
+# Activations whose operator came later than others: the first version that has it, and how they are
+# written before.
+LATER = {"gelu": (20, _HALVES[0].format(gate=_ERF[0])), "gelu_tanh": (20, _HALVES[0].format(gate=_TANH[0]))}
+
 
 class Setting(NamedTuple):
     """An attribute that is a setting of the activation."""

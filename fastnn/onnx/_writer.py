@@ -1,0 +1,116 @@
+"""ONNX graphs in the making, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from .. import _validate
+from ._expressions import Expression, Operation, Setting, parse
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class Writer:
+    """A row of nodes in the making: each is fed by the one before.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+    opset : int
+        Version of the operators.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer being written; its nodes and constants are named after it.
+    output : str
+        Of the last node.
+    """
+
+    def __init__(self, dtype: str, opset: int) -> None:
+        self.dtype, self.opset = np.dtype(dtype), opset
+        self.name = ""
+        self.output = "X"
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._scalars: dict[float, str] = {}
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def constant(self, name: str, values: ArrayLike, dtype: Any = None) -> str:
+        """Name of a new constant of the layer, of the graph's dtype if none is given."""
+        return self._constant(f"{self.name}.{name}", values, dtype or self.dtype)
+
+    def scalar(self, value: float) -> str:
+        """Name of a constant that is one number."""
+        if value not in self._scalars:
+            self._scalars[value] = self._constant(f"constant.{len(self._scalars)}", value, self.dtype)
+        return self._scalars[value]
+
+    def classes(self, name: str, values: NDArray[Any]) -> str:
+        """Name of a new constant of integers or of text."""
+        kind = TensorProto.STRING if values.dtype.kind == "O" else TensorProto.INT64
+        items = [str(value).encode() for value in values] if values.dtype.kind == "O" else values.tolist()
+        self._constants[name] = helper.make_tensor(name, kind, values.shape, items)
+        return name
+
+    def _constant(self, name: str, values: ArrayLike, dtype: Any) -> str:
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype)
+        _validate.finite(name, np.atleast_1d(array))
+        self._constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def node(self, operator: str, inputs: list[str], **attributes: Any) -> str:
+        """Name of a new node's output, which is what the next layer gets."""
+        name = f"{self.name}.{operator}.{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        self.output = name
+        return name
+
+    def write(self, text: str, settings: Mapping[str, float]) -> None:
+        """Add the nodes of an expression of what the layer before gives."""
+        x = self.output
+
+        def name_of(expression: Expression) -> str:
+            if isinstance(expression, Operation):
+                inputs = [name_of(argument) for argument in expression.arguments]
+                attributes = {
+                    name: settings[value.name] if isinstance(value, Setting) else value
+                    for name, value in expression.attributes.items()
+                }
+                return self.node(expression.operator, inputs, **attributes)
+            if isinstance(expression, str):
+                return x if expression == "x" else self.scalar(settings[expression])
+            return self.scalar(expression)
+
+        name_of(parse(text))
+
+    def finish(self, name: str, kind: int, *row: int) -> None:
+        """Make what was written last an output of the graph: a row of so many numbers for each sample."""
+        old, self.output = self.output, name
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if one == old else one for one in names]
+        self._outputs.append(helper.make_tensor_value_info(name, kind, ["batch", *row]))
+
+    def model(self, n_in: int, ir_version: int) -> onnx.ModelProto:
+        """The graph of one input, X."""
+        from .. import __version__
+
+        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
+        x = helper.make_tensor_value_info("X", kind, ["batch", n_in])
+        constants = list(self._constants.values())
+        graph = helper.make_graph(self._nodes, "fastnn", [x], self._outputs, constants)
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", self.opset)],
+            ir_version=ir_version,
+            producer_name="fastnn",
+            producer_version=__version__,
+        )
