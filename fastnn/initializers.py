@@ -3,11 +3,12 @@
 Wherever an initializer is asked for, its name will do; the functions here are for those that have a
 setting: ``fn.Dense(32, kernel_initializer=fn.initializers.normal(std=0.1))``.
 
-To add one: a function here, a line in `TABLE`.
+To add one: a function here, a line in `TABLE`, and how it draws in `_DRAW`.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,14 +28,22 @@ class Initializer:
     name : str
         Name in `TABLE`.
     settings : dict of str to float
-    draw : callable
-        ``draw(shape, generator) -> array``, with `shape` (n_in, n_out) or (n_out,) and `generator` a
-        `numpy.random.Generator`.
+    function : callable, optional
+        Of one of your own: ``function(shape, generator) -> array``. Those of `TABLE` are plain data, which
+        any way of keeping objects can write.
     """
 
     name: str
     settings: dict[str, float]
-    draw: Callable[[tuple[int, ...], np.random.Generator], np.ndarray] = field(compare=False)
+    function: Callable[[tuple[int, ...], np.random.Generator], np.ndarray] | None = field(
+        default=None, compare=False
+    )
+
+    def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+        """Weights of `shape`, (n_in, n_out) or (n_out,), by a `numpy.random.Generator`."""
+        if self.function is not None:
+            return self.function(shape, generator)
+        return _DRAW[self.name](shape, generator, **self.settings)
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
@@ -44,12 +53,12 @@ class Initializer:
         """For pickle and copy: by name, or as it is if it is a user's own."""
         if self.name in TABLE:
             return get, (self.config(),)
-        return Initializer, (self.name, self.settings, self.draw)
+        return Initializer, (self.name, self.settings, self.function)
 
 
 def zeros() -> Initializer:
     """All 0."""
-    return Initializer("zeros", {}, lambda shape, generator: np.zeros(shape))
+    return Initializer("zeros", {})
 
 
 def constant(value: float) -> Initializer:
@@ -59,8 +68,7 @@ def constant(value: float) -> Initializer:
     ----------
     value : float
     """
-    value = _validate.number("value", value)
-    return Initializer("constant", {"value": value}, lambda shape, generator: np.full(shape, value))
+    return Initializer("constant", {"value": _validate.number("value", value)})
 
 
 def normal(std: float = 0.05) -> Initializer:
@@ -71,8 +79,7 @@ def normal(std: float = 0.05) -> Initializer:
     std : float, >= 0
         Standard deviation.
     """
-    std = _validate.number("std", std, low=0.0)
-    return Initializer("normal", {"std": std}, lambda shape, generator: generator.normal(0.0, std, shape))
+    return Initializer("normal", {"std": _validate.number("std", std, low=0.0)})
 
 
 def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
@@ -83,9 +90,7 @@ def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
     low, high : float, low <= high
     """
     low = _validate.number("low", low)
-    high = _validate.number("high", high, low=low)
-    settings = {"low": low, "high": high}
-    return Initializer("uniform", settings, lambda shape, generator: generator.uniform(low, high, shape))
+    return Initializer("uniform", {"low": low, "high": _validate.number("high", high, low=low)})
 
 
 def glorot_uniform() -> Initializer:
@@ -94,17 +99,17 @@ def glorot_uniform() -> Initializer:
     X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural
     networks*, AISTATS 2010, equation 16.
     """
-    return _scaled("glorot_uniform", lambda n_in, n_out: 2 / (n_in + n_out), _uniform)
+    return Initializer("glorot_uniform", {})
 
 
 def glorot_normal() -> Initializer:
     """Normal, with variance ``2 / (n_in + n_out)``; see `glorot_uniform`."""
-    return _scaled("glorot_normal", lambda n_in, n_out: 2 / (n_in + n_out), _normal)
+    return Initializer("glorot_normal", {})
 
 
 def he_uniform() -> Initializer:
     """Uniform, with variance ``2 / n_in``; see `he_normal`."""
-    return _scaled("he_uniform", lambda n_in, n_out: 2 / n_in, _uniform)
+    return Initializer("he_uniform", {})
 
 
 def he_normal() -> Initializer:
@@ -112,12 +117,12 @@ def he_normal() -> Initializer:
 
     K. He et al., *Delving deep into rectifiers*, ICCV 2015, equation 10.
     """
-    return _scaled("he_normal", lambda n_in, n_out: 2 / n_in, _normal)
+    return Initializer("he_normal", {})
 
 
 def lecun_uniform() -> Initializer:
     """Uniform, with variance ``1 / n_in``; see `lecun_normal`."""
-    return _scaled("lecun_uniform", lambda n_in, n_out: 1 / n_in, _uniform)
+    return Initializer("lecun_uniform", {})
 
 
 def lecun_normal() -> Initializer:
@@ -125,7 +130,7 @@ def lecun_normal() -> Initializer:
 
     Y. LeCun et al., *Efficient backprop* (1998), section 4.6.
     """
-    return _scaled("lecun_normal", lambda n_in, n_out: 1 / n_in, _normal)
+    return Initializer("lecun_normal", {})
 
 
 def orthogonal(gain: float = 1.0) -> Initializer:
@@ -138,39 +143,56 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     ----------
     gain : float, > 0
     """
-    gain = _validate.number("gain", gain, above=0.0)
-
-    def draw(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        rows, columns = shape if len(shape) == 2 else (1, *shape)
-        tall = generator.normal(size=(max(rows, columns), min(rows, columns)))
-        q, r = np.linalg.qr(tall)
-        q = q * np.sign(np.diag(r))  # so that q is uniformly distributed
-        return gain * (q if rows >= columns else q.T).reshape(shape)
-
-    return Initializer("orthogonal", {"gain": gain}, draw)
+    return Initializer("orthogonal", {"gain": _validate.number("gain", gain, above=0.0)})
 
 
-def _uniform(variance: float, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    limit = math.sqrt(3 * variance)
+def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator, gain: float) -> np.ndarray:
+    rows, columns = shape if len(shape) == 2 else (1, *shape)
+    tall = generator.normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diag(r))  # so that q is uniformly distributed
+    return gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+def _uniform(
+    variance: Callable[[int, int], float], shape: tuple[int, ...], generator: np.random.Generator
+) -> np.ndarray:
+    limit = math.sqrt(3 * variance(shape[0], shape[-1]))
     return generator.uniform(-limit, limit, shape)
 
 
-def _normal(variance: float, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    return generator.normal(0.0, math.sqrt(variance), shape)
+def _normal(
+    variance: Callable[[int, int], float], shape: tuple[int, ...], generator: np.random.Generator
+) -> np.ndarray:
+    return generator.normal(0.0, math.sqrt(variance(shape[0], shape[-1])), shape)
 
 
-def _scaled(
-    name: str,
-    variance: Callable[[int, int], float],
-    distribution: Callable[[float, tuple[int, ...], np.random.Generator], np.ndarray],
-) -> Initializer:
-    """From a distribution with mean 0 whose variance follows from the layer's sizes."""
+def _glorot(n_in: int, n_out: int) -> float:
+    return 2 / (n_in + n_out)
 
-    def draw(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        return distribution(variance(shape[0], shape[-1]), shape, generator)
 
-    return Initializer(name, {}, draw)
+def _he(n_in: int, n_out: int) -> float:
+    return 2 / n_in
 
+
+def _lecun(n_in: int, n_out: int) -> float:
+    return 1 / n_in
+
+
+# Name -> ``function(shape, generator, **settings) -> array``.
+_DRAW: dict[str, Callable[..., np.ndarray]] = {
+    "zeros": lambda shape, generator: np.zeros(shape),
+    "constant": lambda shape, generator, value: np.full(shape, value),
+    "normal": lambda shape, generator, std: generator.normal(0.0, std, shape),
+    "uniform": lambda shape, generator, low, high: generator.uniform(low, high, shape),
+    "glorot_uniform": functools.partial(_uniform, _glorot),
+    "glorot_normal": functools.partial(_normal, _glorot),
+    "he_uniform": functools.partial(_uniform, _he),
+    "he_normal": functools.partial(_normal, _he),
+    "lecun_uniform": functools.partial(_uniform, _lecun),
+    "lecun_normal": functools.partial(_normal, _lecun),
+    "orthogonal": _orthogonal,
+}
 
 TABLE = {
     function.__name__: function

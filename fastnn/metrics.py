@@ -13,7 +13,6 @@ All are weighted by `sample_weight`. To add one: its kernels in ``kernels/metric
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,31 +30,38 @@ class Metric:
         Name in `TABLE` and in the history.
     kernel : str
         Where its kernels are: ``"metric.accuracy"``.
-    state_size : callable
-        How many float64 numbers it sums up, as a function of the number of outputs.
+    sums : int
+        How many float64 numbers it sums up.
+    per_output : bool
+        Whether it sums up so many for each output.
     of_output : bool
         Whether it reads the model's output, and not what the loss is computed from.
     """
 
     name: str
     kernel: str
-    state_size: Callable[[int], int]
+    sums: int
+    per_output: bool = False
     of_output: bool = True
+
+    def state_size(self, n_out: int) -> int:
+        """How many float64 numbers it sums up for a model of so many outputs."""
+        return self.sums * (n_out if self.per_output else 1)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: by name, or as it is if it is a user's own."""
         if TABLE.get(self.name) is self:
             return _named, (self.name,)
-        return Metric, (self.name, self.kernel, self.state_size, self.of_output)
+        return Metric, (self.name, self.kernel, self.sums, self.per_output, self.of_output)
 
 
 TABLE = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "metric.accuracy", lambda n_out: 2, of_output=False),
-        Metric("mae", "metric.mae", lambda n_out: 2),
-        Metric("mse", "metric.mse", lambda n_out: 2),
-        Metric("r2", "metric.r2", lambda n_out: 4 * n_out),
+        Metric("accuracy", "metric.accuracy", 2, of_output=False),
+        Metric("mae", "metric.mae", 2),
+        Metric("mse", "metric.mse", 2),
+        Metric("r2", "metric.r2", 4, per_output=True),
     )
 }
 
