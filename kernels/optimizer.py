@@ -59,13 +59,12 @@ def sgd_kernel(w, g, velocity, rate, decay, factor, limit, momentum, nesterov):
 
 
 @kernel
-def rmsprop_kernel(w, g, square, velocity, rate, decay, factor, limit, rho, epsilon, momentum):
+def rmsprop_kernel(w, g, square, velocity, rate, decay, factor, limit, rho, rest, epsilon, momentum):
     """Write `w`, `square` and `velocity`: the gradient over its root mean square.
 
     T. Tieleman, G. Hinton, *Neural Networks for Machine Learning*, lecture 6.5 (2012). Without
-    momentum `velocity` has shape (0,).
+    momentum `velocity` has shape (0,). `rest` is ``1 - rho``: see `adam_kernel`.
     """
-    rest = w.dtype.type(1) - rho
     for i in range(w.size):
         gradient = _clipped(g[i], factor, limit)
         s = rho * square[i] + rest * gradient * gradient
@@ -91,15 +90,14 @@ def adagrad_kernel(w, g, square, rate, decay, factor, limit, epsilon):
 
 
 @kernel
-def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, beta_2, root, epsilon):
+def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, rest_1, beta_2, rest_2, root, epsilon):
     """Write `w`, `m` and `v`: Adam, with AdamW's decoupled decay.
 
     D. Kingma, J. Ba, *Adam*, ICLR 2015; I. Loshchilov, F. Hutter, *Decoupled Weight Decay
     Regularization*, ICLR 2019. `rate` is divided by ``1 - beta_1**t`` and `root` is
-    ``1 / sqrt(1 - beta_2**t)``, the bias corrections of step t.
+    ``1 / sqrt(1 - beta_2**t)``, the bias corrections of step t. `rest_1` and `rest_2` are ``1 - beta``,
+    rounded after the subtraction: of a float32 beta near 1 little would be left.
     """
-    one = w.dtype.type(1)
-    rest_1, rest_2 = one - beta_1, one - beta_2
     for i in range(w.size):
         gradient = _clipped(g[i], factor, limit)
         m[i] = beta_1 * m[i] + rest_1 * gradient
@@ -143,9 +141,10 @@ def _rmsprop_entry(T):
         _, setting = op_row(op_address)
         net, real = slots(net_address)
         w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-        rho, epsilon, momentum = T(setting[_OWN]), T(setting[_OWN + 1]), setting[_OWN + 2]
+        rho, epsilon, momentum = setting[_OWN], T(setting[_OWN + 1]), setting[_OWN + 2]
         square, velocity = _state(net, 0, True, T), _state(net, 1, momentum != 0.0, T)
-        rmsprop_kernel(w, g, square, velocity, T(rate), decay, factor, limit, rho, epsilon, T(momentum))
+        own = T(rho), T(1.0 - rho), epsilon, T(momentum)
+        rmsprop_kernel(w, g, square, velocity, T(rate), decay, factor, limit, *own)
 
     return rmsprop_op
 
@@ -172,7 +171,8 @@ def _adam_entry(T):
         if setting[_OWN + 3] != 0.0:  # epsilon is added before the correction, which then is the rate's
             rate, root = rate / root, 1.0
         m, v = _state(net, 0, True, T), _state(net, 1, True, T)
-        adam_kernel(w, g, m, v, T(rate), decay, factor, limit, T(beta_1), T(beta_2), T(root), epsilon)
+        own = T(beta_1), T(1.0 - beta_1), T(beta_2), T(1.0 - beta_2), T(root), epsilon
+        adam_kernel(w, g, m, v, T(rate), decay, factor, limit, *own)
 
     return adam_op
 

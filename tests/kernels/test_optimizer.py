@@ -48,6 +48,11 @@ class Runner:
     def get(self, name, default):
         return self.dtype(self.settings.get(name, default))
 
+    def share(self, name, default):
+        """What is kept of a running mean, and what is new."""
+        value = self.settings.get(name, default)
+        return self.dtype(value), self.dtype(1 - value)
+
     def SGD(self, w, g, rate, shared):
         momentum = self.get("momentum", 0.0)
         velocity = self.first if momentum else self.first[:0]
@@ -57,7 +62,7 @@ class Runner:
     def RMSprop(self, w, g, rate, shared):
         momentum = self.get("momentum", 0.0)
         velocity = self.second if momentum else self.second[:0]
-        own = self.get("rho", 0.9), self.get("epsilon", 1e-8), momentum
+        own = *self.share("rho", 0.9), self.get("epsilon", 1e-8), momentum
         kernels.rmsprop.kernel(w, g, self.first, velocity, self.dtype(rate), *shared, *own)
 
     def Adagrad(self, w, g, rate, shared):
@@ -67,7 +72,8 @@ class Runner:
         beta_1, beta_2 = self.settings.get("beta_1", 0.9), self.settings.get("beta_2", 0.999)
         rate = self.dtype(rate / (1 - beta_1**self.t))
         root = self.dtype(1 / math.sqrt(1 - beta_2**self.t))
-        own = self.dtype(beta_1), self.dtype(beta_2), root, self.get("epsilon", 1e-8)
+        betas = *self.share("beta_1", 0.9), *self.share("beta_2", 0.999)
+        own = *betas, root, self.get("epsilon", 1e-8)
         kernels.adam.kernel(w, g, self.first, self.second, rate, *shared, *own)
 
     AdamW = Adam
