@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 
 from . import _validate
 from .attributes import KnownAttributes
+from .checks import figures
 
 if TYPE_CHECKING:
     from .model import Model
@@ -246,11 +246,9 @@ def _check_figures(callback: Callback, logs: dict[str, float]) -> None:
     for name, value in logs.items():
         if type(value) is float and type(name) is str and name != "epoch":
             continue
-        is_number = isinstance(value, (numbers.Real, np.bool_)) or (
-            isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
-        )
-        if is_number and isinstance(name, str) and name != "epoch":
-            logs[name] = float(value)
+        number = figures.as_float(value)
+        if number is not None and isinstance(name, str) and name != "epoch":
+            logs[name] = number
             continue
         del logs[name]
         who = callback.function if isinstance(callback, _Function) else callback

@@ -42,6 +42,10 @@ def _text(path: Any) -> str:
     return text
 
 
+# Ends of the names of figures of which more is better.
+_MORE_IS_BETTER = ("accuracy", "acc", "auc", "f1", "precision", "r2", "recall", "score")
+
+
 class _Monitor(Callback):
     """Base of callbacks that watch whether a figure gets better."""
 
@@ -54,7 +58,7 @@ class _Monitor(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         if mode == "auto":
-            mode = "max" if monitor.endswith(("accuracy", "r2")) else "min"
+            mode = "max" if monitor.endswith(_MORE_IS_BETTER) else "min"
         self.monitor, self.mode = monitor, mode
         self.min_delta = _validate.number("min_delta", min_delta, low=0.0)
         self.best = math.nan
@@ -97,7 +101,8 @@ class EarlyStopping(_Monitor):
     min_delta : float, >= 0
         How much better a figure must be to count.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" is "max" for accuracies and r2.
+        Which way is better; "auto" is "max" for names that end in accuracy, acc, auc, f1, precision, r2,
+        recall or score, and "min" for all others.
     restore_best_weights : bool, optional
         Another name of `restore_best`, as in Keras.
 

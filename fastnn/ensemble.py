@@ -151,7 +151,8 @@ class Ensemble(KnownAttributes):
         if self.combine != "mean" or self.models[0].head.output == "probabilities":
             outputs = _logits(outputs, loss.target)
             last = "sigmoid" if loss.target == "shares" else "softmax"
-        settings: dict[str, Any] = {"loss": loss, "metrics": self.models[0].metrics}
+        metrics = [*self.models[0].metrics, *self.models[0].metric_functions]
+        settings: dict[str, Any] = {"loss": loss, "metrics": metrics}
         judge = Model([Activation(last)], dtype=self._dtype, seed=0, **settings)
         figures = judge.evaluate(outputs, y, sample_weight)
         if self.combine == "vote":

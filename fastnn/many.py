@@ -195,9 +195,7 @@ class _SharedChecks:
     def of(self, model: Model) -> Callable[..., Any]:
         """What takes the place of the model's own `_checked`."""
 
-        def check(
-            X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "", **coding: Any
-        ) -> Any:
+        def check(X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "", **coding: Any) -> Any:
             if any(layer.codes for layer in model.layers):  # X is converted by what the model knows
                 return model._checked(X, y, weight, n_in, name, **coding)
             arrays = (

@@ -9,15 +9,40 @@ r2       coefficient of determination, the mean over the outputs, as scikit-lear
 ======== =========================================================================================
 
 All are weighted by `sample_weight`. To add one: its kernels in ``kernels/metric.py``, a line here.
+
+A metric may also be a function of the user's own, ``function(y, prediction)``, that gives a number. It is
+called with all samples at once, and so by `fastnn.Model.evaluate` and for the validation data of `fit`:
+``val_`` and its name are then in the history, and callbacks can watch it.
+
+>>> import numpy as np
+>>> import fastnn as fn
+>>> def worst(y, prediction):
+...     return np.abs(y - prediction).max()
+>>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+>>> model = fn.Model([fn.Dense(8, "tanh"), fn.Dense(1)], loss="mse", metrics=["mae", worst], seed=0)
+>>> history = model.fit(X, X[:, 0], epochs=5, validation_split=0.2)
+>>> list(history.history)
+['loss', 'mae', 'val_loss', 'val_mae', 'val_worst']
+>>> list(model.evaluate(X, X[:, 0]))
+['loss', 'mae', 'worst']
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _validate
+from .checks import figures
 from .losses import Loss
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: A metric of the user's own.
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -78,17 +103,98 @@ def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:
     ValueError
         If a name is unknown, or if a metric of values is asked for with a loss of classes.
     """
-    if isinstance(metrics, str):
-        if metrics == "auto":
-            metrics = () if loss is None or loss.target == "values" else ("accuracy",)
-        else:
-            metrics = (metrics,)
-    if not isinstance(metrics, (list, tuple)):
-        raise TypeError(f"metrics must be 'auto' or a sequence of names, got {metrics!r}")
-    found: list[Metric] = [_validate.from_table("metric", m, TABLE, Metric) for m in metrics]
+    if isinstance(metrics, str) and metrics == "auto":
+        metrics = () if loss is None or loss.target == "values" else ("accuracy",)
+    given = [metric for metric in _listed(metrics) if not _is_function(metric)]
+    found: list[Metric] = [_validate.from_table("metric", m, TABLE, Metric) for m in given]
     for metric in found:
         if metric.name != "accuracy" and loss is not None and loss.target == "classes":
             raise ValueError(f"metric {metric.name!r} is for values, {loss.name!r} is for classes")
     if len(set(found)) < len(found):
         raise ValueError(f"each metric must be given once, got {metrics!r}")
     return tuple(found) if loss is not None else ()
+
+
+def functions(metrics: object, only: bool = False) -> tuple[Function, ...]:
+    """The functions of the user's own among metrics.
+
+    Raises
+    ------
+    TypeError
+        If there is anything else, and `only` functions are taken.
+    ValueError
+        If one has no name, or that of another figure.
+    """
+    found = [metric for metric in _listed(metrics) if _is_function(metric)]
+    if only and len(found) < len(_listed(metrics)):
+        raise TypeError(f"metrics must be functions, got {metrics!r}")
+    names = []
+    for function in found:
+        name = getattr(function, "__name__", None)
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"a metric of your own is reported by its name: def it, got {function!r}")
+        if name in (*TABLE, "loss", "epoch", "learning_rate") or name in names:
+            raise ValueError(
+                f"there is a figure {name!r} already; give your metric {function!r} another name"
+            )
+        names.append(name)
+    return tuple(found)
+
+
+def own_figures(
+    functions: tuple[Function, ...],
+    loss: Loss,
+    y: NDArray[Any],
+    prediction: NDArray[Any],
+    weight: NDArray[Any] | None,
+) -> dict[str, float]:
+    """What metrics of the user's own say.
+
+    Parameters
+    ----------
+    functions : tuple of callable
+        Each is called with targets and predictions. Of one column they are of shape (n,); class numbers
+        are integers. One that has a parameter `sample_weight` gets that, too.
+    loss : Loss
+    y, prediction : arrays of shape (n, n_targets) and (n, n_out)
+    weight : array of shape (n,) or None
+
+    Raises
+    ------
+    TypeError
+        If a function does not give a number.
+    """
+    if y.shape[1] == 1:
+        y = y[:, 0].astype("int64") if loss.target == "classes" else y[:, 0]
+    if prediction.shape[1] == 1:
+        prediction = prediction[:, 0]
+    values = {}
+    for function in functions:
+        more = {"sample_weight": weight} if weight is not None and _takes_weights(function) else {}
+        value = function(y, prediction, **more)
+        number = figures.as_float(value)
+        if number is None:
+            raise TypeError(f"the metric {function.__name__} must give a number, got {value!r}")
+        values[function.__name__] = number
+    return values
+
+
+def _listed(metrics: object) -> list[Any] | tuple[Any, ...]:
+    if isinstance(metrics, str):
+        return () if metrics == "auto" else (metrics,)
+    if _is_function(metrics):
+        return (metrics,)
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError(f"metrics must be 'auto' or a sequence of names and functions, got {metrics!r}")
+    return metrics
+
+
+def _is_function(metric: object) -> bool:
+    return callable(metric) and not isinstance(metric, (type, Metric))
+
+
+def _takes_weights(function: Function) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some functions in C have none
+        return False

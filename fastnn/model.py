@@ -80,8 +80,9 @@ class Model(KnownAttributes):
         together with it: the loss is that of the logits, to the bit.
     optimizer : str or Optimizer
         Name, or one of `fastnn.optimizers`.
-    metrics : "auto" or sequence of str
-        Names of `fastnn.metrics`; "auto" is the accuracy for losses of classes.
+    metrics : "auto" or sequence of str or function
+        Names of `fastnn.metrics`; "auto" is the accuracy for losses of classes. A function
+        ``f(y, prediction)`` of your own gives a number for the validation data, and in `evaluate`.
     dtype : {"float32", "float64"}
         Of the weights and of all arithmetic.
     seed : int, optional
@@ -132,18 +133,21 @@ class Model(KnownAttributes):
     #: Of the columns that it was fitted with: empty without names, None before.
     _feature_names: tuple[str, ...] | None = None
 
+    _metric_functions: tuple[Callable[..., Any], ...] = ()  # pickles of version 0.1.0 have none
+
     def __init__(
         self,
         layers: Sequence[Layer],
         loss: str | Loss | None = None,
         optimizer: str | Optimizer = "adam",
-        metrics: str | Sequence[str] = "auto",
+        metrics: str | Sequence[str | Callable[..., Any]] = "auto",
         dtype: DTypeLike = "float32",
         seed: int | None = None,
     ) -> None:
         self._layers = _free_layers(layers)
         self._loss = None if loss is None else losses.get(loss)
         self._metrics = metric_table.get(metrics, self._loss)
+        self._metric_functions = metric_table.functions(metrics)
         self._dtype = _validate.dtype(dtype)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
@@ -323,8 +327,13 @@ class Model(KnownAttributes):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The metrics."""
+        """The metrics of the library."""
         return self._metrics
+
+    @property
+    def metric_functions(self) -> tuple[Callable[..., Any], ...]:
+        """The metrics of the user's own."""
+        return self._metric_functions
 
     @property
     def n_in(self) -> int | None:
@@ -593,7 +602,8 @@ class Model(KnownAttributes):
         Returns
         -------
         dict of str to float
-            ``{"loss": ..., "accuracy": ...}``; the loss includes the penalties on the weights.
+            ``{"loss": ..., "accuracy": ...}``, then metrics of your own by their names; the loss includes
+            the penalties on the weights.
 
         Raises
         ------
@@ -1026,7 +1036,11 @@ class Model(KnownAttributes):
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
             calls.run("evaluate", net, team_size(rows, self.parameters.size, threads))
-        return dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
+        found = dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
+        if self._metric_functions and self.loss is not None:
+            outputs = self.predict_coded(X)
+            found |= metric_table.own_figures(self._metric_functions, self.loss, y, outputs, weight)
+        return found
 
     def _validation_figures(self, *data: Any) -> dict[str, float]:
         return {f"val_{name}": value for name, value in self._evaluate(*data).items()}

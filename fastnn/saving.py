@@ -11,11 +11,14 @@ import copy
 import json
 import math
 import os
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from . import _files, _validate
 from . import layers as layer_table
+from . import metrics as metric_table
 from .callback import states
 from .checks.categories import labels_of_one_kind
 from .layer import Layer
@@ -56,6 +59,8 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
             "dtype": model.dtype,
             "seed": model.seed,
         }
+        if model.metric_functions:
+            config["metric_functions"] = [function.__name__ for function in model.metric_functions]
         if model.feature_names_in_ is not None:
             config["feature_names_in_"] = model.feature_names_in_.tolist()
         tensors: dict[str, Any] = {}
@@ -102,12 +107,20 @@ def _training(model: Model, optimizer: Optimizer) -> tuple[dict[str, Any], dict[
     return counters, tensors
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] | None = None) -> Model:
     """A model from a file that `Model.save` wrote.
 
     Parameters
     ----------
     path : str or path
+    metrics : sequence of function, optional
+        Metrics of your own, of which a file has the names only: without them the model is one without
+        these metrics.
+
+    Warns
+    -----
+    UserWarning
+        If `metrics` is not given, and the model was saved with such metrics.
 
     Returns
     -------
@@ -137,6 +150,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     True
     """
     path = os.fspath(path)
+    own = metric_table.functions([] if metrics is None else metrics, only=True)
     with open_tensors(path) as file:
         text = (file.metadata() or {}).get("fastnn")
         if text is None:
@@ -145,10 +159,18 @@ def load(path: str | os.PathLike[str]) -> Model:
             config = json.loads(text)
             if config["format"] > _FORMAT:
                 raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
-            return _model(config, file)
+            names = ", ".join([str(name) for name in config.get("metric_functions", [])])
+            model = _model(config, file, own)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
             raise ValueError(f"{path} does not hold a fastnn model that fits together: {what}") from error
+    if names and metrics is None:
+        warnings.warn(
+            f"the model was saved with metrics of the user's own, {names}: files do not hold functions; give "
+            f"them to load, metrics=[{names}], or metrics=[] to go without",
+            stacklevel=2,
+        )
+    return model
 
 
 def open_tensors(path: str) -> Any:
@@ -174,7 +196,7 @@ def open_tensors(path: str) -> Any:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from error
 
 
-def _model(config: dict[str, Any], file: Any) -> Model:
+def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
     from .model import Model
 
     entries = config["layers"]
@@ -190,6 +212,7 @@ def _model(config: dict[str, Any], file: Any) -> Model:
         for kind, entry in zip(kinds, entries, strict=True)
     ]
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
+    options["metrics"] = [*options["metrics"], *functions]
     model = Model(layers, **options)
     for i in config.get("frozen", []):
         layers[_validate.integer("frozen", i, low=0)].trainable = False

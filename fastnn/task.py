@@ -89,9 +89,7 @@ def checked_task(
     model.check_names(X)
     split = validation_split if validation_data is None else 0.0
     dtype = model.dtype
-    found = coding.find(
-        model.layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n))
-    )
+    found = coding.find(model.layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
     x, target, _ = check(X, y, None, found=found)
     given_weight = weights.sample_weights(sample_weight, len(x))
     data, held_out = validation(validation_data, validation_split, x, target, given_weight)
@@ -108,9 +106,7 @@ def checked_task(
             known = given_names if model.feature_names_in_ is None else tuple(model.feature_names_in_)
             names.check(known, column_names(Xv), "validation X")
         from_split = validation_data is None
-        held_out = check(
-            Xv, yv, held_weight, n_in=n_in, name="validation ", found=found, coded=from_split
-        )
+        held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ", found=found, coded=from_split)
     rows = n if batch_size is None else min(n, _validate.integer("batch_size", batch_size, low=1))
     initial_epoch = _validate.integer("initial_epoch", initial_epoch, low=0)
     epochs = _validate.integer("epochs", epochs, low=0)
