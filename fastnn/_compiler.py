@@ -31,8 +31,8 @@ _PATIENCE, _PATIENCE_EACH = 60, 10
 # Bytes of an object; what announces more is none.
 _LARGEST = 1 << 24
 # Seconds that kernels took, by how their names begin, and the others; the longest are begun with.
-_SECONDS = {"gemm.product": 4.5, "driver.train": 2.0, "loss.": 0.5, "driver.": 0.4}
-_OTHERS, _START_UP = 0.2, 1.0
+_SECONDS = {"gemm.product": 5.0, "driver.train": 2.0, "loss.": 0.7, "driver.": 0.4}
+_OTHERS, _START_UP = 0.25, 1.0
 # Read by the bytes: text would be read ahead.
 _START = """\
 import json, sys
@@ -104,9 +104,10 @@ def _count(kernels: int, cpus: int) -> int:
 
 
 def _can_start() -> bool:
-    """Whether `sys.executable` is a Python, and not a program that has one built in."""
-    name = Path(sys.executable or "").name.lower()
-    return name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
+    """Whether `sys.executable` is a Python, neither a program with one built in nor a name to look up."""
+    path = Path(sys.executable or "")
+    is_python = path.is_absolute() and path.name.lower().startswith(("python", "pypy"))
+    return is_python and not getattr(sys, "frozen", False)
 
 
 def _start() -> subprocess.Popen[bytes]:

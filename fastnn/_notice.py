@@ -7,7 +7,7 @@ import sys
 from . import _cache
 
 # Seconds that are waited for without a word.
-_SHORT = 1.5
+_SHORT = 2.0
 
 REMEDY = (
     "Let FASTNN_CACHE_DIR be the absolute path of a folder that you can write to, and others cannot, nor to "

@@ -63,7 +63,7 @@ def test_processes_that_fail(program, monkeypatch):
     assert time.monotonic() - start < 60
 
 
-@pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/nowhere/python"])
+@pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/nowhere/python", "python3"])
 def test_without_a_python_to_start(executable, monkeypatch):
     monkeypatch.setattr("sys.executable", executable)
     assert _compiler.compile_together(REQUESTS, 2) == {}
