@@ -180,9 +180,11 @@ def compile_kernel(kernel: str, dtype: str, symbol: str) -> bytes:
     """Object code of a kernel's entry, with a C function of the name `symbol`, by Numba in this process."""
     jit = importlib.import_module("fastnn.kernels._jit")
     if jit.INTERPRETED:
+        own = kernel.startswith("custom.")
+        missing = "a function of yours" if own else f"{kernel}, which is not cached yet"
         raise RuntimeError(
-            f"fastnn needs Numba's compiler for the kernel {kernel}, which is not cached yet, and "
-            "NUMBA_DISABLE_JIT=1 switches it off: run this, or python -m fastnn warmup, without it once"
+            f"fastnn needs Numba's compiler for {missing}, and NUMBA_DISABLE_JIT=1 switches it off; "
+            "python -m fastnn warmup, without that, compiles all kernels of the library"
         )
     path, _, last = kernel.rpartition(".")
     factory = getattr(_place(path, dtype), f"{last}_entry")
