@@ -7,6 +7,8 @@ import os
 import secrets
 import stat
 
+from . import _signatures
+
 
 def replace(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file in one step: whatever happens, the path has the old content or the new one.
@@ -45,6 +47,13 @@ def check_regular(path: str) -> None:
     """Raise an OSError if there is no such file, or if it is a folder, a pipe or a device."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(f"{path} is not a regular file")
+
+
+def head(path: str) -> bytes:
+    """The first bytes of a regular file, for `_signatures`; an OSError if it cannot be read."""
+    check_regular(path)
+    with open(path, "rb") as file:
+        return file.read(_signatures.HEAD)
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from . import _files, _validate
+from . import _files, _signatures, _validate
 from . import layers as layer_table
 from . import metrics as metric_table
 from .callback import states
@@ -154,7 +154,10 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
     with open_tensors(path) as file:
         text = (file.metadata() or {}).get("fastnn")
         if text is None:
-            raise ValueError(f"{path} is a safetensors file, but not of a fastnn model")
+            raise ValueError(
+                f"{path} is a safetensors file, but not of a fastnn model; fn.load_torch(path, model) reads "
+                "weights of PyTorch's layers"
+            )
         try:
             config = json.loads(text)
             if config["format"] > _FORMAT:
@@ -185,9 +188,9 @@ def open_tensors(path: str) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
-    _files.check_regular(path)
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
+    head = _files.head(path)
+    _signatures.refuse_others(path, head, _signatures.SAFETENSORS)
+    size = int.from_bytes(head[:8], "little")
     if size > _HEADER:
         raise ValueError(f"{path} is not a safetensors file of a model: its header would have {size} bytes")
     try:

@@ -6,42 +6,47 @@ on the way. PyTorch itself is needed for tensors only, and is never imported to 
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate
+from . import _validate, torch_files
 from .layers import Activation, Dense, Dropout
 from .plan import widths
 from .preprocessing import Preprocessing
-from .saving import open_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .layer import Layer
     from .model import Model
+    from .torch_files import Entry
 
-# Shape of a tensor, and a function that gives it as an array.
-_Entry = tuple[tuple[int, ...], Callable[[], Any]]
+# Where a checkpoint has the state among counters and the optimizer's memory.
+_WITHIN = ("state_dict", "model_state_dict", "model")
 
 
-def load_torch(source: Mapping[str, Any] | str | os.PathLike[str], model: Model) -> Model:
+def load_torch(
+    source: Mapping[str, Any] | str | os.PathLike[str], model: Model, *, prefix: str = ""
+) -> Model:
     """Take the weights of a PyTorch model of the same layers.
 
     Parameters
     ----------
     source : dict, or path
         What ``state_dict()`` of a `torch.nn.Sequential` gives, with tensors or arrays of any
-        floating-point type, or the path of a safetensors file of it. The keys are ``"0.weight"``,
+        floating-point type, or the path of a file of it: in the safetensors format, or, where PyTorch 2.6
+        or later is installed, of ``torch.save``, of which nothing is run. The keys are ``"0.weight"``,
         ``"0.bias"``, ``"2.weight"`` and so on, in any order, perhaps after a prefix such as ``"net."``.
-        Layers that are named without numbers are taken in the order of the dict.
+        Layers that are named without numbers are taken in the order of the dict. Of a checkpoint, the
+        dict ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` in it is taken.
     model : Model
         Its `Dense` layers take the `Linear` layers of the state in turn; it is built if it is not yet.
+    prefix : str
+        Only keys that begin so are taken, or the dict of this name: ``"actor."`` of an actor and a critic.
 
     Returns
     -------
@@ -51,6 +56,8 @@ def load_torch(source: Mapping[str, Any] | str | os.PathLike[str], model: Model)
 
     Raises
     ------
+    ImportError
+        If the file is of ``torch.save`` and PyTorch is not installed: the message says how to convert it.
     OSError
         If the file cannot be read.
     TypeError, ValueError
@@ -69,19 +76,17 @@ def load_torch(source: Mapping[str, Any] | str | os.PathLike[str], model: Model)
 
     if not isinstance(model, Model):
         raise TypeError(f"model must be a fastnn.Model, got {model!r}")
-    if isinstance(source, Mapping):
-        entries = {key: _entry(key, value) for key, value in source.items()}
-        groups = _groups(entries, ordered=True)
-    elif isinstance(source, (str, os.PathLike)):
-        entries = _file_entries(os.fspath(source))
-        groups = _groups(entries, ordered=False)
-    else:
-        raise TypeError(f"source must be a dict or the path of a safetensors file, got {source!r}")
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix must be a text such as 'actor.', got {prefix!r}")
+    entries, ordered = _entries(source, prefix)
+    groups = _groups(entries, ordered=ordered)
     layers = _dense_layers(model, (Dense, Activation, Dropout, Preprocessing))
     if len(groups) != len(layers):
+        firsts = list(dict.fromkeys(group.partition(".")[0] for group in groups if "." in group))
+        hint = f"; prefix={firsts[0]!r} takes one of its networks" if len(firsts) > 1 else ""
         raise ValueError(
             f"the state has {len(groups)} Linear layers ({', '.join(groups)}), the model has {len(layers)} "
-            "Dense layers"
+            f"Dense layers{hint}"
         )
     with model._lock:
         n_in, given = _fitting(model, layers, groups, entries)
@@ -130,8 +135,50 @@ def _dense_layers(model: Model, known: tuple[type[Layer], ...]) -> list[Dense]:
     return [layer for layer in model.layers if isinstance(layer, Dense)]
 
 
-def _entry(key: Any, value: Any) -> _Entry:
+def _entries(source: Any, prefix: str) -> tuple[dict[str, Entry], bool]:
+    """The tensors that a state has below a prefix, and whether their order is that of the layers."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        if not torch_files.is_pickled(path):
+            tensors = _below(prefix, torch_files.tensors(path))
+            return {key: torch_files.entry(tensor) for key, tensor in tensors.items()}, False
+        source = torch_files.unpickled(path)
+    if not isinstance(source, Mapping):
+        hint = ", not the module: give module.state_dict()" if hasattr(source, "state_dict") else ""
+        raise TypeError(f"source must be a dict or the path of a file{hint}, got {source!r}")
+    source = _state_within(source, _WITHIN)
+    if (name := prefix.rstrip(".")) and isinstance(source.get(name), Mapping):
+        source, prefix = _state_within(source[name], _WITHIN), ""
+    return {key: _entry(key, value) for key, value in _below(prefix, source).items()}, True
+
+
+def _state_within(source: Mapping[Any, Any], names: tuple[str, ...]) -> Mapping[Any, Any]:
+    """The state in a checkpoint; the source itself if it is none."""
+    return next((source[name] for name in names if isinstance(source.get(name), Mapping)), source)
+
+
+def _below(prefix: str, tensors: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Those whose keys begin with a prefix, without it; a ValueError if there are none."""
+    if not prefix:
+        return dict(tensors)
+    start = prefix if prefix.endswith(".") else f"{prefix}."
+    below = {
+        key.removeprefix(start): value
+        for key, value in tensors.items()
+        if isinstance(key, str) and key.startswith(start)
+    }
+    if not below:
+        firsts = dict.fromkeys(str(key).partition(".")[0] for key in tensors)
+        raise ValueError(f"no key begins with prefix={prefix!r}; they begin with {', '.join(firsts)}")
+    return below
+
+
+def _entry(key: Any, value: Any) -> Entry:
     """Shape and numbers of a tensor of a dict."""
+    if isinstance(value, Mapping):
+        raise TypeError(
+            f"{key!r} must be a tensor or an array, got a dict; prefix={key!r} takes the state in it"
+        )
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{key!r} must not be a masked array; fill or drop the masked values")
     try:
@@ -157,35 +204,7 @@ def _array(key: str, value: Any) -> Any:
     return value
 
 
-def _file_entries(path: str) -> dict[str, _Entry]:
-    entries: dict[str, _Entry] = {}
-    with open_tensors(path) as file:
-        for key in file.keys():
-            tensor = file.get_slice(key)
-            dtype = tensor.get_dtype()
-            if dtype not in ("F64", "F32", "F16", "BF16"):
-                raise TypeError(f"{key!r} must be floating-point numbers, got {dtype}")
-            read = _read_bfloat16 if dtype == "BF16" else _read
-            entries[key] = tuple(tensor.get_shape()), functools.partial(read, path, key)
-    return entries
-
-
-def _read(path: str, key: str) -> Any:
-    with open_tensors(path) as file:
-        return file.get_tensor(key)
-
-
-def _read_bfloat16(path: str, key: str) -> Any:
-    """A tensor whose type NumPy lacks: the upper half of float32 numbers."""
-    from safetensors import deserialize
-
-    with open(path, "rb") as file:
-        tensors = dict(deserialize(file.read()))  # type: ignore[no-untyped-call]
-    upper = np.frombuffer(tensors[key]["data"], "<u2").astype(np.uint32)
-    return (upper << 16).view(np.float32).reshape(tensors[key]["shape"])
-
-
-def _groups(entries: Mapping[str, _Entry], *, ordered: bool) -> dict[str, dict[str, str]]:
+def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[str, str]]:
     """The Linear layers in their order: for each its keys, ``{"weights": "0.weight", ...}``."""
     groups: dict[str, dict[str, str]] = {}
     for key in entries:
@@ -206,7 +225,7 @@ def _groups(entries: Mapping[str, _Entry], *, ordered: bool) -> dict[str, dict[s
 
 
 def _fitting(
-    model: Model, layers: list[Dense], groups: dict[str, dict[str, str]], entries: Mapping[str, _Entry]
+    model: Model, layers: list[Dense], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
 ) -> tuple[int, list[dict[str, NDArray[Any]]]]:
     """Size of the input, and for each layer its new parameters, all checked."""
     n_in = model.n_in

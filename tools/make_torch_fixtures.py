@@ -57,6 +57,12 @@ def main() -> None:
         model.load_state_dict({key: value.float() for key, value in state.items()})
         outputs[name] = model(x.float()).detach().numpy()
     np.savez_compressed(DATA / "torch_sequential.npz", **outputs)
+
+    small = nn.Sequential(nn.Linear(2, 1))
+    torch.save(small.state_dict(), DATA / "torch_save.pt")
+    torch.save(small.state_dict(), DATA / "torch_save_legacy.pt", _use_new_zipfile_serialization=False)
+    torch.save(small, DATA / "torch_save_module.pt")
+    torch.jit.save(torch.jit.trace(small, torch.zeros(1, 2)), DATA / "torch_script.pt")
     print(f"PyTorch {torch.__version__}, Python {sys.version.split()[0]}: wrote {DATA}/torch_*")
 
 

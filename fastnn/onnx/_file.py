@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from .. import _files
+from .. import _files, _signatures
 
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
 _STRUCTURE = 1 << 20  # bytes of all but the numbers of weights: thousands of layers
@@ -41,11 +41,13 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Model
     if isinstance(source, ModelProto):
         return Source(_with_graph(source, "the model"), None, "the model")
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return Source(_parsed(bytes(source), "the model"), None, "the model")
+        content = bytes(source)
+        _signatures.refuse_others("the model", content[: _signatures.HEAD], _signatures.ONNX)
+        return Source(_parsed(content, "the model"), None, "the model")
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"source must be a path, bytes or an onnx.ModelProto, got {source!r}")
     path = os.fspath(source)
-    _files.check_regular(path)
+    _signatures.refuse_others(path, _files.head(path), _signatures.ONNX)
     if os.path.getsize(path) > _LARGEST:
         raise ValueError(f"{path} is not an ONNX file: it has more than {_LARGEST} bytes")
     with open(path, "rb") as file:
