@@ -121,8 +121,8 @@ class OneHot(Preprocessing):
                 raise ValueError("the categories of a column must differ from each other")
         self._labels = tuple(labels) if any(own is not None for own in labels) else ()
 
-    def set_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:  # noqa: D102
-        super().set_numbers(numbers)
+    def _take_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:  # noqa: D102
+        super()._take_numbers(numbers)
         self._labels = ()
 
     def _split(self) -> list[NDArray[np.float64]]:

@@ -11,6 +11,7 @@ answers `measure`, `constants` and `ops`, and a line in `layers.TABLE`.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,10 +21,12 @@ from . import _validate, calls, network
 from .buffers import empty
 from .checks import coding, weights
 from .layer import Layer
-from .plan import constants, plan
+from .plan import constants, plan, widths
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from .model import Model
 
     #: Rows of the data in the model's dtype, and their weights or None.
     Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
@@ -62,13 +65,55 @@ class Preprocessing(Layer):
         return dict(self._numbers)
 
     def set_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
-        """Take numbers that were measured before, by name; a ValueError if they do not fit together."""
+        """Take numbers that were measured before.
+
+        A model that the layer is part of goes by them from then on; while another thread trains it, this
+        waits for the fit to end.
+
+        Parameters
+        ----------
+        numbers : dict of str to array of shape (n,)
+            As `numbers` gives them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are none, do not fit together, or the model is built for another number of columns or
+            categories; the layer is then as it was.
+        """
+        with self._changing() as model:
+            self._take_numbers(numbers)
+            if model is not None:
+                model.refresh_constants()
+
+    def _take_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
+        """As `set_numbers`, but a model goes by them only after `Model.refresh_constants`."""
         checked = {name: _validate.array(name, numbers[name], "float64", (1,)).copy() for name in self.names}
         for name, values in checked.items():
             _validate.finite(name, values)
             values.flags.writeable = False
         self._check_numbers(*checked.values())
+        self._require_sizes(checked)  # before another thread can lay out a network by them
         self._numbers = checked
+
+    def _require_sizes(self, numbers: dict[str, NDArray[np.float64]]) -> None:
+        """Raise a ValueError if a built model has no place for these numbers."""
+        model = self._model
+        if model is None or model.n_in is None:
+            return
+        n_in = widths(model.layers, model.n_in)[model.layers.index(self)]
+        other = copy.copy(self)
+        other._numbers = numbers
+        other.constants(n_in)
+        if self.adapted and other.output_size(n_in) != self.output_size(n_in):
+            raise ValueError("the model is built for another number of categories; make a new model")
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Model | None]:
+        """While its numbers change: its model, which no other thread trains; errors undo what was done."""
+        model = self._model
+        with contextlib.nullcontext() if model is None else model.turns.held(), undone_on_error([self]):
+            yield model
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         super().__setstate__(kept)
@@ -111,11 +156,11 @@ class Preprocessing(Layer):
         x = coding.coded([self], X, dtype, found=found)
         x = _validate.features(x, dtype, None, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)
-        with undone_on_error([self]):
-            self.set_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
+        with self._changing() as model:
+            self._take_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
             coding.take([self], found)
-            if self._model is not None:
-                self._model.refresh_constants()
+            if model is not None:
+                model.refresh_constants()
         return self
 
     def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
@@ -159,7 +204,7 @@ def adapt(
     n_in = X.shape[1]
     for i, layer in enumerate(layers):
         if isinstance(layer, Preprocessing) and (anew or not layer.adapted):
-            layer.set_numbers(layer.measure(inputs(layers[:i], X, weight, dtype), n_in))
+            layer._take_numbers(layer.measure(inputs(layers[:i], X, weight, dtype), n_in))
         n_in = layer.output_size(n_in)
 
 

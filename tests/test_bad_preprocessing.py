@@ -113,9 +113,7 @@ def test_other_sizes_of_a_built_model():
     output = model(X)
     few = X[X[:, 3] > 2]
     refused(model, lambda: model.adapt(few), ValueError, "another number of categories")
-    refused(
-        model, lambda: model.layers[0].adapt(few), ValueError, "adapted to 8 columns, but its input has 7"
-    )
+    refused(model, lambda: model.layers[0].adapt(few), ValueError, "another number of categories")
     refused(model, lambda: model.layers[1].adapt(X), ValueError, "adapted to 5 columns, but its input has 8")
     refused(model, lambda: model.adapt(X[:, :4]), ValueError, "(240, 4)")
     assert np.array_equal(model(X), output)
