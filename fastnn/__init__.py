@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, plot, schedules
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from .checks.hints import nearest as _nearest
 from .custom import activation, loss, schedule
 from .ensemble import Ensemble
 from .errors import CompilationError, DivergenceError, GradientError
@@ -141,4 +142,8 @@ def __getattr__(name: str) -> Any:
             globals()[entry] = getattr(inside, entry)
             globals()[f"{entry}_checked"] = getattr(checked, f"{entry}_checked")
         return globals()[name]
-    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    raise AttributeError(f"module 'fastnn' has no attribute {name!r}{_nearest(name, __dir__())}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_EXTRAS, "__version__"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -19,11 +20,25 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
     Raises
     ------
     OSError
-        If that is not possible; the old file is then as it was.
+        If that is not possible; the old file is then as it was. It names the path as it was given.
     """
-    path = os.path.realpath(path)
+    given = os.fspath(path)
+    if not given:
+        raise FileNotFoundError(errno.ENOENT, "a path must not be empty", given)
+    try:
+        _replace(os.path.realpath(given), content, given)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        folder = os.path.dirname(given)
+        missing = isinstance(error, FileNotFoundError) and folder
+        reason = f"there is no folder {folder!r}" if missing else error.strerror
+        raise OSError(error.errno, reason, given) from error
+
+
+def _replace(path: str, content: bytes, given: str) -> None:
     folder = os.path.dirname(path)
-    old = _status(path)
+    old = _status(path, given)
     temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")
     # A new file gets what the umask leaves; one that takes another's place is nobody's until then.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -43,10 +58,12 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
     _sync_folder(folder)
 
 
-def check_regular(path: str) -> None:
+def check_regular(path: str, given: str = "") -> None:
     """Raise an OSError if there is no such file, or if it is a folder, a pipe or a device."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(f"{path} is not a regular file")
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        folder = "a folder, " if stat.S_ISDIR(mode) else ""
+        raise OSError(f"{given or path} is {folder}not a regular file")
 
 
 def head(path: str) -> bytes:
@@ -56,10 +73,10 @@ def head(path: str) -> bytes:
         return file.read(_signatures.HEAD)
 
 
-def _status(path: str) -> os.stat_result | None:
+def _status(path: str, given: str) -> os.stat_result | None:
     """Status of the file that is to be replaced, if there is one."""
     try:
-        check_regular(path)
+        check_regular(path, given)
     except FileNotFoundError:
         return None
     return os.stat(path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import objects, tables
+from .checks import hints, objects, tables
 from .checks.categories import as_labels, fit, plain
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def number(
 ) -> float:
     """A finite float with ``low <= value <= high`` and ``above < value < below``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {value!r}{hints.not_called(value)}")
     try:
         result = float(value)
     except OverflowError:
@@ -92,13 +92,16 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
     if isinstance(value, dict) and "name" in value:
         settings = {key: item for key, item in value.items() if key != "name"}
         value = value["name"]
+    own = what in ("activation", "loss", "schedule")
     if not isinstance(value, str):
-        raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}")
+        hint = f"; fn.{what} makes one of a function" if own and callable(value) else ""
+        if value in table.values() or (isinstance(value, type) and issubclass(value, kind)):
+            hint = hints.not_called(value)
+        raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}{hint}")
     if value not in table:
-        hint = ""
-        if what in ("activation", "loss", "schedule"):
-            hint = f"; one of your own must be made by fn.{what} before it is used or loaded"
-        raise ValueError(f"unknown {what} {value!r}; known are {', '.join(sorted(table))}{hint}")
+        hint = f"; one of your own must be made by fn.{what} before it is used or loaded" if own else ""
+        near = hints.nearest(value, table)
+        raise ValueError(f"unknown {what} {value!r}{near}; known are {', '.join(sorted(table))}{hint}")
     entry = table[value]
     if isinstance(entry, kind):
         return entry
@@ -188,7 +191,7 @@ def array(
         result = _converted(name, value, dtype)
     if result.ndim not in ndim:
         dims = " or ".join(str(n) for n in ndim)
-        hint = f"; use {name}.reshape(-1, 1) or {name}.reshape(1, -1)" if result.ndim == 1 else ""
+        hint = hints.other_shape(name, value, result.shape) if 2 in ndim else ""
         raise ValueError(f"{name} must have {dims} dimensions, got shape {result.shape}{hint}")
     return result
 
@@ -232,12 +235,14 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise TypeError(f"{name} must be an array of numbers, got None")
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError(f"{name} must be numbers, got {type(value).__name__}")
+    if reason := hints.array_of(name, value):
+        raise TypeError(reason)
     parts = value if isinstance(value, (list, tuple)) else (value,)
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         raise TypeError(f"{name} must not be a masked array; fill or drop the masked values")
     try:
         return np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # of other libraries' tensors, say
         raise ValueError(f"{name} cannot be converted to an array: {error}") from error
 
 
@@ -294,7 +299,8 @@ def features(
     if result.shape[0] == 0 or result.shape[1] == 0:
         raise ValueError(f"{name} must not be empty, got shape {shape}")
     if n_in is not None and result.shape[1] != n_in:
-        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {shape}")
+        hint = hints.other_shape(name, table if table is not None else X, shape, n_in)
+        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {shape}{hint}")
     if check_finite:
         finite(name, result, dtype, X if table is None else table)
     return result

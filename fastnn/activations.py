@@ -13,6 +13,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _validate
+from .checks import shown
+
+__all__ = [
+    "Activation",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "hard_tanh",
+    "identity",
+    "leaky_relu",
+    "log_softmax",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)
@@ -39,6 +62,9 @@ class Activation:
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
         return {"name": self.name, **self.settings}
+
+    def __repr__(self) -> str:
+        return shown.spec(self.name, self.settings, TABLE)
 
 
 def identity() -> Activation:

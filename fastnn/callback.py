@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,8 @@ import numpy as np
 
 from . import _validate
 from .attributes import KnownAttributes
-from .checks import figures
+from .checks import figures, shown
+from .checks.hints import not_called
 
 if TYPE_CHECKING:
     from .model import Model
@@ -52,6 +54,11 @@ class Callback(KnownAttributes):
     @model.setter
     def model(self, model: Model | None) -> None:
         self._model = None if model is None else _Reference(model)
+
+    def __repr__(self) -> str:
+        kind = type(self)
+        own = {name: getattr(self, name) for name in inspect.signature(kind).parameters if name in vars(self)}
+        return shown.call(kind.__name__, (), shown.other(kind, own))
 
     def __getstate__(self) -> Any:
         """For pickle and copy: all but the model."""
@@ -138,7 +145,8 @@ def as_callback(callback: Any) -> Callback:
         _period(callback)
         return callback
     if isinstance(callback, type) or not callable(callback):
-        raise TypeError(f"a callback must be a fastnn.Callback or a function, got {callback!r}")
+        got = f"{callback!r}{not_called(callback)}"
+        raise TypeError(f"a callback must be a fastnn.Callback or a function, got {got}")
     return _Function(callback)
 
 

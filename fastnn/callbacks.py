@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _text(path: Any) -> str:
     """The path of a file."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path

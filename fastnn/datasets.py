@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 __all__ = ["digits", "spiral", "xor"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
 _DATA = Path(__file__).parent / "data"
 
 _SPIRAL_TURN = 4.0  # radians from the inner to the outer end of an arm

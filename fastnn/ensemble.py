@@ -168,7 +168,9 @@ class Ensemble(KnownAttributes):
         return classes.probabilities(model.head, outputs)
 
     def __repr__(self) -> str:
-        return f"Ensemble of {len(self.models)} models, combine={self.combine!r}"
+        equal = self.weights == _shares(None, len(self.models))
+        weights = "" if equal else f", weights=({', '.join(f'{weight:g}' for weight in self.weights)})"
+        return f"Ensemble of {len(self.models)} models, combine={self.combine!r}{weights}"
 
 
 def _that_fit_together(models: Any) -> tuple[Model, ...]:

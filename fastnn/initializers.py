@@ -17,6 +17,26 @@ from typing import Any
 import numpy as np
 
 from . import _validate
+from .checks import shown
+
+__all__ = [
+    "Initializer",
+    "constant",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "orthogonal",
+    "uniform",
+    "zeros",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,9 @@ class Initializer:
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
         return {"name": self.name, **self.settings}
+
+    def __repr__(self) -> str:
+        return shown.spec(self.name, self.settings, TABLE)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: by name, or as it is if it is a user's own."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate, activations, initializers
+from .checks import shown
 from .kernels import oprow
 from .layer import Layer
 from .one_hot import OneHot
@@ -147,8 +148,10 @@ class Dense(Layer):
         }
 
     def __repr__(self) -> str:
-        activation = "" if self.activation is None else f", {self.activation.name!r}"
-        return f"Dense({self.units}{activation})"
+        names = ("use_bias", "kernel_initializer", "bias_initializer", "l1", "l2", "alpha")
+        settings = shown.other(Dense, {name: getattr(self, name) for name in names})
+        values = (self.units,) if self.activation is None else (self.units, self.activation)
+        return shown.call("Dense", values, settings)
 
 
 class Activation(Layer):
@@ -183,7 +186,7 @@ class Activation(Layer):
         return {"name": self.kind, "activation": self.activation.config()}
 
     def __repr__(self) -> str:
-        return f"Activation({self.activation.name!r})"
+        return f"Activation({self.activation!r})"
 
 
 class Dropout(Layer):

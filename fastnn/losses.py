@@ -19,6 +19,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _validate
+from .checks import shown
+
+__all__ = [
+    "Loss",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "huber",
+    "mae",
+    "mse",
+    "nll",
+    "poisson",
+    "quantile",
+    "sse",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,12 @@ class Loss:
         """Name and settings, as they are saved."""
         factor = {} if self.factor == 1 else {"factor": self.factor}
         return {"name": self.name, **self.settings, **factor}
+
+    def __repr__(self) -> str:
+        text = shown.spec(self.name, self.settings, TABLE)
+        if self.factor == 1:
+            return text
+        return f"{text if text.endswith(')') else f'{self.name}()'}.scaled({self.factor!r})"
 
     def scaled(self, factor: float) -> Loss:
         """The same loss times `factor`.

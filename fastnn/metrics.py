@@ -41,8 +41,14 @@ from .losses import Loss
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = ["Metric"]
+
 #: A metric of the user's own.
 Function = Callable[..., Any]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)

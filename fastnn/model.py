@@ -30,7 +30,8 @@ from . import (
 from . import metrics as metric_table
 from .attributes import KnownAttributes
 from .callback import Callback, CallbackList, states
-from .checks import coding, names, weights
+from .checks import coding, names, shown, weights
+from .checks.hints import not_called
 from .checks.tables import column_names
 from .head import head_of, mistake
 from .history import History
@@ -972,8 +973,11 @@ class Model(KnownAttributes):
         return torch_state.to_torch_state(self, as_numpy)
 
     def __repr__(self) -> str:
-        layers = ", ".join(repr(layer) for layer in self.layers)
-        return f"Model([{layers}], loss={None if self.loss is None else self.loss.name!r})"
+        settings: dict[str, Any] = {"loss": self.loss}
+        if self.optimizer != optimizers.Adam():
+            settings["optimizer"] = self.optimizer
+        settings |= shown.other(Model, {"dtype": self.dtype})
+        return shown.call("Model", (list(self.layers),), settings)
 
     def _repr_html_(self) -> str:
         from .notebook import model_html
@@ -1105,7 +1109,7 @@ def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     trained = None
     for layer in result:
         if not isinstance(layer, Layer):
-            raise TypeError(f"layers must be fastnn layers, got {layer!r}")
+            raise TypeError(f"layers must be fastnn layers, got {layer!r}{not_called(layer)}")
         if isinstance(layer, preprocessing.Preprocessing) and trained is not None:
             raise ValueError(f"{layer!r} must stand before all layers with weights, not after {trained!r}")
         trained = layer if layer.parameter_shapes(1) else trained

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _validate
 from .checks import categories as checked
+from .checks import shown
 from .plan import OpSpec
 from .preprocessing import Preprocessing
 
@@ -200,4 +201,8 @@ class OneHot(Preprocessing):
         return {**super().config(), "categories": given, "handle_unknown": self.handle_unknown}
 
     def __repr__(self) -> str:
-        return f"OneHot({'' if self.columns is None else list(self.columns)})"
+        settings: dict[str, Any] = {}
+        if self._given is not None:
+            settings["categories"] = self.config()["categories"]
+        settings |= shown.other(OneHot, {"handle_unknown": self.handle_unknown})
+        return shown.call("OneHot", () if self.columns is None else (list(self.columns),), settings)

@@ -23,6 +23,19 @@ from . import _validate, schedules
 from .attributes import KnownAttributes
 from .schedules import Schedule
 
+__all__ = [
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "SGD",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass
 class Optimizer(KnownAttributes):

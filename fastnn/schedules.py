@@ -12,6 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _validate
+from .checks import shown
+
+__all__ = [
+    "Schedule",
+    "constant",
+    "cosine",
+    "exponential",
+    "one_cycle",
+    "step",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,9 @@ class Schedule:
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
         return {"name": self.name, **self.settings}
+
+    def __repr__(self) -> str:
+        return shown.spec(self.name, self.settings, TABLE)
 
 
 def constant(learning_rate: float) -> Schedule:

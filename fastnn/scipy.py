@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["least_squares", "minimize"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
 # Method -> memory that it needs at its peak, as a multiple of the Jacobian's: measured with tracemalloc.
 _METHODS = {"lm": 5, "trf": 12, "dogbox": 6}
 

@@ -31,3 +31,7 @@ from ._export import export
 from ._import import load
 
 __all__ = ["export", "load"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,3 +10,7 @@ from ._network import network
 from ._weights import weights
 
 __all__ = ["decision_boundary", "history", "network", "weights"]
+
+
+def __dir__() -> list[str]:
+    return __all__

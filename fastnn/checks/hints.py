@@ -1,0 +1,53 @@
+"""What messages suggest to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'adam'?``, if one of the known names is near."""
+    by_lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def not_called(value: Any) -> str:
+    """``; call it: huber(...)``, for a function or a class where its result was meant."""
+    if not isinstance(value, type) and not inspect.isfunction(value):
+        return ""
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    dots = "..." if any(each.default is each.empty for each in parameters) else ""
+    return f"; call it: {value.__name__}({dots})"
+
+
+def other_shape(name: str, value: Any, shape: tuple[int, ...], n_in: int | None = None) -> str:
+    """How samples of a wrong shape can be made rows of numbers, if that is to be guessed."""
+    if len(shape) > 2:
+        return f"; use {name}.reshape(len({name}), -1), which makes a row of numbers of each sample"
+    if len(shape) == 1 and hasattr(value, "to_frame"):
+        column, row = f"{name}.to_frame()", f"{name}.to_frame().T"
+        return f"; use {column} if it is a column, {row} if it is a row"
+    if len(shape) == 1 and n_in is None:
+        return f"; use {name}.reshape(-1, 1) or {name}.reshape(1, -1)"
+    if len(shape) == 1 and n_in == 1:
+        return f"; use {name}.reshape(-1, 1) for a column"
+    if len(shape) == 2 and n_in == math.prod(shape):
+        return f"; use {name}.reshape(1, -1) if it is one sample"
+    return ""
+
+
+def array_of(name: str, value: Any) -> str:
+    """Why something that holds numbers is no array of them, and how to get one; "" for nothing to say."""
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        return f"{name} must be a dense array, got {type(value).__name__}; use {name}.toarray()"
+    if getattr(value, "requires_grad", False) is True:
+        return f"{name} must not require gradients, got {type(value).__name__}; use {name}.detach()"
+    return ""
