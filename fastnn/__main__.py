@@ -30,7 +30,7 @@ def _warmup(dtypes: list[str]) -> int:
     compiled = native.prepare(entry for dtype in dtypes for entry in needed.common(dtype))
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
     if compiled and (fault := _cache.fault()):
-        print(f"none could be kept: {fault}. {_notice.REMEDY}", file=sys.stderr)
+        print(f"none could be kept: {_notice.with_remedy(fault)}", file=sys.stderr)
         return 1
     return _show()
 

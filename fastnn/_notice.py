@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from . import _cache
+from . import _cache, _key
 
 # Seconds that are waited for without a word.
 _SHORT = 2.0
 
-REMEDY = (
+_REMEDY = (
     "Let FASTNN_CACHE_DIR be the absolute path of a folder that you can write to, and others cannot, nor to "
     "those that it lies in; or FASTNN_SHARED_CACHE_DIR that of one which root has filled"
 )
@@ -33,10 +33,12 @@ def compiling(count: int, seconds: float) -> None:
         say(f"fastnn: compiling {kernels}")
     else:
         _said_why = True
-        say(
-            f"fastnn: compiling {kernels}, in each process, since they cannot be kept: {fault}. "
-            f"{REMEDY}"
-        )
+        say(f"fastnn: compiling {kernels}, in each process, since they cannot be kept: {with_remedy(fault)}")
+
+
+def with_remedy(fault: str) -> str:
+    """Why nothing is kept, and what to do if another folder helps."""
+    return fault if _key.fault() else f"{fault}. {_REMEDY}"
 
 
 def say(text: str) -> None:

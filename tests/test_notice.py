@@ -9,7 +9,7 @@ import pytest
 from tqdm.auto import tqdm
 
 import fastnn as fn
-from fastnn import _cache, _compiler, _notice, native
+from fastnn import _cache, _compiler, _key, _notice, native
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,14 @@ def test_that_nothing_is_kept_is_said_once_with_the_remedy(capsys, kept):
     assert "in each process, since they cannot be kept: /opt/cache cannot be written to." in first
     assert "FASTNN_CACHE_DIR" in first
     assert second == "fastnn: compiling 9 kernels, about 4 s"
+
+
+def test_another_folder_is_no_remedy_for_code_that_cannot_be_read(capsys, kept, monkeypatch):
+    monkeypatch.setattr(_key, "fault", lambda: "the code cannot be read")
+    kept(_key.fault())
+    _notice.compiling(9, 4.0)
+    (line,) = lines(capsys)
+    assert line.endswith("since they cannot be kept: the code cannot be read")
 
 
 def test_the_estimate_follows_kernels_and_cpus():
