@@ -34,27 +34,49 @@ def test_blocks_are_found():
     assert not commented("not run")
 
 
-def test_readme(tmp_path, monkeypatch, capsys):
+# What the code of a section of the README leaves behind.
+RESULTS = {
+    "fastnn": lambda n: 0.97 < n["model"].evaluate(n["X"][1350:], n["y"][1350:])["accuracy"] < 0.99,
+    "Classify": lambda n: np.mean(n["classes"] == n["y"]) > 0.95 and n["probabilities"].shape == (1797, 10),
+    "Regress": lambda n: n["precise"].evaluate(n["inputs"], n["wave"])["loss"] < 1e-4,
+    "Tune": lambda n: (
+        n["model"].state.step == 20 * 57
+        and n["together"].evaluate(n["X"][1500:], n["y"][1500:])["accuracy"] > 0.93
+        and n["search"].best_score_ > 0.9
+    ),
+    "Deploy": lambda n: (
+        fn.load("digits.safetensors").state.step == 20 * 57
+        and Path("digits.onnx").stat().st_size > 4 * 64 * 64
+    ),
+    "Embed": lambda n: (
+        n["hidden"].shape == (2, 5)
+        and n["features"].shape == (2, 64)
+        and n["gradient"].shape == n["start"].shape
+    ),
+}
+
+
+def sections(path):
+    """The Python code of each section, by its heading."""
+    lines, found = read(path).splitlines(), {}
+    for block in blocks(path):
+        if block.language == "python":
+            heading = next(line for line in reversed(lines[: block.line - 1]) if re.match("#+ ", line))
+            found.setdefault(heading.lstrip("# "), []).append(block)
+    return found
+
+
+def test_every_section_of_the_readme_has_a_result():
+    assert list(sections("README.md")) == list(RESULTS)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_section_of_the_readme_runs_alone(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "readme"}
-    models = []
-    for block in README:
-        if block.language == "python":
-            block.run(namespace)
-            models.append(namespace["model"])
-    X, y = namespace["X"], namespace["y"]
-    assert 0.97 < models[0].evaluate(X[1350:] / 16, y[1350:])["accuracy"] < 0.99
-    assert np.mean(namespace["classes"] == y) > 0.95
-    np.testing.assert_allclose(namespace["probabilities"].sum(axis=1), 1, rtol=1e-5)
-    assert namespace["precise"].evaluate(namespace["inputs"], namespace["wave"])["loss"] < 1e-4
-    assert namespace["together"].evaluate(X[1500:], y[1500:])["accuracy"] > 0.93
-    assert namespace["search"].best_score_ > 0.9
-    assert Path("digits.onnx").stat().st_size > 4 * 64 * 64
-    assert fn.load("digits.safetensors").state.step == 20 * 57
-    assert namespace["hidden"].shape == (2, 5)
-    assert namespace["features"].shape == (1797, 64)
-    assert namespace["gradient"].shape == namespace["start"].shape
-    assert "parameters in all" in capsys.readouterr().out
+    for block in sections("README.md")[name]:
+        block.run(namespace)
+    assert RESULTS[name](namespace)
 
 
 @pytest.mark.parametrize("path", GUIDES)

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -60,6 +61,10 @@ def is_make_target(command):
 
 
 def is_program(command):
+    extras = re.fullmatch(r"python -m pip install '\.\[([\w,]+)\]'", command)
+    if extras:
+        known = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+        return set(extras[1].split(",")) <= set(known)
     program = re.match(r"python (-m )?(\S+)", command)
     if not program[1]:
         return is_file(program[2])
@@ -145,6 +150,7 @@ def test_names_exist(path, least):
         ("target", "make coffee"),
         ("program", "python -m bench.nothing"),
         ("program", "python examples/nothing.py"),
+        ("program", "python -m pip install '.[plot,nothing]'"),
         ("name", "Model.fitt"),
         ("name", "nothing.fit"),
         ("name", "kernels.dense.sideways"),
