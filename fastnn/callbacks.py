@@ -55,6 +55,7 @@ class _Monitor(Callback):
 
     best: float
     wait: int
+    _seen: bool = False
 
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
@@ -69,12 +70,20 @@ class _Monitor(Callback):
         self.wait = 0
 
     def on_train_begin(self) -> None:
-        self.best, self.wait = math.nan, 0
+        self.best, self.wait, self._seen = math.nan, 0, False
+
+    def has_figure(self, logs: dict[str, float]) -> bool:
+        """Whether the epoch has the figure; one that no epoch had is refused."""
+        self._seen = self._seen or self.monitor in logs
+        if not self._seen:
+            raise ValueError(
+                f"unknown monitor {self.monitor!r}; this fit has {', '.join(logs)}. What a callback writes "
+                "reaches those behind it, with the same period"
+            )
+        return self.monitor in logs
 
     def is_better(self, logs: dict[str, float]) -> bool:
         """Take up the epoch's figure; `wait` counts the epochs since it was last better."""
-        if self.monitor not in logs:
-            raise ValueError(f"unknown monitor {self.monitor!r}; this fit has {', '.join(logs)}")
         value = logs[self.monitor]
         gain = self.best - value if self.mode == "min" else value - self.best
         better = math.isnan(self.best) or gain > self.min_delta
@@ -86,7 +95,7 @@ class _Monitor(Callback):
         return {"best": self.best, "wait": self.wait}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self.best, self.wait = float(state["best"]), int(state["wait"])
+        self.best, self.wait, self._seen = float(state["best"]), int(state["wait"]), True
 
 
 class EarlyStopping(_Monitor):
@@ -153,6 +162,8 @@ class EarlyStopping(_Monitor):
         self.stopped_epoch, self._best_parameters = None, None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
+        if not self.has_figure(logs):
+            return
         if self.is_better(logs):
             if self.restore_best:
                 self._best_parameters = self.model.parameters.copy()
@@ -225,7 +236,7 @@ class ReduceLROnPlateau(_Monitor):
             raise ValueError("ReduceLROnPlateau needs a number as learning_rate, got a schedule")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        if not self.is_better(logs) and self.wait >= self.patience:
+        if self.has_figure(logs) and not self.is_better(logs) and self.wait >= self.patience:
             rate = self._optimizer.learning_rate
             self._optimizer.learning_rate = min(rate, max(rate * self.factor, self.min_lr))
             self.wait = 0
@@ -303,7 +314,7 @@ class ModelCheckpoint(_Monitor):
             self.best = other  # never what is worse than a file that this object wrote
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        if not self.save_best_only or self.is_better(logs):
+        if not self.save_best_only or (self.has_figure(logs) and self.is_better(logs)):
             if missing := self._fields() - {"epoch", *logs}:
                 name = min(missing)
                 raise ValueError(f"path={self.path!r} has {{{name}}}; this fit has {', '.join(logs)}")

@@ -104,9 +104,9 @@ class Bar:
         elif sys.stderr is not None:
             from tqdm.auto import tqdm
 
-            file = _above.Quiet(sys.stderr)
+            file = None if _in_notebook() else _above.Quiet(sys.stderr)
             self._bar = tqdm(total=self.epochs, initial=done, bar_format=text, ncols=columns, file=file)
-            if not _in_notebook():
+            if file is not None:
                 _above.add(self._bar)
 
     def _text(self, done: float, figures: dict[str, float], columns: int | None) -> str:

@@ -77,6 +77,23 @@ def test_early_stopping_watches_a_figure():
     assert np.array_equal(model.parameters, weights[1])
 
 
+def test_epochs_without_the_figure_do_not_count():
+    for patience, epochs in ((0, 6), (1, 6), (2, 8)):
+        stop = fn.EarlyStopping("mine", patience=patience)
+        _, record = fit([writes(3, None, None, 2, None, 2, None, 2, 1, 1, 1), stop], 9)
+        assert len(record.epoch) == epochs
+    lower = fn.ReduceLROnPlateau("mine", factor=0.5, patience=1)
+    model, _ = fit([writes(3, None, None, 3, None, None), lower], 6)
+    assert model.optimizer.learning_rate == pytest.approx(1e-3 / 2)
+
+
+def test_a_figure_that_comes_too_late_is_explained():
+    with pytest.raises(
+        ValueError, match="unknown monitor 'mine'; this fit has loss. .* reaches those behind"
+    ):
+        fit([fn.EarlyStopping("mine"), writes(1, 2)], 2)
+
+
 def test_the_rate_is_lowered_by_a_figure():
     lower = fn.ReduceLROnPlateau("mine", factor=0.5, patience=1)
     model, _ = fit([writes(3, 2, 2, 2), lower], 4)

@@ -8,6 +8,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.sklearn import MLPClassifier, MLPRegressor
+from tests.interrupted import interrupt
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
@@ -96,6 +97,63 @@ def test_the_epochs_that_an_estimator_did_before_an_error_are_recorded():
     with pytest.raises(RuntimeError, match="the end"):
         network.fit(X, Y)
     assert network.n_iter_ == len(network.loss_curve_) == 6
+
+
+CTRL_C = """
+import warnings
+import numpy as np
+import fastnn as fn
+from fastnn.sklearn import MLPRegressor
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(200, 3))
+Y = X @ [1.0, -2.0, 0.5]
+best = []
+
+
+def look(epoch, logs):
+    logs["mine"] = float(epoch != 3)
+    if epoch == 3:
+        best.append(stop.model.parameters.copy())
+        print("ready", flush=True)
+
+
+stop = fn.EarlyStopping("mine", patience=10**9, restore_best=True)
+layers = [fn.Dense(8, "tanh"), fn.Dense(1)]
+model = fn.Model(layers, loss="mse", optimizer=fn.SGD(0.01), dtype="float64", seed=0)
+callbacks = [look, stop]
+{fit}
+print("stopped", flush=True)
+if np.array_equal(model.parameters, best[0]):
+    print("fine", flush=True)
+"""
+FITS = {
+    "fit": """
+try:
+    model.fit(X, Y, epochs=10**9, validation_split=0.5, callbacks=callbacks)
+except KeyboardInterrupt:
+    pass
+""",
+    "fit_many": """
+try:
+    fn.fit_many([model], X, Y, epochs=10**9, callbacks=[callbacks])
+except KeyboardInterrupt:
+    pass
+""",
+    "estimator": """
+estimator = MLPRegressor(
+    hidden_layer_sizes=(8,), max_iter=10**9, n_iter_no_change=10**9, callbacks=callbacks, random_state=0
+)
+warnings.simplefilter("ignore")
+estimator.fit(X, Y)
+model = estimator.model_
+""",
+}
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_best_weights_are_back_after_a_real_ctrl_c(fit):
+    assert interrupt(CTRL_C.format(fit=FITS[fit])) < 5
 
 
 class Counter(fn.Callback):
