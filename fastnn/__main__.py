@@ -42,6 +42,8 @@ def _show() -> int:
         print(f"{folder}: {len(files)} kernels, {size / 1e6:.1f} MB")
     if fault := _cache.fault():
         print(f"what is compiled is not kept: {fault}", file=sys.stderr)
+    if fault := _cache.shared_fault():
+        print(f"the shared folder is not read: {fault}", file=sys.stderr)
     return 0
 
 

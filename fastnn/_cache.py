@@ -56,9 +56,14 @@ def fault() -> str | None:
     return _own()[1]
 
 
+def shared_fault() -> str | None:
+    """Why the shared folder is not read; None if it is, or if there is none."""
+    return _shared()[1]
+
+
 def read(symbol: str) -> bytes | None:
     """Cached code of a symbol, or None if there is none that can be trusted."""
-    for place in (_own()[0], _shared()):
+    for place in (_own()[0], _shared()[0]):
         if place is not None:
             content = _content(place / f"{symbol}.o")
             start = len(_MAGIC) + _DIGEST().digest_size
@@ -119,15 +124,20 @@ def _own() -> tuple[Path | None, str | None]:
 
 
 @functools.cache
-def _shared() -> Path | None:
-    """The shared folder for this key, if there is one that can be trusted."""
+def _shared() -> tuple[Path | None, str | None]:
+    """The shared folder for this key, if it can be read; if there is one and it cannot, why."""
     base = shared_folder()
-    if base is None or not base.is_absolute():
-        return None
-    with contextlib.suppress(OSError):
-        if not _trust.folder_fault(base / key()):
-            return base / key()
-    return None
+    if base is None:
+        return None, None
+    if not base.is_absolute():
+        return None, f"{base} is a relative path"
+    try:
+        fault = _trust.folder_fault(base / key())
+    except FileNotFoundError:
+        fault = f"{base} has no kernels for these versions and this CPU"
+    except OSError as error:
+        fault = f"{error.filename} cannot be used: {error.strerror}"
+    return (None, fault) if fault else (base / key(), None)
 
 
 def _made(place: Path) -> str | None:

@@ -14,26 +14,27 @@ _REMEDY = (
     "those that it lies in; or FASTNN_SHARED_CACHE_DIR that of one which root has filled"
 )
 
-_said_why = False
+_said: set[str] = set()
 
 
 def compiling(count: int, seconds: float) -> None:
     """Say that so many kernels are compiled, which takes about so long, if that is worth a line.
 
-    Where they cannot be kept that is said as well, once, with the reason and the remedy.
+    Where they cannot be kept, or the shared folder is not read, that is said as well, once, with the reason.
     """
-    global _said_why
-    fault = _cache.fault()
-    if seconds < _SHORT and (fault is None or _said_why):
+    fault, shared_fault = _cache.fault(), _cache.shared_fault()
+    news = [each for each in (fault, shared_fault) if each and each not in _said]
+    if seconds < _SHORT and not news:
         return
-    kernels = f"{count} kernel{'s' * (count > 1)}, about {seconds:.0f} s"
+    text = f"fastnn: compiling {count} kernel{'s' * (count > 1)}, about {seconds:.0f} s"
     if fault is None:
-        say(f"fastnn: compiling {kernels}, once on this machine")
-    elif _said_why:
-        say(f"fastnn: compiling {kernels}")
-    else:
-        _said_why = True
-        say(f"fastnn: compiling {kernels}, in each process, since they cannot be kept: {with_remedy(fault)}")
+        text += ", once on this machine"
+    elif fault in news:
+        text += f", in each process, since they cannot be kept: {with_remedy(fault)}"
+    if shared_fault in news:
+        text += f". FASTNN_SHARED_CACHE_DIR is not read: {shared_fault}"
+    _said.update(news)
+    say(text)
 
 
 def with_remedy(fault: str) -> str:

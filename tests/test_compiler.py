@@ -270,9 +270,11 @@ def test_after_warmup_nothing_is_compiled(dtype, monkeypatch, tmp_path):
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path / "cache"))
-    _cache._own.cache_clear()
+    for found in (_cache._own, _cache._shared):
+        found.cache_clear()
     yield tmp_path / "cache"
-    _cache._own.cache_clear()
+    for found in (_cache._own, _cache._shared):
+        found.cache_clear()
 
 
 def test_warmup_then_clear(cache, capsys, monkeypatch):
@@ -302,13 +304,16 @@ def test_warmup_where_nothing_can_be_kept(cache, capsys, monkeypatch):
 
 
 def test_the_command_shows_both_folders_and_says_what_is_wrong(cache, capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("FASTNN_SHARED_CACHE_DIR", str(tmp_path / "shared"))
+    shared = tmp_path / "shared"
+    monkeypatch.setenv("FASTNN_SHARED_CACHE_DIR", str(shared))
     assert main(["cache"]) == 0
     assert capsys.readouterr() == (
-        f"{cache}: 0 kernels, 0.0 MB\n{tmp_path / 'shared'}: 0 kernels, 0.0 MB\n",
-        "",
+        f"{cache}: 0 kernels, 0.0 MB\n{shared}: 0 kernels, 0.0 MB\n",
+        f"the shared folder is not read: {shared} has no kernels for these versions and this CPU\n",
     )
     monkeypatch.setenv("FASTNN_CACHE_DIR", "relative")
+    monkeypatch.delenv("FASTNN_SHARED_CACHE_DIR")
+    _cache._shared.cache_clear()
     _cache._own.cache_clear()
     assert main(["cache"]) == 0
     assert capsys.readouterr().err == "what is compiled is not kept: relative is a relative path\n"

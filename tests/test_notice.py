@@ -16,10 +16,11 @@ from fastnn import _cache, _compiler, _key, _notice, native
 def kept(monkeypatch):
     """Sets why nothing is kept; nothing was said yet."""
 
-    def because(fault):
+    def because(fault, shared=None):
         monkeypatch.setattr(_cache, "fault", lambda: fault)
+        monkeypatch.setattr(_cache, "shared_fault", lambda: shared)
 
-    monkeypatch.setattr(_notice, "_said_why", False)
+    monkeypatch.setattr(_notice, "_said", set())
     because(None)
     return because
 
@@ -51,6 +52,15 @@ def test_that_nothing_is_kept_is_said_once_with_the_remedy(capsys, kept):
     assert "in each process, since they cannot be kept: /opt/cache cannot be written to." in first
     assert "FASTNN_CACHE_DIR" in first
     assert second == "fastnn: compiling 9 kernels, about 4 s"
+
+
+def test_that_the_shared_folder_is_not_read_is_said_once(capsys, kept):
+    kept(None, "others may write to /opt")
+    for seconds in (1.2, 1.2, 4.0):
+        _notice.compiling(9, seconds)
+    once = "fastnn: compiling 9 kernels, about {} s, once on this machine"
+    reason = ". FASTNN_SHARED_CACHE_DIR is not read: others may write to /opt"
+    assert lines(capsys) == [once.format(1) + reason, once.format(4)]
 
 
 def test_another_folder_is_no_remedy_for_code_that_cannot_be_read(capsys, kept, monkeypatch):
