@@ -32,6 +32,7 @@ from .attributes import KnownAttributes
 from .callback import Callback, CallbackList, states
 from .checks import coding, names, shown, weights
 from .checks.hints import not_called
+from .checks.rows import as_samples
 from .checks.tables import column_names
 from .head import head_of, mistake
 from .history import History
@@ -598,7 +599,7 @@ class Model(KnownAttributes):
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            As for `fit`; or one sample, as for `partial_fit`.
 
         Returns
         -------
@@ -611,6 +612,7 @@ class Model(KnownAttributes):
         TypeError, ValueError
             As `fit`.
         """
+        X, y, sample_weight = self._as_samples(X, y, sample_weight)
         self.check_names(X)
         data = self._checked(X, y, sample_weight)
         self._require_adapted()
@@ -627,7 +629,7 @@ class Model(KnownAttributes):
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            As for `fit`; or one sample, as for `partial_fit`.
 
         Returns
         -------
@@ -640,6 +642,7 @@ class Model(KnownAttributes):
         TypeError, ValueError
             As `fit`.
         """
+        X, y, sample_weight = self._as_samples(X, y, sample_weight)
         self.check_names(X)
         data = self._checked(X, y, sample_weight, penalties=True)
         self._require_adapted()
@@ -808,7 +811,8 @@ class Model(KnownAttributes):
         Parameters
         ----------
         X, y, sample_weight, batch_size
-            As for `fit`.
+            As for `fit`. For one sample `X` may have the shape (n_in,), as in `predict`; `y` is then its
+            target, a number or of shape (n_out,), and `sample_weight` a number.
 
         Returns
         -------
@@ -820,6 +824,7 @@ class Model(KnownAttributes):
         TypeError, ValueError, DivergenceError
             As `fit`.
         """
+        X, y, sample_weight = self._as_samples(X, y, sample_weight)
         self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
         return self
 
@@ -985,6 +990,10 @@ class Model(KnownAttributes):
         return model_html(self)
 
     # ---- inside --------------------------------------------------------------------------------
+
+    def _as_samples(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        n_out = functools.partial(widths, self.layers)
+        return as_samples(X, y, sample_weight, self.n_in, lambda n_in: n_out(n_in)[-1])
 
     def _checked(
         self,
