@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -100,3 +101,16 @@ def remove(bar: Any) -> None:
             ):  # else somebody has put something in its place, and goes on with it
                 setattr(sys, name, lines.stream)
         _placed.clear()
+
+
+def _after_fork_in_child() -> None:
+    """Give tqdm another lock: a thread that the child does not have may hold the one that it had."""
+    lock = threading.RLock()
+    for name in ("tqdm", "tqdm.auto"):  # each class of bars may have one of its own
+        kind = getattr(sys.modules.get(name), "tqdm", None)
+        if kind is not None:
+            kind.set_lock(lock)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

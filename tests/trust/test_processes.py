@@ -291,6 +291,39 @@ def test_a_fork_while_another_thread_makes_machine_code(settings, tmp_path):
     cold(settings + FORKED_WHILE_OTHERS_WORK, tmp_path / "cache", timeout=300)
 
 
+FORKED_WHILE_A_BAR_IS_DRAWN = """
+import warnings
+from tqdm.auto import tqdm
+warnings.simplefilter("ignore", DeprecationWarning)
+held, stop = threading.Event(), threading.Event()
+
+def draw():
+    with tqdm.get_lock():
+        held.set()
+        stop.wait()
+
+make().fit(X, y, epochs=1, verbose=1)
+thread = threading.Thread(target=draw)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    make().fit(X, y, epochs=2, verbose=1)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+stop.set()
+thread.join()
+assert status == 0, status
+make().fit(X, y, epochs=1, verbose=1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_while_another_thread_draws_a_bar():
+    run_script(FORKED_WHILE_A_BAR_IS_DRAWN)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_fork_takes_the_lock_of_machine_code_last():
     """A thread that changes a model may wait for it."""
