@@ -19,7 +19,6 @@ _SYNONYMS = {
     "requires_grad": ("trainable",),
     "frozen": ("trainable",),
     "kernel": ("weights",),
-    "restore_best_weights": ("restore_best",),
 }
 
 

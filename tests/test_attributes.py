@@ -71,7 +71,7 @@ def test_an_unknown_attribute_is_refused(make, way):
         (lambda: fn.Dense(3), "kernel", "weights"),
         (lambda: fn.Dense(3), "weight", "weights"),
         (fn.EarlyStopping, "patients", "patience"),
-        (fn.EarlyStopping, "restore_best_weights", "restore_best"),
+        (fn.EarlyStopping, "restore_weights", "restore_best_weights"),
         (fn.Callback, "periods", "period"),
     ],
 )

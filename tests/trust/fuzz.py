@@ -227,6 +227,12 @@ def saved(case):
     return None
 
 
+def freeze(case):
+    for layer in case.model.layers:
+        layer.trainable = bool(case.rng.random() < 0.6)
+    return None
+
+
 def another_optimizer(case):
     case.model.optimizer = pick(case.rng, OPTIMIZERS)(pick(case.rng, RATES))
     return None
@@ -234,7 +240,7 @@ def another_optimizer(case):
 
 CALLS = [
     *(fit, fit, fit, partial_fit, predict, predict, predict_many, evaluate, loss_and_gradient),
-    *(one_layer, derivatives, copied, saved, another_optimizer),
+    *(one_layer, derivatives, copied, saved, another_optimizer, freeze),
 ]
 
 
