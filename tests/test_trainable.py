@@ -103,7 +103,7 @@ WAYS = {
     "least_squares": lambda model: fn.scipy.least_squares(model, X, Y, max_nfev=5),
     **{
         method: lambda model, method=method: fn.scipy.minimize(model, X, Y, method, options={"maxiter": 300})
-        for method in ("BFGS", "Nelder-Mead", "COBYLA")
+        for method in ("BFGS", "Nelder-Mead")
     },
     "trf": lambda model: fn.scipy.least_squares(model, X, Y, "trf", max_nfev=5),
 }
