@@ -31,6 +31,7 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
     slots = net.descriptor
     slots[d.X], slots[d.Y], slots[d.SAMPLE_WEIGHT] = address(X), address(y), address(weight)
     slots[d.N_SAMPLES] = len(X)
+    slots[d.WEIGHT_WIDTH] = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
     if y is not None:
         dtype = net.parameters.dtype.name
         converts = X.dtype.name != dtype

@@ -6,8 +6,8 @@ are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``. Keras's 
 
 The loss of a batch is the mean of the losses of its rows, weighted by `sample_weight` if it is given
 (``sum(w * loss) / sum(w)``, as `numpy.average`); `sse` alone is the plain sum. A row's loss is the
-mean over the outputs where there are several. A last activation that belongs to a loss is computed together
-with it: see `fastnn.head`.
+mean over the outputs where there are several; where each output has a weight of its own, the mean is over the
+outputs of all rows. A last activation that belongs to a loss is computed together with it: see `fastnn.head`.
 
 To add one: its kernel in ``kernels/loss.py``, a function here, a line in `TABLE`.
 """
@@ -62,6 +62,8 @@ class Loss:
         Smallest value that a target may have.
     factor : float
         What the loss and its gradient are multiplied with.
+    missing_targets : {"raise", "ignore"}
+        Whether a target may be NaN, and then counts for nothing.
     reported : str
         Kernels for training and evaluation if another number is to be reported than the one that is
         trained for; an epoch's loss is then the mean of its batches' losses, as scikit-learn counts it.
@@ -76,6 +78,7 @@ class Loss:
     accuracy_threshold: float = field(default=0.5, compare=False)  # a NaN is not equal to its copy
     low: float = -math.inf
     factor: float = 1.0
+    missing_targets: str = "raise"
     reported: str = field(default="", repr=False)
 
     def as_reported(self) -> Loss:
@@ -85,7 +88,8 @@ class Loss:
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
         factor = {} if self.factor == 1 else {"factor": self.factor}
-        return {"name": self.name, **self.settings, **factor}
+        missing = {} if self.missing_targets == "raise" else {"missing_targets": self.missing_targets}
+        return {"name": self.name, **self.settings, **factor, **missing}
 
     def __repr__(self) -> str:
         text = shown.spec(self.name, self.settings, TABLE)
@@ -181,13 +185,22 @@ def nll() -> Loss:
     return Loss("nll", "loss.nll", {}, "classes", accuracy_threshold=math.nan)
 
 
-def binary_cross_entropy() -> Loss:
+def binary_cross_entropy(pos_weight: float = 1.0) -> Loss:
     """``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(y)``, from logits y.
 
     Behind a last activation sigmoid the output is p, and the loss the same.
+
+    Parameters
+    ----------
+    pos_weight : float, > 0
+        What the first term is multiplied with: how often a label that holds counts. Another one for each
+        of several labels is given by `class_weight` of `Model.fit`.
     """
-    kernel = "loss.binary_cross_entropy"
-    return Loss("binary_cross_entropy", kernel, {}, "shares", accuracy_threshold=0.0, low=0.0)
+    pos_weight = _validate.number("pos_weight", pos_weight, above=0.0)
+    settings, kernel = {"pos_weight": pos_weight}, "loss.weighted_binary_cross_entropy"
+    if pos_weight == 1:
+        settings, kernel = {}, "loss.binary_cross_entropy"
+    return Loss("binary_cross_entropy", kernel, settings, "shares", accuracy_threshold=0.0, low=0.0)
 
 
 TABLE: dict[str, Any] = {
@@ -207,11 +220,24 @@ ALIASES = {
 
 def get(loss: str | dict[str, Any] | Loss) -> Loss:
     """The loss of a name, a saved configuration, or a loss itself."""
-    factor = 1.0
+    factor, missing = 1.0, "raise"
     if isinstance(loss, str) and loss not in TABLE:
         loss = ALIASES.get(loss, loss)
     if isinstance(loss, dict):
         loss = dict(loss)
         factor = loss.pop("factor", 1.0)
+        missing = loss.pop("missing_targets", "raise")
     found: Loss = _validate.from_table("loss", loss, TABLE, Loss)
+    found = found if missing == "raise" else with_missing(found, missing)
     return found if factor == 1 else found.scaled(factor)
+
+
+def with_missing(loss: Loss | None, missing_targets: Any) -> Loss:
+    """The same loss, by which targets may be missing or not."""
+    if loss is None:
+        raise ValueError(
+            f"missing_targets={missing_targets!r} needs a loss; give one: fn.Model(layers, loss=...)"
+        )
+    if missing_targets not in ("raise", "ignore"):
+        raise ValueError(f"missing_targets must be 'raise' or 'ignore', got {missing_targets!r}")
+    return replace(loss, missing_targets=missing_targets)

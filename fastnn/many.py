@@ -66,7 +66,7 @@ def fit_many(
         As for `Model.fit`.
     shuffle : bool or callable
         As for `Model.fit`.
-    sample_weight : array of shape (n,), or list of one array or None a model, optional
+    sample_weight : array of shape (n,) or (n, n_out), or list of one array or None a model, optional
     class_weight : dict of int to float, "balanced", or list of one of these or None a model, optional
     validation_data : (X, y) or (X, y, sample_weight), or list of one such tuple or None a model, optional
         A tuple is shared.

@@ -12,7 +12,8 @@ All are weighted by `sample_weight`. To add one: its kernels in ``kernels/metric
 
 A metric may also be a function of the user's own, ``function(y, prediction)``, that gives a number. It is
 called with all samples at once, and so by `fastnn.Model.evaluate` and for the validation data of `fit`:
-``val_`` and its name are then in the history, and callbacks can watch it.
+``val_`` and its name are then in the history, and callbacks can watch it. Where a model ignores missing
+targets, rows without any are left out for it, and single ones are NaN.
 
 >>> import numpy as np
 >>> import fastnn as fn
@@ -35,7 +36,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _validate
-from .checks import figures
+from .checks import figures, missing
 from .losses import Loss
 
 if TYPE_CHECKING:
@@ -160,16 +161,19 @@ def own_figures(
     ----------
     functions : tuple of callable
         Each is called with targets and predictions. Of one column they are of shape (n,); class numbers
-        are integers. One that has a parameter `sample_weight` gets that, too.
+        are integers. One that has a parameter `sample_weight` gets that, too. Where the loss ignores
+        missing targets, rows without any are left out, and single ones are NaN.
     loss : Loss
     y, prediction : arrays of shape (n, n_targets) and (n, n_out)
-    weight : array of shape (n,) or None
+    weight : array of shape (n,) or (n, n_out), or None
 
     Raises
     ------
     TypeError
         If a function does not give a number.
     """
+    if loss.missing_targets == "ignore" and weight is not None:
+        y, prediction, weight = missing.marked(y, prediction, weight)
     if y.shape[1] == 1:
         y = y[:, 0].astype("int64") if loss.target == "classes" else y[:, 0]
     if prediction.shape[1] == 1:

@@ -30,7 +30,7 @@ from . import (
 from . import metrics as metric_table
 from .attributes import KnownAttributes
 from .callback import Callback, CallbackList, states
-from .checks import coding, names, shown, weights
+from .checks import coding, missing, names, shown, weights
 from .checks.hints import not_called
 from .checks.rows import as_samples
 from .checks.tables import column_names
@@ -89,6 +89,9 @@ class Model(KnownAttributes):
         Of the weights and of all arithmetic.
     seed : int, optional
         For initial weights, shuffling and dropout; a random one if not given.
+    missing_targets : {"raise", "ignore"}
+        Whether a NaN among the targets is an error, or a target that is not known: it has no weight in
+        the loss and in the metrics, which are means over what is there. Not in compiled code.
 
     Attributes
     ----------
@@ -145,9 +148,12 @@ class Model(KnownAttributes):
         metrics: str | Sequence[str | Callable[..., Any]] = "auto",
         dtype: DTypeLike = "float32",
         seed: int | None = None,
+        missing_targets: str = "raise",
     ) -> None:
         self._layers = _free_layers(layers)
         self._loss = None if loss is None else losses.get(loss)
+        if missing_targets != "raise":
+            self._loss = losses.with_missing(self._loss, missing_targets)
         self._metrics = metric_table.get(metrics, self._loss)
         self._metric_functions = metric_table.functions(metrics)
         self._dtype = _validate.dtype(dtype)
@@ -321,6 +327,11 @@ class Model(KnownAttributes):
     def loss(self) -> Loss | None:
         """The loss."""
         return self._loss
+
+    @property
+    def missing_targets(self) -> str:
+        """Whether targets may be NaN."""
+        return "raise" if self.loss is None else self.loss.missing_targets
 
     @property
     def head(self) -> Head:
@@ -691,10 +702,12 @@ class Model(KnownAttributes):
             of samples.
         sample_weight : array of shape (n,), optional
             Numbers >= 0. Their common scale is free, and may be beyond what the dtype holds; not so
-            with `sse`, a sum, and with penalties `alpha`, where it is refused then.
+            with `sse`, a sum, and with penalties `alpha`, where it is refused then. For losses of values
+            and of labels also (n, n_out), a weight for each output.
         class_weight : dict of int to float, or "balanced", optional
             Factors of the samples of each class that are trained on, 1 for those not named;
-            "balanced" makes all classes weigh the same.
+            "balanced" makes all classes weigh the same. Of several labels they are factors of the
+            classes 0 and 1 of each label; a list has one for each label.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Evaluated after each epoch.
         validation_split : float, 0 <= validation_split < 1
@@ -1019,9 +1032,13 @@ class Model(KnownAttributes):
         x = _validate.features(X, self.dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
         preprocessing.check(self.layers, x, self.dtype, f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
+        y, present = missing.filled(y, self.loss, self.dtype, f"{name}y")
         target = _validate.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)
+        outputs = weights.of_outputs(self.loss, n_out)
         counts = weights.scale_counts(self.loss, self.layers if penalties else ())
-        weight = weights.of_samples(sample_weight, len(x), self.dtype, counts, prefix=name)
+        weight = weights.of_samples(
+            sample_weight, len(x), self.dtype, counts, prefix=name, outputs=outputs, present=present
+        )
         return x, target, weight
 
     def load_kernels(self, training: bool) -> None:

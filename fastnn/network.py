@@ -188,7 +188,7 @@ def network(
     """
     dtype = parameters.dtype.name
     gathers = loss is not None and inputs is None
-    batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, 1)] if gathers else []
+    batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
     rows = 0 if loss is None and inputs is None else n_shards
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
@@ -220,7 +220,7 @@ def network(
     slots[d.ITEMSIZE] = parameters.itemsize
     slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
     slots[d.METRIC_STATE_SIZE] = state_size
-    slots[d.N_FEATURES], slots[d.N_OUTPUTS] = plan.n_in, plan.n_out
+    slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.WEIGHT_WIDTH] = plan.n_in, plan.n_out, 1
     slots[d.BATCH_SIZE], slots[d.CHUNK], slots[d.N_SHARDS] = batch_size, plan.rows, n_shards
     if (net.ops[:, oprow.W] != oprow.NONE).any():
         slots[d.PRODUCT] = native.address("gemm.product", dtype)

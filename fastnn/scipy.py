@@ -25,7 +25,7 @@ import numpy as np
 from . import _validate, calls
 from .buffers import empty
 from .checks.tables import column_names
-from .checks.weights import sample_weights
+from .checks.weights import sample_weights, times
 from .plan import frozen_ranges, parameters
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def minimize(
     method : str
         One of SciPy's: "L-BFGS-B", "BFGS", "CG", "TNC", ... "BFGS" keeps a matrix of
         8 * n_parameters**2 bytes, "L-BFGS-B" some vectors.
-    sample_weight : array of shape (n,), optional
+    sample_weight : array of shape (n,) or (n, n_out), optional
     threads : int, optional
         As for `Model.fit`.
     **options
@@ -155,7 +155,7 @@ def least_squares(
     method : {"lm", "trf", "dogbox"}
         "lm", Levenberg-Marquardt, needs at least as many residuals, ``n * n_out``, as parameters.
         "trf" does without, and takes ``bounds``.
-    sample_weight : array of shape (n,), optional
+    sample_weight : array of shape (n,) or (n, n_out), optional
     memory_limit : int
         Bytes that may be used. The Jacobian has ``8 * n * n_out * n_parameters``, and SciPy makes copies
         and factors of it: about 5 times as many in all for "lm", 12 for "trf", 6 for "dogbox".
@@ -203,8 +203,8 @@ def least_squares(
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     memory_limit = _validate.integer("memory_limit", memory_limit, low=0)
     model.check_names(X)
-    x, target, _ = model._checked(X, y, None)
-    weight = sample_weights(sample_weight, len(x))
+    x, target, present = model._checked(X, y, None)
+    weight = times(sample_weights(sample_weight, len(x), outputs=target.shape[1]), present)
     x = _validate.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
     model._require_adapted()
     _require_fits(
@@ -212,12 +212,12 @@ def least_squares(
     )
     model.build(x.shape[1])
     model.take_names(column_names(X))
-    scale = np.ones((len(x), 1)) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(-1, 1)
+    scale = np.ones(1) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(len(x), -1)
     with model._lock, _Search(model) as search:
         net = model.inside(1)
         derivatives = empty((target.size, search.start.size), model.dtype, "the Jacobian")
         jacobian = derivatives if model.dtype == "float64" else np.empty(derivatives.shape)
-        row_scale = np.repeat(scale, target.shape[1], axis=0)
+        row_scale = np.broadcast_to(scale, target.shape).reshape(-1, 1)
 
         def residuals(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)

@@ -90,15 +90,19 @@ def checked_task(
     split = validation_split if validation_data is None else 0.0
     dtype = model.dtype
     found = coding.find(model.layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
-    x, target, _ = check(X, y, None, found=found)
-    given_weight = weights.sample_weights(sample_weight, len(x))
-    data, held_out = validation(validation_data, validation_split, x, target, given_weight)
-    x, target, given_weight = data
-    n, n_in = x.shape
+    x, target, present = check(X, y, None, found=found)
     assert model.loss is not None
-    n_out = widths(model.layers, n_in)[-1]
+    n_out = widths(model.layers, x.shape[1])[-1]
+    outputs = weights.of_outputs(model.loss, n_out)
+    given_weight = weights.sample_weights(sample_weight, len(x), outputs=outputs)
+    data, held_out = validation(
+        validation_data, validation_split, x, target, weights.times(given_weight, present)
+    )
+    x, target, _ = data
+    n, n_in = x.shape
+    given_weight, present = (None if w is None else w[:n] for w in (given_weight, present))
     given_weight, weight = weights.of_training(
-        given_weight, class_weight, target, model.loss, model.layers, n_out
+        given_weight, present, class_weight, target, model.loss, model.layers, n_out
     )
     if held_out is not None:
         Xv, yv, held_weight = held_out

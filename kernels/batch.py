@@ -37,11 +37,16 @@ def is_finite(x):
 
 @kernel
 def weight_sum(weight, order):
-    """Sum of ``weight[order]`` in float64, or of `weight` if `order` is empty. Writes nothing."""
+    """Sum of the rows' weights in float64, of those in `order` unless it is empty. Writes nothing.
+
+    `weight` is of shape (n, width): the weight of a row is the mean of the weights of its outputs.
+    """
     total = 0.0
-    for i in range(order.size if order.size > 0 else weight.size):
-        total += np.float64(weight[order[i] if order.size > 0 else i])
-    return total
+    for i in range(order.size if order.size > 0 else weight.shape[0]):
+        row = order[i] if order.size > 0 else i
+        for j in range(weight.shape[1]):
+            total += np.float64(weight[row, j])
+    return total / np.float64(weight.shape[1])
 
 
 @kernel
@@ -91,8 +96,9 @@ def _gather_entry(S):
             y = view(net[descriptor.Y] + skip * width, (n, width), T)
             gather(y, order, view(net[descriptor.BATCH_Y], (rows, width), T))
             if net[descriptor.SAMPLE_WEIGHT] != 0:
-                weight = view(net[descriptor.SAMPLE_WEIGHT] + skip, (n, 1), T)
-                gather(weight, order, view(net[descriptor.BATCH_WEIGHT], (rows, 1), T))
+                width = net[descriptor.WEIGHT_WIDTH]
+                weight = view(net[descriptor.SAMPLE_WEIGHT] + skip * width, (n, width), T)
+                gather(weight, order, view(net[descriptor.BATCH_WEIGHT], (rows, width), T))
 
         return gather_op
 
@@ -115,11 +121,11 @@ def weight_sum_entry(T):
         net, real = slots(net_address)
         position, rows = net[descriptor.POSITION], net[descriptor.BATCH_ROWS]
         start, size = net[descriptor.SAMPLE_WEIGHT], net[descriptor.N_SAMPLES]
-        chosen = rows
+        width, chosen = net[descriptor.WEIGHT_WIDTH], rows
         if net[descriptor.ORDER] == 0:
-            start, size, chosen = start + position * net[descriptor.ITEMSIZE], rows, 0
+            start, size, chosen = start + position * width * net[descriptor.ITEMSIZE], rows, 0
         order = view(net[descriptor.ORDER] + 8 * position, chosen, np.int64)
-        real[descriptor.SCALE] = weight_sum(view(start, size, T), order)
+        real[descriptor.SCALE] = weight_sum(view(start, (size, width), T), order)
 
     return weight_sum_op
 

@@ -37,89 +37,90 @@ CONSTANTS = 22  # address of the numbers of preprocessing layers, which are not 
 # The data set
 X = 23  # address of (n_samples, n_features)
 Y = 24  # address of (n_samples, n_targets)
-SAMPLE_WEIGHT = 25  # address of (n_samples,), or 0: all are one
-N_SAMPLES = 26
-N_FEATURES = 27
-N_TARGETS = 28
-N_OUTPUTS = 29  # numbers a row of the model's output has
-ITEMSIZE = 30  # bytes of an element of the model's dtype
-CONVERT = 31  # 1: X is of another dtype than the model, and is converted as it is gathered
-BATCH_SIZE = 32  # rows of a step
-ORDER = 33  # address of n_samples int64 row numbers, or 0: as they come
+SAMPLE_WEIGHT = 25  # address of (n_samples, WEIGHT_WIDTH), or 0: all are one
+WEIGHT_WIDTH = 26  # 1, or as many as outputs, each with a weight of its own
+N_SAMPLES = 27
+N_FEATURES = 28
+N_TARGETS = 29
+N_OUTPUTS = 30  # numbers a row of the model's output has
+ITEMSIZE = 31  # bytes of an element of the model's dtype
+CONVERT = 32  # 1: X is of another dtype than the model, and is converted as it is gathered
+BATCH_SIZE = 33  # rows of a step
+ORDER = 34  # address of n_samples int64 row numbers, or 0: as they come
 
 # Where training stands
-SEED = 34
-STEP = 35  # updates made since the optimizer's state was new
-EPOCH = 36  # epochs finished since the model was built
-LAST_EPOCH = 37  # train until so many are finished
-POSITION = 38  # rows of the current epoch that are done
-BATCH_ROWS = 39  # rows of the batch at hand
-MAX_STEPS = 40  # return after so many steps
-ORDERS = 41  # address of the given orders of the next epochs, (epochs, n_samples) int64; or 0: drawn
-HISTORY = 42  # address of float64 rows of HISTORY_WIDTH, of the next epoch first: loss, metrics, rate
-HISTORY_WIDTH = 43
-SUM_LOSS = 44  # 1: the loss is a sum over rows, not a mean
-TRAINING = 45  # 1 while dropout drops
+SEED = 35
+STEP = 36  # updates made since the optimizer's state was new
+EPOCH = 37  # epochs finished since the model was built
+LAST_EPOCH = 38  # train until so many are finished
+POSITION = 39  # rows of the current epoch that are done
+BATCH_ROWS = 40  # rows of the batch at hand
+MAX_STEPS = 41  # return after so many steps
+ORDERS = 42  # address of the given orders of the next epochs, (epochs, n_samples) int64; or 0: drawn
+HISTORY = 43  # address of float64 rows of HISTORY_WIDTH, of the next epoch first: loss, metrics, rate
+HISTORY_WIDTH = 44
+SUM_LOSS = 45  # 1: the loss is a sum over rows, not a mean
+TRAINING = 46  # 1 while dropout drops
 
 # The team of threads
-SHARDS = 46  # address of the shards' descriptors
-N_SHARDS = 47
-TEAM = 48  # threads that make this call
-BARRIER = 49  # address of the counter of arrivals
-ABORT = 50  # address of a number that is not 0 if a thread could not be started
+SHARDS = 47  # address of the shards' descriptors
+N_SHARDS = 48
+TEAM = 49  # threads that make this call
+BARRIER = 50  # address of the counter of arrivals
+ABORT = 51  # address of a number that is not 0 if a thread could not be started
 
 # float64
-SCALE = 51  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
-NORM_FACTOR = 52  # what the gradient is multiplied with before clipping by value
-SHARED = 53
+SCALE = 52  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
+NORM_FACTOR = 53  # what the gradient is multiplied with before clipping by value
+SHARED = 54
 
 # Each descriptor's own
-WORKSPACE = 53  # address
-SHARD_GRADIENT = 54  # address of the gradient of this shard's rows
-BATCH_X = 55  # addresses of memory for this shard's rows, used with ORDER
-BATCH_Y = 56
-BATCH_WEIGHT = 57
-ROWS = 58  # rows at hand: this shard's part of the batch
-FIRST_ROW = 59  # position in the batch of the first of them
-INPUT = 60  # address of their inputs
-OUTPUT = 61  # address for their outputs, where an op writes to OUTPUT
-TARGET = 62  # address of their targets
-WEIGHT = 63  # address of their weights, or 0: all are one
-PART_START = 64  # the part of the flat vector that is this thread's to update
-PART_SIZE = 65
-STATUS = 66  # OK or what went wrong
+WORKSPACE = 54  # address
+SHARD_GRADIENT = 55  # address of the gradient of this shard's rows
+BATCH_X = 56  # addresses of memory for this shard's rows, used with ORDER
+BATCH_Y = 57
+BATCH_WEIGHT = 58
+ROWS = 59  # rows at hand: this shard's part of the batch
+FIRST_ROW = 60  # position in the batch of the first of them
+INPUT = 61  # address of their inputs
+OUTPUT = 62  # address for their outputs, where an op writes to OUTPUT
+TARGET = 63  # address of their targets
+WEIGHT = 64  # address of their weights, or 0: all are one
+PART_START = 65  # the part of the flat vector that is this thread's to update
+PART_SIZE = 66
+STATUS = 67  # OK or what went wrong
 
 # float64
-LOSS_VALUE = 67  # sum of the weighted losses of the rows at hand
-PENALTY = 68  # sum of the weight penalties
-LEARNING_RATE = 69
-TOTAL_LOSS = 70  # sums over the epoch so far
-TOTAL_WEIGHT = 71
-TOTAL_PENALTY = 72
+LOSS_VALUE = 68  # sum of the weighted losses of the rows at hand
+PENALTY = 69  # sum of the weight penalties
+LEARNING_RATE = 70
+TOTAL_LOSS = 71  # sums over the epoch so far
+TOTAL_WEIGHT = 72
+TOTAL_PENALTY = 73
 
 # A network in the user's compiled code: of the call's descriptor only
-PREDICT_OPS = 73  # address of the op rows of a prediction, which keep no outputs
-INPUT_OPS = 74  # address of the op rows whose first has a gradient with respect to its input
-CHUNK = 75  # rows that a workspace is laid out for
-INPUT_ONLY = 76  # 1: the gradients of the weights are not wanted
-CLASS_TARGETS = 77  # 1: a target may be a class number in place of N_OUTPUTS numbers
-TRAIN = 78  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss
-LOSS_AND_GRADIENT = 79
-INPUT_GRADIENT = 80
-JACOBIAN = 81
-PARAMETER_JACOBIAN = 82
-OUTPUT_OPS = 83  # address of the op rows by which a gradient goes back from the output: OPS, or INPUT_OPS
+PREDICT_OPS = 74  # address of the op rows of a prediction, which keep no outputs
+INPUT_OPS = 75  # address of the op rows whose first has a gradient with respect to its input
+CHUNK = 76  # rows that a workspace is laid out for
+INPUT_ONLY = 77  # 1: the gradients of the weights are not wanted
+CLASS_TARGETS = 78  # 1: a target may be a class number in place of N_OUTPUTS numbers
+TRAIN = 79  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss
+LOSS_AND_GRADIENT = 80
+INPUT_GRADIENT = 81
+JACOBIAN = 82
+PARAMETER_JACOBIAN = 83
+OUTPUT_OPS = 84  # address of the op rows by which a gradient goes back from the output: OPS, or INPUT_OPS
 
 # Prediction
-CHECK = 84  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
+CHECK = 85  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
 
 # Training
-BATCH_MEANS = 85  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
+BATCH_MEANS = 86  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
 
 # Whose it is: of the call's descriptor of a network in the user's compiled code only
-SELF = 86  # the descriptor's own address, by which a copy is told
-OWN_LOSS = 87  # address of the float64 number that the loss is left in
-SIZE = 88
+SELF = 87  # the descriptor's own address, by which a copy is told
+OWN_LOSS = 88  # address of the float64 number that the loss is left in
+SIZE = 96
 
 OK = 0
 DIVERGED = 1  # the loss of the step at hand is NaN or infinite; its update was not made

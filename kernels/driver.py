@@ -59,7 +59,8 @@ def _load_rows(shard):
         skip = (shard[d.POSITION] + shard[d.FIRST_ROW]) * shard[d.ITEMSIZE]
         shard[d.INPUT] = shard[d.X] + skip * shard[d.N_FEATURES]
         shard[d.TARGET] = shard[d.Y] + skip * shard[d.N_TARGETS]
-        shard[d.WEIGHT] = shard[d.SAMPLE_WEIGHT] + skip if shard[d.SAMPLE_WEIGHT] != 0 else 0
+        weight = shard[d.SAMPLE_WEIGHT]
+        shard[d.WEIGHT] = weight + skip * shard[d.WEIGHT_WIDTH] if weight != 0 else 0
 
 
 @kernel

@@ -25,25 +25,33 @@ from ._jit import inline, reduction
 from .math import exp, log, log1p, sigmoid
 from .simd import flat, view
 from .softmax import row_sum, shift_rows
-from .tensors import op_row, row_weights, slots, tensor
+from .tensors import op_row, outputs_have_weights, row_weights, slots, tensor_address
 
 Loss = namedtuple("Loss", "kernel forward_entry")
 
 
-def make_loss(kernel):
-    """A loss with its entry. Op: X (the prediction), TARGET, WEIGHT -> DX, LOSS_VALUE."""
+def make_loss(kernel, mean=True):
+    """A loss with its entry. Op: X (the prediction), TARGET, WEIGHT -> DX, LOSS_VALUE.
+
+    Where each output has a weight of its own, each is a row of its own to the kernel, which an elementwise
+    loss does not mind; `mean` tells whether it is the mean over the outputs, or their sum.
+    """
 
     def forward_entry(T):
         def loss_op(op_address, net_address):
             op, setting = op_row(op_address)
             net, real = slots(net_address)
-            prediction = tensor(net, op[oprow.X], op[oprow.N_IN], T)
-            gradient = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-            target = view(net[descriptor.TARGET], (net[descriptor.ROWS], op[oprow.N_OUT]), T)
-            p, factor = T(setting[oprow.P]), setting[oprow.FACTOR]
-            scale = T(factor * real[descriptor.SCALE])
-            weight = row_weights(net, T)
-            total = kernel(prediction, target, weight, scale, p, gradient)
+            rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
+            factor = setting[oprow.FACTOR]
+            if outputs_have_weights(net):
+                if mean:
+                    factor /= np.float64(n_out)
+                rows, n_out, n_targets = rows * n_out, 1, 1
+            prediction = view(tensor_address(net, op[oprow.X]), (rows, n_out), T)
+            gradient = view(tensor_address(net, op[oprow.DX]), (rows, n_out), T)
+            target = view(net[descriptor.TARGET], (rows, n_targets), T)
+            p, scale = T(setting[oprow.P]), T(factor * real[descriptor.SCALE])
+            total = kernel(prediction, target, row_weights(net, T), scale, p, gradient)
             real[descriptor.LOSS_VALUE] = factor * total
 
         return loss_op
@@ -71,7 +79,7 @@ def elementwise(value, derivative, mean=True):
             total += np.float64(w * row)
         return total
 
-    return make_loss(loss)
+    return make_loss(loss, mean)
 
 
 @inline
@@ -122,6 +130,21 @@ def _binary_cross_entropy_derivative(z, t, p):
 
 
 @inline
+def _weighted_binary_cross_entropy(z, t, p):
+    # t log(sigmoid(z)) counts p times: what it is more than once, t (p - 1) log(1 + exp(-z)), is added.
+    zero = type(z)(0)
+    rest = log1p(exp(-abs(z)))
+    once = (zero if z < zero else z) - t * z + rest
+    return once + (p - type(z)(1)) * t * ((-z if z < zero else zero) + rest)
+
+
+@inline
+def _weighted_binary_cross_entropy_derivative(z, t, p):
+    # sigmoid(-z) is 1 - sigmoid(z), and keeps its digits where that is near 1
+    return sigmoid(z) - t - (p - type(z)(1)) * t * sigmoid(-z)
+
+
+@inline
 def _poisson(z, t, p):
     return exp(z) - t * z
 
@@ -148,6 +171,9 @@ sse = elementwise(_squared_error, _squared_error_derivative, mean=False)
 mae = elementwise(_absolute_error, _absolute_error_derivative)
 huber = elementwise(_huber, _huber_derivative)
 binary_cross_entropy = elementwise(_binary_cross_entropy, _binary_cross_entropy_derivative)
+weighted_binary_cross_entropy = elementwise(
+    _weighted_binary_cross_entropy, _weighted_binary_cross_entropy_derivative
+)
 poisson = elementwise(_poisson, _poisson_derivative)
 quantile = elementwise(_quantile, _quantile_derivative)
 

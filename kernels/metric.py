@@ -12,12 +12,18 @@ import numpy as np
 from . import descriptor, oprow
 from ._jit import inline, kernel, splice
 from .simd import view
-from .tensors import op_row, row_weights, slots, tensor
+from .tensors import op_row, outputs_have_weights, row_weights, slots, tensor_address
 
 Metric = namedtuple("Metric", "update result forward_entry backward_entry")
 
 
-def _with_entries(update, result):
+def _with_entries(update, result, by_output=True):
+    """A metric with its entries.
+
+    Where each output has a weight of its own, each is a row of its own to `update`; but if not `by_output`,
+    which tells that `update` keeps the outputs apart and takes as many weights.
+    """
+
     @splice
     def state_of(op, net):
         address = net[descriptor.METRIC_STATE] + 8 * op[oprow.STATE]
@@ -27,8 +33,11 @@ def _with_entries(update, result):
         def metric_update_op(op_address, net_address):
             op, setting = op_row(op_address)
             net, _ = slots(net_address)
-            prediction = tensor(net, op[oprow.X], op[oprow.N_IN], T)
-            target = view(net[descriptor.TARGET], (net[descriptor.ROWS], op[oprow.N_OUT]), T)
+            rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
+            if by_output and outputs_have_weights(net):
+                rows, n_out, n_targets = rows * n_out, 1, 1
+            prediction = view(tensor_address(net, op[oprow.X]), (rows, n_out), T)
+            target = view(net[descriptor.TARGET], (rows, n_targets), T)
             state = state_of(op, net)
             update(prediction, target, row_weights(net, T), T(setting[oprow.P]), state)
 
@@ -115,14 +124,20 @@ def mean_result(state):
 def r2_update(prediction, target, weight, p, state):
     """Add to `state`, four numbers an output: weight, mean, squares about the mean, squared errors.
 
+    `weight` is of shape (rows,), or (rows * n_out,) where each output has one of its own.
     The running mean and squares of D. West, *Updating mean and variance estimates*, CACM 22 (1979).
     """
     rows, n_out = prediction.shape
+    wide = weight.size > rows
     for i in range(rows):
         w = np.float64(weight[i]) if weight.size > 0 else 1.0
-        if w == 0.0:
+        if w == 0.0 and not wide:
             continue
         for j in range(n_out):
+            if wide:
+                w = np.float64(weight[i * n_out + j])
+                if w == 0.0:
+                    continue
             at = 4 * j
             t = np.float64(target[i, j])
             error = np.float64(prediction[i, j]) - t
@@ -135,22 +150,25 @@ def r2_update(prediction, target, weight, p, state):
 
 @kernel
 def r2_result(state):
-    """Coefficient of determination, its mean over the outputs.
+    """Coefficient of determination, its mean over the outputs that have targets; NaN without any.
 
     As scikit-learn's `r2_score`: of a constant target it is 1 if predicted exactly, else 0.
     """
     n_out = state.size // 4
-    total = 0.0
+    total, counted = 0.0, 0.0
     for j in range(n_out):
+        if state[4 * j] == 0.0:
+            continue
+        counted += 1.0
         squares, errors = state[4 * j + 2], state[4 * j + 3]
         if squares > 0.0:
             total += 1.0 - errors / squares
         else:
             total += 1.0 if errors == 0.0 else 0.0
-    return total / n_out
+    return total / counted
 
 
 accuracy = _with_entries(accuracy_update, mean_result)
 mse = _with_entries(mse_update, mean_result)
 mae = _with_entries(mae_update, mean_result)
-r2 = _with_entries(r2_update, r2_result)
+r2 = _with_entries(r2_update, r2_result, by_output=False)

@@ -63,6 +63,15 @@ def constants(net, op, skip, size, dtype):
 
 @splice
 def row_weights(net, dtype):
-    """Array (rows,) of the weights of the rows at hand, or (0,) where all are one."""
-    size = 0 if net[descriptor.WEIGHT] == 0 else net[descriptor.ROWS]
+    """Array (rows,) of the weights of the rows at hand, or (0,) where all are one.
+
+    Where each output has a weight of its own, (rows * n_out,).
+    """
+    size = 0 if net[descriptor.WEIGHT] == 0 else net[descriptor.ROWS] * net[descriptor.WEIGHT_WIDTH]
     return view(net[descriptor.WEIGHT], size, dtype)
+
+
+@inline
+def outputs_have_weights(net):
+    """Whether each output of a row at hand has a weight of its own, not the row as a whole."""
+    return net[descriptor.WEIGHT] != 0 and net[descriptor.WEIGHT_WIDTH] > 1

@@ -171,9 +171,10 @@ def huber(p, t, delta=1.0):
     return losses, np.where(quadratic, e, delta * np.sign(e))
 
 
-def binary_cross_entropy(z, t):
-    """-t log(s) - (1 - t) log(1 - s) of s = sigmoid(z), where log(s) = -softplus(-z)."""
-    return t * softplus(-z) + (1 - t) * softplus(z), sigmoid(z) - t
+def binary_cross_entropy(z, t, pos_weight=1.0):
+    """-pos_weight t log(s) - (1 - t) log(1 - s) of s = sigmoid(z), where log(s) = -softplus(-z)."""
+    losses = pos_weight * t * softplus(-z) + (1 - t) * softplus(z)
+    return losses, (1 - t) * sigmoid(z) - pos_weight * t * sigmoid(-z)
 
 
 def poisson(log_rate, t):
@@ -223,6 +224,7 @@ LOSSES = {
     "huber": mean_over_outputs(huber),
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": mean_over_outputs(binary_cross_entropy),
+    "weighted_binary_cross_entropy": mean_over_outputs(binary_cross_entropy),
     "nll": nll,
     "poisson": mean_over_outputs(poisson),
     "quantile": mean_over_outputs(quantile),

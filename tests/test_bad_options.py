@@ -108,7 +108,7 @@ def test_options_of_fit(option, value, error, piece, make):
         ({}, {"sample_weight": [1, 1, 1, 0, 0, 0], "validation_split": 0.5}, "zero"),
         ({}, {"sample_weight": [1, 0] * 3, "class_weight": {0: 0, 2: 0, 1: 0}}, "zero"),
         ({"loss": "mse"}, {"class_weight": "balanced"}, "mse"),
-        ({"loss": "binary_cross_entropy"}, {"class_weight": {0: 1}}, "binary_cross_entropy"),
+        ({"loss": "binary_cross_entropy"}, {"class_weight": [{0: 1}]}, "each of the 3 labels, got 1"),
     ],
 )
 def test_options_that_do_not_go_together(model_options, fit_options, piece, make):

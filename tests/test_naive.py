@@ -162,6 +162,7 @@ LOSS_CASES = [
     ("cross_entropy", SOFT, {}),
     ("cross_entropy", SOFT, {"label_smoothing": 0.3}),
     ("binary_cross_entropy", PARTS, {}),
+    ("weighted_binary_cross_entropy", PARTS, {"pos_weight": 3.0}),
     ("nll", LABELS, {}),
     ("nll", SOFT, {}),
     ("poisson", COUNTS, {}),
@@ -216,6 +217,8 @@ LN2, LN3 = math.log(2), math.log(3)
         ("nll", [[-1.0, -2.0], [-3.0, -4.0]], [1, 0], None, {}, 2.5),
         ("nll", [[-1.0, -2.0], [-3.0, -4.0]], [1, 0], [1, 3], {}, (2 + 9) / 4),
         ("binary_cross_entropy", [[0.0, LN3]], [[1.0, 0.0]], None, {}, (LN2 - math.log(0.25)) / 2),
+        ("weighted_binary_cross_entropy", [[0.0, LN3]], [[1.0, 0.0]], None, {"pos_weight": 5.0},
+         (5 * LN2 - math.log(0.25)) / 2),
         ("poisson", [[LN2, 0.0]], [[3.0, 0.0]], None, {}, (2 - 3 * LN2 + 1) / 2),
     ],
 )  # fmt: skip

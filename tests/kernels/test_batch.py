@@ -58,10 +58,11 @@ def test_nothing_is_finite(dtype):
     assert is_finite(np.zeros(0, dtype))
 
 
+@pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("n", SIZES)
-def test_weight_sum(n, dtype, rng):
-    weight = rng.uniform(0, 3, n).astype(dtype)
-    expected = weight.astype(np.float64)
+def test_weight_sum(n, width, dtype, rng):
+    weight = rng.uniform(0, 3, (n, width)).astype(dtype)
+    expected = weight.astype(np.float64).mean(axis=1)
     assert weight_sum(weight, AS_THEY_COME) == pytest.approx(expected.sum(), rel=1e-14)
     for order in (rng.permutation(n), rng.integers(0, n, 5), np.array([n - 1])):
         assert weight_sum(weight, order) == pytest.approx(expected[order].sum(), rel=1e-14)
@@ -69,7 +70,7 @@ def test_weight_sum(n, dtype, rng):
 
 def test_weight_sum_is_in_float64(dtype):
     # One large number and many small ones, each of which float32 would lose beside it.
-    weight = np.full(1001, 0.5, dtype)
+    weight = np.full((1001, 1), 0.5, dtype)
     weight[0] = 2.0**26
     assert weight_sum(weight, AS_THEY_COME) == weight_sum(weight, np.arange(1001)) == 2.0**26 + 500
     assert weight_sum(weight[:0], AS_THEY_COME) == 0

@@ -46,12 +46,14 @@ TARGETS = {
     "cross_entropy": [labels, one_hot, soft, unnormalized],
     "nll": [labels, one_hot, soft],
     "binary_cross_entropy": [shares],
+    "weighted_binary_cross_entropy": [shares],
     "poisson": [counts],
 }
 SETTINGS = {
     "huber": [{"delta": 1.0}, {"delta": 0.3}],
     "quantile": [{"q": 0.5}, {"q": 0.9}],
     "cross_entropy": [{"label_smoothing": 0.0}, {"label_smoothing": 0.1}],
+    "weighted_binary_cross_entropy": [{"pos_weight": 1.0}, {"pos_weight": 3.0}, {"pos_weight": 0.2}],
 }
 CASES = [
     (name, draw, settings)

@@ -100,11 +100,12 @@ class Case:
         layers, optimizer = draw_layers(rng, n_out), pick(rng, OPTIMIZERS)(pick(rng, RATES))
         self.model = fn.Model(layers, loss, optimizer, metrics, self.dtype, seed=int(rng.integers(1000)))
         kind = pick(rng, ["labels", "one_hot", "soft"]) if classes else "values"
+        shape = self.n if classes else pick(rng, [self.n, (self.n, n_out)])
         target = draw_target(loss, self.n, n_out, rng, kind)
         self.data = {
             "X": rng.normal(size=(self.n, self.n_in)).astype(pick(rng, [self.dtype, self.dtype, "float64"])),
             "y": target if kind == "labels" else target.astype(self.dtype),
-            "weight": rng.uniform(0.1, 2, self.n).astype(self.dtype),
+            "weight": rng.uniform(0.1, 2, shape).astype(self.dtype),
         }
         self.given = {name: place(array) for name, array in self.data.items()}
         self.shards, self.chunk = pick(rng, [None, None, 1, 2, 3, 5]), pick(rng, [1, 1, 1000, 32768])
