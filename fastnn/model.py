@@ -21,7 +21,6 @@ from . import (
     native,
     needed,
     network,
-    optimizer_rows,
     optimizers,
     preprocessing,
     saving,
@@ -39,6 +38,7 @@ from .history import History
 from .kernels import descriptor as d
 from .layer import Layer
 from .layers import draw_parameters
+from .optimizer_rows import FitOptimizer, optimizer_state
 from .pace import Pace
 from .plan import Parameter, constants, frozen_ranges, parameters, plan, widths
 from .prediction import Predictors
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
 _MADE_ANEW = {"_head", "kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns"}
-_MADE_ANEW |= {"_numeric", "_paces", "_waits_for_names"}
+_MADE_ANEW |= {"_fit_optimizer", "_numeric", "_paces", "_waits_for_names"}
 
 
 class Model(KnownAttributes):
@@ -180,6 +180,7 @@ class Model(KnownAttributes):
         self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
         self._look_at_arrays(bool(self._feature_names))
         self._optimizer_state: OptimizerState | None = None
+        self._fit_optimizer = FitOptimizer()
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
         for layer in self.layers:
             layer._join(self)
@@ -922,14 +923,19 @@ class Model(KnownAttributes):
             If the model is not built, or a setting was changed to one that is out of range.
         """
         with self.turns.alone():
-            self._optimizer_state = self.state_of(copy.copy(self._optimizer), self._optimizer_state)
+            self._optimizer_state = self._state_of(copy.copy(self._optimizer), self._optimizer_state)
             return self._optimizer_state
 
-    def state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
-        """`optimizer_rows.optimizer_state` of this model, between two changes of its weights."""
+    def _state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
         with self.turns.alone():
             frozen = frozen_ranges(self.layers, self._parameters)
-            return optimizer_rows.optimizer_state(self.state, optimizer, self._parameters, frozen, kept)
+            return optimizer_state(self.state, optimizer, self._parameters, frozen, kept)
+
+    def refresh_optimizer(self, net: Network) -> None:
+        """Let a network train by what the optimizer is now: see `FitOptimizer`."""
+        trained = [layer.trainable for layer in self.layers]
+        memory = self.state.optimizer
+        self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
 
     def summary(self) -> None:
         """Print a table of the layers, their output shapes and parameter counts."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from .network import OptimizerState
 from .plan import set_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from .network import Network
     from .optimizers import Optimizer
@@ -61,8 +64,54 @@ def optimizer_state(
     return kept
 
 
-def set_optimizer(net: Network, state: OptimizerState) -> None:
-    """Let the network train by an optimizer with this state, which must outlive the calls."""
-    slots = net.descriptor
-    slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
-    slots[d.OPTIMIZER_STATE] = address(state.vectors)
+class FitOptimizer:
+    """The optimizer as a fit goes by it: a copy of its settings, and rows that nobody else writes to.
+
+    Others may change the model's optimizer, and have its memory made anew, at any time; what a network points
+    to lives here until the next `refresh`. It is of one model, which has one fit at a time.
+    """
+
+    def __init__(self) -> None:
+        self._optimizer: Optimizer | None = None
+        self._trained: list[bool] = []
+        self._state: OptimizerState | None = None
+        self._net: Network | None = None
+
+    def refresh(
+        self,
+        net: Network,
+        optimizer: Optimizer,
+        trained: list[bool],
+        memory: NDArray[Any],
+        make: Callable[[Optimizer, OptimizerState | None], OptimizerState],
+    ) -> None:
+        """Let a network train by what the optimizer is now: looking takes less than a small step.
+
+        Parameters
+        ----------
+        net : Network
+        optimizer : Optimizer
+            The model's, of which a copy is taken if it has changed.
+        trained : list of bool
+            Of each layer, whether it is trained.
+        memory : array of shape (k * n_parameters,)
+            The optimizer's at present.
+        make : function
+            ``make(optimizer, kept)`` is `optimizer_state` for the model.
+        """
+        seen, state = self._optimizer, self._state
+        if (
+            state is None
+            or type(optimizer) is not type(seen)
+            or vars(optimizer) != vars(seen)
+            or trained != self._trained
+            or memory is not state.vectors
+        ):
+            copied = copy.copy(optimizer)
+            state, self._net = make(copied, state), None
+            self._optimizer, self._trained, self._state = copied, trained, state
+        if self._net is not net:
+            slots = net.descriptor
+            slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
+            slots[d.OPTIMIZER_STATE] = address(state.vectors)
+            self._net = net

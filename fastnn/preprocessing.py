@@ -26,8 +26,6 @@ from .plan import constants, plan, widths
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .model import Model
-
     #: Rows of the data in the model's dtype, and their weights or None.
     Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
 
@@ -109,7 +107,7 @@ class Preprocessing(Layer):
             raise ValueError("the model is built for another number of categories; make a new model")
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Model | None]:
+    def _changing(self) -> Iterator[Any]:
         """While its numbers change: its model, which no other thread trains; errors undo what was done."""
         model = self._model
         with contextlib.nullcontext() if model is None else model.turns.held(), undone_on_error([self]):

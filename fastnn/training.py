@@ -7,7 +7,6 @@ epoch.
 
 from __future__ import annotations
 
-import copy
 import math
 import threading
 import time
@@ -20,7 +19,6 @@ from .buffers import address, allocate
 from .callback import CallbackList
 from .errors import DivergenceError
 from .kernels import descriptor as d
-from .optimizer_rows import set_optimizer
 from .state import Pause
 from .threads import late_interrupt
 
@@ -28,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .model import Model
-    from .network import Network, OptimizerState
-    from .optimizers import Optimizer
+    from .network import Network
     from .pace import Pace
     from .progress import Bar, Lines
     from .task import Task
@@ -94,11 +91,7 @@ class Training:
                 model.state.pause, model.state.position = None, 0
         self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
         self.first_position = model.state.position
-        # The optimizer as it stands in the rows that the network goes by, which nobody else writes to.
-        self.optimizer: Optimizer | None = None
-        self.optimizer_state: OptimizerState | None = None
-        self.trained: list[bool] = []
-        self._refresh_optimizer()
+        model.refresh_optimizer(net)
         self.kept = model.kept = model.state.copy(model.kept)
         self.reported = 0
 
@@ -164,7 +157,7 @@ class Training:
         kept_at = time.perf_counter()
         while self.epoch < last_epoch and not self.model.stop_training:
             slots[d.LAST_EPOCH] = self._last_epoch()  # may call the user's function: before all that follows
-            self._refresh_optimizer()
+            self.model.refresh_optimizer(self.net)
             slots[d.HISTORY] = address(self.figures)
             slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
             threads, part = self.pace.choose()
@@ -200,25 +193,6 @@ class Training:
     def epoch(self) -> int:
         """Epochs finished since the model was built, where nobody else writes to."""
         return int(self.net.descriptor[d.EPOCH])
-
-    def _refresh_optimizer(self) -> None:
-        """Write what an update depends on if it has changed: checking takes longer than a small step.
-
-        Other threads may change it at any time, so that it is written from a copy; rows and memory of this
-        state live until the next, whatever becomes of the model's.
-        """
-        optimizer, seen, known = self.model.optimizer, self.optimizer, self.optimizer_state
-        trained = [layer.trainable for layer in self.model.layers]
-        if (
-            known is None
-            or type(optimizer) is not type(seen)
-            or vars(optimizer) != vars(seen)
-            or trained != self.trained
-            or self.model.state.optimizer is not known.vectors
-        ):
-            self.optimizer, self.trained = copy.copy(optimizer), trained
-            self.optimizer_state = self.model.state_of(self.optimizer, known)
-            set_optimizer(self.net, self.optimizer_state)
 
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: before it nobody wants to look."""

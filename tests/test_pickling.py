@@ -147,21 +147,26 @@ def test_in_a_callback():
     assert np.array_equal(seen[0].parameters, seen[1].parameters)
 
 
-def test_a_copy_waits_for_a_fit_in_another_thread():
-    model, begun, copies = trained(), threading.Event(), []
+def test_a_copy_during_a_fit_in_another_thread():
+    """It does not wait for the fit to end, is of a finished step, and is left alone by the fit."""
+    model, begun, copied, weights = trained(), threading.Event(), threading.Event(), []
     before = model.state.epoch
 
-    def stop_slowly(epoch, logs):
-        begun.set()
-        return len(copies) > 0 or epoch == 5  # a copy that does not wait would end the fit early
+    def wait(epoch, logs):
+        if epoch == 0:
+            weights.append(model.parameters.copy())
+            begun.set()
+            assert copied.wait(60)
 
-    fit = threading.Thread(target=lambda: model.fit(X, Y, epochs=100, callbacks=[stop_slowly]))
+    fit = threading.Thread(target=lambda: model.fit(X, Y, epochs=6, callbacks=[wait]))
     fit.start()
     begun.wait()
-    copies.append(pickle.loads(pickle.dumps(model)))
+    copy_of_it = pickle.loads(pickle.dumps(model))
+    copied.set()
     fit.join()
-    assert copies[0].state.epoch == model.state.epoch == before + 6
-    assert np.array_equal(copies[0].parameters, model.parameters)
+    assert (copy_of_it.state.epoch, model.state.epoch) == (before + 1, before + 6)
+    assert np.array_equal(copy_of_it.parameters, weights[0])
+    assert not np.array_equal(copy_of_it.parameters, model.parameters)
 
 
 @every_way
