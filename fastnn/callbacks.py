@@ -46,10 +46,6 @@ def _text(path: Any) -> str:
     return text
 
 
-# Ends of the names of figures of which more is better.
-_MORE_IS_BETTER = ("accuracy", "acc", "auc", "f1", "precision", "r2", "recall", "score")
-
-
 class _Monitor(Callback):
     """Base of callbacks that watch whether a figure gets better."""
 
@@ -63,7 +59,7 @@ class _Monitor(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         if mode == "auto":
-            mode = "max" if monitor.endswith(_MORE_IS_BETTER) else "min"
+            mode = "max" if metrics.more_is_better(monitor) else "min"
         self.monitor, self.mode = monitor, mode
         self.min_delta = _validate.number("min_delta", min_delta, low=0.0)
         self.best = math.nan

@@ -101,12 +101,16 @@ class History:
         return pandas.DataFrame(columns, index)
 
     def plot(
-        self, names: str | Sequence[str] | None = None, *, ax: Axes | Sequence[Axes] | None = None
+        self,
+        names: str | Sequence[str] | None = None,
+        *,
+        label: str | None = None,
+        ax: Axes | Sequence[Axes] | None = None,
     ) -> Any:
         """Draw loss, metrics and learning rate over the epochs; see `fastnn.plot.history`."""
         from . import plot
 
-        return plot.history(self, names, ax=ax)
+        return plot.history(self, names, label=label, ax=ax)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: an error of a class that may not be known elsewhere is retold."""

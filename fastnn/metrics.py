@@ -102,6 +102,15 @@ def _named(name: str) -> Metric:
     return TABLE[name]
 
 
+# Ends of the names of figures of which more is better.
+_MORE_IS_BETTER = ("accuracy", "acc", "auc", "f1", "precision", "r2", "recall", "score")
+
+
+def more_is_better(name: str) -> bool:
+    """Whether a figure of this name is better where it is larger."""
+    return name.endswith(_MORE_IS_BETTER)
+
+
 def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:
     """The metrics of a sequence of names; "auto" is the accuracy for losses of classes.
 

@@ -69,6 +69,26 @@ def test_a_loss_over_decades_has_a_logarithmic_axis():
     assert history.plot("loss").get_yscale() == "linear"
 
 
+def test_the_best_epoch_is_marked():
+    history = fn.History()
+    rows = {"loss": [3.0, 2.0, 1.0, 0.5], "val_loss": [3.0, 1.0, 2.0, 4.0], "accuracy": [0.1, 0.3, 0.2, 0.2]}
+    history.append(rows, [0.1] * 4)
+    loss, accuracy = history.plot()
+    marks = [[(line.get_marker(), line.get_markevery()) for line in ax.lines] for ax in (loss, accuracy)]
+    assert marks == [[("None", None), ("o", [1])], [("o", [1])]]
+
+
+def test_several_histories_in_the_same_axes():
+    first, second = trained(3).history, trained(4).history
+    ax = first.plot("loss", label="three")
+    second.plot(label="four", ax=ax)
+    first.plot(ax=ax)
+    texts = [text.get_text() for text in ax.get_legend().texts]
+    names = ["three training", "three validation", "four training", "four validation"]
+    assert texts == [*names, "3 training", "3 validation"]
+    assert len({line.get_color() for line in ax.lines}) == 6
+
+
 def test_history_refuses():
     with pytest.raises(ValueError, match="no epoch"):
         fn.History().plot()
@@ -152,6 +172,78 @@ def test_labels_of_text_and_many_samples():
     assert fn.plot.decision_boundary(model, X, resolution=10).get_legend() is None
 
 
+@pytest.mark.parametrize("scale", [37.3, 0.0123])
+def test_the_colour_bar_has_round_numbers(scale):
+    y = scale * np.sin(3 * X[:, 0])
+    model = trained(20, [fn.Dense(8, "tanh"), fn.Dense(1)], "mse", y)
+    ax = fn.plot.decision_boundary(model, X, y, resolution=20)
+    ticks = ax.figure.axes[1].get_yticks()
+    step = np.diff(ticks).min()
+    first_digit = step / 10 ** np.floor(np.log10(step))
+    assert min(abs(first_digit - digit) for digit in (1, 2, 2.5, 5, 10)) < 1e-6
+    assert abs(ticks / step - np.round(ticks / step)).max() < 1e-6
+
+
+def test_one_column_of_values():
+    x, model = X[:, :1], fn.Model([fn.Dense(8, "tanh"), fn.Dense(1)], "mse", seed=0)
+    model.fit(x, x[:, 0] ** 2, epochs=3)
+    ax = fn.plot.decision_boundary(model, x, x[:, 0] ** 2)
+    line = ax.lines[0].get_xdata()
+    assert line.min() < x.min() and line.max() > x.max()
+    expected = model.predict(line.reshape(-1, 1))[:, 0]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), expected, rtol=1e-6)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.column_stack([x, x**2]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("units, loss", [(3, "cross_entropy"), (1, "binary_cross_entropy")])
+def test_one_column_of_classes(units, loss):
+    x, model = X[:, :1], fn.Model([fn.Dense(units)], loss, seed=0)
+    y = np.minimum(Y, units - 1 if units > 1 else 1)
+    model.fit(x, y, epochs=3)
+    ax = fn.plot.decision_boundary(model, x, y)
+    assert len(ax.lines) == units + len(np.unique(y))
+    expected = model.predict(ax.lines[0].get_xdata().reshape(-1, 1))
+    np.testing.assert_allclose(ax.lines[units - 1].get_ydata(), expected[:, -1], rtol=1e-6)
+
+
+def test_estimators():
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    from fastnn.sklearn import MLPClassifier, MLPRegressor
+
+    names = np.array(["c", "b", "a"])[Y]
+    for estimator in (
+        MLPClassifier((8,), max_iter=300, tol=1, n_iter_no_change=2, random_state=0),
+        linear_model.LogisticRegression(),
+        linear_model.RidgeClassifier(),
+    ):
+        estimator.fit(X, names)
+        ax = fn.plot.decision_boundary(estimator, X, names, resolution=50)
+        assert [text.get_text() for text in ax.get_legend().texts] == ["a", "b", "c"]
+        regions = ax.collections[0].get_array().reshape(50, 50)
+        sides = [np.linspace(*limits, 50) for limits in (ax.get_xlim(), ax.get_ylim())]
+        points = np.stack([grid.ravel() for grid in np.meshgrid(*sides)], axis=1)
+        told = np.searchsorted(estimator.classes_, estimator.predict(points))
+        assert (regions.ravel() == told).mean() > 0.95
+    regressor = MLPRegressor(hidden_layer_sizes=(8,), max_iter=50, tol=1e9, n_iter_no_change=1)
+    for estimator in (regressor, linear_model.Ridge()):
+        estimator.fit(X, X[:, 0])
+        assert fn.plot.decision_boundary(estimator, X, X[:, 0], resolution=10).get_legend() is None
+        estimator.fit(X[:, :1], X[:, 0])
+        assert len(fn.plot.decision_boundary(estimator, X[:, :1], X[:, 0]).lines) == 1
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(TypeError, match="model must be a Model, or an estimator with predict, got 'net'"):
+        fn.plot.decision_boundary("net", X, Y)
+
+
+def test_a_legend_covers_no_points():
+    ax = fn.plot.decision_boundary(trained(3), X, Y, resolution=10)
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert legend.x0 >= ax.get_window_extent().x1
+
+
 def test_boundary_refuses():
     model = trained()
     for call, error, piece in (
@@ -182,6 +274,46 @@ def test_weights():
     assert fn.plot.weights(model, 2, ax=ax) is ax
     deep = fn.Model([fn.Dense(3) for _ in range(6)]).build(2)
     assert len(fn.plot.weights(deep)) == 6
+
+
+def test_weights_of_images():
+    model = fn.Model([fn.Dense(5, "relu"), fn.Dense(3)], seed=0).build(12)
+    ax = fn.plot.weights(model, 0, image_shape=(3, 4))
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.shape == (2 * 3 + 1, 3 * 4 + 2)  # two rows of three images, a line between
+    weights = model.layers[0].weights
+    assert np.array_equal(shown[:3, :4], weights[:, 0].reshape(3, 4))
+    assert np.array_equal(shown[4:, 5:9], weights[:, 4].reshape(3, 4))
+    assert (ax.get_title(), ax.get_xlabel()) == ("0: Dense(5)", "5 units")
+    wide = fn.Model([fn.Dense(70)], seed=0).build(4)
+    assert fn.plot.weights(wide, 0, image_shape=(2, 2)).get_xlabel() == "the first 64 of 70 units"
+    both = fn.plot.weights(model, image_shape=(3, 4))
+    assert both[1].images[0].get_array().shape == (5, 3)
+    with pytest.raises(ValueError, match=r"\(28, 28\) is of 784 inputs; the layers have 12, 5"):
+        fn.plot.weights(model, image_shape=(28, 28))
+    for shape in (12, (12,), "34"):
+        with pytest.raises(TypeError, match="image_shape must be"):
+            fn.plot.weights(model, image_shape=shape)
+
+
+def test_positive_and_negative_have_the_same_colours_in_all_pictures():
+    model = fn.Model([fn.Dense(1, use_bias=False)]).build(2)
+    model.layers[0].weights = [[1.0], [-1.0]]
+    image = fn.plot.weights(model, 0).images[0]
+    positive, negative = (image.cmap(image.norm(value)) for value in (1.0, -1.0))
+    drawn = {tuple(color[:3]) for color in lines(fn.plot.network(model))[0].get_colors()}
+    assert drawn == {positive[:3], negative[:3]}
+
+
+def test_nothing_overlaps_in_a_grid():
+    """Titles and legends of networks stay within their axes."""
+    figure, axes = plt.subplots(2, 2, figsize=(8, 6))
+    for ax in axes.flat:
+        fn.plot.network(trained(), ax=ax)
+    figure.canvas.draw()
+    for ax in axes.flat:
+        frame, legend = ax.get_window_extent(), ax.get_legend().get_window_extent()
+        assert legend.y0 >= frame.y0 - 1 and legend.x0 >= frame.x0 - 1
 
 
 def test_weights_refuses():

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _validate
-from ._style import COLORS, MARKERS, pyplot
+from ._one_column import over_one_column
+from ._outputs import class_numbers, outputs_of, require_numbers
+from ._style import MARKERS, OUTSIDE, class_colors, mixed, pyplot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
     from ..model import Model
+    from ._outputs import Outputs
 
 _MOST_POINTS = 5000  # that are drawn
 
 
 def decision_boundary(
-    model: Model,
+    model: Model | Any,
     X: ArrayLike,
     y: ArrayLike | None = None,
     *,
@@ -29,12 +34,14 @@ def decision_boundary(
 ) -> Axes:
     """Draw which class the model tells where, in the plane of two columns of the input.
 
-    A model of one output that is not trained on classes is drawn as its output instead.
+    A model of one output that is not trained on classes is drawn as its output instead, and one of a single
+    column as its outputs, or its probabilities of the classes, over that column.
 
     Parameters
     ----------
-    model : Model
-        Built.
+    model : Model or estimator
+        A built model; or a fitted classifier or regressor with scikit-learn's methods, such as those of
+        `fastnn.sklearn`.
     X : array of shape (n, n_in)
         Samples: the picture shows the part of the plane in which they lie. Other columns than the two
         are held at their medians.
@@ -65,29 +72,29 @@ def decision_boundary(
     >>> history = model.fit(X, y, epochs=100)
     >>> ax = fn.plot.decision_boundary(model, X, y)
     """
-    model.check_names(X)
-    x = _validate.features(model.coded(X), model.dtype, model.n_in, table=X)
+    drawn = outputs_of(model, X)
+    x = drawn.samples
+    if x.shape[1] == 1 and columns == (0, 1):
+        return over_one_column(drawn, None if y is None else _labels(y, x.shape), resolution, ax)
     chosen = _validate.columns(columns)
     numbers = [] if chosen is None else _validate.column_numbers(chosen, x.shape[1])
     if len(numbers) != 2:
         raise ValueError(f"columns must be two of the input's {x.shape[1]} columns, got {columns!r}")
     resolution = _validate.integer("resolution", resolution, low=2)
     labels = None if y is None else _labels(y, x.shape)
-    grid_x, grid_y, outputs = _over_plane(model, x, numbers, resolution)
-    kind = "values" if model.loss is None else model.loss.target
-    of_classes = outputs.shape[-1] > 1 or kind != "values"
-    if not of_classes and labels is not None and labels.dtype.kind == "U":
-        raise TypeError(f"y must be numbers for a model of values, got {labels[0]!r}")
+    grid_x, grid_y, outputs = _over_plane(drawn, numbers, resolution)
+    require_numbers(drawn, labels)
     plt = pyplot()
+    place = OUTSIDE if ax is None else {"loc": "best"}
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     assert ax is not None
     shown = np.arange(0, len(x), -(-len(x) // _MOST_POINTS))
     points, labels = x[shown][:, numbers], None if labels is None else labels[shown]
-    if of_classes:
-        _draw_classes(ax, model, grid_x, grid_y, outputs)
+    if drawn.of_classes:
+        _draw_classes(ax, drawn.threshold, grid_x, grid_y, outputs)
         if labels is not None:
-            _draw_samples(ax, points, labels)
+            _draw_samples(ax, points, labels, drawn.classes, place)
     else:
         _draw_values(ax, grid_x, grid_y, outputs[..., 0], points, labels)
     ax.set(xlabel=f"column {numbers[0]}", ylabel=f"column {numbers[1]}")
@@ -122,28 +129,29 @@ def _names(y: Any) -> NDArray[Any] | None:
 
 
 def _over_plane(
-    model: Model, x: NDArray[Any], columns: list[int], resolution: int
+    drawn: Outputs, columns: list[int], resolution: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """The model's output over the rectangle in which the samples lie."""
+    x = drawn.samples
     low, high = x[:, columns].min(axis=0), x[:, columns].max(axis=0)
     margin = 0.07 * np.where(high > low, high - low, 1)
     sides = [np.linspace(a, b, resolution) for a, b in zip(low - margin, high + margin, strict=True)]
     grid_x, grid_y = np.meshgrid(*sides)
     points = np.tile(np.median(x, axis=0), (grid_x.size, 1))
     points[:, columns[0]], points[:, columns[1]] = grid_x.ravel(), grid_y.ravel()
-    return grid_x, grid_y, model.predict_coded(points).reshape(*grid_x.shape, -1)
+    return grid_x, grid_y, drawn.at(points).reshape(*grid_x.shape, -1)
 
 
 def _draw_classes(
-    ax: Axes, model: Model, grid_x: NDArray[Any], grid_y: NDArray[Any], outputs: NDArray[Any]
+    ax: Axes, threshold: float, grid_x: NDArray[Any], grid_y: NDArray[Any], outputs: NDArray[Any]
 ) -> None:
     """The regions as tints, with lines between them."""
     from matplotlib.colors import ListedColormap
 
     if outputs.shape[-1] == 1:
-        outputs = np.concatenate([np.full_like(outputs, model.head.threshold), outputs], axis=-1)
+        outputs = np.concatenate([np.full_like(outputs, threshold), outputs], axis=-1)
     n, classes = outputs.shape[-1], outputs.argmax(axis=-1)
-    tints = ListedColormap([_mixed(color, 0.72) for color in _class_colors(n)])
+    tints = ListedColormap([mixed(color, 0.72) for color in class_colors(n)])
     ax.pcolormesh(grid_x, grid_y, classes, cmap=tints, vmin=-0.5, vmax=n - 0.5, rasterized=True)
     present = np.unique(classes)
     for k in present[1:]:
@@ -160,23 +168,25 @@ def _draw_values(
     targets: NDArray[Any] | None,
 ) -> None:
     """The output as a colour, and the targets of samples in the same colours."""
+    from matplotlib.ticker import MaxNLocator
+
     values = output.ravel() if targets is None else np.concatenate([output.ravel(), targets.ravel()])
-    levels = np.linspace(values.min(), values.max() + 1e-6 * (np.ptp(values) + 1), 13)
+    steps = [1, 2, 2.5, 5, 10]
+    levels = MaxNLocator(12, steps=steps).tick_values(values.min(), values.max())
     filled = ax.contourf(grid_x, grid_y, output, levels=levels, cmap="viridis")
-    ax.figure.colorbar(filled, ax=ax, label="output")
+    ax.figure.colorbar(filled, ax=ax, label="output", ticks=MaxNLocator(6, steps=steps))
     if targets is not None:
         x, y = points.T
         low, high = levels[0], levels[-1]
         ax.scatter(x, y, c=targets, cmap="viridis", vmin=low, vmax=high, edgecolors="white", linewidths=0.6)
 
 
-def _draw_samples(ax: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
+def _draw_samples(
+    ax: Axes, points: NDArray[Any], labels: NDArray[Any], classes: Sequence[Any] | None, place: dict[str, Any]
+) -> None:
     kinds = np.unique(labels)
-    integers = np.issubdtype(kinds.dtype, np.number) and (kinds == np.floor(kinds)).all() and kinds.min() >= 0
-    highest = int(kinds.max()) + 1 if integers else 0
-    # Class number k has the colour of region k; other labels have those of their order.
-    numbers = kinds.astype(int) if integers and highest <= 4 * len(kinds) + 4 else np.arange(len(kinds))
-    colors = _class_colors(int(numbers.max()) + 1)
+    numbers = class_numbers(kinds, classes)
+    colors = class_colors(int(numbers.max()) + 1)
     size = 26 if len(points) <= 1000 else 9
     for kind, k in zip(kinds, numbers, strict=True):
         label = f"{kind:g}" if np.issubdtype(kinds.dtype, np.number) else str(kind)
@@ -184,20 +194,4 @@ def _draw_samples(ax: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
         style = {"marker": MARKERS[k % len(MARKERS)], "color": colors[k], "edgecolors": "white"}
         ax.scatter(x, y, s=size, linewidths=0.5, label=label, **style)
     if len(kinds) <= 10:
-        ax.legend(title="class", loc="upper right", framealpha=0.9)
-
-
-def _class_colors(n: int) -> list[Any]:
-    """Colours of n classes."""
-    if n <= len(COLORS):
-        return list(COLORS[:n])
-    from matplotlib import colormaps
-
-    return [colormaps["viridis"](k / (n - 1)) for k in range(n)]
-
-
-def _mixed(color: Any, white: float) -> Any:
-    """A colour mixed with white."""
-    from matplotlib.colors import to_rgb
-
-    return tuple(white + (1 - white) * part for part in to_rgb(color))
+        ax.legend(title="class", framealpha=0.9, **place)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..metrics import more_is_better
 from ._style import COLORS, pyplot
 
 if TYPE_CHECKING:
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def history(
-    history: History, names: str | Sequence[str] | None = None, *, ax: Axes | Sequence[Axes] | None = None
+    history: History,
+    names: str | Sequence[str] | None = None,
+    *,
+    label: str | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
 ) -> Any:
     """Draw what a call of `fit` recorded, a panel for each figure, with that of the validation data.
+
+    A dot marks the best epoch. Several histories can be drawn into the same Axes: each has colours of
+    its own.
 
     Parameters
     ----------
@@ -26,6 +34,8 @@ def history(
     names : str or sequence of str, optional
         Such as ``"loss"``, ``"accuracy"``, ``"learning_rate"``. If not given, the loss and all metrics,
         and the learning rate where it changes; with a single `ax`, the loss.
+    label : str, optional
+        What this history is called in the legend, where several are drawn; its number if not given.
     ax : Axes or sequence of Axes, optional
         One for each name.
 
@@ -49,6 +59,12 @@ def history(
     >>> axes = model.fit(X, y, epochs=20, validation_split=0.2).plot()
     >>> [ax.get_ylabel() for ax in axes]
     ['loss', 'accuracy']
+
+    Two in the same Axes:
+
+    >>> other = fn.Model([fn.Dense(8, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+    >>> ax = model.history.plot("loss", label="64 units")
+    >>> ax = other.fit(X, y, epochs=20, validation_split=0.2).plot(label="8 units", ax=ax)
     """
     if not history.epoch:
         raise ValueError("the history holds no epoch yet")
@@ -65,7 +81,7 @@ def history(
     if len(axes) != len(chosen):
         raise ValueError(f"ax must have one Axes for each of {', '.join(chosen)}, got {len(axes)}")
     for panel, name in zip(axes, chosen, strict=True):
-        _draw_figure(panel, history, name)
+        _draw_figure(panel, history, name, label)
     axes[-1].set_xlabel("epoch")
     return axes[0] if single else np.array(axes)
 
@@ -89,21 +105,22 @@ def _chosen_names(history: History, names: str | Sequence[str] | None, only_loss
     return chosen
 
 
-def _draw_figure(ax: Axes, history: History, name: str) -> None:
+def _draw_figure(ax: Axes, history: History, name: str, label: str | None) -> None:
     """One figure over the epochs, and its validation twin."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.array(history.epoch) + 1
-    marker = "o" if len(epochs) == 1 else None
-    rates = history.history.get(name, history.learning_rate)
-    lines = {name: rates} if name == "learning_rate" else {}
-    lines = lines or {
-        label: history.history[key]
-        for key, label in ((name, "training"), (f"val_{name}", "validation"))
-        if key in history.history
-    }
-    for (label, values), color, style in zip(lines.items(), COLORS, ("-", "--"), strict=False):
-        ax.plot(epochs, values, style, color=color, marker=marker, label=label)
+    lines = _lines(history, name)
+    drawn = _drawn(ax)
+    if label is None:
+        label = str(drawn + 1) if drawn else ""
+    for (which, values), style in zip(lines.items(), ("-", "--"), strict=False):
+        color = COLORS[len(ax.lines) % len(COLORS)]
+        text = " ".join(part for part in (label, which) if part)
+        is_last = which == list(lines)[-1]
+        marked = [_best(name, values)] if is_last and name != "learning_rate" else []
+        marker = "o" if marked or len(epochs) == 1 else None
+        ax.plot(epochs, values, style, color=color, marker=marker, markevery=marked or None, label=text)
     low, high = min(map(min, lines.values())), max(map(max, lines.values()))
     # A schedule that ends at almost zero would stretch a logarithmic axis too far.
     if low > 0 and (
@@ -114,5 +131,26 @@ def _draw_figure(ax: Axes, history: History, name: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
-    if len(lines) > 1:
+    if len(ax.lines) > 1:
         ax.legend(frameon=False)
+
+
+def _lines(history: History, name: str) -> dict[str, list[float]]:
+    """The values of a figure, of the training and of the validation data."""
+    if name == "learning_rate":
+        return {name.replace("_", " "): history.history.get(name, history.learning_rate)}
+    keys = {"training": name, "validation": f"val_{name}"}
+    return {which: history.history[key] for which, key in keys.items() if key in history.history}
+
+
+def _drawn(ax: Axes) -> int:
+    """How many histories are drawn already: each has one line that is not dashed."""
+    return sum(line.get_linestyle() == "-" for line in ax.lines)
+
+
+def _best(name: str, values: Sequence[float]) -> int:
+    """Which epoch is the best; of those that have a number."""
+    numbers = np.array(values, float)
+    if np.isnan(numbers).all():
+        return 0
+    return int(np.nanargmax(numbers) if more_is_better(name) else np.nanargmin(numbers))

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _validate
 from ..layers import Dense
 from ..plan import widths
-from ._style import COLORS, pyplot
+from ._style import NEGATIVE, POSITIVE, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..layer import Layer
     from ..model import Model
 
-_NEGATIVE, _POSITIVE = COLORS[:2]
 _UNIT = "#444444"
 
 
@@ -103,7 +102,7 @@ def _draw(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
     columns = _columns(model)
     half = min(max(column.width for column in columns), most + 1) / 2
     lines = max(len(column.notes) for column in columns)
-    top, bottom = half + 1.6, -half - 0.2 - 0.5 * lines
+    top, bottom = half + 1.6, -half - 1.2 - 0.5 * lines  # with room for the legend
     if ax is None:
         size = (max(1.7 * len(columns), 3.2), 1.2 + 0.33 * (top - bottom))
         figure, ax = plt.subplots(figsize=size, layout="constrained")
@@ -118,9 +117,9 @@ def _draw(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
         ax.text(i, -half - 0.2, "\n".join(column.notes), ha="center", va="top", fontsize=8, color=_UNIT)
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(bottom, top))
     ax.set_axis_off()
-    for color, label in ((_POSITIVE, "positive weight"), (_NEGATIVE, "negative")):
+    for color, label in ((POSITIVE, "positive weight"), (NEGATIVE, "negative")):
         ax.plot([], [], color=color, linewidth=2, label=label)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False, fontsize=8)
+    ax.legend(loc="lower center", borderaxespad=0, ncols=2, frameon=False, fontsize=8)
     return ax
 
 
@@ -137,7 +136,7 @@ def _draw_weights(ax: Axes, i: int, left: Any, column: _Column, right: Any) -> N
     weights = column.layer.weights
     strength = weights[np.ix_(units, next_units)].ravel() / (np.abs(weights).max() or 1)
     order = np.argsort(np.abs(strength))  # the strongest on top
-    colors = [to_rgba(_POSITIVE if s > 0 else _NEGATIVE, 0.08 + 0.82 * abs(s)) for s in strength[order]]
+    colors = [to_rgba(POSITIVE if s > 0 else NEGATIVE, 0.08 + 0.82 * abs(s)) for s in strength[order]]
     widths = 0.4 + 1.6 * np.abs(strength[order])
     lines = LineCollection([ends[k] for k in order], colors=colors, linewidths=widths, zorder=1)
     ax.add_collection(lines)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .. import _validate
 from ..layers import Dense
-from ._style import pyplot
+from ._style import diverging, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 
     from ..model import Model
 
+_MOST_IMAGES = 64
 
-def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes] | None = None) -> Any:
+
+def weights(
+    model: Model,
+    layer: int | None = None,
+    *,
+    image_shape: tuple[int, int] | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
+) -> Any:
     """Draw the weights of the dense layers, each as a picture of shape (n_in, units).
 
-    Blue is negative, red positive, white zero; the scale of each picture is its own.
+    Blue is negative, orange positive, white zero; the scale of each picture is its own.
 
     Parameters
     ----------
@@ -29,6 +37,9 @@ def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes]
         Built.
     layer : int, optional
         Index in ``model.layers`` of the dense layer to draw; all if not given.
+    image_shape : (height, width), optional
+        Of the images that the inputs of layers with ``height * width`` inputs are, row by row: the weights
+        of each unit, of 64 units at most, are then an image as well.
     ax : Axes or sequence of Axes, optional
         One for each layer that is drawn.
 
@@ -42,7 +53,8 @@ def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes]
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the model is not built, has no such layer, or there are not as many Axes as layers.
+        If the model is not built, has no such layer, no layer has inputs of `image_shape`, or there are not
+        as many Axes as layers.
 
     Examples
     --------
@@ -50,6 +62,11 @@ def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes]
     >>> model = fn.Model([fn.Dense(8, "relu"), fn.Dense(3)], seed=0).build(5)
     >>> [ax.get_title() for ax in fn.plot.weights(model)]
     ['0: Dense(8)', '1: Dense(3)']
+
+    What each unit of a network for images looks for:
+
+    >>> model = fn.Model([fn.Dense(12, "relu"), fn.Dense(10)], seed=0).build(64)
+    >>> ax = fn.plot.weights(model, 0, image_shape=(8, 8))
     """
     dense = [i for i, each in enumerate(model.layers) if isinstance(each, Dense)]
     model.state  # noqa: B018 - a ValueError if the model is not built
@@ -60,6 +77,9 @@ def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes]
         dense = [index]
     if not dense:
         raise ValueError("the model has no dense layer")
+    drawn = [model.layers[i].weights for i in dense]  # type: ignore[attr-defined]
+    if image_shape is not None:
+        image_shape = _checked_shape(image_shape, [len(values) for values in drawn])
     plt = pyplot()
     if ax is None:
         columns = min(len(dense), 4)
@@ -73,17 +93,53 @@ def weights(model: Model, layer: int | None = None, *, ax: Axes | Sequence[Axes]
         axes = list(ax) if isinstance(ax, (Sequence, np.ndarray)) else [ax]
     if len(axes) != len(dense):
         raise ValueError(f"ax must have one Axes for each of the layers {dense}, got {len(axes)}")
-    for panel, index in zip(axes, dense, strict=True):
-        _draw_weights(panel, index, model.layers[index].weights)  # type: ignore[attr-defined]
+    for panel, index, values in zip(axes, dense, drawn, strict=True):
+        if image_shape is not None and len(values) == image_shape[0] * image_shape[1]:
+            _draw_images(panel, index, values, image_shape)
+        else:
+            _draw_matrix(panel, index, values)
     return axes[0] if layer is not None else np.array(axes)
 
 
-def _draw_weights(ax: Axes, index: int, values: NDArray[Any]) -> None:
+def _checked_shape(shape: Any, inputs: list[int]) -> tuple[int, int]:
+    """The shape of images, which must be that of the inputs of one of the layers."""
+    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+        raise TypeError(f"image_shape must be (height, width), got {shape!r}")
+    height, width = (_validate.integer("image_shape", side, low=1) for side in shape)
+    if height * width not in inputs:
+        known = ", ".join(map(str, inputs))
+        size = height * width
+        raise ValueError(f"image_shape={height, width} is of {size} inputs; the layers have {known}")
+    return height, width
+
+
+def _draw_images(ax: Axes, index: int, values: NDArray[Any], shape: tuple[int, int]) -> None:
+    """The weights of each unit as an image, beside and below each other with a gap of one."""
+    (height, width), shown = shape, min(values.shape[1], _MOST_IMAGES)
+    columns = int(np.ceil(np.sqrt(shown)))
+    rows = -(-shown // columns)
+    mosaic = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for k in range(shown):
+        i, j = k // columns * (height + 1), k % columns * (width + 1)
+        mosaic[i : i + height, j : j + width] = values[:, k].reshape(shape)
+    _draw_colors(ax, mosaic, float(np.abs(values[:, :shown]).max()), "equal")
+    units = values.shape[1]
+    which = f"{units} units" if shown == units else f"the first {shown} of {units} units"
+    ax.set(title=f"{index}: Dense({units})", xlabel=which, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _draw_colors(ax: Axes, values: NDArray[Any], limit: float, aspect: Literal["auto", "equal"]) -> None:
+    """Numbers as colours, white where there are none, with their scale beside them."""
+    limit = limit or 1.0
+    image = ax.imshow(values, cmap=diverging(), vmin=-limit, vmax=limit, aspect=aspect)
+    ax.figure.colorbar(image, ax=ax, fraction=0.08)
+
+
+def _draw_matrix(ax: Axes, index: int, values: NDArray[Any]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    limit = float(np.abs(values).max()) or 1.0
-    image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    ax.figure.colorbar(image, ax=ax, fraction=0.08)
+    _draw_colors(ax, values, float(np.abs(values).max()), "auto")
     ax.set(title=f"{index}: Dense({values.shape[1]})", xlabel="unit", ylabel="input")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
