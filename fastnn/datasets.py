@@ -4,9 +4,9 @@ Every function returns a pair ``(X, y)`` of new arrays: the inputs, one sample a
 the targets.
 """
 
+import importlib.resources
 import math
 import operator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ __all__ = ["digits", "spiral", "xor"]
 def __dir__() -> list[str]:
     return __all__
 
-_DATA = Path(__file__).parent / "data"
 
 _SPIRAL_TURN = 4.0  # radians from the inner to the outer end of an arm
 _SPIRAL_NOISE = 0.2  # radians, standard deviation
@@ -60,7 +59,8 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     >>> print(y[:10])
     [0 1 2 3 4 5 6 7 8 9]
     """
-    with np.load(_DATA / "digits.npz", allow_pickle=False) as file:
+    data = importlib.resources.files("fastnn") / "data" / "digits.npz"  # in an archive too
+    with data.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return file["images"].astype(np.float32), file["labels"].astype(np.int64)
 
 

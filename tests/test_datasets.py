@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -126,3 +129,18 @@ def test_xor_is_the_truth_table():
     assert y.shape == (4, 1) and y.dtype == np.float32
     assert {tuple(row) for row in X.tolist()} == {(0, 0), (0, 1), (1, 0), (1, 1)}
     assert y[:, 0].tolist() == [a != b for a, b in X.tolist()]
+
+
+def test_digits_in_an_archive(tmp_path):
+    """A package that Python imports from a zip file has no files of its own."""
+    package = DATA.parent
+    with zipfile.ZipFile(tmp_path / "place.zip", "w") as archive:
+        for path in package.rglob("*"):
+            if path.suffix in (".py", ".npz"):
+                archive.write(path, Path("fastnn") / path.relative_to(package))
+    program = "import fastnn.datasets as d; X, y = d.digits(); print(d.__file__, X.sum(), y.sum())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "place.zip")}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    X, y = datasets.digits()
+    assert done.stdout == f"{tmp_path}/place.zip/fastnn/datasets.py {X.sum()} {y.sum()}\n"
