@@ -241,11 +241,11 @@ def test_size_of_the_input_is_that_of_the_weights(tmp_path):
 
 # What the message must name.
 REFUSED = {
-    "convolution": ("y = Conv(x, cube)", "operator Conv is not supported"),
+    "convolution": ("y = ConvTranspose(x, cube)", "operator ConvTranspose is not supported"),
     "unknown operator": ("y = Frobnicate(x)", "operator Frobnicate"),
     "operator of another domain": ("y = ai.onnx.ml.Normalizer(x)", "operator ai.onnx.ml.Normalizer"),
     "name of the node": ("[name_of_node] y = Conv(x, cube)", "Conv .node 'name_of_node'."),
-    "residual": ("r = Relu(x) y = Add(r, x)", "operator Add .*adds two branches"),
+    "residual": ("r = Relu(x) y = Add(r, x)", "operator Add .*joins two branches"),
     "product of two tensors": ("r = Relu(x) y = Mul(r, x)", "operator Mul .*multiplies two tensors"),
     "matrix product of two tensors": ("r = Relu(x) y = MatMul(r, x)", "MatMul .*multiplies two tensors"),
     "quotient": ("y = Div(c, x)", "Div .*divides by what it computes"),
@@ -266,7 +266,15 @@ REFUSED = {
     "norm": ('y = ai.onnx.ml.Normalizer<norm = "L1">(x)', "Normalizer .*by their norm"),
     "clipped where float32 is coarse": ("y = Clip(x, zero1, million)", "Clip .*would not tell finely"),
     "clipped to nothing": ("y = Clip(x, six, zero1)", "Clip .*clips to"),
-    "columns added": ("y = Pad(x, pads)", "Pad .*adds columns"),
+    "samples added": ("y = Pad(x, samples)", "Pad .*adds places"),
+    "columns mirrored": ('y = Pad<mode = "reflect">(x, pads)', "Pad .*adds places"),
+    "sum of all": ("y = ReduceSum(x)", "ReduceSum .*axis 0 is that of the samples"),
+    "sum of samples": ("y = ReduceSum(x, none)", "ReduceSum .*axis 0 is that of the samples"),
+    "a kernel that goes over places": ("y = Conv(x, cube)", "operator Conv .*not supported here: a kernel"),
+    "branches behind activations": (
+        "m = MatMul(x, W) r = Relu(m) s = Tanh(m) y = Sub(r, s)",
+        "Sub .*joins two branches",
+    ),
     "normalization in training": (
         "y = BatchNormalization<training_mode = 1>(x, c, c, c, c)",
         "BatchNormalization .*training mode",
@@ -302,6 +310,7 @@ REFUSED = {
 }
 CONSTANTS["zero1"], CONSTANTS["six"] = np.array(0, np.float32), np.array(6, np.float32)
 CONSTANTS["million"], CONSTANTS["pads"] = np.array(1e6, np.float32), np.array([0, 1, 0, 0])
+CONSTANTS["samples"], CONSTANTS["none"] = np.array([1, 0, 0, 0]), np.array([0])
 CONSTANTS["places"] = np.array([0, 3])
 CONSTANTS["mixed"], CONSTANTS["halves"] = np.array([1, 0, 2, 2]), np.full(4, 0.5, np.float32)
 
@@ -324,10 +333,8 @@ def test_refused(body, piece, tmp_path):
         ({"inputs": "float[batch, 5] x", "body": "y = MatMul(x, W)"}, "takes rows of 3 numbers"),
         ({"inputs": "float[batch, n] x"}, "size of its input is not known"),
         ({"inputs": "float[n] x"}, "size of its input is not known"),
-        (
-            {"inputs": "float[batch, 3] x, float[batch, 3] z", "body": "y = Add(x, z)"},
-            "two inputs, 'x' and 'z'",
-        ),
+        ({"inputs": "float[batch, 3] x, float[3] z", "body": "y = Add(x, z)"}, "rows and single rows"),
+        ({"inputs": "float[batch, 3] x, bool[batch, 3] z", "body": "y = Where(z, x, x)"}, "type 9"),
         ({"outputs": "float y, float z", "body": "y = Relu(x) z = Tanh(x)"}, r"2 outputs \(y, z\)"),
     ],
 )
@@ -338,7 +345,7 @@ def test_refused_ends(options, piece, tmp_path):
 
 
 def test_output_by_name(tmp_path):
-    write(tmp_path / "m.onnx", "a = Relu(x) y = Conv(a, cube)")
+    write(tmp_path / "m.onnx", "a = Relu(x) y = ConvTranspose(a, cube)")
     assert fn.onnx.load(tmp_path / "m.onnx", output="a").predict([[-1, 0, 2]]).tolist() == [[0, 0, 2]]
     with pytest.raises(ValueError, match="no node gives 'nothing'"):
         fn.onnx.load(tmp_path / "m.onnx", output="nothing")

@@ -137,6 +137,34 @@ CASES = {
     "one column of several": (ROW, "m = Gemm(x, W, b) y = Reshape(m, rows)"),
     "all of a fixed size": ("float[1, 2, 3] x", "f = Flatten<axis = 0>(x) y = MatMul(f, W6)"),
     "samples that are columns": ("float[2, 3] x", "s = Softmax<axis = 1>(x) y = Relu(x)"),
+    "padded": ("float[batch, 2, 3] x", "y = Pad(x, around, half)"),
+    "padded by zeros, behind a layer": (ROW, "m = MatMul(x, W) p = Pad(m, behind) y = Relu(p)"),
+    "repeated": ("float[batch, 1, 3] x", "e = Expand(x, wide) t = Tile(e, twice) y = Relu(t)"),
+    "repeated as ones of a shape": ("float[batch, 1, 3] x", "o = ConstantOfShape(wide) y = Add(x, o)"),
+    "above the diagonal": ("float[batch, 3, 3] x", "y = Trilu(x)"),
+    "below the diagonal": (IMAGE, "y = Trilu<upper = 0>(x, place)"),
+    # sums
+    "sums": (IMAGE, "s = ReduceSum<keepdims = 0>(x, two) y = MatMul(s, V)"),
+    "means": ("float[batch, 2, 3, 2] x", "m = ReduceMean(x, ends) y = Relu(m)"),
+    "means behind a layer": (IMAGE, "m = MatMul(x, W) r = Relu(m) y = ReduceMean<keepdims = 0>(r, second)"),
+    "absolute values": (ROW, "m = MatMul(x, W) a = Abs(m) y = MatMul(a, V)"),
+    "sums of absolute values": (IMAGE, "y = ReduceL1(x, second)"),
+    "moving means": (
+        "float[batch, 2, 5] x",
+        "y = AveragePool<kernel_shape = [3], strides = [2], pads = [1, 1]>(x)",
+    ),
+    "moving means with zeros around": (
+        "float[batch, 2, 5, 4] x",
+        "y = AveragePool<kernel_shape = [3, 2], pads = [1, 0, 1, 1], count_include_pad = 1>(x)",
+    ),
+    "means of channels": ("float[batch, 2, 3, 2] x", "g = GlobalAveragePool(x) y = Flatten(g)"),
+    "a kernel as large as the image": ("float[batch, 1, 2, 3] x", "k = Conv(x, kernel, b4) y = Relu(k)"),
+    # branches that are none
+    "a linear branch": (ROW, "m = Gemm(x, W, b) n = MatMul(m, T) y = Add(n, x)"),
+    "linear branches side by side": (
+        ROW,
+        "m = Gemm(x, W, b) n = MatMul(m, square) o = Mul(n, b) y = Concat<axis = 1>(o, x, m)",
+    ),
     # scikit-learn's converter
     "linear regression": (
         ROW,
@@ -145,6 +173,13 @@ CASES = {
     ),
 }
 CONSTANTS |= {
+    "around": np.array([0, 0, 2, 0, 1, 0]),
+    "behind": np.array([0, 0, 0, 2]),
+    "half": np.array(0.5, np.float32),
+    "wide": np.array([1, 4, 1]),
+    "twice": np.array([1, 1, 2]),
+    "ends": np.array([1, -1]),
+    "kernel": numbers(4, 1, 2, 3),
     "whole1": np.ones((1, 3), np.float32),
     "T3": numbers(3, 2),
     "W6": numbers(6, 2),
@@ -201,7 +236,8 @@ CHOSEN = {
 @pytest.mark.parametrize("name", CHOSEN)
 def test_layers_that_they_become(name, tmp_path):
     written(tmp_path / "m.onnx", *CASES[name][:2])
-    assert [repr(layer) for layer in fn.onnx.load(tmp_path / "m.onnx").layers] == CHOSEN[name]
+    layers = fn.onnx.load(tmp_path / "m.onnx").layers
+    assert [repr(layer).replace(", use_bias=False", "") for layer in layers] == CHOSEN[name]
 
 
 OLD = {
@@ -268,6 +304,18 @@ def test_linear_classifiers(opposite, post, activation, normalized, tmp_path):
         return
     [layer] = compared(tmp_path / "m.onnx").layers
     assert (layer.activation and layer.activation.name) == activation
+
+
+def test_several_inputs_are_columns_side_by_side(tmp_path):
+    """In the order of the graph, as those of a game's observations; fixed numbers of samples, too."""
+    for batch in ("batch", 4):
+        body = "a = Sub(z, c) j = Concat<axis = 1>(a, x) m = MatMul(j, W6) y = Tanh(m)"
+        written(tmp_path / "m.onnx", f"float[{batch}, 3] x, float[{batch}, 3] z", body)
+        model = fn.onnx.load(tmp_path / "m.onnx")
+        x, z = numbers(4, 3), numbers(4, 3)
+        [y] = session(tmp_path / "m.onnx").run(["y"], {"x": x, "z": z})
+        np.testing.assert_allclose(model.predict(np.hstack([x, z])), y, rtol=2e-5, atol=1e-5)
+        assert [type(layer) for layer in model.layers] == [fn.Standardize, fn.Dense]
 
 
 def test_weights_keep_their_bits(tmp_path):

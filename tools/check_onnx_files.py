@@ -163,7 +163,9 @@ def compared(path: Path, model: fn.Model, output: str | None) -> tuple[str, str]
     except Exception as error:  # it knows fewer files than there are
         return "loads, not compared", f"{type(error).__name__}: {error}"
     ends = session.get_inputs()
-    candidates = [end for end in ends if width(end) in (model.n_in, None)] or ends
+    candidates = [[end] for end in ends if width(end) in (model.n_in, None)] or [[end] for end in ends]
+    if len(ends) > 1 and sum(width(end) or 0 for end in ends) == model.n_in:
+        candidates = [ends]  # side by side
     worst = "no input of ONNX Runtime's fits"
     for chosen in candidates:
         agree, worst = agrees(session, ends, chosen, model, output)
@@ -186,7 +188,10 @@ def agrees(session, ends, chosen, model, output) -> tuple[bool | None, str]:
     worst: dict[str, float] = {}
     for rows, scale in ((rows, scale) for rows in ROWS for scale in SCALES):
         feed = {end.name: drawn(end, rows, scale, model, rng) for end in ends}
-        x = feed[chosen.name]
+        parts = [feed[end.name].reshape(-1, width(end) or model.n_in) for end in chosen]
+        if len({len(part) for part in parts}) > 1:
+            return None, "the inputs have different numbers of rows"
+        x = np.concatenate(parts, axis=1)
         try:
             results = dict(zip(names, session.run(None, feed), strict=True))
         except Exception as error:

@@ -51,6 +51,13 @@ class Matrix:
         """Some of the columns that it gives, in any order."""
         return Matrix(self.weights[:, index], None if self.bias is None else self.bias[index])
 
+    def then(self, other: Matrix) -> Matrix:
+        """Another product of what it gives, as one of what it gets."""
+        bias = other.bias
+        if self.bias is not None:
+            bias = self.bias @ other.weights + (0.0 if bias is None else bias)
+        return Matrix(self.weights @ other.weights, bias)
+
     def matrix(self) -> Matrix:
         """Itself."""
         return self
@@ -102,8 +109,9 @@ class Columns:
 
     def chosen(self, index: NDArray[np.int64]) -> Columns:
         """Some of the columns that it gives, in any order."""
-        parts = (None if part is None else part[index] for part in (self.shift, self.scale))
-        return Columns(self.n_in, index if self.index is None else self.index[index], *parts)
+        parts = [None if part is None else part[index] for part in (self.shift, self.scale)]
+        index = index if self.index is None else self.index[index]
+        return Columns(self.n_in, None if np.array_equal(index, np.arange(self.n_in)) else index, *parts)
 
     def matrix(self) -> Matrix:
         """The same as a product."""
@@ -143,10 +151,11 @@ def joined(maps: Sequence[Map]) -> Map:
             np.concatenate([one.weights for one in products], axis=1), None if none else np.concatenate(bias)
         )
     n_in = maps[0].n_in
-    index = [np.arange(n_in) if one.index is None else one.index for one in columns]
+    parts = [np.arange(n_in) if one.index is None else one.index for one in columns]
+    index = np.concatenate(parts)
     return Columns(
         n_in,
-        np.concatenate(index),
+        None if np.array_equal(index, np.arange(n_in)) else index,
         _concatenated([one.shift for one in columns], columns, 0.0),
         _concatenated([one.scale for one in columns], columns, 1.0),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,10 @@ class Step:
     activation: ActivationSpec | None = None
     layer: Layer | None = None
     trained: bool = False
+    depth: int = field(init=False)  # how many steps there are before it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", 0 if self.before is None else self.before.depth + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +97,18 @@ class Assembly:
         self._steps: dict[tuple[Step, Map], Step] = {}
         self._activated: dict[tuple[Step, str], Step] = {}
 
-    def input(self, sizes: Sequence[Any], samples: int | None = None) -> Rows:
-        """The input, of these sizes."""
-        numbers = math.prod(size for size in sizes if size != BATCH)
-        if not 1 <= numbers <= self._size:
-            raise ValueError(f"rows of {numbers} numbers are more than the file can be for")
-        return Rows(Step(numbers), Columns(numbers), tuple(sizes), samples)
+    def inputs(self, given: Sequence[tuple[Sequence[Any], int | None]]) -> list[Rows]:
+        """The inputs, of these sizes and numbers of samples: columns of one array, side by side."""
+        widths = [math.prod(size for size in sizes if size != BATCH) for sizes, _ in given]
+        total = sum(widths)
+        if min(widths) < 1 or total > self._size:
+            raise ValueError(f"rows of {total} numbers are more than the file can be for")
+        step, start, result = Step(total), 0, []
+        for (sizes, samples), n in zip(given, widths, strict=True):
+            index = None if n == total else np.arange(start, start + n)
+            result.append(Rows(step, Columns(total, index), tuple(sizes), samples))
+            start += n
+        return result
 
     def use(self, numbers: int) -> None:
         """Count numbers that are to be computed, so that a few bytes cannot make many."""
@@ -134,9 +144,8 @@ class Assembly:
 
     def joined(self, parts: Sequence[Rows], join: Callable[[Sequence[Layout]], Layout]) -> Rows:
         """Columns of several tensors as those of one."""
+        parts = self._of_one_step(parts)
         first = parts[0]
-        if any(part.step is not first.step for part in parts):
-            raise ValueError("it joins two branches, which a row of layers does not have")
         whole = any(isinstance(part.map, Matrix) for part in parts)
         self.use(sum(part.map.n_out * (part.map.n_in if whole else 1) for part in parts))
         layouts, start = [], 0
@@ -187,10 +196,26 @@ class Assembly:
             raise ValueError("it divides by zero")
         return self._changed(x, lambda own: own.over(values))
 
+    def _of_one_step(self, parts: Sequence[Rows]) -> list[Rows]:
+        """The same tensors as maps of what one step gives; products that lie between become part of them."""
+        parts = list(parts)
+        while any(part.step is not parts[0].step for part in parts):
+            last = max((part.step for part in parts), key=lambda step: step.depth)
+            product = last.product
+            if product is None or last.activation is not None or last.before is None:
+                raise ValueError("it joins two branches, which a row of layers does not have")
+            before = last.before
+            self.use(_CALL + len(parts))
+            for i, part in enumerate(parts):
+                if part.step is last:
+                    own = part.map.matrix()
+                    self.use(own.size + product.size + product.n_in * own.n_out * (1 + own.n_in // 64))
+                    parts[i] = replace(part, step=before, map=product.then(own))
+        return parts
+
     def sum(self, x: Rows, y: Rows) -> Rows:
         """``x + y`` of two tensors."""
-        if x.step is not y.step:
-            raise ValueError("it adds two branches, which a row of layers does not have")
+        x, y = self._of_one_step([x, y])
         sizes = common([x.layout, y.layout])
         x, y = self._stretched(x, sizes), self._stretched(y, sizes)
         self.use(2 * x.map.n_in * x.map.n_out)
@@ -205,6 +230,13 @@ class Assembly:
             self.use(x.map.n_in * product.n_out)
             return Rows(x.step, x.map.before(product), tuple(sizes), x.samples)
         return Rows(self._step(x), product, tuple(sizes), x.samples)
+
+    def combined(self, x: Rows, weights: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
+        """The same of weights that no layer has been trained for: they become part of those before."""
+        if not isinstance(x.map, Matrix):
+            return self.product(x, weights, sizes)
+        self.use(weights.size + x.map.n_in * weights.shape[1] * (1 + weights.shape[0] // 64))
+        return Rows(x.step, x.map.then(Matrix(weights)), tuple(sizes), x.samples)
 
     # ---- steps -----------------------------------------------------------------------------------
 
@@ -364,6 +396,7 @@ class Assembly:
         return Model(made, dtype=dtype, **options).build(step.width)
 
 
+_CALL = 1000  # numbers that take as long as some calls of Python
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by
 _FARTHEST = 1e38  # a bound that no number of float32 is beyond, but for the last
 _COARSE = 1000.0  # of bounds between which numbers near 0 would lose more than 4 digits

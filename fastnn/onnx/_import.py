@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,20 +137,26 @@ def _without_column(graph: Graph, name: str) -> str:
 
 
 def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) -> Model:
-    """The model of a tensor, for the first meaning of the input's axes that allows one."""
-    end = graph.inputs[_outputs.input_of(graph, name)]
+    """The model of a tensor, for the first meaning of the inputs' axes that allows one."""
+    ends = [graph.inputs[end] for end in _outputs.inputs_of(graph, name)]
+    known = [_meanings(graph, end) for end in ends]
     failed: ValueError | None = None
-    for sizes, samples in _meanings(graph, end):
-        assembly = Assembly(graph.size, _outputs.dtype(end))
+    for several in (True, False):  # rows in each, or a single one
+        chosen = [[one for one in meanings if (BATCH in one[0]) is several] for meanings in known]
+        if not all(chosen):
+            continue
+        assembly = Assembly(graph.size, _outputs.dtype(ends))
         try:
-            rows = assembly.input(sizes, samples)
-            value = _Reading(graph, assembly, end.name, rows).value(name)
+            rows = assembly.inputs([meaning for meaning, *_ in chosen])
+            given = dict(zip((end.name for end in ends), rows, strict=True))
+            value = _Reading(graph, assembly, given).value(name)
             if not isinstance(value, Rows):
                 raise ValueError(f"{name!r} is not computed from the input")
             return assembly.model(value, dtype, **options)
         except ValueError as error:
             failed = failed or error
-    assert failed is not None
+    if failed is None:
+        raise ValueError(f"its inputs {[end.name for end in ends]} are rows and single rows")
     raise failed
 
 
@@ -174,10 +180,9 @@ def _meanings(graph: Graph, end: ValueInfoProto) -> list[tuple[list[Any], int | 
 class _Reading:
     """The tensors of a graph as rows of layers in the making, or as constants."""
 
-    def __init__(self, graph: Graph, assembly: Assembly, name: str, rows: Rows) -> None:
+    def __init__(self, graph: Graph, assembly: Assembly, inputs: Mapping[str, Rows]) -> None:
         self._graph, self._assembly = graph, assembly
-        self._values: dict[str, Value] = {name: rows}
-        self._input = name
+        self._values: dict[str, Value] = {**inputs}
 
     def value(self, name: str) -> Value:
         """A tensor by its name; those that it is computed from come first."""
@@ -215,8 +220,6 @@ class _Reading:
     def _plan(self, name: str) -> Plan:
         """What a tensor is computed from, and how."""
         node = self._graph.nodes.get(name)
-        if name in self._graph.inputs:
-            raise ValueError(f"it is computed from two inputs, {self._input!r} and {name!r}")
         if node is None:
             raise ValueError(f"{name!r} is not computed from the input")
         for operation, activation, method in _FORMS.get(node.operator, []):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _arithmetic, _layout, _linear_models, _places, _products
+from . import _arithmetic, _layout, _linear_models, _places, _products, _sums
 from ._call import Call, moving
 
 Operator = Callable[[Call], Any]
 _OLD = ("broadcast", "consumed_inputs")
+_REDUCED = ("axes", "keepdims", "noop_with_empty_axes")
 
 # For each operator its function, and the attributes that it looks at or that do not matter.
 TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
@@ -48,7 +49,32 @@ TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
     "Gather": (_places.gather, ("axis",)),
     "Split": (_places.split, ("axis", "split", "num_outputs")),
     "Concat": (_places.concat, ("axis",)),
-    "Pad": (_places.pad, ("pads", "paddings", "mode", "value")),
+    "Expand": (_places.expand, ()),
+    "Tile": (_places.tile, ()),
+    "ConstantOfShape": (_places.constant_of_shape, ("value",)),
+    "Pad": (_sums.pad, ("pads", "paddings", "mode", "value")),
+    "Trilu": (_sums.triangle, ("upper",)),
+    "Abs": (_sums.absolute, _OLD),
+    "ReduceSum": (lambda call: _sums.reduced(call, mean=False), _REDUCED),
+    "ReduceMean": (lambda call: _sums.reduced(call, mean=True), _REDUCED),
+    "ReduceL1": (_sums.absolute_sum, _REDUCED),
+    "AveragePool": (
+        _sums.pooled,
+        (
+            "kernel_shape",
+            "strides",
+            "pads",
+            "auto_pad",
+            "ceil_mode",
+            "count_include_pad",
+            "dilations",
+        ),
+    ),
+    "GlobalAveragePool": (_sums.whole_pool, ()),
+    "Conv": (
+        _sums.convolution,
+        ("kernel_shape", "strides", "pads", "auto_pad", "group", "dilations"),
+    ),
     "ai.onnx.ml.Scaler": (_linear_models.scaler, ("offset", "scale")),
     "ai.onnx.ml.Normalizer": (_linear_models.normalizer, ("norm",)),
     "ai.onnx.ml.LinearRegressor": (

@@ -88,8 +88,8 @@ class _Computed:
         return self._found[wanted]
 
 
-def input_of(graph: Graph, name: str) -> str:
-    """Name of the first input that a tensor is computed from."""
+def inputs_of(graph: Graph, name: str) -> list[str]:
+    """Names of the inputs that a tensor is computed from, in the order of the graph."""
     seen, waiting = {name}, [name]
     while waiting:
         node = graph.nodes.get(waiting.pop())
@@ -98,7 +98,7 @@ def input_of(graph: Graph, name: str) -> str:
         waiting += new
     if not graph.inputs:
         raise ValueError("it has no input")
-    return next((known for known in graph.inputs if known in seen), next(iter(graph.inputs)))
+    return [known for known in graph.inputs if known in seen] or list(graph.inputs)[:1]
 
 
 def _is_float(value: ValueInfoProto) -> bool:
@@ -120,9 +120,10 @@ def shape(value: ValueInfoProto) -> list[int | None] | None:
     return [(size.dim_value or None) if size.HasField("dim_value") else None for size in kind.shape.dim]
 
 
-def dtype(value: ValueInfoProto) -> str:
-    """That of a model of this input."""
-    return "float64" if value.type.tensor_type.elem_type == TensorProto.DOUBLE else "float32"
+def dtype(values: list[ValueInfoProto]) -> str:
+    """That of a model of these inputs."""
+    double = any(value.type.tensor_type.elem_type == TensorProto.DOUBLE for value in values)
+    return "float64" if double else "float32"
 
 
 def width(graph: Graph, name: str) -> int | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import numpy_helper
 
 from . import _layout
 from ._assembly import Rows
 from ._call import Call, moving
-from ._layout import Layout
+from ._layout import BATCH, Layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +36,8 @@ def reshape(call: Call) -> Value:
 
 def squeeze(call: Call) -> Value:
     axes = call.option("axes", 1)
+    if axes is not None and not axes:
+        raise ValueError("it names no axes")
     return moving(call, lambda x: _layout.squeezed(x, axes))
 
 
@@ -85,8 +89,30 @@ def concat(call: Call) -> Value:
     return _layout.concatenated([Layout(constant) for constant in constants], axis).array
 
 
-def pad(call: Call) -> Value:
-    pads = call.option("pads", 1)
-    if any(call.attributes.get("paddings") or pads or []):
-        raise ValueError("it adds columns")
-    return call.x
+def expand(call: Call) -> Value:
+    """Repeated along axes of size 1, to a common shape."""
+    sizes = call.option("shape", 1)
+    wanted = [1 if size == BATCH else size for size in sizes]
+    call.assembly.use(math.prod(wanted))
+    other = Layout(np.broadcast_to(0, wanted))
+    return moving(call, lambda x: _layout.broadcast(x, _layout.common([x, other])))
+
+
+def tile(call: Call) -> Value:
+    """Repeated as a whole."""
+    value, repeats = call.input(0), call.option("repeats", 1)
+    layout = value.layout if isinstance(value, Rows) else Layout(call.constant(0))
+    if len(repeats) != layout.array.ndim or min(repeats) < 1 or repeats[layout.batch or 0] != 1:
+        raise ValueError(f"it repeats {layout.sizes} {repeats} times")
+    call.assembly.use(layout.array.size * math.prod(repeats))
+    return moving(call, lambda x: x.moved(np.tile(x.array, repeats)))
+
+
+def constant_of_shape(call: Call) -> NDArray[Any]:
+    """A constant of one number."""
+    sizes, value = call.constant(0).tolist(), call.attributes.get("value")
+    number = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
+    if BATCH in sizes or min(sizes, default=0) < 0 or number.size != 1:
+        raise ValueError(f"it makes a constant of shape {sizes}")
+    call.assembly.use(math.prod(sizes))
+    return np.full(sizes, number.item(), number.dtype)

@@ -1,0 +1,155 @@
+"""Operators that add numbers of a row up: reductions, pools, and what is left out or filled in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._call import Call
+from ._layout import BATCH, Layout
+
+if TYPE_CHECKING:
+    from ._assembly import Rows
+
+
+def _filled(call: Call, x: Rows, layout: Layout, value: float) -> Rows:
+    """Columns at other places, with `value` at places of which the layout says -1."""
+    left_out = layout.array < 0
+    call.assembly.use(layout.array.size)
+    y = call.assembly.moved(x, lambda own: layout.moved(np.where(left_out, 0, layout.array)))
+    if not left_out.any():
+        return y
+    y = call.assembly.times(y, np.where(left_out, 0.0, 1.0))
+    return call.assembly.plus(y, np.where(left_out, value, 0.0)) if value else y
+
+
+def pad(call: Call) -> Rows:
+    """More places with a constant around the axes."""
+    x = call.x
+    pads = call.attributes.get("paddings") or call.option("pads", 1) or []
+    axes = call.option("axes", 3)
+    rank = len(x.sizes)
+    axes = list(range(rank)) if axes is None else [x.layout.axis(axis) for axis in axes]
+    widths = [(0, 0)] * rank
+    for place, axis in enumerate(axes):
+        widths[axis] = pads[place], pads[place + len(axes)]
+    flat = [width for pair in widths for width in pair]
+    if not any(flat):
+        return x
+    batch = x.layout.batch
+    if min(flat) < 0 or call.attributes.get("mode", "constant") != "constant" or any(widths[batch or 0]):
+        raise ValueError(f"it adds places {widths} around axes of sizes {list(x.sizes)}")
+    sizes = [size + sum(pair) for size, pair in zip(x.layout.array.shape, widths, strict=True)]
+    call.assembly.use(math.prod(sizes))
+    value = call.attributes.get("value", 0.0) if call.input(2) is None else call.constant(2).item()
+    array = np.pad(x.layout.array, widths, constant_values=-1)
+    return _filled(call, x, x.layout.moved(array), float(value))
+
+
+def triangle(call: Call) -> Rows:
+    """What is on one side of the diagonal of the last two axes; zeros on the other."""
+    x = call.x
+    k = 0 if call.input(1) is None else int(call.constant(1).item())
+    if len(x.sizes) < 2 or BATCH in x.sizes[-2:]:
+        raise ValueError(f"it takes matrices, but gets {list(x.sizes)}")
+    side = np.triu if call.attributes.get("upper", 1) else np.tril
+    return call.assembly.times(x, side(np.ones(x.sizes[-2:]), k))
+
+
+def reduced(call: Call, *, mean: bool) -> Rows:
+    """The sum or the mean along axes."""
+    x = call.x
+    axes = call.option("axes", 1) or None  # none at all stand for all, too
+    if axes is None and call.attributes.get("noop_with_empty_axes"):
+        return x
+    layout = x.layout
+    places = sorted({layout.axis(axis) for axis in (range(len(x.sizes)) if axes is None else axes)})
+    count = math.prod(layout.array.shape[place] for place in places)
+    kept = layout.array.size // count
+    call.assembly.use(layout.array.size * kept)
+    # Which of the results a column goes into.
+    ordered = np.moveaxis(layout.array, places, range(-len(places), 0)).reshape(kept, count)
+    weights = np.zeros((layout.array.size, kept))
+    weights[ordered, np.arange(kept)[:, None]] = 1 / count if mean else 1.0
+    keep = call.attributes.get("keepdims", 1)
+    sizes = [1 if i in places else size for i, size in enumerate(x.sizes) if keep or i not in places]
+    return call.assembly.combined(x, weights, sizes)
+
+
+def pooled(call: Call) -> Rows:
+    """The mean of windows of the axes behind that of channels."""
+    x, options = call.x, call.attributes
+    kernel = options["kernel_shape"]
+    n = len(kernel)
+    strides, pads = options.get("strides") or [1] * n, options.get("pads") or [0] * 2 * n
+    plain = options.get("auto_pad", "NOTSET") in ("NOTSET", "VALID") and not options.get("ceil_mode")
+    if not plain or any(dilation != 1 for dilation in options.get("dilations") or []):
+        raise ValueError("its windows are padded by a rule, or have gaps")
+    if len(x.sizes) != n + 2 or x.sizes[0] != BATCH or min([*kernel, *strides]) < 1 or min(pads) < 0:
+        raise ValueError(f"it takes windows of {kernel} in steps of {strides} from {list(x.sizes)}")
+    widths = [(0, 0), (0, 0), *zip(pads[:n], pads[n:], strict=True)]
+    places = math.prod(size + sum(pair) for size, pair in zip(x.layout.array.shape, widths, strict=True))
+    call.assembly.use(places * math.prod(kernel))
+    padded = np.pad(x.layout.array, widths, constant_values=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, tuple(range(2, n + 2)))
+    windows = windows[(slice(None), slice(None), *(slice(None, None, step) for step in strides))]
+    sizes = [BATCH, *windows.shape[1 : n + 2]]
+    columns = windows.reshape(-1, math.prod(kernel))
+    inside = columns >= 0
+    counted = math.prod(kernel) if options.get("count_include_pad") else inside.sum(axis=1, keepdims=True)
+    call.assembly.use(x.map.n_out * len(columns))
+    weights = np.zeros((x.map.n_out, len(columns)))
+    shares = np.broadcast_to(1 / np.maximum(counted, 1), columns.shape)
+    results = np.broadcast_to(np.arange(len(columns))[:, None], columns.shape)
+    weights[columns[inside], results[inside]] = shares[inside]
+    return call.assembly.combined(x, weights, sizes)
+
+
+def whole_pool(call: Call) -> Rows:
+    """The mean of each channel."""
+    x = call.x
+    if len(x.sizes) < 3:
+        raise ValueError(f"it has no axes behind channels: {list(x.sizes)}")
+    attributes = {"axes": list(range(2, len(x.sizes))), "keepdims": 1}
+    return reduced(Call(call.assembly, [x], attributes, call.opset, 0, 1), mean=True)
+
+
+def convolution(call: Call) -> Rows:
+    """A kernel as large as what it goes over, which is a product."""
+    x, kernel = call.x, call.assembly.numbers("weights", call.constant(1))
+    if (
+        any(call.attributes.get("pads") or [])
+        or call.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+        or call.attributes.get("group", 1) != 1
+        or any(dilation != 1 for dilation in call.attributes.get("dilations") or [])
+        or len(x.sizes) < 3
+        or x.sizes[0] != BATCH
+        or tuple(x.sizes[1:]) != kernel.shape[1:]
+    ):
+        raise ValueError(f"a kernel of shape {kernel.shape} goes over {list(x.sizes)}")
+    sizes = [BATCH, kernel.shape[0]] + [1] * (len(x.sizes) - 2)
+    y = call.assembly.product(x, kernel.reshape(kernel.shape[0], -1).T, sizes)
+    if call.input(2) is None:
+        return y
+    bias = call.assembly.numbers("bias", call.constant(2))
+    if bias.shape != kernel.shape[:1]:
+        raise ValueError(f"bias has shape {bias.shape} for {kernel.shape[0]} channels")
+    return call.assembly.plus(y, bias.reshape(-1, *sizes[2:]))
+
+
+def absolute(call: Call) -> Rows:
+    """``relu(x) + relu(-x)``."""
+    x = call.x
+    n = x.map.n_out
+    call.assembly.use(4 * n * n + 2 * x.map.n_in * n)
+    both = call.assembly.combined(x, np.concatenate([np.eye(n), -np.eye(n)], axis=1), [2 * n])
+    y = call.assembly.activation(both, "relu")
+    return call.assembly.combined(y, np.concatenate([np.eye(n), np.eye(n)]), list(x.sizes))
+
+
+def absolute_sum(call: Call) -> Rows:
+    """The sum of absolute values along axes."""
+    return reduced(replace(call, inputs=[absolute(call), *call.inputs[1:]]), mean=False)
