@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,14 +86,20 @@ def _settings_file() -> bytes | None:
 
 def _code() -> dict[str, bytes]:
     """Files of `kernels/` and the folders in it: sources, and what was compiled and stands alone."""
-    from .kernels import __file__ as kernels_file
+    try:
+        return dict(_files(_folder(), ""))
+    except (AttributeError, ImportError, OSError, TypeError, ValueError):  # a loader that shows no files
+        return {}
 
-    folder: Any = Path(kernels_file).parent
-    if not folder.is_dir():  # in an archive
-        from importlib.resources import files
 
-        folder = files(f"{__package__}.kernels")
-    return dict(_files(folder, ""))
+def _folder() -> Any:
+    kernels = importlib.import_module(f"{__package__}.kernels")
+    folder = Path(str(kernels.__file__)).parent
+    if folder.is_absolute() and folder.is_dir():
+        return folder
+    from importlib.resources import files
+
+    return files(kernels)  # in an archive
 
 
 def _files(folder: Any, before: str) -> Iterator[tuple[str, bytes]]:

@@ -63,7 +63,7 @@ def file_fault(path: Path, status: os.stat_result) -> str | None:
 
 def _owner_fault(path: Path, status: os.stat_result) -> str | None:
     trusted = {os.geteuid(), 0}
-    with contextlib.suppress(OSError):  # the package may lie within an archive
+    with contextlib.suppress(OSError, NameError):  # the package may lie within an archive, or a program
         trusted |= {os.stat(__file__).st_uid} - {_NOBODY}
     return None if status.st_uid in trusted else f"{path} belongs to another user"
 

@@ -144,9 +144,23 @@ def test_every_setting_of_numba_is_known_to_change_code_or_not():
 # ---- where the code cannot be read -------------------------------------------------------------
 
 
-def unreadable(patch):
-    patch.setattr(fastnn.kernels, "__file__", "/nowhere/kernels/__init__.py")
-    patch.setattr("importlib.resources.files", lambda name: ROOT / "docs")
+def missing(patch):
+    """As in a program that has no files of its modules."""
+    patch.setattr(fastnn.kernels, "__file__", "/nowhere/kernels/__init__.pyc")
+    patch.setattr("importlib.resources.files", lambda package: Path("/nowhere/kernels"))
+
+
+def without_a_file(patch):
+    patch.delattr(fastnn.kernels, "__file__")
+    patch.setattr("importlib.resources.files", lambda package: ROOT / "docs")
+
+
+def without_resources(patch):
+    def files(package):
+        raise TypeError("no resources")
+
+    patch.setattr(fastnn.kernels, "__file__", None)
+    patch.setattr("importlib.resources.files", files)
 
 
 def unknown_version(patch):
@@ -157,7 +171,13 @@ def unknown_version(patch):
 
 
 @pytest.mark.parametrize(
-    ("change", "word"), [(unreadable, "fastnn.kernels"), (unknown_version, "version of numba")]
+    ("change", "word"),
+    [
+        (missing, "fastnn.kernels"),
+        (without_a_file, "fastnn.kernels"),
+        (without_resources, "fastnn.kernels"),
+        (unknown_version, "version of numba"),
+    ],
 )
 def test_what_cannot_be_found_out_is_the_key_of_one_process(change, word, monkeypatch, tmp_path):
     """Nothing is kept under it."""
