@@ -861,7 +861,8 @@ class Model(KnownAttributes):
         Returns
         -------
         Network
-            A NamedTuple of arrays, valid as an argument of functions compiled by Numba.
+            A NamedTuple of arrays, valid as an argument of functions compiled by Numba. As a global, a
+            variable of an enclosing function or a default argument it is refused when they are compiled.
 
         Raises
         ------
