@@ -132,6 +132,17 @@ def test_two_classes_of_one_output():
         assert set(np.unique(ax.collections[0].get_array())) <= {0, 1}
 
 
+def test_probabilities_have_the_regions_of_their_logits():
+    y = (Y > 0).astype(float)
+    regions = []
+    for last in (None, "sigmoid"):
+        model = trained(20, [fn.Dense(8, "tanh"), fn.Dense(1, last)], "binary_cross_entropy", y)
+        ax = fn.plot.decision_boundary(model, X, y, resolution=20)
+        regions.append(ax.collections[0].get_array())
+    assert np.array_equal(*regions)
+    assert set(np.unique(regions[0])) == {0, 1}
+
+
 def test_values():
     model = trained(5, [fn.Dense(4, "tanh"), fn.Dense(1)], "mse", Y * 1.0)
     ax = fn.plot.decision_boundary(model, X, Y * 1.0, resolution=20)

@@ -97,7 +97,7 @@ MUTANTS = {
     "l2 without its factor 2": interpreted("penalty", "two_l2 * w[i]", "l2 * w[i]"),
     "rows not gathered by their order": interpreted("batch", "source[row, j]", "source[i, j]"),
     "weights not summed by their order": interpreted(
-        "batch", "weight[order[i] if order.size > 0 else i]", "weight[i]"
+        "batch", "np.float64(weight[row, j])", "np.float64(weight[i, j])"
     ),
     "accuracy of the last class": interpreted(
         "metric", "for j in range(1, x.shape[1]):", "for j in range(1, x.shape[1] - 1):"
