@@ -128,6 +128,7 @@ def test_what_is_printed_goes_above_the_bar():
     body = """
 import sys, warnings
 from tqdm import tqdm
+from fastnn import _notice
 
 def say(epoch, logs):
     print("printed", end=" ")
@@ -136,6 +137,7 @@ def say(epoch, logs):
     if epoch == 3:
         warnings.warn("a warning")
     tqdm.write(f"by tqdm {epoch}")
+    _notice.say(f"a notice {epoch}")
 
 streams = sys.stdout, sys.stderr
 for _ in tqdm(range(1)):
@@ -146,7 +148,7 @@ print("behind")
     lines, seen = in_terminal(80, body, ALWAYS)
     text = [line for line in lines if line]
     for epoch in range(5):
-        for expected in (f"printed {epoch}", f"an error {epoch}", f"by tqdm {epoch}"):
+        for expected in (f"printed {epoch}", f"an error {epoch}", f"by tqdm {epoch}", f"a notice {epoch}"):
             assert expected in text
     assert "behind" in text and sum("epoch" in line for line in text) == 1
     assert any(line.endswith("UserWarning: a warning") for line in text)
