@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 #: What else settings are called elsewhere, and where they are here.
 _SYNONYMS = {
@@ -29,21 +28,30 @@ class KnownAttributes:
     with an underscore is free, and so is everything in subclasses outside of fastnn.
     """
 
+    _attribute_names: ClassVar[frozenset[str] | None] = None  # None: any
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        ours = cls.__module__.partition(".")[0] == "fastnn"
+        cls._attribute_names = _names(cls) if ours else None
+
     if not TYPE_CHECKING:  # a checker would take it that any name can be set
 
         def __setattr__(self, name: str, value: Any) -> None:
-            kind = type(self)
-            if not name.startswith("_") and kind.__module__.partition(".")[0] == "fastnn":
-                if name not in _names(kind):
-                    raise AttributeError(f"{kind.__name__} has no attribute {name!r}{_hint(kind, name)}")
+            known = self._attribute_names
+            if known is not None and name not in known and not name.startswith("_"):
+                raise AttributeError(
+                    f"{type(self).__name__} has no attribute {name!r}{_hint(type(self), name)}"
+                )
             super().__setattr__(name, value)
 
 
-@functools.cache
-def _names(kind: Any) -> frozenset[str]:
-    names = set(dir(kind))
+def _names(kind: type) -> frozenset[str]:
+    names: set[str] = set()
     for base in kind.__mro__:
-        names.update(inspect.get_annotations(base), inspect.signature(base.__init__).parameters)
+        names.update(vars(base), inspect.get_annotations(base))
+        if (code := getattr(vars(base).get("__init__"), "__code__", None)) is not None:
+            names.update(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
     return frozenset(names)
 
 
