@@ -299,11 +299,16 @@ class Model(KnownAttributes):
             layer._views = own
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copy: all but locks and networks. The layers bring the weights."""
+        """For pickle and copy: all but locks and networks.
+
+        The layers bring the weights, unless another thread trains: they are looked at later, when the
+        weights may be those of another step.
+        """
         with self.turns.alone():  # between two steps of a fit in another thread
             kept = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self._state is not None:
-                kept["_state"] = self._state.owned(self._state.parameters[:0])
+                parameters = self._state.parameters[: 0 if self.turns.whole.is_free() else None]
+                kept["_state"] = self._state.owned(parameters.copy())
                 kept["_state"].callbacks = states(self)
         return kept
 
@@ -313,6 +318,8 @@ class Model(KnownAttributes):
         if self._state is not None:
             vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype, buffers.PARAMETERS)
             self._bind(buffers.views(vector, self._parameters, len(self.layers)))
+            if self._state.parameters.size:
+                vector[...] = self._state.parameters
             self._state = self._state.owned(vector)
 
     def __copy__(self) -> Model:

@@ -85,8 +85,8 @@ class FitLock:
             self._owner, self._depth = None, 0
             self._lock._release_save()  # type: ignore[attr-defined]
 
-    def is_free_after_fork(self) -> bool:
-        """Whether the one thread of a child has this lock, or nobody."""
+    def is_free(self) -> bool:
+        """Whether this thread has the lock, or nobody."""
         if not self._lock.acquire(blocking=False):
             return False
         self._lock.release()
@@ -197,7 +197,7 @@ def _after_fork_in_child() -> None:
     _waiting.clear()
     for turns in _held:
         turns._waiting.clear()
-        if not turns.whole.is_free_after_fork():  # a thread has it that is not here
+        if not turns.whole.is_free():  # a thread has it that is not here
             turns.whole, turns.fitting = FitLock(), False
     _after_fork()
 

@@ -1,10 +1,12 @@
 """Pickle and copy: models, layers and histories come back whole and share nothing."""
 
 import copy
+import io
 import pickle
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -174,3 +176,39 @@ def test_a_network_is_not_copied(copied):
     net = fn.Model([fn.Dense(2)]).build(3).network()
     with pytest.raises(TypeError, match="network"):
         copied(net)
+
+
+class Slowly(pickle.Pickler):
+    """A pickler that lets training in another thread go on before it looks at a layer."""
+
+    def __init__(self, file, model):
+        super().__init__(file)
+        self.model = model
+
+    def persistent_id(self, value):
+        if isinstance(value, fn.Dense):
+            step, patience = self.model.state.step, time.monotonic() + 30
+            while self.model.state.step == step and time.monotonic() < patience:
+                time.sleep(0.001)
+
+
+def test_a_copy_made_during_a_fit_is_that_of_one_step():
+    model, twin = trained(), trained()
+    stop, content = threading.Event(), io.BytesIO()
+    options = {"batch_size": None, "callbacks": [lambda epoch, logs: stop.is_set()]}
+    fit = threading.Thread(target=lambda: model.fit(X, Y, epochs=10**9, **options))
+    before = model.state.step
+    fit.start()
+    while model.state.step < before + 10:
+        time.sleep(0.001)
+    Slowly(content, model).dump(model)
+    stop.set()
+    fit.join()
+    copied = pickle.loads(content.getvalue())
+    twin.fit(X, Y, epochs=copied.state.epoch - twin.state.epoch, batch_size=None)
+    assert copied.state.step == twin.state.step >= before + 10
+    assert np.array_equal(copied.parameters, twin.parameters)
+    assert np.array_equal(copied.layers[0].weights, twin.layers[0].weights)
+    for each in (copied, twin):
+        each.fit(X, Y, epochs=3, batch_size=4)
+    assert np.array_equal(copied.parameters, twin.parameters)
