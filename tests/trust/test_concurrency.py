@@ -262,20 +262,24 @@ def test_calls_during_a_fit_see_a_finished_step(tmp_path):
 def test_a_copy_made_within_an_epoch_goes_on_to_the_same_bits():
     """The copy of another thread has what it takes to resume, whichever slice it falls between."""
     x, y = np.resize(X, (60_000, 31)), np.resize(LABELS, 60_000)
-    model, expected = model_of(), model_of()
-    copies, stop = [], threading.Event()
-
-    def make_copies():
-        while not stop.is_set():
-            copies.append(pickle.loads(pickle.dumps(model)))
-
-    with ThreadPoolExecutor(1) as pool:
-        copying = pool.submit(make_copies)
-        model.fit(x, y, batch_size=16)
-        stop.set()
-        copying.result(60)
+    expected = model_of()
     expected.fit(x, y, batch_size=16)
-    within = [copy for copy in copies if copy.state.position]
+    within = []
+    for _ in range(20):  # on a busy machine the other thread may come too late
+        model, copies, stop = model_of(), [], threading.Event()
+
+        def make_copies(model=model, copies=copies, stop=stop):
+            while not stop.is_set():
+                copies.append(pickle.loads(pickle.dumps(model)))
+
+        with ThreadPoolExecutor(1) as pool:
+            copying = pool.submit(make_copies)
+            model.fit(x, y, batch_size=16)
+            stop.set()
+            copying.result(60)
+        within += [copy for copy in copies if copy.state.position]
+        if within:
+            break
     assert within, "no copy fell within the epoch"
     within[-1].fit(x, y, batch_size=16, resume=True)
     assert np.array_equal(within[-1].parameters, expected.parameters)
