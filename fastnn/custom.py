@@ -35,7 +35,8 @@ def activation(
     Parameters
     ----------
     forward : function of (x)
-        Decorated by Numba or not; `Notes` says what it may do.
+        Decorated by Numba or not; `Notes` says what it may do. Further parameters keep their defaults, in
+        this and all other functions here.
     derivative : function of (x), or of (x, y)
         Derivative of `forward` at x; y is ``forward(x)``.
     name : str
@@ -164,11 +165,15 @@ def schedule(function: Callable[..., Any], name: str, *, replace: bool = False) 
 
 
 def _parameters(role: str, function: Any, *counts: int) -> int:
-    """How many numbers a function takes: the largest of `counts` that it can."""
+    """How many numbers a function takes: the smallest of `counts` that it can, since defaults stay as they are."""
     if not callable(function):
         raise TypeError(f"{role} must be a function, got {function!r}")
     signature = inspect.signature(getattr(function, "py_func", function))
-    for count in sorted(counts, reverse=True):
+    if any(one.kind is one.KEYWORD_ONLY for one in signature.parameters.values()):
+        raise TypeError(
+            f"{role} must have no keyword-only parameters, which cannot be compiled: leave out the * in {signature}"
+        )
+    for count in sorted(counts):
         try:
             signature.bind(*range(count))
         except TypeError:

@@ -4,6 +4,7 @@ Numba takes a literal such as ``0.5`` or ``1`` beside a float32 number for float
 and halves the speed. Here it takes the dtype of the number beside it, as in NumPy (NEP 50).
 """
 
+import inspect
 import operator
 import re
 
@@ -50,21 +51,22 @@ class _WeakLiterals(FunctionPass):
             body = []
             for statement in block.body:
                 if isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Expr):
-                    changed |= _replace_literals(function, block, statement.value, inferred.typemap, body)
+                    changed |= _replace_literals(state, block, statement.value, inferred.typemap, body)
                 body.append(statement)
             block.body = body
         return changed
 
 
-def _replace_literals(function, block, expression, typemap, body):
+def _replace_literals(state, block, expression, typemap, body):
     """Make the literals beside a float32 number float32; put their making into `body`."""
+    function = state.func_ir
     operands = _operands(function, expression)
-    floats = {typemap[v.name] for v in operands if _literal(function, v) is None}
+    floats = {typemap[v.name] for v in operands if _literal(function, v, state.args) is None}
     if floats != {types.float32}:
         return False
     new = {}
     for variable in operands:
-        value = _literal(function, variable)
+        value = _literal(function, variable, state.args)
         if value is None:
             continue
         place = ir.Var(block.scope, mk_unique_var("$literal"), expression.loc)
@@ -91,20 +93,25 @@ def _operands(function, expression):
     return []
 
 
-def _literal(function, variable):
-    """The number that a variable is in any case: a literal, a global, what is computed of them; or None."""
+def _literal(function, variable, arguments):
+    """The number that a variable is in any case: a literal, a global, what is computed of them; or None.
+
+    A parameter that is left at its default is one, too.
+    """
     made = guard(get_definition, function, variable)
     value = None
     if isinstance(made, (ir.Const, ir.Global, ir.FreeVar)):
         value = made.value
+    elif isinstance(made, ir.Arg):
+        value = getattr(arguments[made.index], "value", None)  # of types.Omitted
     elif isinstance(made, ir.Expr) and made.op == "getattr":  # math.pi
         module = guard(get_definition, function, made.value)
         value = getattr(getattr(module, "value", None), made.attr, None)
     elif isinstance(made, ir.Expr) and made.op == "unary":
-        number = _literal(function, made.value)
+        number = _literal(function, made.value, arguments)
         value = None if number is None else made.fn(number)
     elif isinstance(made, ir.Expr) and made.op == "binop":
-        numbers = _literal(function, made.lhs), _literal(function, made.rhs)
+        numbers = [_literal(function, side, arguments) for side in (made.lhs, made.rhs)]
         value = None if None in numbers else made.fn(*numbers)
     return value if type(value) in (int, float) else None
 
@@ -127,6 +134,15 @@ def scalar(function):
     return function if INTERPRETED else njit(pipeline_class=_Pipeline, **INLINE_OPTIONS)(function)
 
 
+def _of_numbers(function, count):
+    """A function of `count` parameters, as Numba asks for one with a signature: the others have defaults."""
+    function = getattr(function, "py_func", function)
+    if len(inspect.signature(function).parameters) == count:
+        return function
+    inner = scalar(function)
+    return (lambda x: inner(x)) if count == 1 else (lambda x, y: inner(x, y))
+
+
 def check(function, count, T):
     """Compile a user's function of `count` numbers of dtype `T`; True if it computes in float64 for float32.
 
@@ -136,8 +152,8 @@ def check(function, count, T):
         If it does not compile to a function of numbers that cannot fail.
     """
     number = from_dtype(T)
-    function = getattr(function, "py_func", function)
     try:
+        function = _of_numbers(function, count)
         compiled = cfunc(number(*[number] * count), pipeline_class=_Pipeline, **CHECK_OPTIONS)(function)
         code = compiled.inspect_llvm()
     except Exception as error:  # Numba's own, and whatever else its passes raise

@@ -123,6 +123,42 @@ def test_own_pieces_inside_compiled_code():
     assert values[-1] < values[0]
 
 
+# ---- Parameters with defaults --------------------------------------------------------------------------
+
+WITH_DEFAULTS = {
+    "of x": (lambda x, k=2.0: k * x, lambda x, k=2.0: k + 0 * x),
+    "of x and y": (lambda x, k=3: k * x * x, lambda x, y, k=2.0: k * y / x),
+    "several": (lambda x, k=0.5, j=4: j * k * x * x, lambda x, j=2, k=2.0: j * k * x),
+    "any more": (lambda x, *more: 2 * x, lambda x, *more: 2 + 0 * x),
+}
+
+
+@pytest.mark.filterwarnings("error")  # in float32 a default is no float64 number
+@pytest.mark.parametrize("name", WITH_DEFAULTS)
+def test_defaults_are_not_parameters(name):
+    own = fn.activation(*WITH_DEFAULTS[name], new_name())
+    x = np.array([[1.5, -2.0, 0.25]])
+    expected = WITH_DEFAULTS[name][0](x)
+    np.testing.assert_allclose(fn.Activation(own)(x.astype(np.float32)), expected, rtol=1e-6)
+    model = fn.Model([fn.Dense(4, own), fn.Dense(3)], "mse", dtype="float64", seed=0).build(5)
+    assert fn.check_gradient(model, *data("float64")) < 1e-6
+
+
+def test_defaults_of_losses_and_schedules():
+    loss = fn.loss(lambda y, t, k=2.0: k * (y - t) ** 2, lambda y, t, k=4.0: k * (y - t), new_name())
+    rate = fn.schedule(lambda step, k=0.01: k / (1 + step), new_name())
+    one = fn.Model([fn.Dense(3)], loss, fn.SGD(rate), dtype="float64", seed=0)
+    two = fn.Model([fn.Dense(3)], fn.losses.mse().scaled(2), fn.SGD(0.01), dtype="float64", seed=0)
+    for model in (one, two):
+        model.fit(*data("float64"), batch_size=40)
+    np.testing.assert_allclose(one.parameters, two.parameters)
+
+
+def test_keyword_only_parameters_are_refused():
+    with pytest.raises(TypeError, match=r"derivative must have no keyword-only .* in \(x, \*, k=2.0\)"):
+        fn.activation(lambda x: x, lambda x, *, k=2.0: k, new_name())
+
+
 # ---- float32 stays float32 -----------------------------------------------------------------------------
 
 STAY_FLOAT32 = {
