@@ -2,26 +2,23 @@
 
 They are functions of numbers, compiled by Numba once a process and dtype, when a model first needs
 them. No object code is kept on disk: what a function calls, and the constants that it has captured,
-cannot be told from its source.
+cannot be told from its source. A pickle takes the functions along: see `own`.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
-import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import _validate, activations, losses, native, schedules
 from .activations import Activation
-from .errors import CompilationError
 from .losses import Loss
+from .own import make_known
 from .schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .own import Functions
 
 
 def activation(
@@ -30,7 +27,7 @@ def activation(
     """Make an activation of two functions of numbers.
 
     It can be used as it is or by its name, wherever an activation is asked for. It runs in the same
-    compiled loop as the built-in ones.
+    compiled loop as the built-in ones. Pickles of it, and of models that have it, take the functions along.
 
     Parameters
     ----------
@@ -44,7 +41,7 @@ def activation(
         have been made under the same name.
     replace : bool
         Whether to take the place of an earlier activation of one's own of this name, as when a
-        notebook's cell is run again. Models made before keep the old one or not: make them anew.
+        notebook's cell is run again. Models made before keep the old one.
 
     Returns
     -------
@@ -81,10 +78,8 @@ def activation(
     """
     _parameters("forward", forward, 1)
     count = _parameters("derivative", derivative, 1, 2)
-    kernel = _register(
-        "activation", activations.TABLE, name, replace, forward=(forward, 1), derivative=(derivative, count)
-    )
-    made = activations.TABLE[name] = Activation(name, kernel, {}, from_output=False)
+    functions: Functions = {"forward": (forward, 1), "derivative": (derivative, count)}
+    made: Activation = make_known("activation", name, replace, functions)
     return made
 
 
@@ -125,8 +120,8 @@ def loss(
     """
     _parameters("value", value, 2)
     _parameters("derivative", derivative, 2)
-    kernel = _register("loss", losses.TABLE, name, replace, value=(value, 2), derivative=(derivative, 2))
-    made = losses.TABLE[name] = Loss(name, kernel, {})
+    functions: Functions = {"value": (value, 2), "derivative": (derivative, 2)}
+    made: Loss = make_known("loss", name, replace, functions)
     return made
 
 
@@ -159,19 +154,19 @@ def schedule(function: Callable[..., Any], name: str, *, replace: bool = False) 
     'inverse_root'
     """
     _parameters("function", function, 1)
-    kernel = _register("schedule", schedules.TABLE, name, replace, function=(function, 1))
-    made = schedules.TABLE[name] = Schedule(name, kernel, {})
+    made: Schedule = make_known("schedule", name, replace, {"function": (function, 1)})
     return made
 
 
 def _parameters(role: str, function: Any, *counts: int) -> int:
-    """How many numbers a function takes: the smallest of `counts` that it can, since defaults stay as they are."""
+    """How many numbers a function takes: the smallest of `counts` that it can, since defaults stay."""
     if not callable(function):
         raise TypeError(f"{role} must be a function, got {function!r}")
     signature = inspect.signature(getattr(function, "py_func", function))
     if any(one.kind is one.KEYWORD_ONLY for one in signature.parameters.values()):
         raise TypeError(
-            f"{role} must have no keyword-only parameters, which cannot be compiled: leave out the * in {signature}"
+            f"{role} must have no keyword-only parameters, which cannot be compiled: leave out the * in "
+            f"{signature}"
         )
     for count in sorted(counts):
         try:
@@ -181,43 +176,3 @@ def _parameters(role: str, function: Any, *counts: int) -> int:
         return count
     wanted = " or ".join(str(count) for count in counts)
     raise TypeError(f"{role} must be a function of {wanted} numbers, got one of {signature}")
-
-
-def _register(
-    what: str, table: dict[str, Any], name: Any, replace: Any, **functions: tuple[Callable[..., Any], int]
-) -> str:
-    """Let functions be compiled under a name that is free; the kernel's name."""
-    if not isinstance(name, str) or not name.isidentifier():
-        raise TypeError(f"name must be a string that is an identifier, got {name!r}")
-    replace = _validate.boolean("replace", replace)
-    kernel = f"custom.{what}.{name}"
-    own = getattr(table.get(name), "kernel", None) == kernel
-    if name in table and not (own and replace):
-        hint = ", or replace=True to replace it" if own else ""
-        raise ValueError(f"{name!r} is the name of another {what}; choose a new one{hint}")
-    native.register(kernel, functools.partial(_make, what, name, functions))
-    return kernel
-
-
-def _make(what: str, name: str, functions: dict[str, tuple[Callable[..., Any], int]], dtype: str) -> Any:
-    """The kernels of a user's functions for a dtype, if they can be compiled."""
-    from .kernels import custom, scalar
-
-    for role, (function, count) in functions.items():
-        try:
-            slow = scalar.check(function, count, np.dtype(dtype).type)
-        except scalar.Refused as error:
-            raise CompilationError(
-                f"{role} of the {what} {name!r} cannot run in the compiled loop, in {dtype}: {error}. It "
-                "must be a function of numbers that gives a number, and neither raise, print nor make arrays"
-            ) from error
-        if slow:
-            warnings.warn(
-                f"{role} of the {what} {name!r} computes in float64 in a float32 model, which is slower: "
-                "start sums with type(x)(0), and give constants the dtype of x: type(x)(0.5)",
-                stacklevel=2,
-            )
-    arguments = [function for function, _ in functions.values()]
-    if what == "activation":
-        return custom.activation(*arguments, takes_output=functions["derivative"][1] == 2)
-    return getattr(custom, what)(*arguments)

@@ -14,7 +14,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import activations, optimizers
@@ -25,6 +30,7 @@ from ..layers import Dense, Dropout
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import SGD, Adam, Optimizer
+from ..own import OwnActivation
 from ..schedules import Schedule
 from . import _solvers
 
@@ -119,6 +125,12 @@ class BaseMLP(BaseEstimator):
         if not np.isfinite(self.model_.parameters).all():
             raise ValueError(_solvers.NON_FINITE)
         return self
+
+    def _validate_params(self) -> None:
+        """Check the parameters; activations of the user's own may have been made since this was imported."""
+        names = StrOptions({*activations.ALIASES, *activations.TABLE})
+        constraints = {**self._parameter_constraints, "activation": [names, Activation, "array-like"]}
+        validate_parameter_constraints(constraints, self.get_params(deep=False), type(self).__name__)
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -282,9 +294,13 @@ class BaseMLP(BaseEstimator):
         if "model_" in state and "coefs_" in state:
             self._current_model()
             del state["coefs_"], state["intercepts_"]  # the model has them
-        return state
+        named = self.activation if isinstance(self.activation, (list, tuple)) else [self.activation]
+        found = [activations.TABLE.get(name) for name in named if isinstance(name, str)]
+        own = [made for made in found if isinstance(made, OwnActivation)]
+        return {**state, "_own_activations": own} if own else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state.pop("_own_activations", None)  # they are known here now
         super().__setstate__(state)
         if hasattr(self, "model_"):
             self._bind()

@@ -205,9 +205,9 @@ def test_dtype(dtype):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"activation": "swish"}, "The 'activation' parameter of MLPClassifier must be"),
+        ({"activation": "swoosh"}, "The 'activation' parameter of MLPClassifier must be"),
         ({"activation": ["relu", "tanh"]}, "activation must have one value for each of 1 hidden layers, got"),
-        ({"activation": ["swish"]}, "unknown activation 'swish'"),
+        ({"activation": ["swoosh"]}, "unknown activation 'swoosh'"),
         ({"dropout": 1.0}, "The 'dropout' parameter"),
         ({"dropout": [0.1, 0.1]}, "dropout must have one value for each of 1 hidden layers"),
         ({"dropout": [2.0]}, "rate must be >= 0 and < 1, got 2.0"),
