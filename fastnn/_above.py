@@ -29,13 +29,13 @@ class _Wrapper:
 
 
 class Quiet(_Wrapper):
-    """A stream for bars. Where it is full or closed, nothing is shown, and training goes on."""
+    """A stream for bars. Where it fails, in whatever way, nothing is shown, and training goes on."""
 
     def write(self, text: str) -> int:
         """Write, if that can be done."""
         try:
             self.stream.write(text)
-        except (OSError, ValueError):
+        except Exception:
             pass
         return len(text)
 
@@ -43,7 +43,7 @@ class Quiet(_Wrapper):
         """Bring what was written to its place, if that can be done."""
         try:
             self.stream.flush()
-        except (OSError, ValueError):
+        except Exception:
             pass
 
 
@@ -76,15 +76,23 @@ class Lines(_Wrapper):
             self.stream.write(begun)
 
 
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream, which may be anything, says that it is one."""
+    try:
+        return bool(stream.isatty())
+    except Exception:
+        return False
+
+
 def add(bar: Any) -> None:
     """Let what is printed from now on go above this bar of tqdm's, if that is in a terminal."""
-    if not bar.fp.isatty():
+    if not is_terminal(bar.fp):
         return
     _bars.append(bar)
     if not _placed:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
-            if stream is not None and stream.isatty():
+            if is_terminal(stream):
                 _placed.append((name, Lines(stream)))
                 setattr(sys, name, _placed[-1][1])
 

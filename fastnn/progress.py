@@ -32,7 +32,7 @@ def style(verbose: Any) -> int:
     if isinstance(verbose, str):
         if verbose != "auto":
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
-        return int(_in_notebook() or _is_terminal())
+        return int(_in_notebook() or _above.is_terminal(sys.stderr))
     if verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
     return int(verbose)
@@ -79,7 +79,7 @@ class Bar:
         self.epochs, self.first, self.watched = epochs, first, tuple(watched)
         self._bar: Any = None
         self._begin = time.perf_counter()
-        self._interval = _INTERVAL if _in_notebook() or _is_terminal() else _SELDOM
+        self._interval = _INTERVAL if _in_notebook() or _above.is_terminal(sys.stderr) else _SELDOM
         self._next = self._begin + self._interval
 
     def update(self, done: float, figures: Figures) -> None:
@@ -180,7 +180,7 @@ def say(*parts: str) -> None:
     """Print a line to standard output, if that can be done."""
     try:
         print(*parts, sep=" - ", flush=True)
-    except (OSError, ValueError):  # it is full, or closed
+    except Exception:  # it is full, or closed, or anything else
         pass
 
 
@@ -188,18 +188,11 @@ def _in_notebook() -> bool:
     return "ipykernel" in sys.modules
 
 
-def _is_terminal() -> bool:
-    try:
-        return sys.stderr is not None and sys.stderr.isatty()
-    except (AttributeError, ValueError):  # closed, or no stream at all
-        return False
-
-
 def _columns() -> int | None:
     """Width of the terminal that shows standard error, but for the last column; None if it is none."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns - 1
-    except (AttributeError, OSError, ValueError):
+    except Exception:  # what stands in its place may be anything
         return None
 
 

@@ -219,6 +219,23 @@ def test_output_that_cannot_be_written_does_not_end_training(error, terminal, ve
     assert len(model.fit(X, Y, epochs=3, verbose=verbose).epoch) == 3
 
 
+class Bare:
+    """A stream that can do nothing but write, and fails at that."""
+
+    def write(self, text):
+        raise RuntimeError("of the stream")
+
+
+@pytest.mark.parametrize("verbose", ["auto", 1, 2])
+def test_streams_of_any_kind_do_not_end_training(verbose, monkeypatch):
+    monkeypatch.setattr(progress, "_SELDOM", 0.0)
+    model = network()
+    model.fit(X, Y)
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, Bare())
+    assert len(model.fit(X, Y, epochs=3, verbose=verbose).epoch) == 3
+
+
 def test_streams_are_as_before_after_an_error(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
