@@ -60,12 +60,13 @@ def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
             yield f"{metric.kernel}.{direction}", dtype
 
 
-# What no training of a `Model` takes: derivatives in compiled code of the user's, the order of an epoch that
-# goes on, the numbers that estimators report.
+# What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
+# numbers that estimators report.
 _BESIDES = (
     "jacobian.input_gradient",
     "jacobian.jacobian",
     "jacobian.parameter_jacobian",
+    "loss.weighted_binary_cross_entropy.forward",
     "one_hot.backward",
     "reported_loss.binary_log_loss.forward",
     "reported_loss.log_loss.forward",
