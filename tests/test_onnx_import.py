@@ -270,7 +270,7 @@ REFUSED = {
     "columns mirrored": ('y = Pad<mode = "reflect">(x, pads)', "Pad .*adds places"),
     "sum of all": ("y = ReduceSum(x)", "ReduceSum .*axis 0 is that of the samples"),
     "sum of samples": ("y = ReduceSum(x, none)", "ReduceSum .*axis 0 is that of the samples"),
-    "a kernel that goes over places": ("y = Conv(x, cube)", "operator Conv .*not supported here: a kernel"),
+    "a kernel of other axes": ("y = Conv(x, cube)", "operator Conv .*not supported here: a kernel"),
     "branches behind activations": (
         "m = MatMul(x, W) r = Relu(m) s = Tanh(m) y = Sub(r, s)",
         "Sub .*joins two branches",
@@ -310,6 +310,7 @@ REFUSED = {
 }
 CONSTANTS["zero1"], CONSTANTS["six"] = np.array(0, np.float32), np.array(6, np.float32)
 CONSTANTS["million"], CONSTANTS["pads"] = np.array(1e6, np.float32), np.array([0, 1, 0, 0])
+CONSTANTS["kernel"] = RNG.normal(size=(4, 1, 3, 3)).astype(np.float32)
 CONSTANTS["samples"], CONSTANTS["none"] = np.array([1, 0, 0, 0]), np.array([0])
 CONSTANTS["places"] = np.array([0, 3])
 CONSTANTS["mixed"], CONSTANTS["halves"] = np.array([1, 0, 2, 2]), np.full(4, 0.5, np.float32)
@@ -333,6 +334,10 @@ def test_refused(body, piece, tmp_path):
         ({"inputs": "float[batch, 5] x", "body": "y = MatMul(x, W)"}, "takes rows of 3 numbers"),
         ({"inputs": "float[batch, n] x"}, "size of its input is not known"),
         ({"inputs": "float[n] x"}, "size of its input is not known"),
+        (
+            {"inputs": "float[batch, 1, 28, 28] x", "body": "c0 = Conv(x, kernel) y = Relu(c0)"},
+            "Conv .*not supported here: its product would have 2119936 numbers",
+        ),
         ({"inputs": "float[batch, 3] x, float[3] z", "body": "y = Add(x, z)"}, "rows and single rows"),
         ({"inputs": "float[batch, 3] x, bool[batch, 3] z", "body": "y = Where(z, x, x)"}, "type 9"),
         ({"outputs": "float y, float z", "body": "y = Relu(x) z = Tanh(x)"}, r"2 outputs \(y, z\)"),

@@ -159,6 +159,14 @@ CASES = {
     ),
     "means of channels": ("float[batch, 2, 3, 2] x", "g = GlobalAveragePool(x) y = Flatten(g)"),
     "a kernel as large as the image": ("float[batch, 1, 2, 3] x", "k = Conv(x, kernel, b4) y = Relu(k)"),
+    "a small convolution": (
+        "float[batch, 1, 4, 5] x",
+        "k = Conv<pads = [1, 0, 0, 2], strides = [1, 2]>(x, kernel, b4) r = Relu(k) y = Flatten(r)",
+    ),
+    "a convolution of groups, with gaps": (
+        "float[batch, 4, 7] x",
+        "y = Conv<group = 2, dilations = [2], pads = [1, 2]>(x, grouped)",
+    ),
     # branches that are none
     "a linear branch": (ROW, "m = Gemm(x, W, b) n = MatMul(m, T) y = Add(n, x)"),
     "linear branches side by side": (
@@ -180,6 +188,7 @@ CONSTANTS |= {
     "twice": np.array([1, 1, 2]),
     "ends": np.array([1, -1]),
     "kernel": numbers(4, 1, 2, 3),
+    "grouped": numbers(6, 2, 3),
     "whole1": np.ones((1, 3), np.float32),
     "T3": numbers(3, 2),
     "W6": numbers(6, 2),

@@ -164,7 +164,7 @@ def compared(path: Path, model: fn.Model, output: str | None) -> tuple[str, str]
         return "loads, not compared", f"{type(error).__name__}: {error}"
     ends = session.get_inputs()
     candidates = [[end] for end in ends if width(end) in (model.n_in, None)] or [[end] for end in ends]
-    if len(ends) > 1 and sum(width(end) or 0 for end in ends) == model.n_in:
+    if len(ends) > 1 and all(map(width, ends)) and sum(map(width, ends)) == model.n_in:
         candidates = [ends]  # side by side
     worst = "no input of ONNX Runtime's fits"
     for chosen in candidates:

@@ -12,7 +12,14 @@ from ._call import Call
 from ._layout import BATCH, Layout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from ._assembly import Rows
+
+
+_CONVOLUTION = 1 << 18  # numbers of a product that stands for a convolution: those of small images
 
 
 def _filled(call: Call, x: Rows, layout: Layout, value: float) -> Rows:
@@ -79,33 +86,43 @@ def reduced(call: Call, *, mean: bool) -> Rows:
     return call.assembly.combined(x, weights, sizes)
 
 
-def pooled(call: Call) -> Rows:
-    """The mean of windows of the axes behind that of channels."""
-    x, options = call.x, call.attributes
-    kernel = options["kernel_shape"]
-    n = len(kernel)
+def _windows(call: Call, x: Rows, kernel: Sequence[int]) -> NDArray[np.int64]:
+    """The columns in each window of the axes behind that of channels, -1 beyond the ends.
+
+    Of shape (channels, places of each axis ..., size of a window).
+    """
+    options, n = call.attributes, len(kernel)
     strides, pads = options.get("strides") or [1] * n, options.get("pads") or [0] * 2 * n
-    plain = options.get("auto_pad", "NOTSET") in ("NOTSET", "VALID") and not options.get("ceil_mode")
-    if not plain or any(dilation != 1 for dilation in options.get("dilations") or []):
-        raise ValueError("its windows are padded by a rule, or have gaps")
-    if len(x.sizes) != n + 2 or x.sizes[0] != BATCH or min([*kernel, *strides]) < 1 or min(pads) < 0:
+    gaps = options.get("dilations") or [1] * n
+    if options.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or options.get("ceil_mode"):
+        raise ValueError("its windows are padded by a rule")
+    if len(x.sizes) != n + 2 or x.sizes[0] != BATCH or min([*kernel, *strides, *gaps]) < 1 or min(pads) < 0:
         raise ValueError(f"it takes windows of {kernel} in steps of {strides} from {list(x.sizes)}")
     widths = [(0, 0), (0, 0), *zip(pads[:n], pads[n:], strict=True)]
+    reach = [(size - 1) * gap + 1 for size, gap in zip(kernel, gaps, strict=True)]
     places = math.prod(size + sum(pair) for size, pair in zip(x.layout.array.shape, widths, strict=True))
     call.assembly.use(places * math.prod(kernel))
-    padded = np.pad(x.layout.array, widths, constant_values=-1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, tuple(range(2, n + 2)))
-    windows = windows[(slice(None), slice(None), *(slice(None, None, step) for step in strides))]
-    sizes = [BATCH, *windows.shape[1 : n + 2]]
+    padded = np.pad(x.layout.array, widths, constant_values=-1)[0]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(1, n + 1)))
+    steps = (slice(None, None, step) for step in (*strides, *gaps))
+    windows = windows[(slice(None), *steps)]
+    return windows.reshape(*windows.shape[: n + 1], math.prod(kernel))
+
+
+def pooled(call: Call) -> Rows:
+    """The mean of windows of the axes behind that of channels."""
+    x, kernel = call.x, call.attributes["kernel_shape"]
+    windows = _windows(call, x, kernel)
     columns = windows.reshape(-1, math.prod(kernel))
     inside = columns >= 0
-    counted = math.prod(kernel) if options.get("count_include_pad") else inside.sum(axis=1, keepdims=True)
+    whole = call.attributes.get("count_include_pad")
+    counted = math.prod(kernel) if whole else inside.sum(axis=1, keepdims=True)
     call.assembly.use(x.map.n_out * len(columns))
     weights = np.zeros((x.map.n_out, len(columns)))
     shares = np.broadcast_to(1 / np.maximum(counted, 1), columns.shape)
     results = np.broadcast_to(np.arange(len(columns))[:, None], columns.shape)
     weights[columns[inside], results[inside]] = shares[inside]
-    return call.assembly.combined(x, weights, sizes)
+    return call.assembly.combined(x, weights, [BATCH, *windows.shape[:-1]])
 
 
 def whole_pool(call: Call) -> Rows:
@@ -118,26 +135,36 @@ def whole_pool(call: Call) -> Rows:
 
 
 def convolution(call: Call) -> Rows:
-    """A kernel as large as what it goes over, which is a product."""
+    """A small convolution, as a product with a weight for each place."""
     x, kernel = call.x, call.assembly.numbers("weights", call.constant(1))
-    if (
-        any(call.attributes.get("pads") or [])
-        or call.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
-        or call.attributes.get("group", 1) != 1
-        or any(dilation != 1 for dilation in call.attributes.get("dilations") or [])
-        or len(x.sizes) < 3
-        or x.sizes[0] != BATCH
-        or tuple(x.sizes[1:]) != kernel.shape[1:]
-    ):
+    channels, inputs, *shape = kernel.shape
+    groups = call.attributes.get("group", 1)
+    if len(x.sizes) < 3 or x.sizes[1] != inputs * groups or channels % groups:
         raise ValueError(f"a kernel of shape {kernel.shape} goes over {list(x.sizes)}")
-    sizes = [BATCH, kernel.shape[0]] + [1] * (len(x.sizes) - 2)
-    y = call.assembly.product(x, kernel.reshape(kernel.shape[0], -1).T, sizes)
+    windows = _windows(call, x, shape)
+    places = windows.shape[1:-1]
+    parted = windows.reshape(groups, inputs, math.prod(places), -1)
+    columns = parted.transpose(0, 2, 1, 3).reshape(groups, math.prod(places), -1)
+    n_out = channels * math.prod(places)
+    if x.map.n_out * n_out > _CONVOLUTION:
+        raise ValueError(
+            f"its product would have {x.map.n_out * n_out} numbers, at most {_CONVOLUTION} are taken"
+        )
+    call.assembly.use(x.map.n_out * n_out + columns.size)
+    weights = np.zeros((x.map.n_out, channels, math.prod(places)))
+    results = np.broadcast_to(np.arange(math.prod(places))[:, None], columns.shape[1:])
+    for channel in range(channels):
+        own = columns[channel * groups // channels]
+        inside = own >= 0
+        numbers = np.broadcast_to(kernel[channel].ravel(), own.shape)
+        weights[own[inside], channel, results[inside]] = numbers[inside]
+    y = call.assembly.product(x, weights.reshape(x.map.n_out, n_out), [BATCH, channels, *places])
     if call.input(2) is None:
         return y
     bias = call.assembly.numbers("bias", call.constant(2))
-    if bias.shape != kernel.shape[:1]:
-        raise ValueError(f"bias has shape {bias.shape} for {kernel.shape[0]} channels")
-    return call.assembly.plus(y, bias.reshape(-1, *sizes[2:]))
+    if bias.shape != (channels,):
+        raise ValueError(f"bias has shape {bias.shape} for {channels} channels")
+    return call.assembly.plus(y, bias.reshape(-1, *[1] * len(places)))
 
 
 def absolute(call: Call) -> Rows:
