@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     Interval,
@@ -81,6 +82,8 @@ class BaseMLP(BaseEstimator):
         "schedule": [Schedule, None],
         "callbacks": ["array-like", None],
         "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
+        "threads": [Interval(Integral, 1, None, closed="left"), None],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     }
 
     def _take_parameters(self, parameters: dict[str, Any]) -> None:
@@ -338,6 +341,10 @@ class BaseMLP(BaseEstimator):
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         """Targets as the model takes them."""
         raise NotImplementedError
+
+    def _as_given(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Checked targets as `predict` gives them."""
+        return y.ravel() if y.shape[1] == 1 else y
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
         """Score of a validation set; NaN if a regressor's predictions are not finite."""

@@ -49,6 +49,12 @@ validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
     dtype : {"float32", "float64"}, optional
         Of the weights and of all arithmetic; that of `X` if not given, float64 for whole numbers.
         ``solver="lbfgs"`` always computes in float64.
+    threads : int, optional
+        How many train, as for `fastnn.Model.fit`; the numbers are the same bits whatever it is.
+    scoring : str or callable, optional
+        What `early_stopping` goes by: the name of a score of scikit-learn's, or a function of
+        ``(estimator, X, y)``, and of `sample_weight` if that is given; larger is better. "loss" is the
+        loss of the validation set, its sign changed; without it, the score is that of `score`.
 
     Attributes
     ----------
@@ -117,6 +123,8 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         schedule: Any = None,
         callbacks: Any = None,
         dtype: Any = None,
+        threads: int | None = None,
+        scoring: Any = None,
     ) -> None:
         self._take_parameters(locals())
 
@@ -241,6 +249,12 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return y.astype(dtype)
+
+    def _as_given(self, y: NDArray[Any]) -> NDArray[Any]:
+        given: NDArray[Any] = (
+            y if self._label_binarizer.y_type_.startswith("multilabel") else self.classes_[y[:, 0]]
+        )
+        return given
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
         if self.out_activation_ == "softmax":

@@ -45,7 +45,7 @@ validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
         Error from which on "huber" grows in a line, in units of the target.
     quantile : float, 0 < quantile < 1
         What "quantile" estimates.
-    dropout, optimizer, schedule, callbacks, dtype
+    dropout, optimizer, schedule, callbacks, dtype, threads, scoring
         As in `MLPClassifier`.
 
     Attributes
@@ -115,6 +115,8 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
         schedule: Any = None,
         callbacks: Any = None,
         dtype: Any = None,
+        threads: int | None = None,
+        scoring: Any = None,
     ) -> None:
         self._take_parameters(locals())
 

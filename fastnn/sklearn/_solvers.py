@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 from threadpoolctl import ThreadpoolController
 
@@ -91,6 +92,7 @@ def fit_stochastic(
             validation_data=validation,
             callbacks=[look, *callbacks],
             verbose=0,
+            threads=estimator.threads,
         )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
@@ -215,8 +217,16 @@ class _Look(Callback):
 
     def _score(self) -> float:
         assert self.scored is not None
-        X, y, weight = self.scored
-        return float(self.estimator._held_out_score(self.model.predict(X), y, weight))
+        estimator, (X, y, weight) = self.estimator, self.scored
+        if estimator.scoring is None:
+            return float(estimator._held_out_score(self.model.predict(X), y, weight))
+        if estimator.scoring == "loss":
+            return -self.model.evaluate(X, estimator._targets(y, X.dtype), weight)["loss"]
+        with warnings.catch_warnings():
+            # The estimator may have been given columns with names, of which nothing is left here.
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            weights = {} if weight is None else {"sample_weight": weight}
+            return float(get_scorer(estimator.scoring)(estimator, X, estimator._as_given(y), **weights))
 
     def _take_score(self, score: float) -> None:
         estimator = self.estimator
@@ -303,7 +313,15 @@ def fit_lbfgs(estimator: BaseMLP, X: NDArray[Any], y: NDArray[Any], weight: Any)
     """
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
     with _blas().limit(limits=1, user_api="blas"):
-        result = minimize(estimator.model_, X, y, "L-BFGS-B", sample_weight=weight, options=options)
+        result = minimize(
+            estimator.model_,
+            X,
+            y,
+            "L-BFGS-B",
+            sample_weight=weight,
+            threads=estimator.threads,
+            options=options,
+        )
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     squares = sum(float(np.square(layer).sum()) for layer in estimator.coefs_)
     penalty = 0.5 * estimator.alpha * squares / (len(X) if weight is None else weight.sum())

@@ -3,9 +3,11 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import scale
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -136,6 +138,55 @@ def test_validation_loss_is_that_of_the_predictions(loss, outputs):
         expected = np.average(deviance, axis=0, weights=weight).sum()
     assert len(estimator.validation_loss_curve_) == 7
     assert estimator.validation_loss_curve_[-1] == pytest.approx(expected)
+
+
+def test_threads(monkeypatch):
+    asked = []
+    fit = fn.Model.fit
+    monkeypatch.setattr(fn.Model, "fit", lambda *a, **k: asked.append(k["threads"]) or fit(*a, **k))
+    one, two = (classifier(threads=threads, max_iter=3).fit(X, Y) for threads in (1, 2))
+    assert asked == [1, 2]
+    np.testing.assert_array_equal(one.coefs_[0], two.coefs_[0])
+    classifier(threads=1, solver="lbfgs", max_iter=3).fit(X, Y)
+    with pytest.raises(InvalidParameterError, match="'threads' parameter"):
+        classifier(threads=0).fit(X, Y)
+
+
+STOPPING = {"early_stopping": True, "validation_fraction": 0.3, "learning_rate_init": 0.01, "max_iter": 10}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scoring_by_the_default_score_is_no_scoring(weighted):
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else None
+    names = np.array(["a", "b", "c"])[Y]
+    plain, named = (classifier(scoring=scoring, **STOPPING) for scoring in (None, "accuracy"))
+    assert plain.fit(X, names, weight).validation_scores_ == named.fit(X, names, weight).validation_scores_
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(XR)) if weighted else None
+    plain, named = (regressor(scoring=scoring, **STOPPING) for scoring in (None, "r2"))
+    np.testing.assert_allclose(
+        plain.fit(XR, YR, weight).validation_scores_, named.fit(XR, YR, weight).validation_scores_
+    )
+
+
+def test_scoring_by_a_name_a_function_and_the_loss():
+    seen = []
+
+    def score(estimator, X, y):
+        seen.append(np.unique(y).tolist())
+        return roc_auc_score(y == "yes", estimator.predict_proba(X)[:, 1])
+
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    binary = np.where(Y == 1, "yes", "no")
+    by_name, by_function = (classifier(scoring=scoring, **STOPPING) for scoring in ("roc_auc", score))
+    assert by_name.fit(frame, binary).validation_scores_ == by_function.fit(frame, binary).validation_scores_
+    assert seen == [["no", "yes"]] * 10 and 0.5 < max(by_name.validation_scores_) < 1
+    held_out = {"X_val": X[::3], "y_val": binary[::3]}
+    by_loss = classifier(scoring="loss", **STOPPING).fit(X, binary, **held_out)
+    assert by_loss.validation_scores_ == [-loss for loss in by_loss.validation_loss_curve_]
+    labels = np.column_stack([Y == 1, Y == 2]).astype(int)
+    assert len(classifier(scoring="f1_macro", **STOPPING).fit(X, labels).validation_scores_) == 10
+    with pytest.raises(InvalidParameterError, match="'scoring' parameter"):
+        classifier(scoring="accurate").fit(X, Y)
 
 
 def test_early_stopping_on_the_users_validation_set():
