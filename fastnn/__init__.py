@@ -30,6 +30,7 @@ from .saving import load
 from .scaling import MinMax, Standardize
 from .threads import get_threads, set_threads
 from .torch_state import load_torch
+from .unscale import Unscale
 
 if TYPE_CHECKING:
     from .kernels.checked import (
@@ -78,6 +79,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "Standardize",
     "Status",
+    "Unscale",
     "activation",
     "activations",
     "callbacks",

@@ -8,6 +8,7 @@ together; whoever has to know what a model's output means asks `Head.output`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from .layer import Layer
     from .losses import Loss
+    from .metrics import Metric
 
 
 class _Row(NamedTuple):
@@ -86,6 +88,8 @@ class Head:
 
 def head_of(layers: Sequence[Layer], loss: Loss | None) -> Head:
     """The head of a network of these layers."""
+    if layers[-1].of_targets:  # what follows the last product brings values to the target's units
+        return Head("values", "values", loss, ops=1)
     names, _ = _last_activations(layers)
     ops = next((i for i, name in enumerate(names) if name != "identity"), len(names))
     last = names[ops] if ops < len(names) else "identity"
@@ -102,6 +106,17 @@ def head_of(layers: Sequence[Layer], loss: Loss | None) -> Head:
         together = loss if row.kernel is None else replace(loss, kernel=row.kernel)
         return Head(row.gives[last], loss.target, together, ops + 1)
     return Head(row.takes, loss.target, loss)
+
+
+def check_units(layers: Sequence[Layer], loss: Loss | None, metrics: Sequence[Metric]) -> None:
+    """Raise a ValueError if the last layer brings values to the target's units, and the loss has none."""
+    if not layers[-1].of_targets or loss is None:
+        return
+    if loss.target != "values" or loss.low > -math.inf:
+        raise ValueError(f"{layers[-1]!r} needs a loss of values in the target's units, not {loss.name!r}")
+    for metric in metrics:
+        if not metric.of_output:
+            raise ValueError(f"{layers[-1]!r} gives values, of which there is no {metric.name!r}")
 
 
 def mistake(layers: Sequence[Layer], loss: Loss | None) -> str | None:

@@ -28,6 +28,8 @@ class Layer(KnownAttributes):
     kind: ClassVar[str]
     #: Whether `check_rows` looks at each row that comes in.
     checks_rows = False
+    #: Whether it is a last layer whose numbers come from the targets: see `Unscale`.
+    of_targets = False
     #: Whether it codes columns of categories: see `checks.coding`.
     codes = False
     _trainable = True

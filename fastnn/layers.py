@@ -20,6 +20,7 @@ from .layer import Layer
 from .one_hot import OneHot
 from .plan import OpSpec
 from .scaling import MinMax, Standardize
+from .unscale import Unscale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -230,7 +231,7 @@ def activation_op(activation: ActivationSpec, width: int) -> OpSpec:
     )
 
 
-TABLE = {kind.kind: kind for kind in (Dense, Activation, Dropout, Standardize, MinMax, OneHot)}
+TABLE = {kind.kind: kind for kind in (Dense, Activation, Dropout, Standardize, MinMax, OneHot, Unscale)}
 
 
 def draw_parameters(layers: Sequence[Layer], views: list[dict[str, NDArray[Any]]], seed: int) -> None:

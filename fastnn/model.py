@@ -33,7 +33,7 @@ from .checks import coding, missing, names, shown, weights
 from .checks.hints import not_called
 from .checks.rows import as_samples
 from .checks.tables import column_names
-from .head import head_of, mistake
+from .head import check_units, head_of, mistake
 from .history import History
 from .kernels import descriptor as d
 from .layer import Layer
@@ -155,6 +155,7 @@ class Model(KnownAttributes):
         if missing_targets != "raise":
             self._loss = losses.with_missing(self._loss, missing_targets)
         self._metrics = metric_table.get(metrics, self._loss)
+        check_units(self._layers, self._loss, self._metrics)
         self._metric_functions = metric_table.functions(metrics)
         self._dtype = _validate.dtype(dtype)
         if seed is None:
@@ -814,6 +815,7 @@ class Model(KnownAttributes):
             if not all(layer.adapted for layer in self.layers):
                 preprocessing.adapt(self.layers, x, task.sample_weight, self.dtype, anew=False)
                 coding.take(self.layers, task.found)
+                preprocessing.adapt_to_targets(self.layers[-1], task.data[1], task.sample_weight)
                 self.refresh_constants()
                 if task.validation is not None:
                     preprocessing.check(self.layers, task.validation[0], self.dtype, "validation X")
@@ -1123,6 +1125,7 @@ class Model(KnownAttributes):
             metrics=measured,
             predict=lay_out(training=False) if purpose == "inside" else None,
             inputs=lay_out(training=True, input_gradient=True) if purpose == "inside" else None,
+            scales_targets=loss is not None and self.layers[-1].of_targets,
         )
 
     def _predictor(self) -> Network:
@@ -1150,7 +1153,9 @@ def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     for layer in result:
         if not isinstance(layer, Layer):
             raise TypeError(f"layers must be fastnn layers, got {layer!r}{not_called(layer)}")
-        if isinstance(layer, preprocessing.Preprocessing) and trained is not None:
+        if layer.of_targets and layer is not result[-1]:
+            raise ValueError(f"{layer!r} must be the last layer, since it gives values in the target's units")
+        if isinstance(layer, preprocessing.Preprocessing) and trained is not None and not layer.of_targets:
             raise ValueError(f"{layer!r} must stand before all layers with weights, not after {trained!r}")
         trained = layer if layer.parameter_shapes(1) else trained
         if layer._model is not None and layer._model_alone is None:

@@ -29,7 +29,10 @@ def by_model(model: Model, training: bool) -> Kernels:
     yield "driver.predict", "float64"
     specs = []
     for layer in model.layers:
-        if isinstance(layer, Preprocessing):
+        if layer.of_targets:
+            specs += layer.ops(1)
+            yield from (("scaling.moments", dtype), ("unscale.loss.forward", dtype)) if training else ()
+        elif isinstance(layer, Preprocessing):
             yield "batch.check", "float64"
             yield from ((kernel, dtype) for kernel in (layer.kernels if training else layer.kernels[:1]))
         else:
@@ -73,6 +76,9 @@ _BESIDES = (
     "reported_loss.poisson_deviance.forward",
     "reported_loss.squared_error.forward",
     "scaling.backward",
+    "unscale.backward",
+    "unscale.forward",
+    "unscale.loss.forward",
 )
 
 

@@ -144,6 +144,7 @@ class OptimizerState(_Whole, _OptimizerArrays):
 
 
 LOSS, _PENALTIES = range(2)
+_SCALED_LOSS = "unscale.loss.forward"
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
 
 
@@ -165,6 +166,7 @@ def network(
     metrics: Sequence[Metric] = (),
     predict: Plan | None = None,
     inputs: Plan | None = None,
+    scales_targets: bool = False,
 ) -> Network:
     """Allocate the workspaces of a plan and fill the descriptors.
 
@@ -185,7 +187,10 @@ def network(
     predict, inputs : Plan, optional
         For as many rows: for prediction, if `plan` is for training, and for gradients with respect to
         the input.
+    scales_targets : bool
+        Whether the loss is that of targets scaled by the numbers of the last op: see `kernels.unscale`.
     """
+    scaled = plan.allocate(plan.n_out) if scales_targets else oprow.NONE
     dtype = parameters.dtype.name
     gathers = loss is not None and inputs is None
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
@@ -230,6 +235,10 @@ def network(
         net.shards[:, slot] = net.shards[:, d.WORKSPACE] + offset * parameters.itemsize
     if loss is not None:
         _fill_loss(net, plan, loss, dtype)
+        if scales_targets:
+            row = net.extra[LOSS]
+            row[oprow.BACKWARD], row[oprow.FORWARD] = row[oprow.FORWARD], native.address(_SCALED_LOSS, dtype)
+            row[oprow.SCRATCH], row[oprow.CONSTANTS] = scaled, plan.ops[-1, oprow.CONSTANTS]
         _fill_penalties(net, penalties, dtype)
         _fill_metrics(net, plan, loss, metrics, dtype)
     return net

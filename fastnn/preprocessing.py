@@ -201,9 +201,15 @@ def adapt(
     """Adapt those of the layers that are not yet, or all, one after the other, to checked samples."""
     n_in = X.shape[1]
     for i, layer in enumerate(layers):
-        if isinstance(layer, Preprocessing) and (anew or not layer.adapted):
+        if isinstance(layer, Preprocessing) and not layer.of_targets and (anew or not layer.adapted):
             layer._take_numbers(layer.measure(inputs(layers[:i], X, weight, dtype), n_in))
         n_in = layer.output_size(n_in)
+
+
+def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None) -> None:
+    """Adapt a model's last layer to checked targets, of shape (n, n_out), if it has its numbers from them."""
+    if isinstance(layer, Preprocessing) and layer.of_targets and not layer.adapted:
+        layer._take_numbers(layer.measure(inputs([], y, weight, y.dtype.name), y.shape[1]))
 
 
 def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:

@@ -20,6 +20,28 @@ if TYPE_CHECKING:
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: smaller numbers are flushed to zero
 
 
+def moments(
+    name: str, blocks: Blocks, width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of columns, each of shape (width,); 1 for those that do not vary."""
+    state = allocate(4 * width + 1, "float64", "the statistics of the columns")
+    count = 0
+    for x, weight in blocks:
+        calls.measure("scaling.moments", x, weight, state)
+        if not np.isfinite(state).all():
+            j = int(np.flatnonzero(~np.isfinite(state))[0] % width)
+            largest = np.abs(x[:, j]).max()
+            raise ValueError(f"{name} is too large to standardize: column {j} holds {largest:g}")
+        count += len(x)
+    mean, variance = state[:width], state[width : 2 * width] / state[-1]
+    # What rounding may leave of the variance of a column that does not vary, as in scikit-learn.
+    rounding = count * np.finfo(np.float64).eps
+    constant = variance <= rounding * variance + (rounding * mean) ** 2
+    scale = np.sqrt(variance)
+    scale[constant | (scale < _SMALLEST)] = 1.0
+    return mean, scale
+
+
 class Scaling(Preprocessing):
     """Base of ``y = (x - shift) / scale``, a shift and a scale for each column."""
 
@@ -91,21 +113,7 @@ class Standardize(Scaling):
         return self.mean, self.scale
 
     def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
-        state = allocate(4 * n_in + 1, "float64", "the statistics of the columns")
-        count = 0
-        for x, weight in blocks:
-            calls.measure("scaling.moments", x, weight, state)
-            if not np.isfinite(state).all():
-                j = int(np.flatnonzero(~np.isfinite(state))[0] % n_in)
-                largest = np.abs(x[:, j]).max()
-                raise ValueError(f"X is too large to standardize: column {j} holds {largest:g}")
-            count += len(x)
-        mean, variance = state[:n_in], state[n_in : 2 * n_in] / state[-1]
-        # What rounding may leave of the variance of a column that does not vary, as in scikit-learn.
-        rounding = count * np.finfo(np.float64).eps
-        constant = variance <= rounding * variance + (rounding * mean) ** 2
-        scale = np.sqrt(variance)
-        scale[constant | (scale < _SMALLEST)] = 1.0
+        mean, scale = moments("X", blocks, n_in)
         others = self._others(n_in)
         mean[others], scale[others] = 0.0, 1.0
         return {"mean": mean, "scale": scale}

@@ -15,6 +15,7 @@ from ..head import TABLE
 from ..layers import Activation, Dense, Dropout
 from ..one_hot import OneHot
 from ..scaling import Scaling
+from ..unscale import Unscale
 from ._estimator import Estimator, write_outputs
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
 from ._scaler import shift_and_scale
@@ -227,6 +228,11 @@ def _write_one_hot(graph: Writer, layer: OneHot, n_in: int) -> None:
         graph.node("Where", [graph.constant("coded", coded, bool), codes, columns])
 
 
+def _write_unscale(graph: Writer, layer: Unscale, n_in: int) -> None:
+    graph.node("Mul", [graph.output, graph.constant("scale", layer.scale)])
+    graph.node("Add", [graph.output, graph.constant("mean", layer.mean)])
+
+
 # How each kind of layer is written. To add one: a function, and a line here.
 _WRITERS: dict[type[Layer], Callable[[Writer, Any, int], None]] = {
     Dense: _write_dense,
@@ -234,6 +240,7 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, int], None]] = {
     Dropout: _write_dropout,
     Scaling: lambda graph, layer, n_in: _write_scaling(graph, *layer.shift_and_scale()),
     OneHot: _write_one_hot,
+    Unscale: _write_unscale,
 }
 
 

@@ -299,6 +299,24 @@ ARGUMENTS = {
         double=True,
         without=CATEGORIES,
     ),
+    "Unscale.adapt: y": Argument(
+        VALUES,
+        fn.Unscale,
+        lambda layer, v: layer.adapt(v) and None,
+        "y",
+        alone=True,
+        also_one_row=True,
+        wide=True,
+        double=True,
+    ),
+    "Unscale.adapt: sample_weight": Argument(
+        WEIGHT,
+        fn.Unscale,
+        lambda layer, v: layer.adapt(VALUES, v) and None,
+        "sample_weight",
+        optional=True,
+        double=True,
+    ),
     "Preprocessing.set_numbers: mean": Argument(
         X[0], scaled, lambda layer, v: set_numbers(layer, mean=v), "mean", double=True
     ),
