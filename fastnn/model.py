@@ -815,7 +815,7 @@ class Model(KnownAttributes):
             if not all(layer.adapted for layer in self.layers):
                 preprocessing.adapt(self.layers, x, task.sample_weight, self.dtype, anew=False)
                 coding.take(self.layers, task.found)
-                preprocessing.adapt_to_targets(self.layers[-1], task.data[1], task.sample_weight)
+                preprocessing.adapt_to_targets(self.layers[-1], *task.data[1:])
                 self.refresh_constants()
                 if task.validation is not None:
                     preprocessing.check(self.layers, task.validation[0], self.dtype, "validation X")

@@ -207,9 +207,22 @@ def adapt(
 
 
 def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None) -> None:
-    """Adapt a model's last layer to checked targets, of shape (n, n_out), if it has its numbers from them."""
-    if isinstance(layer, Preprocessing) and layer.of_targets and not layer.adapted:
-        layer._take_numbers(layer.measure(inputs([], y, weight, y.dtype.name), y.shape[1]))
+    """Adapt a model's last layer to checked targets, of shape (n, n_out), if it has its numbers from them.
+
+    The weights may be of the shape of y; those of missing targets are 0.
+    """
+    if not isinstance(layer, Preprocessing) or not layer.of_targets or layer.adapted:
+        return
+    dtype = y.dtype.name
+    if weight is None or weight.ndim == 1:
+        layer._take_numbers(layer.measure(inputs([], y, weight, dtype), y.shape[1]))
+        return
+    alone = np.flatnonzero(~weight.any(axis=0))
+    if alone.size:
+        raise ValueError(f"{layer!r} cannot be adapted: no target of output {alone[0]} counts, or is there")
+    columns = [(y[:, j : j + 1], np.ascontiguousarray(weight[:, j])) for j in range(y.shape[1])]
+    found = [layer.measure(inputs([], target, own, dtype), 1) for target, own in columns]
+    layer._take_numbers({name: np.concatenate([each[name] for each in found]) for name in layer.names})
 
 
 def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:

@@ -141,6 +141,29 @@ def test_it_is_adapted_once_to_what_is_trained_on():
     np.testing.assert_allclose(model.layers[-1].mean, Y.mean(axis=0) + [10, 0])
 
 
+def test_missing_targets_and_weights_of_outputs():
+    weight = RNG.uniform(0.5, 2, Y.shape)
+    holes = Y.copy()
+    holes[::7, 0], holes[5] = np.nan, np.nan
+    model = network(fn.Unscale(), missing_targets="ignore")
+    model.fit(X, holes, sample_weight=weight, epochs=2)
+    there = ~np.isnan(holes)
+    for j in range(2):
+        own, weights = holes[there[:, j], j], weight[there[:, j], j]
+        mean = np.average(own, weights=weights)
+        assert model.layers[-1].mean[j] == pytest.approx(mean)
+        assert model.layers[-1].scale[j] == pytest.approx(
+            np.sqrt(np.average((own - mean) ** 2, weights=weights))
+        )
+    target = (holes - model.layers[-1].mean) / model.layers[-1].scale
+    other = network(missing_targets="ignore")
+    other.fit(X, target, sample_weight=weight, epochs=2)
+    np.testing.assert_allclose(model.parameters, other.parameters, rtol=0, atol=1e-9)
+    holes[:, 1] = np.nan
+    with pytest.raises(ValueError, match="no target of output 1 counts"):
+        network(fn.Unscale(), missing_targets="ignore").fit(X, holes)
+
+
 def test_a_target_that_does_not_vary():
     model = network(fn.Unscale(), n_out=1, metrics=["mae"])
     model.fit(X, np.full(N, 7.0), epochs=20)
