@@ -95,6 +95,9 @@ BOMBS = {
     ),
     "many steps of one-hot codes": ("graph", lambda: coded(20, 40_000), False),
     "some steps of one-hot codes": ("graph", lambda: coded(3, 2_000), True),
+    "many parts of one tensor": ("graph", lambda: parted(20_000), False),
+    "many sums with a far product": ("graph", lambda: far(3_000, 2_000), False),
+    "many nodes that do nothing": ("graph", lambda: graph_of(chain(["Identity"], 12_000)), True),
     "many small messages": ("graph", lambda: b"\x3a\x80\x80\x80\x08" + b"\x0a\x00" * (8 << 20), False),
     "deep messages": ("graph", lambda: deep(), False),
 }
@@ -113,6 +116,25 @@ def coded(steps, n):
     proto = onnx.ModelProto.FromString(graph_of(nodes, constants, ("batch", n)))
     proto.graph.initializer.append(numpy_helper.from_array(np.arange(n), "columns"))
     return proto.SerializeToString()
+
+
+def parted(n):
+    parts = [f"part{i}" for i in range(n)]
+    nodes = [
+        helper.make_node("Split", ["X"], parts, axis=1),
+        helper.make_node("Concat", parts, ["Y"], axis=1),
+    ]
+    return graph_of(nodes, shape=("batch", n))
+
+
+def far(products, sums):
+    """Each sum would make one product of all of them."""
+    nodes = chain(["MatMul"], products, "w")
+    nodes[-1].output[0] = "far"
+    for i in range(sums):
+        names = "X" if i == 0 else f"sum{i - 1}", "Y" if i == sums - 1 else f"sum{i}"
+        nodes.append(helper.make_node("Add", [names[0], "far"], names[1:]))
+    return graph_of(nodes, [("w", np.ones((1, 1)))], ("batch", 1))
 
 
 def deep():
