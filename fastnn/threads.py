@@ -6,6 +6,8 @@ of threads. The number of threads follows from the work of a step: a small netwo
 
 from __future__ import annotations
 
+# What `signal` wraps: its functions look each handler up among enums, which takes longer than a small fit.
+import _signal  # type: ignore[import-not-found]
 import _thread
 import contextlib
 import ctypes
@@ -201,26 +203,29 @@ class _Member:
                 self._errors.append(error)
 
 
-class _Received(list[tuple[int, Any]]):
+class _Received:
     """A signal's handler that remembers what it was called with."""
 
+    def __init__(self) -> None:
+        self.first: tuple[int, Any] | None = None
+
     def __call__(self, number: int, frame: Any) -> None:
-        self.append((number, frame))
+        self.first = self.first or (number, frame)
 
 
 @contextlib.contextmanager
 def late_interrupt() -> Iterator[None]:
     """Let Ctrl-C act at the end of the block, or of the outermost of such blocks."""
-    handler = signal.getsignal(signal.SIGINT)
+    handler = _signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not callable(handler) or isinstance(handler, _Received):
         yield
         return
     received = _Received()
     try:  # from here on: another signal's handler may raise as soon as this one is set
-        signal.signal(signal.SIGINT, received)
+        _signal.signal(signal.SIGINT, received)
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-    if received:
-        handler(*received[0])
+        _signal.signal(signal.SIGINT, handler)
+    if received.first is not None:
+        handler(*received.first)
