@@ -59,6 +59,8 @@ def apart(first, second, size):
 
 def walk_forward(memory, ops, rows, training):
     for i, (op, kernel) in enumerate(zip(ops, kernel_names(ops, oprow.FORWARD), strict=True)):
+        if kernel is None:  # the last activation, whose output nobody reads
+            continue
         n_in, n_out, x, y = (int(op[c]) for c in (oprow.N_IN, oprow.N_OUT, oprow.X, oprow.Y))
         memory.read(x, rows * n_in, f"value {i}")
         if kernel == "dense":
@@ -100,13 +102,20 @@ def walk_backward(memory, ops, rows):
                 memory.read(dy, rows * n_out, f"gradient {i + 1}")
 
 
-def check_training(net):
-    """Assert that each tensor of a training network is there when it is read."""
+def check_training(net, head=0):
+    """Assert that each tensor of a training network is there when it is read.
+
+    The loss is computed from what goes into the last `head` ops.
+    """
     rows = -(-int(net.descriptor[d.BATCH_SIZE]) // len(net.shards))
     itemsize, ops = net.parameters.itemsize, net.ops
     memory = Memory(net.workspace.shape[1], 64 // itemsize)
     n_in, n_out = int(net.descriptor[d.N_FEATURES]), int(net.descriptor[d.N_OUTPUTS])
-    batch = {"batch y": (d.BATCH_Y, n_out), "batch weight": (d.BATCH_WEIGHT, 1), "batch x": (d.BATCH_X, n_in)}
+    batch = {
+        "batch y": (d.BATCH_Y, n_out),
+        "batch weight": (d.BATCH_WEIGHT, n_out),
+        "batch x": (d.BATCH_X, n_in),
+    }
     places = {}
     for name, (slot, width) in batch.items():
         (offset,) = {int(offset) for offset in (net.shards[:, slot] - net.shards[:, d.WORKSPACE]) // itemsize}
@@ -114,11 +123,15 @@ def check_training(net):
         memory.write(offset, rows * width, name)
     memory.write(oprow.INPUT, rows * n_in, "value 0")
     walk_forward(memory, ops, rows, training=True)
-    loss = net.extra[0]
+    loss, every = net.extra[0], len(ops)
+    assert not ops[every - head :, oprow.BACKWARD].any()
+    ops = ops[: every - head]
     memory.read(int(loss[oprow.X]), rows * n_out, f"value {len(ops)}")
     memory.write(int(loss[oprow.DX]), rows * n_out, f"gradient {len(ops)}")
     walk_backward(memory, ops, rows)
-    memory.read(int(loss[oprow.X]), rows * n_out, f"value {len(ops)}")  # the metrics read it last
+    for metric in net.extra[1:] if head else [loss]:  # they are computed last
+        own = "metric.accuracy" in kernel_names(metric[np.newaxis], oprow.FORWARD)
+        memory.read(int(metric[oprow.X]), rows * n_out, f"value {len(ops) if own or not head else every}")
     for name, (offset, size) in places.items():
         memory.read(offset, size, name)
     has_weights = ops[:, oprow.W] != oprow.NONE
@@ -152,6 +165,19 @@ def test_plan_of_a_stack(name):
     for n_in, rows, dtype in ((5, 3, "float64"), (33, 17, "float32"), (1, 1, "float32")):
         model = model_of(STACKS[name], n_in, dtype)
         check_training(model._new_network(rows))
+        check_inference(model._predictor())
+
+
+@pytest.mark.parametrize("metrics", ["auto", ["accuracy", "mse"], ["mae"]], ids=str)
+def test_plan_of_a_head(metrics):
+    """The loss and the accuracy read what goes into the sigmoid, other metrics what comes out."""
+    for last in ([fn.Dense(3, "sigmoid")], [fn.Dense(3, "gelu"), fn.Dense(3), fn.Activation("sigmoid")]):
+        model = fn.Model([fn.Dense(5, "gelu"), *last], "binary_cross_entropy", metrics=metrics, seed=0).build(
+            4
+        )
+        net = model._new_network(7)
+        check_training(net, head=1)
+        assert (net.ops[-1, oprow.FORWARD] != 0) == (metrics != "auto")
         check_inference(model._predictor())
 
 
