@@ -54,7 +54,11 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"epochs": 3}, {"callbacks": [lambda epoch, logs: None]}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"epochs": 3}, {"callbacks": [lambda epoch, logs: None]}],
+    ids=["an epoch", "three epochs", "a callback"],
+)
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_a_memory_that_overflows_ends_training(make, options, tmp_path):
     model = fn.Model([fn.Dense(2)], "mse", make(), seed=0)
