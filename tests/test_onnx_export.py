@@ -36,6 +36,7 @@ LAYERS = {
     "one_hot": lambda: [fn.OneHot([2, 0]), fn.Dense(3)],
     "one_hot alone": lambda: [fn.OneHot(0)],
     "one_hot unknown": lambda: [fn.OneHot(0, [[1, 2]], "ignore"), fn.Dense(3)],
+    "unscale": lambda: [fn.Dense(2), fn.Unscale().adapt([[5.0, -3.0], [9.0, 4.0]])],
     "all preprocessing": lambda: [fn.Standardize([1]), fn.OneHot([0, 2]), fn.MinMax(), fn.Dense(2)],
 }
 

@@ -63,7 +63,8 @@ SCHEDULES = _made(schedules.TABLE)
 
 #: Name -> arguments of `model_of`.
 CASES = {
-    **{f"layer {name}": {"first": name} for name in layers.TABLE},
+    **{f"layer {name}": {"first": name} for name, kind in layers.TABLE.items() if not kind.of_targets},
+    "layer unscale": {"last": ["unscale"], "loss": "mse"},
     **{f"activation {name}": {"activation": name} for name in activations.TABLE},
     **{f"loss {name}": {"loss": name} for name in losses.TABLE},
     **{f"optimizer {name}": {"optimizer": make} for name, make in OPTIMIZERS.items()},
@@ -88,6 +89,7 @@ def model_of(
     metrics="auto",
     dtype="float32",
     seed=3,
+    last=(),
     **penalties,
 ):
     """A network with dropout, large enough that a batch of 128 rows is four shards."""
@@ -98,6 +100,7 @@ def model_of(
         fn.Dropout(0.2),
         fn.Dense(43, "softmax"),
         fn.Dense(N_OUT, "log_softmax" if loss == "nll" else None),
+        *(layers.TABLE[name]() for name in last),
     ]
     return fn.Model(network, loss, optimizer(rate), metrics=metrics, dtype=dtype, seed=seed)
 
