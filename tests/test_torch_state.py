@@ -129,7 +129,11 @@ ZEROS = np.zeros(8, np.float32)
         (changed(**{"10_weight": "weights"}), TypeError, "'10.weight' must be a tensor or an array, got str"),
         (changed(**{"1_running.mean": ZEROS}), ValueError, "'1.running.mean' is not a weight or bias"),
         ({**state(), 3: ZEROS}, ValueError, "3 is not a weight or bias"),
-        (changed(**{"2_bias": np.zeros(6)}), ValueError, "'2.weight' has a bias, unlike Dense(6, 'tanh')"),
+        (
+            changed(**{"2_bias": np.zeros(6)}),
+            ValueError,
+            "'2.weight' has a bias, unlike Dense(6, 'tanh', use_bias=False)",
+        ),
         (without("5.bias"), ValueError, "'5.weight' has no bias, unlike Dense(6)"),
         (without("5.weight"), ValueError, "'5.bias', but no weight"),
         (without("10.weight", "10.bias"), ValueError, "4 Linear layers (0, 2, 5, 8), the model has 5"),
