@@ -14,6 +14,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# One process a CPU; the tests of a file stay together, since they share what it prepares.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Each kind of run has cache folders of its own: code compiled with one setting must not serve another.
@@ -65,16 +67,16 @@ types: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy
 
 unit: $(VENV)/dev.stamp .cache/stamp
-	$(call run_with_cache,plain) $(BIN)/python -m pytest
+	$(call run_with_cache,plain) $(PYTEST)
 
 nojit: $(VENV)/dev.stamp .cache/stamp
-	NUMBA_DISABLE_JIT=1 $(call run_with_cache,nojit) $(BIN)/python -m pytest tests/kernels
+	NUMBA_DISABLE_JIT=1 $(call run_with_cache,nojit) $(PYTEST) tests/kernels
 
 boundscheck: $(VENV)/dev.stamp .cache/stamp
-	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(BIN)/python -m pytest tests/kernels
+	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST) tests/kernels
 
 bounds: $(VENV)/dev.stamp .cache/stamp
-	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(BIN)/python -m pytest
+	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST)
 
 # Another SEED draws other networks.
 SEED ?= 0
