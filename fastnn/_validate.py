@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .buffers import dtype_name
 from .checks import hints, objects, tables
 from .checks.categories import as_labels, fit, plain
 
@@ -264,12 +265,14 @@ def finite(name: str, values: NDArray[Any], dtype: str = "", table: Any = None) 
     """
     from . import calls
 
-    dtype = dtype or values.dtype.name
     if values.dtype.kind != "f":
         return
+    dtype = dtype or dtype_name(values.dtype)
     for part in blocks(values):
-        with np.errstate(over="ignore"):
-            block = values[part].astype(dtype, copy=False)
+        block = values[part]
+        if block.dtype != dtype:
+            with np.errstate(over="ignore"):
+                block = block.astype(dtype)
         if not calls.is_finite(block):
             first, *rest = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
             at = (part.start + first, *rest)

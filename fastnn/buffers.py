@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,12 @@ def empty(shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
     buffer = allocate(math.prod(shape), dtype, name)
     guard.poison(buffer)
     return buffer.reshape(shape)
+
+
+@functools.cache
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """``"float32"`` and so on: NumPy works out a dtype's name anew each time, in microseconds."""
+    return dtype.name
 
 
 def address(values: NDArray[Any] | None) -> int:

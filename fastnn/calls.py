@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import native
-from .buffers import address, allocate
+from .buffers import address, allocate, dtype_name
 from .kernels import descriptor as d
 from .kernels import oprow
 from .network import LOSS
@@ -33,8 +33,8 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
     slots[d.N_SAMPLES] = len(X)
     slots[d.WEIGHT_WIDTH] = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
     if y is not None:
-        dtype = net.parameters.dtype.name
-        converts = X.dtype.name != dtype
+        dtype = dtype_name(net.parameters.dtype)
+        converts = X.dtype != net.parameters.dtype
         gather = f"batch.{X.dtype.name}.gather" if converts else "batch.gather"
         slots[d.GATHER], slots[d.CONVERT] = native.address(gather, dtype), converts
         slots[d.N_TARGETS] = y.shape[1]
@@ -71,7 +71,7 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
     set_data(net, X, None, None)
     slots = net.descriptor
     slots[d.OUTPUT] = address(out)
-    slots[d.CHECK] = native.address("batch.check", net.parameters.dtype.name)
+    slots[d.CHECK] = native.address("batch.check", dtype_name(net.parameters.dtype))
     native.function("driver.predict")(0, address(slots))
     return bool(slots[d.STATUS] == d.OK)
 
@@ -111,7 +111,7 @@ def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: ND
 def is_finite(*arrays: NDArray[Any]) -> bool:
     """Whether C-contiguous arrays, all of one dtype, hold neither NaN nor infinity."""
     slots = allocate(d.SIZE, "int64", "descriptor")
-    look, slots[d.N_FEATURES] = native.function("batch.check", arrays[0].dtype.name), 1
+    look, slots[d.N_FEATURES] = native.function("batch.check", dtype_name(arrays[0].dtype)), 1
     for values in arrays:
         slots[d.INPUT], slots[d.ROWS] = address(values), values.size
         look(0, address(slots))

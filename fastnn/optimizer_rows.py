@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import native
-from .buffers import address
+from .buffers import address, dtype_name
 from .kernels import descriptor as d
 from .kernels import oprow
 from .network import OptimizerState
@@ -56,7 +56,7 @@ def optimizer_state(
     row, schedule_row = kept.rows[:2]
     row[oprow.FROZEN] = len(frozen)
     kept.rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
-    row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", vectors.dtype.name)
+    row[oprow.FORWARD] = native.address(f"{optimizer.kernel}.forward", dtype_name(vectors.dtype))
     row[oprow.STATE] = optimizer.state_vectors()
     set_settings(row, settings)
     schedule_row[oprow.FORWARD] = native.address(f"{schedule.kernel}.forward", "float64")

@@ -157,7 +157,8 @@ def _update(net, thread):
     real[d.NORM_FACTOR] = 1.0
     if limit > 0.0:
         _sum_gradients(net, own)
-        _clear_frozen(net, own, frozen)
+        if frozen.size > 0:
+            _clear_frozen(net, own, frozen)
         real[d.NORM_FACTOR] = _norm_factor(net, own, limit)
     if frozen.size == 0:
         _update_range(net, own, start, start + size, limit == 0.0)
@@ -168,7 +169,7 @@ def _update(net, thread):
             first = max(first, frozen[k + 1])
         _update_range(net, own, first, end, limit == 0.0)
     own[d.PART_START], own[d.PART_SIZE] = start, size
-    if limit == 0.0:
+    if limit == 0.0 and frozen.size > 0:
         _clear_frozen(net, own, frozen)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _validate
+from ..buffers import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,7 +172,7 @@ def of_training(
     loss, layers, n_out
         Of the model: `n_out` is how many numbers it gives.
     """
-    dtype, counts = y.dtype.name, scale_counts(loss, layers)
+    dtype, counts = dtype_name(y.dtype), scale_counts(loss, layers)
     rows = None
     if weight is not None:
         weight = in_dtype("sample_weight", _not_all_zero("sample_weight", weight), dtype, counts)
