@@ -249,7 +249,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 def _is_mapped(value: NDArray[Any]) -> bool:
     """Whether an array lies in a file, and its numbers are of a kind that the compiled loop converts."""
-    if not value.dtype.isnative or value.dtype.name not in _CONVERTED:
+    if not value.dtype.isnative or dtype_name(value.dtype) not in _CONVERTED:
         return False
     base: Any = value
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):

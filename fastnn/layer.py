@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _validate
 from .attributes import KnownAttributes
+from .buffers import dtype_name
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -149,7 +150,7 @@ class Layer(KnownAttributes):
 
     def _set_parameter(self, name: str, value: ArrayLike) -> None:
         view = self._parameter(name)
-        given = _validate.array(name, value, view.dtype.name, tuple(range(3)))
+        given = _validate.array(name, value, dtype_name(view.dtype), tuple(range(3)))
         if given.shape != view.shape:
             raise ValueError(f"{name} must have shape {view.shape}, got {given.shape}")
         _validate.finite(name, given)

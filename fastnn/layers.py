@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _validate, activations, initializers
+from .buffers import dtype_name
 from .checks import shown
 from .kernels import oprow
 from .layer import Layer
@@ -245,4 +246,4 @@ def draw_parameters(layers: Sequence[Layer], views: list[dict[str, NDArray[Any]]
             if name in layer._views:
                 continue
             drawn = layer.initializer(name).draw(view.shape, generator)
-            view[...] = _validate.array(name, drawn, view.dtype.name, (1, 2))
+            view[...] = _validate.array(name, drawn, dtype_name(view.dtype), (1, 2))

@@ -581,7 +581,7 @@ class Model(KnownAttributes):
         >>> X, y = fn.datasets.spiral(100, 3, seed=0)
         >>> model = fn.Model([fn.Dense(32, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
         >>> history = model.fit(X, y, epochs=200)
-        >>> (model.predict_class(X) == y).mean() > 0.9
+        >>> bool((model.predict_class(X) == y).mean() > 0.9)
         True
         """
         classes.require("predict_class", self.head, self.loss)

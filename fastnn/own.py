@@ -38,17 +38,17 @@ class Own:
         return _arrived, (what, self.name, dict(vars(self)), _carried(self.kernel))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OwnActivation(Own, Activation):
     """An activation of `activation`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OwnLoss(Own, Loss):
     """A loss of `loss`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OwnSchedule(Own, Schedule):
     """A schedule of `schedule`."""
 

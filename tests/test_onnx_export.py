@@ -103,7 +103,9 @@ def test_activations(case, dtype, tmp_path):
 
 
 def test_every_activation_is_exported():
-    assert {name for name, _ in ACTIVATION_CASES} == set(fn.activations.TABLE) | {"identity"}
+    """Other tests of this process may have made activations of their own."""
+    known = {name for name, make in fn.activations.TABLE.items() if not make().kernel.startswith("custom.")}
+    assert {name for name, _ in ACTIVATION_CASES} == known | {"identity"}
 
 
 @pytest.mark.parametrize("layers", STACKS.values(), ids=STACKS)
