@@ -104,7 +104,7 @@ def test_activations(case, dtype, tmp_path):
 
 def test_every_activation_is_exported():
     """Other tests of this process may have made activations of their own."""
-    known = {name for name, make in fn.activations.TABLE.items() if not make().kernel.startswith("custom.")}
+    known = {name for name, made in fn.activations.TABLE.items() if not hasattr(made, "kernel")}
     assert {name for name, _ in ACTIVATION_CASES} == known | {"identity"}
 
 
