@@ -732,8 +732,8 @@ class Model(KnownAttributes):
         resume : bool
             Whether this goes on with the latest fit, also one of before the model was saved with
             ``training=True``. The callbacks then know what those of that fit knew (see
-            `Callback.get_state`). If it was interrupted within an epoch, that one is gone on with and
-            counted among `epochs`; otherwise, or where a function gave its order, it is begun again.
+            `Callback.get_state`). If it was interrupted within an epoch, that epoch is resumed and counted
+            among `epochs`; otherwise, or where a function gave its order, it is begun again.
         initial_epoch : int
             Number of the first epoch, as in Keras: training goes from there until `epochs`, and the
             history and callbacks count so.
