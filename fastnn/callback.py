@@ -163,7 +163,9 @@ class CallbackList:
 
     def __init__(self, model: Model, callbacks: Sequence[Callback], resume: bool) -> None:
         self.model, self.callbacks = model, sorted(callbacks, key=lambda callback: bool(callback.called_last))
-        self._known = (model.state.callbacks or {}) if resume else {}
+        known = (model.state.callbacks or {}) if resume else {}
+        #: What those that have not been told yet knew; it stays with the model if they never are.
+        self._known = {name: known[name] for name, _ in self._named() if name in known}
         self._begun: list[tuple[str, Callback]] = []
         self._looks = [0] * len(callbacks)  # the epochs after which they are called next
 
@@ -176,6 +178,7 @@ class CallbackList:
             self._begun.append((name, callback))
             if name in self._known:
                 callback.set_state(self._known[name])
+                del self._known[name]
             self._looks[i] = epoch + _period(callback)
 
     def next_look(self, last: int) -> int:
@@ -229,7 +232,7 @@ class CallbackList:
     def states(self) -> dict[str, dict[str, Any]]:
         """What each of the callbacks knows, by its name."""
         states = {name: _checked_state(callback) for name, callback in self._begun}
-        return {name: state for name, state in states.items() if state}
+        return {name: state for name, state in states.items() if state} | self._known
 
     def _named(self) -> Iterator[tuple[str, Callback]]:
         """Each callback with its class and monitor as a name; further ones of that name are counted."""

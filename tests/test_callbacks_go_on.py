@@ -368,6 +368,26 @@ def test_only_callbacks_that_began_are_asked_for_their_state():
     assert model.state.callbacks == {"Late": {"count": 0}}
 
 
+def test_a_training_that_could_not_go_on_forgets_nothing(tmp_path):
+    """What callbacks knew stays with the model until they are told: the next try goes on with it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def callbacks():
+        return [fn.EarlyStopping("loss"), fn.ModelCheckpoint(folder / "best", "loss", save_best_only=True)]
+
+    model = network()
+    model.fit(X, Y, epochs=5, callbacks=callbacks())
+    known = model.state.callbacks
+    assert list(known) == ["EarlyStopping(loss)", "ModelCheckpoint(loss)"]
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="folder"):
+        model.fit(X, Y, callbacks=callbacks(), resume=True)
+    assert model.state.callbacks == known
+    model.fit(X, Y, epochs=0, callbacks=callbacks()[:1], resume=True)
+    assert list(model.state.callbacks) == ["EarlyStopping(loss)"]
+
+
 def test_best_weights_of_another_model_are_refused():
     model = network().build(3)
     model.state.callbacks = {
