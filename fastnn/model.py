@@ -238,7 +238,8 @@ class Model(KnownAttributes):
     def _require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
         for layer in self.layers if layers is None else layers:
             if not layer.adapted:
-                raise ValueError(f"{layer!r} is not adapted to data yet; use fit or model.adapt(X)")
+                how = "model.layers[-1].adapt(y)" if layer.of_targets else "model.adapt(X)"
+                raise ValueError(f"{layer!r} is not adapted to data yet; use fit or {how}")
 
     def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Model:
         """Let the layers of `fastnn.preprocessing` measure their numbers anew, one after the other.
@@ -443,8 +444,9 @@ class Model(KnownAttributes):
         optimizer = optimizers.get(value)
         with self._lock, self.turns.alone():  # not while another thread trains with the old one's memory
             self._optimizer = optimizer
-            if self._state is not None:
-                self._state.forget_optimizer()
+            for state in (self._state, self.kept):  # a fit may go back to the latter
+                if state is not None:
+                    state.forget_optimizer()
 
     # ---- using ---------------------------------------------------------------------------------
 
@@ -1082,9 +1084,9 @@ class Model(KnownAttributes):
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
             calls.run("evaluate", net, team_size(rows, self.parameters.size, threads))
+            outputs = self.predict_coded(X) if self._metric_functions else None  # of the same weights
         found = dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
-        if self._metric_functions and self.loss is not None:
-            outputs = self.predict_coded(X)
+        if outputs is not None and self.loss is not None:
             found |= metric_table.own_figures(self._metric_functions, self.loss, y, outputs, weight)
         return found
 

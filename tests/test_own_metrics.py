@@ -1,6 +1,7 @@
 """Metrics that are functions of the user's own: what they are given, and where their figures go."""
 
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -240,3 +241,26 @@ def test_a_pickle_has_the_function():
 )
 def test_which_way_is_better(monitor, mode):
     assert fn.EarlyStopping(monitor).mode == fn.ReduceLROnPlateau(monitor).mode == mode
+
+
+def test_all_figures_are_of_the_same_weights(monkeypatch):
+    """Another thread that changes the weights between the library's metrics and one's own is not seen."""
+    model = network("mse", ["mae", mean_error])
+    y = VALUES[:, 0]
+    before = model.build(3).evaluate(X, y)
+    assert before["mae"] == pytest.approx(before["mean_error"])
+    predict, changed = fn.Model.predict_coded, threading.Event()
+
+    def change():
+        with model.turns.change():
+            model.parameters[...] += 1
+        changed.set()
+
+    def late(self, *arguments, **more):
+        threading.Thread(target=change).start()
+        changed.wait(0.1)
+        return predict(self, *arguments, **more)
+
+    monkeypatch.setattr(fn.Model, "predict_coded", late)
+    assert model.evaluate(X, y) == before
+    assert changed.wait(60)

@@ -243,6 +243,10 @@ WRONG = {
     ),
     "of counts": (lambda: network(fn.Unscale(), loss="poisson"), "a loss of values in the target's units"),
     "accuracy": (lambda: network(fn.Unscale(), metrics=["accuracy"]), "no 'accuracy'"),
+    "not adapted": (
+        lambda: network(fn.Unscale()).adapt(X).evaluate(X, Y),
+        r"use fit or model.layers\[-1\].adapt\(y\)",
+    ),
     "too large": (
         lambda: network(fn.Unscale(), n_out=1).fit(X, np.sign(X[:, 0]) * 1e200),
         "y is too large to standardize: column 0 holds 1e\\+200",

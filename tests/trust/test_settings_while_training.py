@@ -151,6 +151,26 @@ def test_what_the_function_of_orders_changes_is_of_its_epoch(change):
     assert not np.array_equal(one.parameters, fitted(lambda model: None, 3, inside=True).parameters)
 
 
+def test_a_new_optimizer_does_not_get_the_memory_of_the_one_before():
+    """Not even where training diverges at once, and the last finite weights are put back."""
+    model = fn.Model([fn.Dense(2)], "mse", fn.SGD(0.01, momentum=0.9), seed=0)
+    model.fit(X, Y, epochs=3)
+    assert model.state.optimizer.min() < 0
+
+    def change(epoch, logs):
+        model.optimizer = fn.RMSprop(3e38)
+
+    with pytest.raises(fn.DivergenceError):
+        model.fit(X, Y, epochs=9, callbacks=[change])
+    assert model.state.step == 0 and not model.state.optimizer.any()
+    model.optimizer.learning_rate = 0.01
+    twin = fn.Model([fn.Dense(2)], "mse", fn.RMSprop(0.01), seed=0).build(5)
+    twin.parameters[...] = model.parameters
+    for each in (model, twin):
+        each.fit(X, Y, epochs=3, shuffle=False)
+    assert np.array_equal(model.parameters, twin.parameters)
+
+
 @pytest.mark.parametrize("epoch", [-1000, 0, 10**12])
 @pytest.mark.parametrize("position", [-8, 0, 10**12])
 def test_counters_that_others_write(epoch, position):
