@@ -20,6 +20,8 @@ from .plan import parameters, widths
 from .progress import Bar, say, style, texts
 from .task import checked_task
 from .threads import get_threads
+from .training import outer_stop
+from .turns import working_for
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -205,7 +207,8 @@ class _SharedChecks:
             )
             wanted_in = model.n_in or n_in or arrays[0].shape[1]
             n_out = widths(model.layers, wanted_in)[-1]
-            key = (*map(id, arrays), model.dtype, repr(model.loss), wanted_in, n_out)
+            settings = model.dtype, repr(model.loss), model.missing_targets
+            key = (*map(id, arrays), *settings, wanted_in, n_out)
             if any(layer.checks_rows for layer in model.layers):
                 key = (*key, id(model))
             # The arrays are kept as well: an address says which one it is only as long as it lives.
@@ -229,7 +232,7 @@ def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: in
     """Train every model; record the errors in the histories, and warn of them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-    stop = threading.Event()
+    stop, outer, caller = threading.Event(), outer_stop(), threading.get_ident()
     todo = deque(sorted(range(len(models)), key=lambda i: _work(models[i], tasks[i]), reverse=True))
     ended: set[int] = set()
     show = {0: None, 1: _bar, 2: _lines}[verbose]
@@ -242,7 +245,8 @@ def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: in
             except IndexError:
                 return
             try:
-                models[i].train(tasks[i], threads=1, stop=stop)
+                with working_for(caller):
+                    models[i].train(tasks[i], threads=1, stop=stop)
             except Exception as error:
                 tasks[i].history.error = error
             ended.add(i)
@@ -253,6 +257,8 @@ def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: in
         workers: list[Future[None]] = [pool.submit(train_the_next) for _ in range(min(threads, len(models)))]
         while True:
             done, running = wait(workers, _LOOK_UP, FIRST_EXCEPTION)
+            if outer is not None and outer.is_set():
+                raise KeyboardInterrupt
             if progress is not None:
                 progress(False)
             if not running or any(worker.exception() for worker in done):

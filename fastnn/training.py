@@ -39,6 +39,11 @@ MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of t
 _outer = threading.local()
 
 
+def outer_stop() -> threading.Event | None:
+    """What stops the fit that this thread is in the midst of, where a callback asks."""
+    return getattr(_outer, "stop", None)
+
+
 class Training:
     """One call of `fit`: a data set that is walked through for some epochs.
 
@@ -73,7 +78,7 @@ class Training:
     ) -> None:
         self.model, self.net, self.data, self.pace = model, net, task.data, pace
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
-        self.progress, self.stop = progress, stop or getattr(_outer, "stop", None)
+        self.progress, self.stop = progress, stop or outer_stop()
         self.callbacks = CallbackList(model, task.callbacks, task.resume)
         self.names = ["loss", *(metric.name for metric in model.metrics)]
         self.first_epoch, self.first_number = model.state.epoch, task.initial_epoch
@@ -99,7 +104,7 @@ class Training:
         """Train; the model's state is that of a finished step, however this ends."""
         self._fill_descriptor()
         self.model.stop_training = False
-        outer = getattr(_outer, "stop", None)
+        outer = outer_stop()
         try:
             try:
                 _outer.stop = self.stop

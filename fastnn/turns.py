@@ -30,6 +30,8 @@ _held: list[Turns] = []
 # Which thread waits for which lock: see `FitLock`.
 _waits = threading.RLock()
 _waiting: dict[int, FitLock] = {}
+# Threads that train for another one, which waits until they have ended.
+_working_for: dict[int, int] = {}
 
 
 class FitLock:
@@ -60,14 +62,11 @@ class FitLock:
         me = threading.get_ident()
         try:
             with _waits:
-                wanted: FitLock | None = self
-                while wanted is not None and wanted._owner is not None:
-                    if wanted._owner == me:
-                        raise RuntimeError(
-                            "a callback wants to train a model whose own callback waits for this one: "
-                            "neither could go on; train them one after the other"
-                        )
-                    wanted = _waiting.get(wanted._owner)
+                if self._owner is not None and not _waits_for(self._owner).isdisjoint(_that_wait_for(me)):
+                    raise RuntimeError(
+                        "a callback wants to train a model whose own callback waits for this one: "
+                        "neither could go on; train them one after the other"
+                    )
                 _waiting[me] = self
             self._lock.acquire()
         finally:
@@ -91,6 +90,40 @@ class FitLock:
             return False
         self._lock.release()
         return True
+
+
+def _waits_for(thread: int) -> set[int]:
+    """A thread, and all that it waits for: those that have a lock, and those that work for it."""
+    found, todo = set(), [thread]
+    while todo:
+        if (one := todo.pop()) not in found:
+            found.add(one)
+            lock = _waiting.get(one)
+            todo += [] if lock is None or lock._owner is None else [lock._owner]
+            todo += [worker for worker, other in _working_for.items() if other == one]
+    return found
+
+
+def _that_wait_for(thread: int | None) -> set[int]:
+    """A thread, the one that it works for, and so on."""
+    found = set()
+    while thread is not None:
+        found.add(thread)
+        thread = _working_for.get(thread)
+    return found
+
+
+@contextlib.contextmanager
+def working_for(thread: int) -> Iterator[None]:
+    """Train in this thread for another one, which waits for it: no lock of that one will get free."""
+    me = threading.get_ident()
+    with _waits:
+        _working_for[me] = thread
+    try:
+        yield
+    finally:
+        with _waits:
+            _working_for.pop(me, None)
 
 
 class Turns:
@@ -195,6 +228,7 @@ def _after_fork() -> None:
 
 def _after_fork_in_child() -> None:
     _waiting.clear()
+    _working_for.clear()
     for turns in _held:
         turns._waiting.clear()
         if not turns.whole.is_free():  # a thread has it that is not here

@@ -153,6 +153,15 @@ class Failing(fn.Callback):
             raise OSError("no space left")
 
 
+def test_each_model_judges_missing_targets_of_shared_data_by_itself():
+    y = VALUES.copy()
+    y[5, 1] = np.nan
+    models = [fn.Model([fn.Dense(3)], "mse", seed=0, missing_targets=how) for how in ("ignore", "raise")]
+    with pytest.raises(ValueError, match=r"model 1: y must be finite numbers of .*, got nan at \(5, 1\)"):
+        fn.fit_many(models, X, y)
+    assert all(model.n_in is None for model in models)
+
+
 def test_a_failed_model_is_reported_and_the_rest_kept():
     def models():
         made = [classifier(i) for i in range(6)]

@@ -324,17 +324,43 @@ def test_callbacks_that_train_each_others_models_are_refused():
     assert [type(error) for error in errors if error] == [RuntimeError]
 
 
-def test_an_interrupt_ends_fits_within_the_callbacks_of_many():
+def test_many_models_that_a_callback_trains_and_its_own_among_them():
+    """Their threads work for the one that waits for them: a lock of that one will not get free."""
+    own, others = model_of(), [model_of(seed=2), model_of(seed=3)]
+    histories = []
+
+    def fit_all(epoch, logs):
+        with pytest.warns(RuntimeWarning, match="neither could go on"):
+            histories.extend(fn.fit_many([others[0], own], X, LABELS, threads=2))
+
+    def fit_own(epoch, logs):
+        own.fit(X, LABELS)
+
+    def fit_one_that_wants_it(epoch, logs):
+        with pytest.warns(RuntimeWarning, match="neither could go on"):
+            histories.extend(fn.fit_many(others[1:], X, LABELS, callbacks=[[fit_own]]))
+
+    own.fit(X, LABELS, epochs=2, callbacks=[fit_all])
+    own.fit(X, LABELS, callbacks=[fit_one_that_wants_it])
+    errors = [type(history.error) for history in histories]
+    assert errors == [type(None), RuntimeError] * 2 + [RuntimeError]
+    assert own.history.error is None and len(own.history.epoch) == 1
+
+
+@pytest.mark.parametrize(
+    "fit", [fn.Model.fit, lambda model, X, y, epochs: fn.fit_many([model], X, y, epochs=epochs)]
+)
+def test_an_interrupt_ends_fits_within_the_callbacks_of_many(fit):
     """The fit of another model that a callback of `fit_many` has begun stops as well."""
     models, other = [model_of(), model_of(seed=2)], model_of(seed=3)
 
     def fit_the_other(epoch, logs):
         threading.Timer(0.2, _thread.interrupt_main).start()
-        other.fit(X, LABELS, epochs=10**6)
+        fit(other, X, LABELS, epochs=10**5)
 
     with pytest.raises(KeyboardInterrupt):
         fn.fit_many(models, X, LABELS, epochs=2, threads=2, callbacks=[[fit_the_other], []])
-    assert 0 < other.state.epoch < 10**6
+    assert 0 < other.state.epoch < 10**5
 
 
 def test_more_threads_than_cores():
