@@ -168,13 +168,17 @@ class Training:
             threads, part = self.pace.choose()
             slots[d.MAX_STEPS] = most = max(1, int(part * steps))
             start = time.perf_counter()
-            with late_interrupt():  # what the call did and what is recorded of it belong together
-                with self.model.turns.change():
-                    self.under_way = True
-                    try:
-                        calls.run("train", self.net, threads)
-                    finally:  # a signal's handler may raise here, and then `run` does this
-                        self._take_results()
+            try:
+                with late_interrupt():  # what the call did and what is recorded of it belong together
+                    with self.model.turns.change():
+                        self.under_way = True
+                        try:
+                            calls.run("train", self.net, threads)
+                        finally:  # a signal's handler may raise here, and then `run` does this
+                            self._take_results()
+            except KeyboardInterrupt:  # history and callbacks know the epochs that are in the weights
+                self._finish_epochs()
+                raise
             now = time.perf_counter()
             self.pace.note(threads, state.step - before, now - start)
             late = now - kept_at > SLICE

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn import calls
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from tests.interrupted import interrupt
 
@@ -103,6 +104,7 @@ CTRL_C = """
 import warnings
 import numpy as np
 import fastnn as fn
+from fastnn import calls
 from fastnn.sklearn import MLPRegressor
 
 rng = np.random.default_rng(0)
@@ -268,3 +270,24 @@ def test_the_history_of_a_failed_model_of_many_is_pickled_by_its_text():
         [history] = fn.fit_many([model], X, Y, callbacks=[[fail]])
     assert isinstance(history.error, OwnError) and "ended by OwnError: code 3 here" in repr(history)
     assert str(pickle.loads(pickle.dumps(history)).error) == "OwnError: code 3 here"
+
+
+@pytest.mark.parametrize("call", range(1, 7))
+@pytest.mark.parametrize("split", [0.0, 0.25])
+def test_an_interrupted_epoch_that_is_done_is_told(call, split, monkeypatch):
+    """Ctrl-C comes with the end of a compiled call: what is in the weights, callbacks and history know."""
+    left, run, told = [call], calls.run, []
+
+    def run_and_interrupt(entry, *arguments):
+        run(entry, *arguments)
+        left[0] -= entry == "train"
+        if left[0] == 0 and entry == "train":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(calls, "run", run_and_interrupt)
+    model = network()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=100, validation_split=split, callbacks=[lambda epoch, logs: told.append(logs)])
+    assert len(told) == model.state.epoch == len(model.history.epoch) == call
+    assert {len(values) for values in model.history.history.values()} == {call}
+    assert ("val_loss" in told[-1]) == (split > 0)
