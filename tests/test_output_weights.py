@@ -30,6 +30,7 @@ ELEMENTWISE = {
     "scaled": (fn.losses.mse().scaled(0.5), VALUES),
     "own": (fn.loss(lambda y, t: (y - t) ** 4, lambda y, t: 4 * (y - t) ** 3, "fourth_of_outputs"), VALUES),
 }
+del fn.losses.TABLE["fourth_of_outputs"]  # for the tests of all losses
 elementwise = pytest.mark.parametrize(("loss", "y"), ELEMENTWISE.values(), ids=ELEMENTWISE)
 
 
