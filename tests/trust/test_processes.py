@@ -26,21 +26,27 @@ def serial(steps):
     return model
 """
 
-# Many fits, each interrupted after another while; weights, memory and history must be those of a whole step.
+# Many fits, each interrupted after another step; weights, memory and history must be those of a whole step.
 INTERRUPTED = """
 from fastnn import training
 training.SLICE = 0.004  # otherwise all of them stop at the end of the same slice
 serial(1), make().fit(X, y, epochs=3, batch_size=None, threads=4)
 seen = set()
+
+def interrupt(model, step):
+    while model.state.step < step:
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.SIGINT)
+
 for i in range(16):
     model = make()
-    timer = threading.Timer(0.004 + 0.003 * i, os.kill, (os.getpid(), signal.SIGINT))
+    other = threading.Thread(target=interrupt, args=(model, i))
     try:
-        timer.start()  # on a busy machine the signal comes before the fit begins
+        other.start()  # the first signal may come before the fit begins
         model.fit(X, y, epochs=10**6, batch_size=None, threads=count)
         sys.exit("not interrupted")
     except KeyboardInterrupt:
-        timer.join()
+        other.join()
     steps = model.state.step
     expected = serial(steps)
     assert np.array_equal(model.parameters, expected.parameters), f"not the weights of step {steps}"
