@@ -62,6 +62,7 @@ test: lint types unit nojit boundscheck wheel
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 types: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy
@@ -81,16 +82,16 @@ bounds: $(VENV)/dev.stamp .cache/stamp
 # Another SEED draws other networks.
 SEED ?= 0
 fuzz: $(VENV)/dev.stamp .cache/stamp
-	FASTNN_GUARD=1 $(call run_with_cache,plain) $(BIN)/python -m tests.trust.fuzz --count 2000 --seed $(SEED)
+	FASTNN_GUARD=1 $(call run_with_cache,plain) $(BIN)/python -m tests.guarantees.fuzz --count 2000 --seed $(SEED)
 
 memcheck: $(VENV)/dev.stamp
 	$(BIN)/python tools/memcheck.py
 
 mutants: $(VENV)/dev.stamp
-	$(BIN)/python -m tests.trust.mutants
+	$(BIN)/python -m tests.guarantees.mutants
 
 soak: $(VENV)/dev.stamp .cache/stamp
-	$(call run_with_cache,plain) $(BIN)/python -m tests.trust.soak
+	$(call run_with_cache,plain) $(BIN)/python -m tests.guarantees.soak
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python tools/check_wheel.py

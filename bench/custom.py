@@ -19,7 +19,7 @@ import numpy as np
 
 import fastnn as fn
 from bench.compare import processor
-from fastnn.kernels.math import exp, log1p, sigmoid, tanh
+from fastnn.kernels.math.elementary import exp, log1p, sigmoid, tanh
 
 Piece = fn.activations.Activation | fn.losses.Loss | fn.schedules.Schedule
 

@@ -17,9 +17,9 @@ import fastnn as fn
 from bench.compare import processor
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
-from fastnn.kernels import descriptor as d
-from fastnn.kernels import oprow
-from fastnn.kernels.simd import address, call, flush_denormals, restore_denormals
+from fastnn.kernels.abi import descriptor as d
+from fastnn.kernels.abi import oprow
+from fastnn.kernels.lowlevel.simd import address, call, flush_denormals, restore_denormals
 
 TIMES = 7
 

@@ -22,9 +22,9 @@ from numba.extending import intrinsic
 
 from bench.compare import HANDICAPS, processor
 from bench.peers import blas
-from fastnn import native
-from fastnn.kernels.oprow import PACK_SIZE
-from fastnn.kernels.vector_ir import I64, VECTOR_BYTES, Vectors
+from fastnn.compiler import loader
+from fastnn.kernels.abi.oprow import PACK_SIZE
+from fastnn.kernels.lowlevel.vector_ir import I64, VECTOR_BYTES, Vectors
 
 SUMS, STEPS = 12, 64  # sums of the peak's loop, and products of each in a pass of it
 
@@ -133,7 +133,7 @@ class Product:
         self.pack = np.empty(PACK_SIZE, dtype)
         a, b, c, pack = (x.ctypes.data for x in (self.a, self.b, self.c, self.pack))
         self.arguments = np.array([m, n, k, a, *a_steps, b, *b_steps, 0, c, pack], np.int64)
-        self.ours = native.function("gemm.product", dtype), self.arguments.ctypes.data
+        self.ours = loader.function("linalg.gemm.product", dtype), self.arguments.ctypes.data
         self.left = self.a.T if shape.form == "tn" else self.a
         self.right = self.b.T if shape.form == "nt" else self.b
 
@@ -189,9 +189,7 @@ def main(argv: list[str]) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.gemm", description=__doc__)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    parser.add_argument(
-        "--seconds", type=float, default=0.02, help="of a timing (default %(default)s)"
-    )
+    parser.add_argument("--seconds", type=float, default=0.02, help="of a timing (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="timings per shape (default %(default)s)")
     parser.add_argument("--shapes", help="some of the table, by a part of their names")
     options = parser.parse_args(argv)

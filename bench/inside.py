@@ -19,9 +19,9 @@ from numba import njit
 import fastnn as fn
 from bench.compare import processor
 from bench.workloads import INFERENCE
-from fastnn.kernels import descriptor as d
-from fastnn.kernels import oprow
-from fastnn.kernels.simd import address, call, flush_denormals, restore_denormals
+from fastnn.kernels.abi import descriptor as d
+from fastnn.kernels.abi import oprow
+from fastnn.kernels.lowlevel.simd import address, call, flush_denormals, restore_denormals
 
 SMALL = INFERENCE["small-1"]
 CALLS, WARM = 500, 100  # in a compiled loop: that are timed, and before

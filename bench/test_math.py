@@ -14,8 +14,8 @@ import pytest
 from numba import njit
 from scipy import special
 
-from fastnn.kernels import math, normal
-from fastnn.kernels.softmax import log_softmax_forward, softmax_forward
+from fastnn.kernels.layers.softmax import log_softmax_forward, softmax_forward
+from fastnn.kernels.math import elementary, error_function
 
 LINES: list[str] = []
 ROUNDS, CALLS = 15, 40
@@ -61,14 +61,14 @@ def by_rows(kernel):
 
 # name: ours, NumPy's, least and largest argument, shape
 CASES = {
-    "exp": (over(math.exp), np.exp, -10, 10, (4096,)),
-    "expm1": (over(math.expm1), np.expm1, -3, 3, (4096,)),
-    "log": (over(math.log), np.log, 1e-6, 1e3, (4096,)),
-    "log1p": (over(math.log1p), np.log1p, -0.9, 10, (4096,)),
-    "tanh": (over(math.tanh), np.tanh, -5, 5, (4096,)),
-    "sigmoid": (over(math.sigmoid), _sigmoid, -10, 10, (4096,)),
-    "softplus": (over(math.softplus), _softplus, -10, 10, (4096,)),
-    "erf": (over(normal.erf), special.erf, -3, 3, (4096,)),
+    "exp": (over(elementary.exp), np.exp, -10, 10, (4096,)),
+    "expm1": (over(elementary.expm1), np.expm1, -3, 3, (4096,)),
+    "log": (over(elementary.log), np.log, 1e-6, 1e3, (4096,)),
+    "log1p": (over(elementary.log1p), np.log1p, -0.9, 10, (4096,)),
+    "tanh": (over(elementary.tanh), np.tanh, -5, 5, (4096,)),
+    "sigmoid": (over(elementary.sigmoid), _sigmoid, -10, 10, (4096,)),
+    "softplus": (over(elementary.softplus), _softplus, -10, 10, (4096,)),
+    "erf": (over(error_function.erf), special.erf, -3, 3, (4096,)),
     "softmax": (by_rows(softmax_forward), _softmax, -5, 5, (410, 10)),
     "log_softmax": (by_rows(log_softmax_forward), _log_softmax, -5, 5, (410, 10)),
 }

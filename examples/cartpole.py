@@ -1,6 +1,6 @@
 """A cart learns to balance a pole: evolution, with network and physics in one compiled loop.
 
-    python examples/cartpole.py [--generations 30]
+python examples/cartpole.py [--generations 30]
 """
 
 import argparse
@@ -17,6 +17,7 @@ PAIRS, SIGMA, RATE, LONGEST = 16, 0.3, 0.1, 500
 
 def loop(compiled, forward):
     """Give `evolve`: compiled with `fn.forward`, or plain Python with PyTorch's forward pass."""
+
     @compiled
     def episode(net, state, push):  # the steps of 0.02 s until the pole falls: Barto, Sutton, Anderson (1983)
         steps, x, speed = 0, 0.0, 0.0

@@ -1,6 +1,6 @@
 """Feed-forward by hand: what a layer computes, and how layers make a network.
 
-    python examples/layers.py
+python examples/layers.py
 """
 
 import numpy as np

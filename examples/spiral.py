@@ -1,6 +1,6 @@
 """Three spirals, one class each: a network learns regions that no straight line could bound.
 
-    python examples/spiral.py [--epochs 200]
+python examples/spiral.py [--epochs 200]
 """
 
 import argparse

@@ -14,26 +14,26 @@ from . import activations, callbacks, datasets, initializers, losses, metrics, o
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .checks.hints import nearest as _nearest
 from .custom import activation, loss, schedule
+from .engine.network import Network, OptimizerState, clone_workspace
+from .engine.threads import get_threads, set_threads
 from .ensemble import Ensemble
 from .errors import CompilationError, DivergenceError, GradientError
 from .gradient_check import check_gradient
-from .history import History
-from .kernels.status import Status
-from .layer import Layer
-from .layers import Activation, Dense, Dropout
-from .many import fit_many
+from .io.checkpoint import load
+from .io.torch_state import load_torch
+from .kernels.abi.status import Status
+from .layers.base import Layer
+from .layers.one_hot import OneHot
+from .layers.registry import Activation, Dense, Dropout
+from .layers.scaling import MinMax, Standardize
+from .layers.unscale import Unscale
 from .model import Model
-from .network import Network, OptimizerState, clone_workspace
-from .one_hot import OneHot
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from .saving import load
-from .scaling import MinMax, Standardize
-from .threads import get_threads, set_threads
-from .torch_state import load_torch
-from .unscale import Unscale
+from .training.fit_many import fit_many
+from .training.history import History
 
 if TYPE_CHECKING:
-    from .kernels.checked import (
+    from .kernels.embedded.checked import (
         forward_checked,
         input_gradient_checked,
         jacobian_checked,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         parameter_jacobian_checked,
         train_step_checked,
     )
-    from .kernels.inside import (
+    from .kernels.embedded.unchecked import (
         forward,
         input_gradient,
         jacobian,
@@ -135,13 +135,13 @@ def __getattr__(name: str) -> Any:
 
         return importlib.import_module(f".{name}", __name__)
     if name.removesuffix("_checked") in _INSIDE:
-        from . import native
+        from .compiler import loader
 
-        with native.undisturbed():
-            from .kernels import checked, inside
+        with loader.undisturbed():
+            from .kernels.embedded import checked, unchecked
 
         for entry in _INSIDE:
-            globals()[entry] = getattr(inside, entry)
+            globals()[entry] = getattr(unchecked, entry)
             globals()[f"{entry}_checked"] = getattr(checked, f"{entry}_checked")
         return globals()[name]
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}{_nearest(name, __dir__())}")

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import _cache, _notice, native, needed
+from .compiler import loader, notice, object_cache
+from .engine import required_kernels
 
 _DTYPES = ["float32", "float64"]
 
@@ -27,35 +28,35 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def _warmup(dtypes: list[str]) -> int:
-    compiled = native.prepare(entry for dtype in dtypes for entry in needed.common(dtype))
+    compiled = loader.prepare(entry for dtype in dtypes for entry in required_kernels.common(dtype))
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
-    if compiled and (fault := _cache.fault()):
-        print(f"none could be kept: {_notice.with_remedy(fault)}", file=sys.stderr)
+    if compiled and (fault := object_cache.fault()):
+        print(f"none could be kept: {notice.with_remedy(fault)}", file=sys.stderr)
         return 1
     return _show()
 
 
 def _show() -> int:
-    for folder in filter(None, (_cache.folder(), _cache.shared_folder())):
+    for folder in filter(None, (object_cache.folder(), object_cache.shared_folder())):
         files = _objects(folder)
         size = sum(path.stat().st_size for path in files)
         print(f"{folder}: {len(files)} kernels, {size / 1e6:.1f} MB")
-    if fault := _cache.fault():
+    if fault := object_cache.fault():
         print(f"what is compiled is not kept: {fault}", file=sys.stderr)
-    if fault := _cache.shared_fault():
+    if fault := object_cache.shared_fault():
         print(f"the shared folder is not read: {fault}", file=sys.stderr)
     return 0
 
 
 def _clear() -> int:
     """Delete cached objects, and folders that are empty then; nothing else."""
-    files = _objects(_cache.folder())
+    files = _objects(object_cache.folder())
     for path in files:
         path.unlink(missing_ok=True)
     for place in {path.parent for path in files}:
         if not any(place.iterdir()):
             place.rmdir()
-    print(f"{_cache.folder()}: {len(files)} kernels deleted")
+    print(f"{object_cache.folder()}: {len(files)} kernels deleted")
     return 0
 
 

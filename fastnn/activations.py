@@ -4,7 +4,7 @@ Wherever an activation is asked for, its name will do: ``fn.Dense(32, "relu")``.
 are for those that have a setting: ``fn.Dense(32, fn.activations.leaky_relu(0.2))``. The names ``linear``,
 ``logistic`` and ``swish`` stand for `identity`, `sigmoid` and `silu`.
 
-To add one: its kernels in ``kernels/activation.py``, a function here, a line in `TABLE`.
+To add one: its kernels in ``kernels/layers/activation.py``, a function here, a line in `TABLE`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import _validate
-from .checks import shown
+from .checks import shown, validate
 
 __all__ = [
     "Activation",
@@ -47,7 +46,7 @@ class Activation:
     name : str
         Name in `TABLE`.
     kernel : str
-        Where its kernels are: ``"activation.relu"``.
+        Where its kernels are: ``"layers.activation.relu"``.
     settings : dict of str to float
         Numbers that the kernels are given.
     from_output : bool
@@ -69,17 +68,17 @@ class Activation:
 
 def identity() -> Activation:
     """``y = x``."""
-    return Activation("identity", "activation.identity", {})
+    return Activation("identity", "layers.activation.identity", {})
 
 
 def sigmoid() -> Activation:
     """``y = 1 / (1 + exp(-x))``."""
-    return Activation("sigmoid", "activation.sigmoid", {})
+    return Activation("sigmoid", "layers.activation.sigmoid", {})
 
 
 def tanh() -> Activation:
     """Hyperbolic tangent."""
-    return Activation("tanh", "activation.tanh", {})
+    return Activation("tanh", "layers.activation.tanh", {})
 
 
 def relu() -> Activation:
@@ -87,7 +86,7 @@ def relu() -> Activation:
 
     X. Glorot, A. Bordes, Y. Bengio, *Deep sparse rectifier neural networks*, AISTATS 2011.
     """
-    return Activation("relu", "activation.relu", {})
+    return Activation("relu", "layers.activation.relu", {})
 
 
 def leaky_relu(negative_slope: float = 0.01) -> Activation:
@@ -107,9 +106,11 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
     >>> fn.Activation(fn.activations.leaky_relu(0.25))([[-4.0, 4.0]])
     array([[-1.,  4.]], dtype=float32)
     """
-    slope = _validate.number("negative_slope", negative_slope)
+    slope = validate.number("negative_slope", negative_slope)
     # From the input: with a slope of 0 the output does not tell the sign.
-    return Activation("leaky_relu", "activation.leaky_relu", {"negative_slope": slope}, from_output=False)
+    return Activation(
+        "leaky_relu", "layers.activation.leaky_relu", {"negative_slope": slope}, from_output=False
+    )
 
 
 def elu(alpha: float = 1.0) -> Activation:
@@ -122,7 +123,7 @@ def elu(alpha: float = 1.0) -> Activation:
     ----------
     alpha : float, >= 0
     """
-    return Activation("elu", "activation.elu", {"alpha": _validate.number("alpha", alpha, low=0.0)})
+    return Activation("elu", "layers.activation.elu", {"alpha": validate.number("alpha", alpha, low=0.0)})
 
 
 def selu() -> Activation:
@@ -130,7 +131,7 @@ def selu() -> Activation:
 
     G. Klambauer et al., *Self-normalizing neural networks*, NeurIPS 2017.
     """
-    return Activation("selu", "activation.selu", {})
+    return Activation("selu", "layers.activation.selu", {})
 
 
 def gelu() -> Activation:
@@ -138,7 +139,7 @@ def gelu() -> Activation:
 
     D. Hendrycks, K. Gimpel, *Gaussian error linear units* (2016).
     """
-    return Activation("gelu", "activation.gelu", {}, from_output=False)
+    return Activation("gelu", "layers.activation.gelu", {}, from_output=False)
 
 
 def gelu_tanh() -> Activation:
@@ -146,7 +147,7 @@ def gelu_tanh() -> Activation:
 
     D. Hendrycks, K. Gimpel, *Gaussian error linear units* (2016).
     """
-    return Activation("gelu_tanh", "activation.gelu_tanh", {}, from_output=False)
+    return Activation("gelu_tanh", "layers.activation.gelu_tanh", {}, from_output=False)
 
 
 def silu() -> Activation:
@@ -154,27 +155,27 @@ def silu() -> Activation:
 
     S. Elfwing, E. Uchibe, K. Doya, *Sigmoid-weighted linear units*, Neural Networks 107 (2018).
     """
-    return Activation("silu", "activation.silu", {}, from_output=False)
+    return Activation("silu", "layers.activation.silu", {}, from_output=False)
 
 
 def softplus() -> Activation:
     """``y = log(1 + exp(x))``."""
-    return Activation("softplus", "activation.softplus", {})
+    return Activation("softplus", "layers.activation.softplus", {})
 
 
 def hard_tanh() -> Activation:
     """``y = x``, limited to -1 ... 1."""
-    return Activation("hard_tanh", "activation.hard_tanh", {})
+    return Activation("hard_tanh", "layers.activation.hard_tanh", {})
 
 
 def softmax() -> Activation:
     """``y = exp(x) / sum(exp(x))``, the sum taken over a row."""
-    return Activation("softmax", "softmax.softmax", {})
+    return Activation("softmax", "layers.softmax.softmax", {})
 
 
 def log_softmax() -> Activation:
     """``y = x - log(sum(exp(x)))``, the sum taken over a row."""
-    return Activation("log_softmax", "softmax.log_softmax", {})
+    return Activation("log_softmax", "layers.softmax.log_softmax", {})
 
 
 TABLE: dict[str, Any] = {
@@ -207,5 +208,5 @@ def get(activation: str | dict[str, Any] | Activation | None) -> Activation | No
         return None
     if isinstance(activation, str) and activation not in TABLE:
         activation = ALIASES.get(activation, activation)
-    found: Activation = _validate.from_table("activation", activation, TABLE, Activation)
+    found: Activation = validate.from_table("activation", activation, TABLE, Activation)
     return found

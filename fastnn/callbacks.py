@@ -19,10 +19,11 @@ import math
 import os
 from typing import Any
 
-from . import _files, _validate, metrics
-from .callback import Callback, as_callback
-from .checks import paths
+from . import metrics
+from .checks import paths, validate
+from .io import files
 from .schedules import Schedule
+from .training.callback import Callback, as_callback
 
 __all__ = [
     "CSVLogger",
@@ -61,7 +62,7 @@ class _Monitor(Callback):
         if mode == "auto":
             mode = "max" if metrics.more_is_better(monitor) else "min"
         self.monitor, self.mode = monitor, mode
-        self.min_delta = _validate.number("min_delta", min_delta, low=0.0)
+        self.min_delta = validate.number("min_delta", min_delta, low=0.0)
         self.best = math.nan
         self.wait = 0
 
@@ -134,10 +135,10 @@ class EarlyStopping(_Monitor):
         restore_best_weights: bool | None = None,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = _validate.integer("patience", patience, low=0)
-        self.restore_best = _validate.boolean("restore_best", restore_best)
+        self.patience = validate.integer("patience", patience, low=0)
+        self.restore_best = validate.boolean("restore_best", restore_best)
         if restore_best_weights is not None:
-            other = _validate.boolean("restore_best_weights", restore_best_weights)
+            other = validate.boolean("restore_best_weights", restore_best_weights)
             if self.restore_best and not other:
                 raise ValueError("restore_best=True and restore_best_weights=False say opposite things")
             self.restore_best = other
@@ -222,9 +223,9 @@ class ReduceLROnPlateau(_Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.factor = _validate.number("factor", factor, above=0.0, below=1.0)
-        self.patience = _validate.integer("patience", patience, low=0)
-        self.min_lr = _validate.number("min_lr", min_lr, low=0.0)
+        self.factor = validate.number("factor", factor, above=0.0, below=1.0)
+        self.patience = validate.integer("patience", patience, low=0)
+        self.min_lr = validate.number("min_lr", min_lr, low=0.0)
 
     def on_train_begin(self) -> None:  # noqa: D102
         super().on_train_begin()
@@ -285,13 +286,11 @@ class ModelCheckpoint(_Monitor):
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         self.path = _text(path)
-        self.save_best_only = _validate.boolean("save_best_only", save_best_only)
-        self.training = _validate.boolean("training", training)
+        self.save_best_only = validate.boolean("save_best_only", save_best_only)
+        self.training = validate.boolean("training", training)
         self.initial_value_threshold = initial_value_threshold
         if initial_value_threshold is not None:
-            self.initial_value_threshold = _validate.number(
-                "initial_value_threshold", initial_value_threshold
-            )
+            self.initial_value_threshold = validate.number("initial_value_threshold", initial_value_threshold)
         self._fields()
 
     def _fields(self) -> set[str]:
@@ -332,7 +331,7 @@ class CSVLogger(Callback):
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = _text(path)
-        self.append = _validate.boolean("append", append)
+        self.append = validate.boolean("append", append)
         self._adds = False  # whether lines are added to what is there
         self._columns: list[str] | None = None
 
@@ -370,7 +369,7 @@ class CSVLogger(Callback):
             new = ["nan"] * (len(self._columns) - len(old))
             text = io.StringIO(newline="")
             csv.writer(text).writerows([self._columns, *(row + new for row in rows[1:])])
-            _files.replace(self.path, text.getvalue().encode())
+            files.replace(self.path, text.getvalue().encode())
         elif not rows:
             with self._open("w") as file:
                 csv.writer(file).writerows([self._columns] if figures else [])

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from .activations import Activation
 from .losses import Loss
-from .own import make_known
 from .schedules import Schedule
+from .user_functions import make_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .own import Functions
+    from .user_functions import Functions
 
 
 def activation(

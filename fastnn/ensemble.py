@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, classes
-from .attributes import KnownAttributes
-from .layers import Activation
-from .many import sequence_of_models
+from .checks.attributes import KnownAttributes
+from .data import array_checks
+from .layers import classes
+from .layers.registry import Activation
 from .model import Model
+from .training.fit_many import sequence_of_models
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -110,7 +111,7 @@ class Ensemble(KnownAttributes):
             own = model.coded(X)
             if own is X:  # as for all models of its dtype
                 if model.dtype not in given:
-                    given[model.dtype] = _validate.array("X", X, model.dtype, (1, 2), keep_mapped=True)
+                    given[model.dtype] = array_checks.array("X", X, model.dtype, (1, 2), keep_mapped=True)
                 own = given[model.dtype]
             outputs = model.predict_coded(own, table=X)
             opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
@@ -201,10 +202,10 @@ def _shares(weights: Any, count: int) -> tuple[float, ...]:
     """Weights of which the sum is 1."""
     if weights is None:
         return (1 / count,) * count
-    given = _validate.array("weights", weights, "float64", (1,))
+    given = array_checks.array("weights", weights, "float64", (1,))
     if given.shape != (count,):
         raise ValueError(f"weights must be {count} numbers, one a model, got shape {given.shape}")
-    _validate.finite("weights", given)
+    array_checks.finite("weights", given)
     if given.min() < 0:
         raise ValueError(f"weights must be >= 0, got {given.min():g}")
     if not given.any():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate
+from .checks import validate
 from .errors import GradientError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def check_gradient(
     >>> fn.check_gradient(model, X, y) < 1e-6
     True
     """
-    tolerance = _validate.number("tolerance", tolerance, above=0.0)
-    most = _validate.integer("most", most, low=1)
+    tolerance = validate.number("tolerance", tolerance, above=0.0)
+    most = validate.integer("most", most, low=1)
     model.evaluate(X, y, sample_weight)  # checks the arguments, and builds the model
     layers = [copy.deepcopy(layer) for layer in model.layers]
     twin = type(model)(layers, loss=model.loss, dtype="float64", seed=model.seed).build(model.n_in or 0)

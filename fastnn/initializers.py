@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _validate
-from .checks import shown
+from .checks import shown, validate
 
 __all__ = [
     "Initializer",
@@ -91,7 +90,7 @@ def constant(value: float) -> Initializer:
     ----------
     value : float
     """
-    return Initializer("constant", {"value": _validate.number("value", value)})
+    return Initializer("constant", {"value": validate.number("value", value)})
 
 
 def normal(std: float = 0.05) -> Initializer:
@@ -102,7 +101,7 @@ def normal(std: float = 0.05) -> Initializer:
     std : float, >= 0
         Standard deviation.
     """
-    return Initializer("normal", {"std": _validate.number("std", std, low=0.0)})
+    return Initializer("normal", {"std": validate.number("std", std, low=0.0)})
 
 
 def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
@@ -112,8 +111,8 @@ def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
     ----------
     low, high : float, low <= high
     """
-    low = _validate.number("low", low)
-    return Initializer("uniform", {"low": low, "high": _validate.number("high", high, low=low)})
+    low = validate.number("low", low)
+    return Initializer("uniform", {"low": low, "high": validate.number("high", high, low=low)})
 
 
 def glorot_uniform() -> Initializer:
@@ -166,7 +165,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     ----------
     gain : float, > 0
     """
-    return Initializer("orthogonal", {"gain": _validate.number("gain", gain, above=0.0)})
+    return Initializer("orthogonal", {"gain": validate.number("gain", gain, above=0.0)})
 
 
 def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator, gain: float) -> np.ndarray:
@@ -237,5 +236,5 @@ TABLE = {
 
 def get(initializer: str | dict[str, Any] | Initializer) -> Initializer:
     """The initializer of a name, a saved configuration, or an initializer itself."""
-    found: Initializer = _validate.from_table("initializer", initializer, TABLE, Initializer)
+    found: Initializer = validate.from_table("initializer", initializer, TABLE, Initializer)
     return found

@@ -9,7 +9,7 @@ The loss of a batch is the mean of the losses of its rows, weighted by `sample_w
 mean over the outputs where there are several; where each output has a weight of its own, the mean is over the
 outputs of all rows. A last activation that belongs to a loss is computed together with it: see `fastnn.head`.
 
-To add one: its kernel in ``kernels/loss.py``, a function here, a line in `TABLE`.
+To add one: its kernel in ``kernels/training/loss.py``, a function here, a line in `TABLE`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import _validate
-from .checks import shown
+from .checks import shown, validate
 
 __all__ = [
     "Loss",
@@ -48,7 +47,7 @@ class Loss:
     name : str
         Name in `TABLE`.
     kernel : str
-        Where its kernels are: ``"loss.mse"``.
+        Where its kernels are: ``"training.loss.mse"``.
     settings : dict of str to float
         Numbers that the kernel is given.
     target : {"values", "classes", "shares"}
@@ -112,22 +111,22 @@ class Loss:
         >>> half.evaluate([[1.0]], [2.0])
         {'loss': 2.0}
         """
-        return replace(self, factor=self.factor * _validate.number("factor", factor, above=0.0))
+        return replace(self, factor=self.factor * validate.number("factor", factor, above=0.0))
 
 
 def mse() -> Loss:
     """Mean squared error, ``(y - t)**2``."""
-    return Loss("mse", "loss.mse", {})
+    return Loss("mse", "training.loss.mse", {})
 
 
 def sse() -> Loss:
     """Sum of squared errors over all rows and outputs: a sum, not a mean."""
-    return Loss("sse", "loss.sse", {}, is_sum=True)
+    return Loss("sse", "training.loss.sse", {}, is_sum=True)
 
 
 def mae() -> Loss:
     """Mean absolute error, ``abs(y - t)``; its derivative at 0 is taken as 0."""
-    return Loss("mae", "loss.mae", {})
+    return Loss("mae", "training.loss.mae", {})
 
 
 def huber(delta: float = 1.0) -> Loss:
@@ -140,7 +139,7 @@ def huber(delta: float = 1.0) -> Loss:
     delta : float, > 0
         In units of the target.
     """
-    return Loss("huber", "loss.huber", {"delta": _validate.number("delta", delta, above=0.0)})
+    return Loss("huber", "training.loss.huber", {"delta": validate.number("delta", delta, above=0.0)})
 
 
 def quantile(q: float = 0.5) -> Loss:
@@ -153,12 +152,12 @@ def quantile(q: float = 0.5) -> Loss:
     ----------
     q : float, 0 < q < 1
     """
-    return Loss("quantile", "loss.quantile", {"q": _validate.number("q", q, above=0.0, below=1.0)})
+    return Loss("quantile", "training.loss.quantile", {"q": validate.number("q", q, above=0.0, below=1.0)})
 
 
 def poisson() -> Loss:
     """Poisson deviance up to a constant, ``exp(y) - t * y``, for counts t; y is the log of the rate."""
-    return Loss("poisson", "loss.poisson", {}, low=0.0)
+    return Loss("poisson", "training.loss.poisson", {}, low=0.0)
 
 
 def cross_entropy(label_smoothing: float = 0.0) -> Loss:
@@ -172,9 +171,11 @@ def cross_entropy(label_smoothing: float = 0.0) -> Loss:
         This share of the target is spread evenly over all classes: C. Szegedy et al., *Rethinking
         the Inception architecture for computer vision*, CVPR 2016, section 7.
     """
-    smoothing = _validate.number("label_smoothing", label_smoothing, low=0.0, below=1.0)
+    smoothing = validate.number("label_smoothing", label_smoothing, low=0.0, below=1.0)
     settings = {"label_smoothing": smoothing}
-    return Loss("cross_entropy", "loss.cross_entropy", settings, "classes", accuracy_threshold=math.nan)
+    return Loss(
+        "cross_entropy", "training.loss.cross_entropy", settings, "classes", accuracy_threshold=math.nan
+    )
 
 
 def nll() -> Loss:
@@ -182,7 +183,7 @@ def nll() -> Loss:
 
     For a network that ends in log_softmax, or in softmax, of whose probabilities the logarithms are taken.
     """
-    return Loss("nll", "loss.nll", {}, "classes", accuracy_threshold=math.nan)
+    return Loss("nll", "training.loss.nll", {}, "classes", accuracy_threshold=math.nan)
 
 
 def binary_cross_entropy(pos_weight: float = 1.0) -> Loss:
@@ -196,10 +197,10 @@ def binary_cross_entropy(pos_weight: float = 1.0) -> Loss:
         What the first term is multiplied with: how often a label that holds counts. Another one for each
         of several labels is given by `class_weight` of `Model.fit`.
     """
-    pos_weight = _validate.number("pos_weight", pos_weight, above=0.0)
-    settings, kernel = {"pos_weight": pos_weight}, "loss.weighted_binary_cross_entropy"
+    pos_weight = validate.number("pos_weight", pos_weight, above=0.0)
+    settings, kernel = {"pos_weight": pos_weight}, "training.loss.weighted_binary_cross_entropy"
     if pos_weight == 1:
-        settings, kernel = {}, "loss.binary_cross_entropy"
+        settings, kernel = {}, "training.loss.binary_cross_entropy"
     return Loss("binary_cross_entropy", kernel, settings, "shares", accuracy_threshold=0.0, low=0.0)
 
 
@@ -227,7 +228,7 @@ def get(loss: str | dict[str, Any] | Loss) -> Loss:
         loss = dict(loss)
         factor = loss.pop("factor", 1.0)
         missing = loss.pop("missing_targets", "raise")
-    found: Loss = _validate.from_table("loss", loss, TABLE, Loss)
+    found: Loss = validate.from_table("loss", loss, TABLE, Loss)
     found = found if missing == "raise" else with_missing(found, missing)
     return found if factor == 1 else found.scaled(factor)
 

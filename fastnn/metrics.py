@@ -8,7 +8,7 @@ mse      mean squared error
 r2       coefficient of determination, the mean over the outputs, as scikit-learn's `r2_score`
 ======== =========================================================================================
 
-All are weighted by `sample_weight`. To add one: its kernels in ``kernels/metric.py``, a line here.
+All are weighted by `sample_weight`. To add one: its kernels in ``kernels/training/metric.py``, a line here.
 
 A metric may also be a function of the user's own, ``function(y, prediction)``, that gives a number. It is
 called with all samples at once, and so by `fastnn.Model.evaluate` and for the validation data of `fit`:
@@ -35,8 +35,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _validate
-from .checks import figures, missing
+from .checks import metric_values, validate
+from .data import missing
 from .losses import Loss
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Metric:
     name : str
         Name in `TABLE` and in the history.
     kernel : str
-        Where its kernels are: ``"metric.accuracy"``.
+        Where its kernels are: ``"training.metric.accuracy"``.
     sums : int
         How many float64 numbers it sums up.
     per_output : bool
@@ -90,10 +90,10 @@ class Metric:
 TABLE = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "metric.accuracy", 2, of_output=False),
-        Metric("mae", "metric.mae", 2),
-        Metric("mse", "metric.mse", 2),
-        Metric("r2", "metric.r2", 4, per_output=True),
+        Metric("accuracy", "training.metric.accuracy", 2, of_output=False),
+        Metric("mae", "training.metric.mae", 2),
+        Metric("mse", "training.metric.mse", 2),
+        Metric("r2", "training.metric.r2", 4, per_output=True),
     )
 }
 
@@ -122,7 +122,7 @@ def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:
     if isinstance(metrics, str) and metrics == "auto":
         metrics = () if loss is None or loss.target == "values" else ("accuracy",)
     given = [metric for metric in _listed(metrics) if not _is_function(metric)]
-    found: list[Metric] = [_validate.from_table("metric", m, TABLE, Metric) for m in given]
+    found: list[Metric] = [validate.from_table("metric", m, TABLE, Metric) for m in given]
     for metric in found:
         if metric.name != "accuracy" and loss is not None and loss.target == "classes":
             raise ValueError(f"metric {metric.name!r} is for values, {loss.name!r} is for classes")
@@ -191,7 +191,7 @@ def own_figures(
     for function in functions:
         more = {"sample_weight": weight} if weight is not None and _takes_weights(function) else {}
         value = function(y, prediction, **more)
-        number = figures.as_float(value)
+        number = metric_values.as_float(value)
         if number is None:
             raise TypeError(f"the metric {function.__name__} must give a number, got {value!r}")
         values[function.__name__] = number

@@ -12,53 +12,46 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import (
-    _validate,
-    buffers,
-    calls,
-    classes,
-    losses,
-    native,
-    needed,
-    network,
-    optimizers,
-    preprocessing,
-    saving,
-    torch_state,
-)
+from . import losses, optimizers
 from . import metrics as metric_table
-from .attributes import KnownAttributes
-from .callback import Callback, CallbackList, states
-from .checks import coding, missing, names, shown, weights
+from .checks import shown, validate
+from .checks.attributes import KnownAttributes
 from .checks.hints import not_called
-from .checks.rows import as_samples
-from .checks.tables import column_names
-from .head import check_units, head_of, mistake
-from .history import History
-from .kernels import descriptor as d
-from .layer import Layer
-from .layers import draw_parameters
-from .optimizer_rows import FitOptimizer, optimizer_state
-from .pace import Pace
-from .plan import Parameter, constants, frozen_ranges, parameters, plan, widths
-from .prediction import Predictors
-from .progress import Bar, Lines, reporter, style
-from .state import State
-from .summary import summary
-from .task import Task, checked_task
-from .threads import shards, team_size
-from .training import Training
-from .turns import Turns
+from .compiler import loader
+from .data import array_checks, coding, missing, names, sample_checks, weights
+from .data.rows import as_samples
+from .data.tables import column_names
+from .display.summary import summary
+from .engine import launch, network, required_kernels
+from .engine.optimizer_rows import FitOptimizer, optimizer_state
+from .engine.plan import Parameter, constants, frozen_ranges, parameters, plan, widths
+from .engine.prediction import Predictors
+from .engine.state import State
+from .engine.threads import shards, team_size
+from .engine.weights_lock import Turns
+from .io import checkpoint, torch_state
+from .kernels.abi import descriptor as d
+from .layers import classes, preprocessing
+from .layers.base import Layer
+from .layers.head import check_units, head_of, mistake
+from .layers.registry import draw_parameters
+from .memory import buffers
+from .training.arguments import Task, checked_task
+from .training.callback import Callback, CallbackList, states
+from .training.history import History
+from .training.loop import Training
+from .training.progress import Bar, Lines, reporter, style
+from .training.thread_tuner import Pace
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from .head import Head
+    from .engine.network import Network, OptimizerState
+    from .layers.head import Head
     from .losses import Loss
     from .metrics import Metric
-    from .network import Network, OptimizerState
     from .optimizers import Optimizer
 
 # Prediction and evaluation go through so many rows at a time that a layer's output has about this
@@ -157,7 +150,7 @@ class Model(KnownAttributes):
         self._metrics = metric_table.get(metrics, self._loss)
         check_units(self._layers, self._loss, self._metrics)
         self._metric_functions = metric_table.functions(metrics)
-        self._dtype = _validate.dtype(dtype)
+        self._dtype = validate.dtype(dtype)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         self._state: State | None = None
@@ -212,7 +205,7 @@ class Model(KnownAttributes):
         ValueError
             If the model is built for another size already.
         """
-        n_in = _validate.integer("n_in", n_in, low=1)
+        n_in = validate.integer("n_in", n_in, low=1)
         if self._state is None:  # otherwise without the lock, which a fit in another thread holds
             with self._lock:
                 if self._state is None:
@@ -267,7 +260,7 @@ class Model(KnownAttributes):
             self.layers, X, lambda n: weights.counting(sample_weight, n, self.dtype), anew=True
         )
         x = coding.coded(self.layers, X, self.dtype, n_in=self.n_in, found=found)
-        x = _validate.features(x, self.dtype, self.n_in, keep_mapped=True, table=X)
+        x = sample_checks.features(x, self.dtype, self.n_in, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), self.dtype)
         with self._lock, preprocessing.undone_on_error(self.layers):
             preprocessing.adapt(self.layers, x, weight, self.dtype, anew=True)
@@ -381,7 +374,7 @@ class Model(KnownAttributes):
 
     @seed.setter
     def seed(self, value: int) -> None:
-        seed = _validate.integer("seed", value, low=0)
+        seed = validate.integer("seed", value, low=0)
         if seed >= 2**63:
             raise ValueError(f"seed must be < 2**63, got {value!r}")
         vars(self)["seed"] = seed
@@ -495,7 +488,7 @@ class Model(KnownAttributes):
 
     def predict_coded(self, X: Any, out: NDArray[Any] | None = None, table: Any = None) -> NDArray[Any]:
         """As `predict`, of what `coded` gave, after a look at the names of the columns of the `table`."""
-        given = _validate.array("X", X, self.dtype, (1, 2), keep_mapped=True)
+        given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True)
         few = self._predictors.few(given, out, looked_at=True)
         if few is not None:
             return few
@@ -503,7 +496,7 @@ class Model(KnownAttributes):
         self.load_kernels(training=False)
         # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
         ahead = out is not None or self._state is None or self._predictors.checks_rows
-        x = _validate.features(
+        x = sample_checks.features(
             x,
             self.dtype,
             self.n_in,
@@ -519,12 +512,12 @@ class Model(KnownAttributes):
         if out is None:
             result = buffers.empty(shape, self.dtype, "the output")
         else:
-            result = _validate.output(out, shape, self.dtype)
+            result = array_checks.output(out, shape, self.dtype)
             x = x.copy() if np.may_share_memory(x, out) else x
         if self._state is None:
             self.build(x.shape[1])
         if not self._predictors.many(self._predictor, x, result.reshape(len(x), -1)):
-            _validate.finite("X", x, self.dtype, table)
+            array_checks.finite("X", x, self.dtype, table)
         return result if out is None else out
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
@@ -591,18 +584,18 @@ class Model(KnownAttributes):
 
     def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
         """Output of one of the model's layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
-        given = _validate.array("x", coding.coded([layer], X, self.dtype, "x"), self.dtype, (1, 2))
+        given = array_checks.array("x", coding.coded([layer], X, self.dtype, "x"), self.dtype, (1, 2))
         x = given if given.ndim == 2 else given.reshape(1, -1)
         index = self.layers.index(layer)
         if index == 0:
             self.check_names(X, "x")
         self._require_adapted(self.layers[: index + 1])
         if self._state is None and len(self.layers) == 1:
-            self.build(_validate.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
+            self.build(sample_checks.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
         parameters = self.state.parameters
         assert self.n_in is not None
         n_in = widths(self.layers, self.n_in)[index]
-        x = _validate.features(x, self.dtype, n_in, name="x", given=given.shape)
+        x = sample_checks.features(x, self.dtype, n_in, name="x", given=given.shape)
         preprocessing.check([layer], x, self.dtype, "x")
         at = next((p.offset for p in self._parameters if p.layer == index), 0)
         first = constants(self.layers[:index], self.n_in, self.dtype).size
@@ -610,7 +603,7 @@ class Model(KnownAttributes):
         net = network.network(layout, parameters, constants=self.state.constants, batch_size=len(x))
         out = buffers.empty((*given.shape[:-1], layer.output_size(n_in)), self.dtype, "the output")
         with self.turns.alone():
-            calls.predict(net, x, out.reshape(len(x), -1))
+            launch.predict(net, x, out.reshape(len(x), -1))
         return out
 
     def evaluate(
@@ -757,7 +750,7 @@ class Model(KnownAttributes):
         """
         shown = style(verbose)
         if threads is not None:
-            threads = _validate.integer("threads", threads, low=1)
+            threads = validate.integer("threads", threads, low=1)
         task = checked_task(
             self,
             self._checked,
@@ -893,7 +886,7 @@ class Model(KnownAttributes):
         >>> largest_output(net, np.array([1, 2, 3], np.float32), np.empty(2, np.float32))
         0
         """
-        rows = _validate.integer("max_batch", max_batch, low=1)
+        rows = validate.integer("max_batch", max_batch, low=1)
         net = self.inside(rows)
         network.refuse_constants()
         return net
@@ -972,7 +965,7 @@ class Model(KnownAttributes):
         OSError
             If the file cannot be written.
         """
-        saving.save(self, path, training)
+        checkpoint.save(self, path, training)
 
     def to_torch_state(self, as_numpy: bool = False) -> dict[str, Any]:
         """The weights as ``load_state_dict`` of a `torch.nn.Sequential` of the same layers takes them.
@@ -1016,7 +1009,7 @@ class Model(KnownAttributes):
         return shown.call("Model", (list(self.layers),), settings)
 
     def _repr_html_(self) -> str:
-        from .notebook import model_html
+        from .display.html import model_html
 
         return model_html(self)
 
@@ -1047,11 +1040,11 @@ class Model(KnownAttributes):
         n_in, table = self.n_in or n_in, X if table is None else table
         if not coded:
             X = coding.coded(self.layers, X, self.dtype, f"{name}X", n_in=n_in, found=found)
-        x = _validate.features(X, self.dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
+        x = sample_checks.features(X, self.dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
         preprocessing.check(self.layers, x, self.dtype, f"{name}X")
         n_out = widths(self.layers, x.shape[1])[-1]
         y, present = missing.filled(y, self.loss, self.dtype, f"{name}y")
-        target = _validate.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)
+        target = sample_checks.targets(y, self.loss, n_out, x.shape, self.dtype, prefix=name)
         outputs = weights.of_outputs(self.loss, n_out)
         counts = weights.scale_counts(self.loss, self.layers if penalties else ())
         weight = weights.of_samples(
@@ -1062,15 +1055,15 @@ class Model(KnownAttributes):
     def load_kernels(self, training: bool) -> None:
         """Load what this model needs, or compile it all at once."""
         if training not in self._loaded:
-            native.prepare(needed.by_model(self, training))
+            loader.prepare(required_kernels.by_model(self, training))
             self._loaded.add(training)
 
     def _loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
         with self.turns.alone():
             net = self._network("gradient", len(data[0]))
-            calls.set_data(net, *data)
-            calls.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
+            launch.set_data(net, *data)
+            launch.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
             return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0]
 
     def _evaluate(
@@ -1080,10 +1073,10 @@ class Model(KnownAttributes):
         with self.turns.alone():
             rows = min(len(X), 4 * self._chunk())
             net = self._network("evaluate", rows)
-            calls.set_data(net, X, y, weight)
+            launch.set_data(net, X, y, weight)
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
-            calls.run("evaluate", net, team_size(rows, self.parameters.size, threads))
+            launch.run("evaluate", net, team_size(rows, self.parameters.size, threads))
             outputs = self.predict_coded(X) if self._metric_functions else None  # of the same weights
         found = dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
         if outputs is not None and self.loss is not None:

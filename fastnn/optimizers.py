@@ -11,7 +11,7 @@ global_clipnorm : float, optional
 clipvalue : float, optional
     Each number of the gradient is limited to plus or minus this, after `global_clipnorm`.
 
-To add one: its kernel in ``kernels/optimizer.py``, a class here, a line in `TABLE`.
+To add one: its kernel in ``kernels/training/optimizer.py``, a class here, a line in `TABLE`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from . import _validate, schedules
-from .attributes import KnownAttributes
+from . import schedules
+from .checks import validate
+from .checks.attributes import KnownAttributes
 from .schedules import Schedule
 
 __all__ = [
@@ -44,7 +45,7 @@ class Optimizer(KnownAttributes):
     Attributes
     ----------
     kernel : str
-        Where its kernel is: ``"optimizer.adam"``.
+        Where its kernel is: ``"training.optimizer.adam"``.
     own_settings : tuple of str
         The attributes that its kernel takes, in its order.
     """
@@ -63,21 +64,21 @@ class Optimizer(KnownAttributes):
         """All checked settings in the kernel's order: what all optimizers share, then its own."""
         self.schedule()
         config: dict[str, Any] = self.__dict__
-        shared = [_validate.number("weight_decay", config["weight_decay"], low=0.0)]
+        shared = [validate.number("weight_decay", config["weight_decay"], low=0.0)]
         for name in ("global_clipnorm", "clipvalue"):
             value = config[name]
-            shared.append(0.0 if value is None else _validate.number(name, value, above=0.0))
+            shared.append(0.0 if value is None else validate.number(name, value, above=0.0))
         return (*shared, *(self._own(name, config[name]) for name in self.own_settings))
 
     @staticmethod
     def _own(name: str, value: Any) -> float:
         if name in ("nesterov", "epsilon_hat"):
-            return float(_validate.boolean(name, value))
+            return float(validate.boolean(name, value))
         if name == "epsilon":  # with 0, a gradient of 0 would be divided by 0
-            return _validate.number(name, value, above=0.0)
+            return validate.number(name, value, above=0.0)
         if name == "momentum":
-            return _validate.number(name, value, low=0.0, high=1.0)
-        return _validate.number(name, value, low=0.0, below=1.0)
+            return validate.number(name, value, low=0.0, high=1.0)
+        return validate.number(name, value, low=0.0, below=1.0)
 
     def state_vectors(self) -> int:
         """How many vectors of the size of the parameters it remembers."""
@@ -112,7 +113,7 @@ class SGD(Optimizer):
     0.1
     """
 
-    kernel = "optimizer.sgd"
+    kernel = "training.optimizer.sgd"
     own_settings = ("momentum", "nesterov")
 
     learning_rate: float | Schedule = 0.01
@@ -144,7 +145,7 @@ class RMSprop(Optimizer):
         See `fastnn.optimizers`.
     """
 
-    kernel = "optimizer.rmsprop"
+    kernel = "training.optimizer.rmsprop"
     own_settings = ("rho", "epsilon", "momentum")
 
     learning_rate: float | Schedule = 0.001
@@ -175,7 +176,7 @@ class Adagrad(Optimizer):
         See `fastnn.optimizers`.
     """
 
-    kernel = "optimizer.adagrad"
+    kernel = "training.optimizer.adagrad"
     own_settings = ("epsilon",)
 
     learning_rate: float | Schedule = 0.01
@@ -209,7 +210,7 @@ class Adam(Optimizer):
         scikit-learn have it: added to ``sqrt(v)``, and not to ``sqrt(v / (1 - beta_2**t))``.
     """
 
-    kernel = "optimizer.adam"
+    kernel = "training.optimizer.adam"
     own_settings = ("beta_1", "beta_2", "epsilon", "epsilon_hat")
 
     learning_rate: float | Schedule = 0.001
@@ -255,5 +256,5 @@ def get(optimizer: str | dict[str, Any] | Optimizer) -> Optimizer:
         optimizer = {**optimizer, "name": str(optimizer.get("name")).lower()}
         if isinstance(optimizer.get("learning_rate"), dict):
             optimizer["learning_rate"] = schedules.get(optimizer["learning_rate"])
-    found: Optimizer = _validate.from_table("optimizer", optimizer, TABLE, Optimizer)
+    found: Optimizer = validate.from_table("optimizer", optimizer, TABLE, Optimizer)
     return found

@@ -3,7 +3,7 @@
 Give one in place of the number: ``fn.Adam(learning_rate=fn.schedules.cosine(1e-3, 10_000))``. A step
 is one update, which is one batch; steps count from 0.
 
-To add one: its function in ``kernels/schedule.py``, a function here, a line in `TABLE`.
+To add one: its function in ``kernels/training/schedule.py``, a function here, a line in `TABLE`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import _validate
-from .checks import shown
+from .checks import shown, validate
 
 __all__ = [
     "Schedule",
@@ -37,7 +36,7 @@ class Schedule:
     name : str
         Name in `TABLE`.
     kernel : str
-        Where its kernel is: ``"schedule.cosine"``.
+        Where its kernel is: ``"training.schedule.cosine"``.
     settings : dict of str to float
         At most five numbers that the kernel is given, in this order; the first is the largest rate.
     """
@@ -61,7 +60,7 @@ def constant(learning_rate: float) -> Schedule:
     ----------
     learning_rate : float, >= 0
     """
-    return Schedule("constant", "schedule.constant", _rate(learning_rate))
+    return Schedule("constant", "training.schedule.constant", _rate(learning_rate))
 
 
 def step(learning_rate: float, every: int, factor: float = 0.1) -> Schedule:
@@ -75,8 +74,8 @@ def step(learning_rate: float, every: int, factor: float = 0.1) -> Schedule:
         In steps.
     factor : float, > 0
     """
-    decay = {"every": _steps("every", every), "factor": _validate.number("factor", factor, above=0.0)}
-    return Schedule("step", "schedule.step", _rate(learning_rate) | decay)
+    decay = {"every": _steps("every", every), "factor": validate.number("factor", factor, above=0.0)}
+    return Schedule("step", "training.schedule.step", _rate(learning_rate) | decay)
 
 
 def exponential(learning_rate: float, every: int, factor: float) -> Schedule:
@@ -90,8 +89,8 @@ def exponential(learning_rate: float, every: int, factor: float) -> Schedule:
         In steps.
     factor : float, > 0
     """
-    decay = {"every": _steps("every", every), "factor": _validate.number("factor", factor, above=0.0)}
-    return Schedule("exponential", "schedule.exponential", _rate(learning_rate) | decay)
+    decay = {"every": _steps("every", every), "factor": validate.number("factor", factor, above=0.0)}
+    return Schedule("exponential", "training.schedule.exponential", _rate(learning_rate) | decay)
 
 
 def cosine(learning_rate: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:
@@ -113,11 +112,11 @@ def cosine(learning_rate: float, steps: int, warmup: int = 0, final: float = 0.0
     settings = {
         "steps": _steps("steps", steps),
         "warmup": _steps("warmup", warmup, low=0),
-        "final": _validate.number("final", final, low=0.0),
+        "final": validate.number("final", final, low=0.0),
     }
     if steps <= warmup:
         raise ValueError(f"steps must be greater than warmup, got steps={steps} and warmup={warmup}")
-    return Schedule("cosine", "schedule.cosine", _rate(learning_rate) | settings)
+    return Schedule("cosine", "training.schedule.cosine", _rate(learning_rate) | settings)
 
 
 def one_cycle(
@@ -149,20 +148,20 @@ def one_cycle(
     warmup = max(1, round(0.3 * steps)) if warmup is None else int(_steps("warmup", warmup))
     if warmup >= steps - 1:
         raise ValueError(f"warmup must be less than steps - 1, got steps={steps} and warmup={warmup}")
-    initial = rate["learning_rate"] / 25 if initial is None else _validate.number("initial", initial, low=0.0)
-    final = initial / 1e4 if final is None else _validate.number("final", final, low=0.0)
+    initial = rate["learning_rate"] / 25 if initial is None else validate.number("initial", initial, low=0.0)
+    final = initial / 1e4 if final is None else validate.number("final", final, low=0.0)
     settings = {"steps": float(steps), "warmup": float(warmup), "initial": initial, "final": final}
-    return Schedule("one_cycle", "schedule.one_cycle", rate | settings)
+    return Schedule("one_cycle", "training.schedule.one_cycle", rate | settings)
 
 
 def _rate(learning_rate: float) -> dict[str, float]:
-    return {"learning_rate": _validate.number("learning_rate", learning_rate, low=0.0)}
+    return {"learning_rate": validate.number("learning_rate", learning_rate, low=0.0)}
 
 
 def _steps(name: str, value: float, low: int = 1) -> float:
     # A saved configuration holds whole numbers as floats.
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return float(_validate.integer(name, whole, low=low))
+    return float(validate.integer(name, whole, low=low))
 
 
 TABLE: dict[str, Any] = {
@@ -175,6 +174,6 @@ def get(learning_rate: float | dict[str, Any] | Schedule) -> Schedule:
     if isinstance(learning_rate, dict) and "name" not in learning_rate:
         raise TypeError(f"learning_rate must be a number or a schedule, got {learning_rate!r}")
     if isinstance(learning_rate, (dict, Schedule)):
-        found: Schedule = _validate.from_table("schedule", learning_rate, TABLE, Schedule)
+        found: Schedule = validate.from_table("schedule", learning_rate, TABLE, Schedule)
         return found
     return constant(learning_rate)

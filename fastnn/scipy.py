@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate, calls
-from .buffers import empty
-from .checks.tables import column_names
-from .checks.weights import sample_weights, times
-from .plan import frozen_ranges, parameters
+from .checks import validate
+from .data import array_checks
+from .data.tables import column_names
+from .data.weights import sample_weights, times
+from .engine import launch
+from .engine.plan import frozen_ranges, parameters
+from .memory.buffers import empty
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,6 +40,7 @@ __all__ = ["least_squares", "minimize"]
 
 def __dir__() -> list[str]:
     return __all__
+
 
 # Method -> memory that it needs at its peak, as a multiple of the Jacobian's: measured with tracemalloc.
 _METHODS = {"lm": 5, "trf": 12, "dogbox": 6}
@@ -109,7 +112,7 @@ def minimize(
     model.check_names(X)
     data = model._checked(X, y, sample_weight, penalties=True)
     if threads is not None:
-        threads = _validate.integer("threads", threads, low=1)
+        threads = validate.integer("threads", threads, low=1)
     model._require_adapted()
     model.build(data[0].shape[1])
     model.take_names(column_names(X))
@@ -201,11 +204,11 @@ def least_squares(
     _require_squares(model)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
-    memory_limit = _validate.integer("memory_limit", memory_limit, low=0)
+    memory_limit = validate.integer("memory_limit", memory_limit, low=0)
     model.check_names(X)
     x, target, present = model._checked(X, y, None)
     weight = times(sample_weights(sample_weight, len(x), outputs=target.shape[1]), present)
-    x = _validate.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
+    x = array_checks.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
     model._require_adapted()
     _require_fits(
         method, target.size, sum(p.size for p in parameters(model.layers, x.shape[1])), memory_limit
@@ -227,7 +230,7 @@ def least_squares(
 
         def fill_jacobian(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)
-            calls.parameter_jacobian(net, x, derivatives)
+            launch.parameter_jacobian(net, x, derivatives)
             np.multiply(derivatives, row_scale, out=jacobian)
             return search.without_frozen(jacobian)
 

@@ -1,4 +1,4 @@
-"""Write tests/data/torch_*: states of PyTorch models, and what the models give for some inputs.
+"""Write tests/fixtures/torch_*: states of PyTorch models, and what the models give for some inputs.
 
 Needs PyTorch, which the tests do not: python tools/make_torch_fixtures.py
 """
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
+DATA = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 
 #: fastnn's name of an activation -> PyTorch's module.
 ACTIVATIONS = {

@@ -1,6 +1,6 @@
 """Write the files of this version of fastnn that later versions must load.
 
-``python tools/make_version_fixtures.py`` writes into ``tests/data`` a model as saved
+``python tools/make_version_fixtures.py`` writes into ``tests/fixtures`` a model as saved
 with its training state, the same model pickled, and what it predicts.
 Run once when a version is released, with the oldest NumPy that is supported, whose pickles all can read.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import fastnn as fn
 
-DATA = Path(__file__).parents[1] / "tests" / "data"
+DATA = Path(__file__).parents[1] / "tests" / "fixtures"
 
 
 def model_and_data():

@@ -54,9 +54,10 @@ def workload(seed, count, requests, fault):
     """Random networks, with memcheck told what `guard` fills with its pattern."""
     import numpy as np
 
-    from fastnn import guard, native
-    from fastnn.kernels import oprow
-    from tests.trust import fuzz
+    from fastnn.compiler import loader
+    from fastnn.kernels.abi import oprow
+    from fastnn.memory import guard
+    from tests.guarantees import fuzz
 
     library = ctypes.CDLL(requests)
 
@@ -86,7 +87,7 @@ def workload(seed, count, requests, fault):
             model.fit(np.ones((7, 3), "f"), np.ones((7, 5), "f"), batch_size=7)
         for number in range(count):
             fuzz.Case(seed, number, np.copy).run()
-    print(native.compilations)
+    print(loader.compilations)
 
 
 def attributed(report):

@@ -1,4 +1,4 @@
-"""Print the coefficients of the polynomials in kernels/coefficients.py.
+"""Print the coefficients of the polynomials in kernels/math/coefficients.py.
 
     pip install mpmath
     python tools/minimax.py [name ...]

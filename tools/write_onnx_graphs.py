@@ -1,4 +1,4 @@
-"""Write the graphs of tests/data/onnx/: small networks, by the ONNX exporters of other libraries.
+"""Write the graphs of tests/fixtures/onnx/: small networks, by the ONNX exporters of other libraries.
 
     python tools/write_onnx_graphs.py torch         needs torch, onnx, onnxscript
     python tools/write_onnx_graphs.py keras_torch   needs keras, torch, onnx
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).resolve().parents[1] / "tests" / "data" / "onnx"
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "onnx"
 
 
 def write_torch() -> None:

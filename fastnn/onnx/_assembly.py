@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _validate, activations
-from ..layers import Activation, Dense, Dropout
+from .. import activations
+from ..data import array_checks
+from ..layers.one_hot import OneHot
+from ..layers.registry import Activation, Dense, Dropout
+from ..layers.scaling import Standardize
 from ..model import Model
-from ..one_hot import OneHot
-from ..scaling import Standardize
 from ._affine import Columns, Map, Matrix, added, joined
 from ._layout import BATCH, Layout, broadcast, common
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..activations import Activation as ActivationSpec
-    from ..layer import Layer
+    from ..layers.base import Layer
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _CODED = 1 << 15  # columns of one-hot codes: seconds, whatever the size of the file
@@ -122,7 +123,7 @@ class Assembly:
             raise ValueError(f"{name} must be floating-point numbers, got {values.dtype}")
         self._dtypes.add(values.dtype.name)
         result = values.astype(np.float64)
-        _validate.finite(name, np.atleast_1d(result))
+        array_checks.finite(name, np.atleast_1d(result))
         return result
 
     # ---- columns ---------------------------------------------------------------------------------
@@ -407,9 +408,11 @@ def _layer(step: Step, dtype: str) -> Layer:
         weights, bias = step.product.weights, step.product.bias
         given = {"weights": weights} | ({} if bias is None else {"bias": bias})
         dense = Dense(step.width, step.activation, use_bias=bias is not None)
-        dense._views = {name: _validate.array(name, values, dtype, (1, 2)) for name, values in given.items()}
+        dense._views = {
+            name: array_checks.array(name, values, dtype, (1, 2)) for name, values in given.items()
+        }
         for name, values in dense._views.items():
-            _validate.finite(name, values)
+            array_checks.finite(name, values)
         return dense
     if step.activation is not None:
         return Activation(step.activation)

@@ -9,13 +9,14 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from .. import _files, _validate
 from ..activations import Activation as ActivationSpec
-from ..head import TABLE
-from ..layers import Activation, Dense, Dropout
-from ..one_hot import OneHot
-from ..scaling import Scaling
-from ..unscale import Unscale
+from ..checks import validate
+from ..io import files
+from ..layers.head import TABLE
+from ..layers.one_hot import OneHot
+from ..layers.registry import Activation, Dense, Dropout
+from ..layers.scaling import Scaling
+from ..layers.unscale import Unscale
 from ._estimator import Estimator, write_outputs
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
 from ._scaler import shift_and_scale
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from ..layer import Layer
+    from ..layers.base import Layer
     from ..model import Model
 
 _OPSET = 20  # the first with Gelu; of October 2023
@@ -109,27 +110,27 @@ def export(
     else:
         estimator = Estimator.of(model)
         network = estimator.model
-    probabilities = _validate.boolean("probabilities", probabilities)
+    probabilities = validate.boolean("probabilities", probabilities)
     versions = _versions(opset, ir_version)
     with network.turns.alone():  # between two steps of a fit in another thread
-        graph = Writer(network.dtype if dtype is None else _validate.dtype(dtype), versions[0])
+        graph = Writer(network.dtype if dtype is None else validate.dtype(dtype), versions[0])
         n_in = _write(graph, network, scaler)
         if estimator is None:
             _write_output(graph, network, probabilities)
         else:
             write_outputs(graph, estimator, probabilities)
         content = _serialized(graph.model(n_in, versions[1]))
-    _files.replace(path, content)
+    files.replace(path, content)
 
 
 def _versions(opset: int | None, ir_version: int | None) -> tuple[int, int]:
     """Checked versions of the operators and of the format."""
     last = onnx.defs.onnx_opset_version()
-    opset = _OPSET if opset is None else _validate.integer("opset", opset)
+    opset = _OPSET if opset is None else validate.integer("opset", opset)
     if not _FIRST <= opset <= last:
         raise ValueError(f"opset must be one of {_FIRST} ... {last}, got {opset}")
     first = helper.find_min_ir_version_for([helper.make_opsetid("", opset)])
-    ir_version = first if ir_version is None else _validate.integer("ir_version", ir_version)
+    ir_version = first if ir_version is None else validate.integer("ir_version", ir_version)
     if not first <= ir_version <= onnx.IR_VERSION:
         raise ValueError(
             f"ir_version must be one of {first} ... {onnx.IR_VERSION} for opset {opset}, got {ir_version}"

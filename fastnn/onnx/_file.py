@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from .. import _files, _signatures
+from ..io import files, signatures
 
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
 _STRUCTURE = 1 << 20  # bytes of all but the numbers of weights: thousands of layers
@@ -42,12 +42,12 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Model
         return Source(_with_graph(source, "the model"), None, "the model")
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
-        _signatures.refuse_others("the model", content[: _signatures.HEAD], _signatures.ONNX)
+        signatures.refuse_others("the model", content[: signatures.HEAD], signatures.ONNX)
         return Source(_parsed(content, "the model"), None, "the model")
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"source must be a path, bytes or an onnx.ModelProto, got {source!r}")
     path = os.fspath(source)
-    _signatures.refuse_others(path, _files.head(path), _signatures.ONNX)
+    signatures.refuse_others(path, files.head(path), signatures.ONNX)
     if os.path.getsize(path) > _LARGEST:
         raise ValueError(f"{path} is not an ONNX file: it has more than {_LARGEST} bytes")
     with open(path, "rb") as file:

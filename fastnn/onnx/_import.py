@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _validate
+from ..checks import validate
 from . import _outputs
 from ._arithmetic import softmax
 from ._assembly import Assembly, Rows
@@ -115,7 +115,7 @@ def load(
     See `fastnn.onnx`.
     """
     options = {"loss": loss, "optimizer": optimizer, "metrics": metrics, "seed": seed}
-    wanted = None if dtype is None else _validate.dtype(dtype)
+    wanted = None if dtype is None else validate.dtype(dtype)
     proto, folder, title = read(source)
     try:
         graph = Graph(proto, folder)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _validate
-from ..scaling import Scaling
+from ..data import array_checks
+from ..layers.scaling import Scaling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def _full(values: Any, n_in: int) -> NDArray[np.float64]:
         return np.full(n_in, array)
     if array.shape != (n_in,):
         raise ValueError(f"the scaler is fitted to {array.size} columns, but the model's input has {n_in}")
-    _validate.finite("the scaler's numbers", array)
+    array_checks.finite("the scaler's numbers", array)
     return array
 
 

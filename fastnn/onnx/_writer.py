@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .. import _validate
+from ..data import array_checks
 from ._expressions import Expression, Operation, Setting, parse
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Writer:
     def _constant(self, name: str, values: ArrayLike, dtype: Any) -> str:
         with np.errstate(over="ignore"):
             array = np.array(values, dtype)
-        _validate.finite(name, np.atleast_1d(array))
+        array_checks.finite(name, np.atleast_1d(array))
         self._constants[name] = numpy_helper.from_array(array, name)
         return name
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _validate
+from ..checks import validate
+from ..data import array_checks
 from ._one_column import over_one_column
 from ._outputs import class_numbers, outputs_of, require_numbers
 from ._style import MARKERS, OUTSIDE, class_colors, mixed, pyplot
@@ -76,11 +77,11 @@ def decision_boundary(
     x = drawn.samples
     if x.shape[1] == 1 and columns == (0, 1):
         return over_one_column(drawn, None if y is None else _labels(y, x.shape), resolution, ax)
-    chosen = _validate.columns(columns)
-    numbers = [] if chosen is None else _validate.column_numbers(chosen, x.shape[1])
+    chosen = array_checks.columns(columns)
+    numbers = [] if chosen is None else array_checks.column_numbers(chosen, x.shape[1])
     if len(numbers) != 2:
         raise ValueError(f"columns must be two of the input's {x.shape[1]} columns, got {columns!r}")
-    resolution = _validate.integer("resolution", resolution, low=2)
+    resolution = validate.integer("resolution", resolution, low=2)
     labels = None if y is None else _labels(y, x.shape)
     grid_x, grid_y, outputs = _over_plane(drawn, numbers, resolution)
     require_numbers(drawn, labels)
@@ -105,9 +106,9 @@ def _labels(y: Any, of: tuple[int, ...]) -> NDArray[Any]:
     """The class of each sample, a number or a name, or the target; the samples are of the shape `of`."""
     labels = _names(y)
     if labels is None:
-        labels = _validate.array("y", y, "float64", (1, 2))
-        _validate.finite("y", labels)
-    _validate.same_rows("y", labels, of)
+        labels = array_checks.array("y", y, "float64", (1, 2))
+        array_checks.finite("y", labels)
+    array_checks.same_rows("y", labels, of)
     if labels.ndim == 2 and labels.shape[1] == 0:
         raise ValueError(f"y must not be empty, got shape {labels.shape}")
     if labels.ndim == 2:

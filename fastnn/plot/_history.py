@@ -13,7 +13,7 @@ from ._style import COLORS, pyplot
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..history import History
+    from ..training.history import History
 
 
 def history(

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _validate
-from ..layers import Dense
-from ..plan import widths
+from ..checks import validate
+from ..engine.plan import widths
+from ..layers.registry import Dense
 from ._style import NEGATIVE, POSITIVE, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from ..layer import Layer
+    from ..layers.base import Layer
     from ..model import Model
 
 _UNIT = "#444444"
@@ -54,7 +54,7 @@ def network(model: Model, *, most: int = 10, ax: Axes | None = None) -> Axes:
     >>> ax = fn.plot.network(model)
     """
     model.state  # noqa: B018 - a ValueError if the model is not built
-    most = _validate.integer("most", most, low=3)
+    most = validate.integer("most", most, low=3)
     return _draw(model, most, ax, pyplot())
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .. import _validate
+from ..data import sample_checks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class _OfModel:
     def __init__(self, model: Model, X: ArrayLike) -> None:
         model.check_names(X)
         self._model = model
-        self.samples = _validate.features(model.coded(X), model.dtype, model.n_in, table=X)
+        self.samples = sample_checks.features(model.coded(X), model.dtype, model.n_in, table=X)
         self.threshold = model.head.threshold
         of_values = model.loss is None or model.loss.target == "values"
         self.of_classes = not (of_values and model.n_out == 1)
@@ -70,7 +70,7 @@ class _OfEstimator:
         self._estimator = estimator
         self._names = getattr(X, "columns", None)
         n_in = getattr(estimator, "n_features_in_", None)
-        self.samples = _validate.features(X, "float64", n_in)
+        self.samples = sample_checks.features(X, "float64", n_in)
         self.classes = getattr(estimator, "classes_", None)
         self.of_classes = self.classes is not None
 

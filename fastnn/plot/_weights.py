@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .. import _validate
-from ..layers import Dense
+from ..checks import validate
+from ..layers.registry import Dense
 from ._style import diverging, pyplot
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def weights(
     dense = [i for i, each in enumerate(model.layers) if isinstance(each, Dense)]
     model.state  # noqa: B018 - a ValueError if the model is not built
     if layer is not None:
-        index = _validate.integer("layer", layer)
+        index = validate.integer("layer", layer)
         if index not in dense:
             raise ValueError(f"layer must be one of the dense layers, {dense}, got {layer!r}")
         dense = [index]
@@ -105,7 +105,7 @@ def _checked_shape(shape: Any, inputs: list[int]) -> tuple[int, int]:
     """The shape of images, which must be that of the inputs of one of the layers."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise TypeError(f"image_shape must be (height, width), got {shape!r}")
-    height, width = (_validate.integer("image_shape", side, low=1) for side in shape)
+    height, width = (validate.integer("image_shape", side, low=1) for side in shape)
     if height * width not in inputs:
         known = ", ".join(map(str, inputs))
         size = height * width

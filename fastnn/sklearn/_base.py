@@ -25,14 +25,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import activations, optimizers
 from ..activations import Activation
-from ..checks.weights import in_dtype
-from ..layer import Layer
-from ..layers import Dense, Dropout
+from ..data.weights import in_dtype
+from ..layers.base import Layer
+from ..layers.registry import Dense, Dropout
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import SGD, Adam, Optimizer
-from ..own import OwnActivation
 from ..schedules import Schedule
+from ..user_functions import OwnActivation
 from . import _solvers
 
 if TYPE_CHECKING:

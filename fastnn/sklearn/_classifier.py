@@ -243,8 +243,8 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
 
     def _model_loss(self, n_outputs: int) -> Loss:
         if self.out_activation_ == "softmax":
-            return replace(losses.cross_entropy(), reported="reported_loss.log_loss")
-        loss = replace(losses.binary_cross_entropy(), reported="reported_loss.binary_log_loss")
+            return replace(losses.cross_entropy(), reported="training.reported_loss.log_loss")
+        loss = replace(losses.binary_cross_entropy(), reported="training.reported_loss.binary_log_loss")
         return loss.scaled(n_outputs)  # the sum over labels
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 # Kernels of the losses that scikit-learn reports otherwise than it trains for them.
-_REPORTED = {"mse": "reported_loss.squared_error", "poisson": "reported_loss.poisson_deviance"}
+_REPORTED = {
+    "mse": "training.reported_loss.squared_error",
+    "poisson": "training.reported_loss.poisson_deviance",
+}
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):

@@ -19,9 +19,9 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 from threadpoolctl import ThreadpoolController
 
-from ..callback import Callback
 from ..errors import DivergenceError
 from ..scipy import minimize
+from ..training.callback import Callback
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

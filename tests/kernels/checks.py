@@ -2,8 +2,8 @@
 
 from numpy.testing import assert_allclose
 
-from tests.naive import central_difference
-from tests.tolerances import CENTRAL_DIFFERENCE
+from tests.helpers.reference import central_difference
+from tests.helpers.tolerances import CENTRAL_DIFFERENCE
 
 
 def assert_close(actual, expected, tolerance):

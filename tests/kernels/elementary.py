@@ -3,11 +3,11 @@
 import numpy as np
 from numba import njit
 
-from fastnn.kernels import math, normal
+from fastnn.kernels.math import elementary, error_function
 
 ALL = {
     name: value
-    for module in (math, normal)
+    for module in (elementary, error_function)
     for name, value in vars(module).items()
     if callable(value) and not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
 }

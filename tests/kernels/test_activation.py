@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels import activation, softmax
-from tests import naive
+from fastnn.kernels.layers import activation, softmax
+from tests.helpers import reference
+from tests.helpers.tolerances import ELEMENTWISE, PRODUCT
 from tests.kernels.checks import assert_close, assert_gradient
-from tests.tolerances import ELEMENTWISE, PRODUCT
 
 # (name, settings of the oracle); a kernel takes at most one, called p.
 SETTINGS = {
@@ -18,7 +18,7 @@ SETTINGS = {
     ],
     "elu": [{"alpha": 1.0}, {"alpha": 0.3}, {"alpha": 2.5}],
 }
-CASES = [(name, settings) for name in naive.ACTIVATIONS for settings in SETTINGS.get(name, [{}])]
+CASES = [(name, settings) for name in reference.ACTIVATIONS for settings in SETTINGS.get(name, [{}])]
 BY_ROW = {name for name, value in vars(softmax).items() if isinstance(value, activation.Activation)}
 BY_ELEMENT = {name for name, value in vars(activation).items() if isinstance(value, activation.Activation)}
 SHAPES = [(1, 1), (1, 2), (2, 3), (3, 7), (7, 1), (15, 17), (5, 33)]
@@ -66,7 +66,7 @@ def tolerance(name):
 
 
 def test_every_kernel_has_an_oracle_and_every_oracle_a_kernel():
-    assert BY_ELEMENT | BY_ROW == set(naive.ACTIVATIONS)
+    assert BY_ELEMENT | BY_ROW == set(reference.ACTIVATIONS)
     assert not BY_ELEMENT & BY_ROW
 
 
@@ -74,7 +74,7 @@ def test_every_kernel_has_an_oracle_and_every_oracle_a_kernel():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_forward_and_backward(name, settings, shape, dtype, rng):
     x, dy = 2 * rng.standard_normal(shape).astype(dtype), rng.uniform(-1, 1, shape).astype(dtype)
-    value, vector_jacobian = naive.ACTIVATIONS[name]
+    value, vector_jacobian = reference.ACTIVATIONS[name]
     assert_close(forward(name, x, settings), value(x, **settings), tolerance(name))
     assert_close(backward(name, x, dy, settings), vector_jacobian(x, dy, **settings), tolerance(name))
 
@@ -82,7 +82,7 @@ def test_forward_and_backward(name, settings, shape, dtype, rng):
 @all_cases
 def test_at_kinks_zero_and_where_it_saturates(name, settings, dtype):
     x = np.array([BORDERS], dtype)
-    value, vector_jacobian = naive.ACTIVATIONS[name]
+    value, vector_jacobian = reference.ACTIVATIONS[name]
     assert_close(forward(name, x, settings), value(x, **settings), tolerance(name))
     dx = backward(name, x, np.ones_like(x), settings)
     assert_close(dx, vector_jacobian(x, np.ones_like(x), **settings), tolerance(name))
@@ -110,7 +110,7 @@ def test_a_row_has_the_same_bits_wherever_it_stands(name, settings, dtype, rng):
 def test_at_1e4(name, settings, dtype):
     x = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4], [0.0, -1e4, 1e4]], dtype)
     dy = np.array([[1.0, -2.0, 0.5]] * 4, dtype)
-    value, vector_jacobian = naive.ACTIVATIONS[name]
+    value, vector_jacobian = reference.ACTIVATIONS[name]
     y, dx = forward(name, x, settings), backward(name, x, dy, settings)
     assert np.isfinite(y).all() and np.isfinite(dx).all()
     assert_close(y, value(x, **settings), tolerance(name))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.batch import add, gather, is_finite, squares, weight_sum
+from fastnn.kernels.driver.batch import add, gather, is_finite, squares, weight_sum
 
 SIZES = [1, 2, 3, 7, 15, 17, 33, 100]
 AS_THEY_COME = np.zeros(0, np.int64)

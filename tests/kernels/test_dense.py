@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.dense import dense_backward, dense_forward
-from fastnn.kernels.oprow import PACK_SIZE
-from tests import naive
+from fastnn.kernels.abi.oprow import PACK_SIZE
+from fastnn.kernels.layers.dense import dense_backward, dense_forward
+from tests.helpers import reference
+from tests.helpers.tolerances import PRODUCT
 from tests.kernels.checks import assert_close, assert_gradient
-from tests.tolerances import PRODUCT
 
 SHAPES = [(1, 1, 1), (1, 3, 2), (2, 1, 7), (3, 7, 15), (7, 17, 1), (15, 2, 33), (33, 15, 17), (17, 33, 31)]
 
@@ -35,15 +35,15 @@ def test_forward(shape, dtype, rng):
     x, w, b, _ = arrays(rng, dtype, *shape)
     y = np.full((shape[0], shape[2]), np.nan, dtype)
     dense_forward(None, x, w, b, y, pack(x))
-    assert_close(y, naive.dense_forward(x, w, b), PRODUCT)
+    assert_close(y, reference.dense_forward(x, w, b), PRODUCT)
     dense_forward(None, x, w, b[:0], y, pack(x))
-    assert_close(y, naive.dense_forward(x, w), PRODUCT)
+    assert_close(y, reference.dense_forward(x, w), PRODUCT)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_backward(shape, dtype, rng):
     x, w, _, dy = arrays(rng, dtype, *shape)
-    for actual, expected in zip(run_backward(x, w, dy), naive.dense_backward(x, w, dy), strict=True):
+    for actual, expected in zip(run_backward(x, w, dy), reference.dense_backward(x, w, dy), strict=True):
         assert_close(actual, expected, PRODUCT)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.dropout import dropout_mask, multiply
-from fastnn.kernels.random import LAYERS, number
+from fastnn.kernels.layers.dropout import dropout_mask, multiply
+from fastnn.kernels.math.random import LAYERS, number
 from tests.kernels.checks import assert_gradient
 
 SIZES = [1, 2, 3, 7, 15, 17, 33, 100]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnn.kernels import gemm, vector_ir
-from fastnn.kernels._jit import INTERPRETED
-from fastnn.kernels.oprow import PACK_SIZE
+from fastnn.kernels.abi.oprow import PACK_SIZE
+from fastnn.kernels.linalg import gemm
+from fastnn.kernels.lowlevel import vector_ir
+from fastnn.kernels.lowlevel._jit import INTERPRETED
 
 SIZES = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 49, 65, 100)
 GUARD = 64

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels import loss as kernels
-from tests import naive
+from fastnn.kernels.training import loss as kernels
+from tests.helpers import reference
+from tests.helpers.tolerances import PRODUCT
 from tests.kernels.checks import assert_close, assert_gradient
-from tests.tolerances import PRODUCT
 
 SHAPES = [(1, 1), (1, 3), (2, 7), (3, 2), (7, 1), (15, 17), (17, 5), (33, 3)]
 SUMS = {"sse"}  # the others are means over the rows
@@ -57,7 +57,7 @@ SETTINGS = {
 }
 CASES = [
     (name, draw, settings)
-    for name in naive.LOSSES
+    for name in reference.LOSSES
     for draw in TARGETS.get(name, [real])
     for settings in SETTINGS.get(name, [{}])
 ]
@@ -97,14 +97,14 @@ def shape_of(draw, shape):
 
 def assert_as_oracle(name, prediction, target, weight, settings):
     value, gradient = run(name, prediction, target, weight, settings)
-    expected, expected_gradient = naive.LOSSES[name](prediction, target, weight, **settings)
+    expected, expected_gradient = reference.LOSSES[name](prediction, target, weight, **settings)
     np.testing.assert_allclose(value, expected, **PRODUCT[prediction.dtype.name])
     assert_close(gradient, expected_gradient, PRODUCT)
 
 
 def test_every_kernel_has_an_oracle():
     own = {name for name, value in vars(kernels).items() if isinstance(value, kernels.Loss)}
-    assert own == set(naive.LOSSES)
+    assert own == set(reference.LOSSES)
 
 
 @all_cases
@@ -167,7 +167,7 @@ def test_small_losses_keep_their_digits(name, dtype):
     prediction = np.array([[15.0, -15.0]], dtype)
     target = np.array([[1.0, 0.0]], dtype)
     value, _ = run(name, prediction, target, None, {})
-    expected, _ = naive.LOSSES[name](prediction, target)
+    expected, _ = reference.LOSSES[name](prediction, target)
     if name == "binary_cross_entropy":
         np.testing.assert_allclose(value, expected, rtol=PRODUCT[dtype.__name__]["rtol"])
     else:  # log(1 + 1e-13) of a sum that starts with 1: good to a unit in the last place of 1

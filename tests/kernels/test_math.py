@@ -10,7 +10,7 @@ import pytest
 from numba import njit
 from numba.core import config
 
-from fastnn.kernels._jit import INTERPRETED
+from fastnn.kernels.lowlevel._jit import INTERPRETED
 from tests.kernels.elementary import ALL, LOOPS, apply, loop
 
 INF, NAN = np.inf, np.nan

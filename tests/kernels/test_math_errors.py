@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from fastnn.kernels._jit import INTERPRETED
+from fastnn.kernels.lowlevel._jit import INTERPRETED
 from tests.kernels.elementary import ALL, LOOPS, apply
 
 # Largest errors in float32 and float64, measured over 25 million arguments and some millions, and rounded

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels import metric as kernels
+from fastnn.kernels.training import metric as kernels
 
 SHAPES = [(1, 1), (2, 3), (3, 1), (7, 2), (15, 17), (33, 5)]
 BY_LARGEST = np.nan  # accuracy's setting where the largest output is the answer

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from fastnn.kernels import optimizer as kernels
-from fastnn.kernels.batch import squares
-from tests import naive
+from fastnn.kernels.driver.batch import squares
+from fastnn.kernels.training import optimizer as kernels
+from tests.helpers import reference
+from tests.helpers.tolerances import PRODUCT
 from tests.kernels.checks import assert_close
-from tests.tolerances import PRODUCT
 
 SIZES = [1, 2, 3, 7, 15, 17, 33]
 STEPS = 7
@@ -93,14 +93,14 @@ def run(name, settings, gradients, learning_rate=0.01, **shared):
 def oracle(name, settings, gradients, learning_rate=0.01, **shared):
     w, state = np.ones(gradients[0].size), {}
     for g in gradients:
-        w = naive.train_step(name, w, g, state, learning_rate, **shared, **settings)
+        w = reference.train_step(name, w, g, state, learning_rate, **shared, **settings)
     return w
 
 
 def test_every_kernel_and_every_oracle_is_run():
     own = {name for name, value in vars(kernels).items() if isinstance(value, kernels.Optimizer)}
-    assert {name for name, _ in CASES} == set(naive.OPTIMIZERS)
-    assert own | {"adamw"} == {name.lower() for name in naive.OPTIMIZERS}
+    assert {name for name, _ in CASES} == set(reference.OPTIMIZERS)
+    assert own | {"adamw"} == {name.lower() for name in reference.OPTIMIZERS}
 
 
 @all_cases
@@ -137,7 +137,7 @@ def test_rmsprop_with_momentum(dtype, rng):
     assert_close(run("RMSprop", {"momentum": 0.8}, list(gradients)), w, PRODUCT)
 
 
-@pytest.mark.parametrize("name", naive.OPTIMIZERS)
+@pytest.mark.parametrize("name", reference.OPTIMIZERS)
 def test_converges_on_a_quadratic(name, dtype):
     curvature, target = np.array([1, 5, 0.5], dtype), np.array([1, -2, 0.5], dtype)
     w = np.zeros(3, dtype)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.penalty import penalty_gradient, penalty_value
+from fastnn.kernels.training.penalty import penalty_gradient, penalty_value
+from tests.helpers.reference import l1_l2
+from tests.helpers.tolerances import PRODUCT
 from tests.kernels.checks import assert_close, assert_gradient
-from tests.naive import l1_l2
-from tests.tolerances import PRODUCT
 
 SIZES = [1, 2, 3, 7, 15, 17, 33, 100]
 STRENGTHS = [(0.0, 0.0), (0.1, 0.0), (0.0, 0.02), (0.3, 0.7)]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastnn.kernels.random import SHUFFLE, number, philox, shuffle
+from fastnn.kernels.math.random import SHUFFLE, number, philox, shuffle
 
 ONES = 0xFFFFFFFF
 # Counter, key and result in 32-bit words, from the known-answer file of the authors' library Random123.

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.neural_network import _base as theirs
 
-from fastnn.kernels import loss as trained
-from fastnn.kernels import reported_loss as kernels
-from tests.tolerances import PRODUCT
+from fastnn.kernels.training import loss as trained
+from fastnn.kernels.training import reported_loss as kernels
+from tests.helpers.tolerances import PRODUCT
 
 LOGITS = [0.1, 3.0, 1000.0]  # how large; of the last the probabilities are 0 and 1
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.one_hot import one_hot_backward, one_hot_forward
-from fastnn.kernels.scaling import extremes, moments, scaling_backward, scaling_forward
+from fastnn.kernels.layers.one_hot import one_hot_backward, one_hot_forward
+from fastnn.kernels.layers.scaling import extremes, moments, scaling_backward, scaling_forward
 
 ROWS = [1, 2, 255, 256, 257, 700]
 

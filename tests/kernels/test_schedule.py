@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from fastnn.kernels import schedule as kernels
-from tests.tolerances import ELEMENTWISE
+from fastnn.kernels.training import schedule as kernels
+from tests.helpers.tolerances import ELEMENTWISE
 
 EXACT = ELEMENTWISE["float64"]
 STEPS = np.arange(120.0)

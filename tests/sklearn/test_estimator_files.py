@@ -14,7 +14,7 @@ from sklearn.preprocessing import scale
 import fastnn as fn
 from fastnn import activations, initializers, losses, metrics
 from fastnn.sklearn import MLPClassifier, MLPRegressor
-from tests.pages import blocks
+from tests.helpers.doc_blocks import blocks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

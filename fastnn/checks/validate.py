@@ -1,0 +1,99 @@
+"""Settings of the user's: checked values, or an error that shows what was given."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import hints
+
+if TYPE_CHECKING:
+    pass
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    high: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite float with ``low <= value <= high`` and ``above < value < below``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}{hints.not_called(value)}")
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    if result < low or result > high or result <= above or result >= below:
+        wanted = [f">= {low:g}"] if low > -math.inf else []
+        wanted += [f"> {above:g}"] if above > -math.inf else []
+        wanted += [f"<= {high:g}"] if high < math.inf else []
+        wanted += [f"< {below:g}"] if below < math.inf else []
+        raise ValueError(f"{name} must be {' and '.join(wanted)}, got {value!r}")
+    return result
+
+
+def integer(name: str, value: Any, *, low: int | None = None) -> int:
+    """An int of at least `low`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be >= {low}, got {value!r}")
+    return int(value)
+
+
+def boolean(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def dtype(value: Any) -> str:
+    """Name of one of the two dtypes."""
+    try:
+        name = str(np.dtype(value).name)
+    except TypeError:
+        name = ""
+    if value is None or name not in ("float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
+    return name
+
+
+def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> Any:
+    """A `kind`, out of itself, its name in `table`, or its configuration ``{"name": ..., settings}``.
+
+    The table's values are things of that kind, or functions of the settings that make one.
+    """
+    if isinstance(value, kind):
+        return value
+    settings: dict[str, Any] = {}
+    if isinstance(value, dict) and "name" in value:
+        settings = {key: item for key, item in value.items() if key != "name"}
+        value = value["name"]
+    own = what in ("activation", "loss", "schedule")
+    if not isinstance(value, str):
+        hint = f"; fn.{what} makes one of a function" if own and callable(value) else ""
+        if value in table.values() or (isinstance(value, type) and issubclass(value, kind)):
+            hint = hints.not_called(value)
+        raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}{hint}")
+    if value not in table:
+        hint = f"; one of your own must be made by fn.{what} before it is used or loaded" if own else ""
+        near = hints.nearest(value, table)
+        raise ValueError(f"unknown {what} {value!r}{near}; known are {', '.join(sorted(table))}{hint}")
+    entry = table[value]
+    if isinstance(entry, kind):
+        return entry
+    try:
+        return entry(**settings)
+    except TypeError as error:
+        raise ValueError(f"{what} {value!r} does not take the settings {settings!r}: {error}") from error

@@ -1,0 +1,111 @@
+"""The key of the object cache: a digest of all that compiled code depends on."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Settings of Numba that change code. The others say what is shown, checked or measured, or are for what no
+#: kernel uses, such as CUDA and threads; NUMBA_DISABLE_JIT compiles nothing.
+SETTINGS = (
+    "NUMBA_BOUNDSCHECK",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_DEBUGINFO",
+    "NUMBA_DEBUG_NRT",
+    "NUMBA_DISABLE_INTEL_SVML",
+    "NUMBA_ENABLE_AVX",
+    "NUMBA_ENABLE_PROFILING",
+    "NUMBA_EXTEND_VARIABLE_LIFETIMES",
+    "NUMBA_LLVM_REFPRUNE_FLAGS",
+    "NUMBA_LLVM_REFPRUNE_PASS",
+    "NUMBA_LOOP_VECTORIZE",
+    "NUMBA_NRT_STATS",
+    "NUMBA_OPT",
+    "NUMBA_SLP_VECTORIZE",
+    "NUMBA_USE_LEGACY_TYPE_SYSTEM",
+    "NUMBA_USE_RVSDG_FRONTEND",
+)
+
+
+def key() -> str:
+    """Digest of the code of `kernels/`, the versions of Numba and llvmlite, Numba's settings, and the CPU.
+
+    Where that cannot be found out it is the key of this process alone.
+    """
+    return _found()[0]
+
+
+def fault() -> str | None:
+    """Why the key is that of this process alone; None if it is not."""
+    return _found()[1]
+
+
+@functools.cache
+def _found() -> tuple[str, str | None]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from llvmlite import binding
+
+    own = os.urandom(16).hex()
+    code = _code()
+    if not {"_jit.py", "_jit.pyc"} & code.keys():
+        return own, "the code of fastnn.kernels cannot be read"
+    try:
+        versions = [version(name) for name in ("numba", "llvmlite")]
+    except PackageNotFoundError as error:
+        return own, f"the version of {error.name} is not known, since its metadata is not installed"
+    digest = hashlib.sha256()
+    for path, content in sorted(code.items()):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    for fact in (
+        *versions,
+        [(name, os.environ.get(name)) for name in SETTINGS],
+        _settings_file(),
+        binding.get_host_cpu_name(),
+        sorted(binding.get_host_cpu_features().items()),
+    ):
+        digest.update(repr(fact).encode())
+    return digest.hexdigest()[:32], None
+
+
+def _settings_file() -> bytes | None:
+    """Content of the file of settings that Numba reads from the current folder, if there is one."""
+    try:
+        return Path(".numba_config.yaml").read_bytes()
+    except OSError:
+        return None
+
+
+def _code() -> dict[str, bytes]:
+    """Files of `kernels/` and the folders in it: sources, and what was compiled and stands alone."""
+    try:
+        return dict(_files(_folder(), ""))
+    except (AttributeError, ImportError, OSError, TypeError, ValueError):  # a loader that shows no files
+        return {}
+
+
+def _folder() -> Any:
+    kernels = importlib.import_module("fastnn.kernels")
+    folder = Path(str(kernels.__file__)).parent
+    if folder.is_absolute() and folder.is_dir():
+        return folder
+    from importlib.resources import files
+
+    return files(kernels)  # in an archive
+
+
+def _files(folder: Any, before: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            if entry.name != "__pycache__":  # made from the sources
+                yield from _files(entry, f"{before}{entry.name}/")
+        elif entry.name.endswith((".py", ".pyc")):
+            yield before + entry.name, entry.read_bytes()

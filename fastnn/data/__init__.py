@@ -1,0 +1,1 @@
+"""Samples, targets and weights: checked and converted."""

@@ -1,0 +1,283 @@
+"""What `OneHot` sees of samples before they are converted: text, and integers that a float would round.
+
+Where a layer codes a column of the samples themselves, its categories are found and looked up in the
+user's own data. What comes of it are samples as an array, with numbers of categories in these columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from . import array_checks, categories, tables
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..layers.base import Layer
+
+    #: The categories of each column that a layer codes, by the layer's identity.
+    Found = dict[int, list[NDArray[Any]]]
+
+
+class Coder(Protocol):
+    """What this module needs of `OneHot`."""
+
+    checks_rows: bool
+    is_given: bool
+    adapted: bool
+    has_labels: bool
+    sizes: list[int]
+    categories: list[NDArray[Any]]
+
+    def set_labels(self, labels: list[NDArray[Any] | None]) -> None:
+        """Take what codes stand for."""
+
+
+def coders(layers: Iterable[Layer]) -> list[Coder]:
+    """The layers that code categories."""
+    return [cast(Coder, layer) for layer in layers if layer.codes]
+
+
+def has_labels(layers: Iterable[Layer]) -> bool:
+    """Whether there are categories that do not stand for themselves."""
+    return any(coder.has_labels for coder in coders(layers))
+
+
+def numeric_columns(layers: Sequence[Layer], n_in: int) -> NDArray[np.int64] | None:
+    """Columns of samples in which layers know only categories that stand for themselves.
+
+    None if there are others, or a layer is not adapted yet.
+    """
+    if not all(coder.adapted for coder in coders(layers)) or has_labels(layers):
+        return None
+    columns = np.concatenate([np.zeros(0, np.int64), *(own for _, own in _direct(layers, n_in, {}))])
+    return np.sort(columns[columns >= 0])
+
+
+def _are_plain(X: Any, columns: NDArray[np.int64], n_in: int | None, dtype: str) -> bool:
+    """Whether the numbers in some columns of an array are the same in a dtype."""
+    if type(X) is not np.ndarray or X.ndim not in (1, 2) or X.shape[-1] != n_in:
+        return False
+    return categories.stand_for_themselves(X.T[columns], dtype)
+
+
+def coded(
+    layers: Sequence[Layer],
+    X: Any,
+    dtype: str,
+    name: str = "X",
+    *,
+    n_in: int | None = None,
+    found: Found | None = None,
+    numeric: NDArray[np.int64] | None = None,
+) -> Any:
+    """Samples with numbers in place of categories that a dtype may not hold; `X` itself if there are none.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Into the first of which the samples come.
+    X
+        As the user gave it.
+    dtype : str
+    name : str
+        What messages call it.
+    n_in : int, optional
+        How many columns it must have.
+    found : dict, optional
+        What `find` gave, for layers that are not adapted yet.
+    numeric : array of int, optional
+        What `numeric_columns` gave.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column holds no categories, or an unknown one where that is an error.
+    """
+    if not any(layer.codes for layer in layers):
+        return X
+    if not isinstance(X, np.ndarray) and not tables.is_table(X):
+        given = array_checks.as_array(name, X)
+        X = X if _has_lost(given) else given
+    if numeric is not None and _are_plain(X, numeric, n_in, dtype):
+        return X
+    found = found or {}
+    has_codes = has_labels(layers) or any(of.dtype.kind != "f" for own in found.values() for of in own)
+    if isinstance(X, np.ndarray) and X.dtype == dtype and not has_codes:
+        return X
+    samples = Samples(name, X)
+    if len(samples.shape) != 2 or 0 in samples.shape:
+        return X
+    if n_in is not None and samples.shape[1] != n_in:
+        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {samples.shape}")
+    replaced: dict[int, NDArray[Any]] = {}
+    for coder, columns in _direct(layers, samples.shape[1], found):
+        of = found.get(id(coder)) or (coder.categories if coder.adapted else [])
+        for position, j in enumerate(columns.tolist()):
+            known = of[position] if position < len(of) else None
+            own = None if j < 0 else _codes(samples, j, coder, known, dtype)
+            if own is not None:
+                replaced[j] = own
+    return samples.with_columns(replaced, dtype) if replaced else X
+
+
+def find(
+    layers: Sequence[Layer], X: Any, rows: Callable[[int], NDArray[np.bool_]], *, anew: bool = False
+) -> Found:
+    """The categories of the columns that layers code, if these are not adapted yet, or of all with `anew`.
+
+    Parameters
+    ----------
+    layers, X
+        As for `coded`.
+    rows : callable
+        Which of how many samples count.
+    """
+    found: Found = {}
+    wanted = [coder for coder in coders(layers) if not coder.is_given and (anew or not coder.adapted)]
+    if not wanted:
+        return found
+    samples = Samples("X", X)
+    if len(samples.shape) != 2 or 0 in samples.shape:
+        return found
+    try:
+        counting = rows(samples.shape[0])
+    except MemoryError as error:
+        raise MemoryError(f"X of shape {samples.shape} does not fit into the memory") from error
+    for coder in wanted:
+        for owner, columns in _direct(layers, samples.shape[1], found, coder):
+            if owner is coder and columns.min(initial=0) >= 0:
+                found[id(coder)] = [_distinct(samples, j, counting) for j in columns.tolist()]
+    return found
+
+
+def take(layers: Iterable[Layer], found: Found) -> None:
+    """Let layers that have measured codes know what these stand for."""
+    for coder in coders(layers):
+        if id(coder) in found:
+            coder.set_labels([None if of.dtype.kind == "f" else of for of in found[id(coder)]])
+
+
+class Samples:
+    """Samples as the user gave them: their shape, and their columns with dtypes of their own."""
+
+    def __init__(self, name: str, X: Any) -> None:
+        self.name, self.given = name, X
+        self.is_table = tables.is_table(X)
+        self.array: NDArray[Any] = np.zeros((0, 0))
+        if not self.is_table:
+            given = array_checks.as_array(name, X)
+            if not isinstance(X, np.ndarray) and _has_lost(given):
+                given = np.array(X, dtype=object)
+            self.was_row = given.ndim == 1
+            self.array = given.reshape(1, -1) if self.was_row else given
+        self.shape = tuple(X.shape) if self.is_table else self.array.shape
+
+    def place(self, row: int, j: int) -> str:
+        """Where a value stands, in words."""
+        return tables.place(self.given, row, j)
+
+    def column(self, j: int) -> NDArray[Any]:
+        """A column as it was given."""
+        if not self.is_table:
+            return np.asarray(self.array[:, j])
+        try:
+            return tables.column(self.given, j)
+        except tables.MissingError as missing:
+            got = f"got {missing.item!r} at {self.place(missing.row, j)}"
+            what = f"{self.name} must hold integers or text where OneHot codes it"
+            raise TypeError(f"{what}, {got}") from missing
+
+    def plain(self, j: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """See `categories.plain`."""
+        return categories.plain(self.name, self.column(j), lambda row: self.place(row, j))
+
+    def with_columns(self, replaced: dict[int, NDArray[Any]], dtype: str) -> NDArray[Any]:
+        """All as an array of a dtype, in which some columns are replaced."""
+        if self.is_table:
+            return tables.to_array(self.name, self.given, dtype, replaced)
+        rest = self.array
+        if rest.dtype.kind == "O" or (rest.dtype.kind in "UT" and len(replaced) == rest.shape[1]):
+            rest = rest.astype(object)
+            rest[:, list(replaced)] = 0
+        result = array_checks.array(self.name, rest, dtype, (2,))
+        result = result.copy() if np.may_share_memory(result, self.array) else result
+        for j, own in replaced.items():
+            result[:, j] = own
+        return result.reshape(-1) if self.was_row else result
+
+
+def _has_lost(given: NDArray[Any]) -> bool:
+    """Whether an array made of a list is another thing than the list: text for numbers, rounded integers."""
+    return given.dtype.kind not in "biuf" or bool(given.dtype.kind == "f" and (np.abs(given) >= 2**53).any())
+
+
+def _direct(
+    layers: Sequence[Layer], n_in: int, found: Found, until: Coder | None = None
+) -> list[tuple[Coder, NDArray[np.int64]]]:
+    """The layers that code columns of the samples as they are, and for each of their columns which it is.
+
+    -1 stands for a column that another layer has made or changed. A layer behind one that is not adapted is
+    left out, since it is not known yet where its columns come from.
+    """
+    result: list[tuple[Coder, NDArray[np.int64]]] = []
+    origins = np.arange(n_in)
+    for layer in layers:
+        numbers = layer.changed_columns(len(origins))
+        if numbers is None:
+            break
+        own = origins[numbers]
+        origins[numbers] = -1
+        if not layer.codes:
+            continue
+        coder = cast(Coder, layer)
+        result.append((coder, own))
+        sizes = [len(of) for of in found[id(coder)]] if id(coder) in found else coder.sizes
+        if coder is until or len(sizes) != len(numbers):
+            break
+        widths = np.ones(len(origins), np.int64)
+        widths[numbers] = sizes
+        origins = np.repeat(origins, widths)
+    return result
+
+
+def _distinct(samples: Samples, j: int, rows: NDArray[np.bool_]) -> NDArray[Any]:
+    """The categories of a column among the samples that count."""
+    values, odd = samples.plain(j)
+    wrong = np.flatnonzero(odd & rows)
+    if wrong.size:
+        row = int(wrong[0])
+        got = f"got {samples.column(j)[row]} at {samples.place(row, j)}"
+        raise ValueError(f"column {j} must hold integers or text, as OneHot codes them, {got}")
+    return categories.distinct(values[rows])
+
+
+def _codes(
+    samples: Samples, j: int, coder: Coder, known: NDArray[Any] | None, dtype: str
+) -> NDArray[Any] | None:
+    """What stands for the categories of a column; None if they stand for themselves."""
+    values = samples.column(j)
+    is_numeric = known is None or known.dtype.kind == "f"
+    if is_numeric and categories.stand_for_themselves(values, dtype):
+        return None
+    plain, odd = samples.plain(j)
+    text = categories.are_text(plain)
+    if known is None:
+        if text:
+            raise ValueError(f"{coder!r} is not adapted to data yet; use fit or model.adapt(X)")
+        return None
+    if text != categories.are_text(known):
+        right = "numbers" if text else "text"
+        got = f"got {plain[:1].tolist()[0]!r} at {samples.place(0, j)}"
+        raise TypeError(f"{samples.name} must hold {right} there, as what {coder!r} was adapted to, {got}")
+    codes = np.where(odd, -1, categories.codes(plain, known))
+    unknown = codes < 0
+    if coder.checks_rows and unknown.any():
+        row = int(np.flatnonzero(unknown)[0])
+        raise categories.unknown(samples.name, values[row], samples.place(row, j), known)
+    if not is_numeric:
+        return codes
+    return np.where(unknown, categories.NONE, known[codes])

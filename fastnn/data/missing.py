@@ -1,0 +1,48 @@
+"""Targets that are missing: NaN, where the loss is told to ignore them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import array_checks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..losses import Loss
+
+
+def filled(y: Any, loss: Loss, dtype: str, name: str = "y") -> tuple[Any, NDArray[Any] | None]:
+    """Targets with 0 in place of those that are missing, and weights of 0 and 1 that tell which these are.
+
+    Returns
+    -------
+    y
+        As given if none is missing, or the loss does not ignore them.
+    present : array of shape (n,), or (n, n_out) where each output is judged by itself; or None
+        In `dtype`; None if none is missing.
+    """
+    if loss.missing_targets != "ignore":
+        return y, None
+    values = array_checks.array(name, y, dtype, (1, 2))
+    missing = np.isnan(values)
+    if not missing.any():
+        return values, None
+    present = ~missing.reshape(len(values), -1)
+    if loss.target == "classes" or present.shape[1] == 1:
+        present = present.all(axis=1)
+    if not present.any():
+        raise ValueError(f"{name} is missing (NaN) in all {len(values)} samples")
+    return np.where(missing, values.dtype.type(0), values), present.astype(dtype)
+
+
+def marked(
+    y: NDArray[Any], prediction: NDArray[Any], weight: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Targets, predictions and weights of rows with a target that counts; others in these are NaN."""
+    there = weight.reshape(len(weight), -1) > 0
+    rows = there.any(axis=1)
+    y, prediction, weight, there = y[rows], prediction[rows], weight[rows], there[rows]
+    return y if weight.ndim == 1 else np.where(there, y, y.dtype.type(np.nan)), prediction, weight

@@ -1,0 +1,103 @@
+"""Samples and targets as `fit` takes them: checked, or an error that shows what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checks import hints
+from . import array_checks
+from .categories import as_labels, fit, plain
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..losses import Loss
+
+
+def features(
+    X: Any,
+    dtype: str,
+    n_in: int | None,
+    *,
+    name: str = "X",
+    keep_mapped: bool = False,
+    check_finite: bool = True,
+    given: tuple[int, ...] | None = None,
+    table: Any = None,
+) -> NDArray[Any]:
+    """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`.
+
+    `given` is the shape that messages show, if it is another than that of `X`, and `table` what the user
+    gave, which may name the columns.
+    """
+    result = array_checks.array(name, X, dtype, (2,), keep_mapped=keep_mapped)
+    shape = given or result.shape
+    if result.shape[0] == 0 or result.shape[1] == 0:
+        raise ValueError(f"{name} must not be empty, got shape {shape}")
+    if n_in is not None and result.shape[1] != n_in:
+        hint = hints.other_shape(name, table if table is not None else X, shape, n_in)
+        raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {shape}{hint}")
+    if check_finite:
+        array_checks.finite(name, result, dtype, X if table is None else table)
+    return result
+
+
+def targets(
+    y: Any, loss: Loss, n_out: int, of: tuple[int, ...], dtype: str, *, prefix: str = ""
+) -> NDArray[Any]:
+    """Checked targets, of shape (n, n_out), or (n, 1) for class numbers, of samples of the shape `of`."""
+    name, n = f"{prefix}y", of[0]
+    result = array_checks.array(name, y, dtype, (1, 2))
+    array_checks.same_rows(name, result, of, f"{prefix}X")
+    array_checks.finite(name, result)
+    if loss.target == "classes" and n_out == 1:
+        raise ValueError(f"{loss.name!r} needs a model with two outputs or more, or 'binary_cross_entropy'")
+    columns = result.shape[1] if result.ndim == 2 else 1
+    if columns == 1 and loss.target == "classes":
+        _class_numbers(name, result, n_out)
+    elif columns != n_out:
+        wanted = f"({n},) of class numbers or " if loss.target == "classes" else ""
+        raise ValueError(f"{name} must have shape {wanted}({n}, {n_out}), got {result.shape}")
+    elif loss.target != "values" and (result.min() < 0 or result.max() > 1):
+        outside = result.min() if result.min() < 0 else result.max()
+        raise ValueError(f"{name} must lie in 0 ... 1 for {loss.name!r}, got {outside:g}")
+    elif result.min() < loss.low:
+        raise ValueError(f"{name} must be >= {loss.low:g} for {loss.name!r}, got {result.min():g}")
+    return result.reshape(n, columns)
+
+
+def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
+    odd = labels[labels != np.floor(labels)]
+    if odd.size:
+        raise ValueError(f"{name} must be class numbers, got {odd[0]:g}")
+    if labels.min() < 0 or labels.max() >= n_out:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise ValueError(f"{name} must be class numbers 0 ... {n_out - 1} for {n_out} outputs, got {wrong:g}")
+
+
+def categories(value: Any) -> list[NDArray[Any]]:
+    """The categories of each of some columns, as given: numbers, or labels (see `checks.categories`)."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise TypeError(f"categories must be 'auto' or a sequence of sequences, got {value!r}")
+    result = [_categories_of_a_column("the categories of a column", of) for of in value]
+    if not result:
+        raise ValueError("categories must not be empty")
+    return result
+
+
+def _categories_of_a_column(name: str, value: Any) -> NDArray[Any]:
+    given = array_checks.as_array(name, value)
+    if given.dtype.kind in "UT" and not isinstance(value, np.ndarray):
+        given = np.array(value, dtype=object)  # not all of them need be text
+    if given.dtype.kind == "O" and given.ndim == 0:
+        raise TypeError(f"{name} must be integers or text, got {type(value).__name__} of objects")
+    if given.ndim != 1 or given.size == 0:
+        what = "have 1 dimensions" if given.ndim != 1 else "not be empty"
+        raise ValueError(f"{name} must {what}, got shape {given.shape}")
+    own, odd = plain(name, given, str)
+    if odd.any():
+        raise ValueError(f"{name} must be integers or text, got {given[odd][0]:g}")
+    return own.astype(np.float64) if fit(own) else as_labels(own.tolist())

@@ -1,0 +1,1 @@
+"""A network as tables and memory, and the calls of compiled code with it."""

@@ -1,0 +1,100 @@
+"""Calls of compiled code: what each needs in a network's descriptor, and the call."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler import loader
+from ..kernels.abi import descriptor as d
+from ..kernels.abi import oprow
+from ..memory.buffers import address, dtype_name
+from .network import LOSS
+from .threads import run_together
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .network import Network
+
+_TOTALS = [d.TOTAL_LOSS, d.TOTAL_WEIGHT, d.TOTAL_PENALTY]
+
+
+def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+    """Make checked arrays the data set of the next calls; they must outlive them.
+
+    X may be of another dtype than the model if `y` is given: its rows are then converted as they are
+    gathered.
+    """
+    slots = net.descriptor
+    slots[d.X], slots[d.Y], slots[d.SAMPLE_WEIGHT] = address(X), address(y), address(weight)
+    slots[d.N_SAMPLES] = len(X)
+    slots[d.WEIGHT_WIDTH] = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
+    if y is not None:
+        dtype = dtype_name(net.parameters.dtype)
+        converts = X.dtype != net.parameters.dtype
+        gather = f"driver.batch.{X.dtype.name}.gather" if converts else "driver.batch.gather"
+        slots[d.GATHER], slots[d.CONVERT] = loader.address(gather, dtype), converts
+        slots[d.N_TARGETS] = y.shape[1]
+        net.extra[LOSS, oprow.N_OUT] = y.shape[1]
+        n_metrics = int(slots[d.N_METRICS])
+        net.extra[len(net.extra) - n_metrics :, oprow.N_OUT] = y.shape[1]
+
+
+def draw_order(net: Network) -> None:
+    """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
+    if net.descriptor[d.ORDER]:
+        loader.function("random.shuffle")(0, address(net.descriptor))
+
+
+def sums(net: Network) -> NDArray[np.float64]:
+    """Loss, weight and penalty, then the state of the metrics, summed over the epoch so far."""
+    return np.concatenate([net.descriptor.view(np.float64)[_TOTALS], net.sums[d.BLOCKS :]])
+
+
+def set_sums(net: Network, values: NDArray[np.float64]) -> None:
+    """Let an epoch go on with what `sums` gave."""
+    totals = net.descriptor.view(np.float64)
+    totals[_TOTALS], net.sums[d.BLOCKS :] = np.split(values, [len(_TOTALS)])
+
+
+def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
+    """Write the output of the samples `X` into `out`, both checked but for numbers that are not finite.
+
+    Returns
+    -------
+    bool
+        False if an element of X is NaN or infinite; `out` then holds nothing useful.
+    """
+    set_data(net, X, None, None)
+    slots = net.descriptor
+    slots[d.OUTPUT] = address(out)
+    slots[d.CHECK] = loader.address("driver.batch.check", dtype_name(net.parameters.dtype))
+    loader.function("driver.loop.predict")(0, address(slots))
+    return bool(slots[d.STATUS] == d.OK)
+
+
+def parameter_jacobian(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write the derivatives of all outputs by all parameters into `out`, (n * n_out, n_parameters).
+
+    As `fastnn.parameter_jacobian`; X of the model's dtype, `net` of `Model.network`.
+    """
+    set_data(net, X, None, None)
+    net.descriptor[d.OUTPUT] = address(out)
+    entry = loader.function("embedded.jacobian.parameter_jacobian", net.parameters.dtype.name)
+    entry(0, address(net.descriptor))
+
+
+def run(entry: str, net: Network, threads: int = 1) -> None:
+    """Call an entry of the driver, by a team of at most as many threads as there are shards."""
+    function = loader.function(f"driver.loop.{entry}")
+    team = min(threads, len(net.shards))
+    net.descriptor[d.TEAM] = team
+    if team == 1:
+        function(0, address(net.descriptor))
+    else:
+        net.team[:] = 0
+        calls = [functools.partial(function, i, address(net.descriptor)) for i in range(team)]
+        run_together(calls, give_up=net.team[1:])

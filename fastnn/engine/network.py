@@ -1,0 +1,396 @@
+"""A network as data: arrays around the one descriptor that every compiled call takes.
+
+`Network` is a NamedTuple of NumPy arrays, so that it can be an argument of compiled code. The
+functions here make it and fill its tables; `calls` calls compiled code with it.
+
+Compiled code goes by the addresses in the descriptor. So the arrays of a network, and those of an optimizer's
+state, are one whole: what could take one of them for another, or a copy for it, is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+
+import numpy as np
+
+from ..compiler import cache_key, loader
+from ..kernels.abi import descriptor as d
+from ..kernels.abi import oprow
+from ..memory import guard
+from ..memory.buffers import address, allocate
+from .plan import set_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..losses import Loss
+    from ..metrics import Metric
+    from .plan import Plan
+    from .state import State
+
+
+class _Whole:
+    """Base of tuples whose arrays stay together."""
+
+    __slots__ = ()
+    _name: ClassVar[str]
+    _instead_of_copy: ClassVar[str]
+    _instead_of_replacing: ClassVar[str]
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse pickle and deep copies: the arrays hold addresses of each other."""
+        raise TypeError(f"{self._name} cannot be copied or pickled; {self._instead_of_copy}")
+
+    def _replace(self, **arrays: Any) -> NoReturn:
+        """Refuse other arrays, at whose addresses no compiled code would look."""
+        raise TypeError(
+            f"the arrays of {self._name} cannot be replaced, got {', '.join(arrays) or 'none'}; "
+            f"{self._instead_of_replacing}"
+        )
+
+    __replace__ = _replace  # that of copy.replace
+
+
+class _NetworkArrays(NamedTuple):
+    descriptor: NDArray[np.int64]
+    shards: NDArray[np.int64]
+    ops: NDArray[np.int64]
+    predict_ops: NDArray[np.int64]
+    input_ops: NDArray[np.int64]
+    extra: NDArray[np.int64]
+    parameters: NDArray[Any]
+    constants: NDArray[Any]
+    gradient: NDArray[Any]
+    loss: NDArray[np.float64]
+    gradients: NDArray[Any]
+    workspace: NDArray[Any]
+    sums: NDArray[np.float64]
+    team: NDArray[np.int64]
+    version: NDArray[Any]
+
+
+class Network(_Whole, _NetworkArrays):
+    """Everything that a compiled call needs, and the arrays that keep it alive.
+
+    Attributes
+    ----------
+    descriptor : int64 array of shape (descriptor.SIZE,)
+        Addresses, sizes, positions; the slots are named in ``kernels/abi/descriptor.py``.
+    shards : int64 array of shape (n_shards, descriptor.SIZE)
+        The descriptors of the parts that a batch is cut into.
+    ops : int64 array of shape (n, oprow.SIZE)
+        The layers' op rows.
+    predict_ops, input_ops : int64 arrays of shape (n, oprow.SIZE)
+        The rows for prediction, and for gradients with respect to the input; (0, oprow.SIZE) if this
+        network is not for that.
+    extra : int64 array of shape (n, oprow.SIZE)
+        The rows of the loss, the penalties and the metrics, in this order.
+    parameters : array of shape (n_parameters,)
+        The flat vector of the model, which shares it.
+    constants : array of shape (n,)
+        The numbers of preprocessing layers.
+    gradient : array of shape (n_parameters,)
+        That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`, in the order of the
+        parameters. Empty in a network for prediction.
+    loss : float64 array of shape (1,)
+        That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`.
+    gradients : array of shape (n_shards, n_parameters)
+        Of each shard; the first row becomes that of the batch.
+    workspace : array of shape (n_shards, size)
+        Activations, gradients by them, scratch.
+    sums : float64 array
+        The gradient's squares, block by block, then the state of the metrics.
+    team : int64 array of shape (2,)
+        The team's counter of arrivals, and its sign to give up.
+    version : array of shape (0,)
+        Its dtype names the sources of the kernels, so that Numba does not take functions from its cache
+        that were compiled with others.
+    """
+
+    __slots__ = ()
+    _name = "a network"
+    _instead_of_copy = "copy the model and use its network()"
+    _instead_of_replacing = "write into them (net.parameters[...] = values), or use fn.clone_workspace(net)"
+
+
+class _OptimizerArrays(NamedTuple):
+    vectors: NDArray[Any]
+    counters: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    parameters: NDArray[Any]
+
+
+class OptimizerState(_Whole, _OptimizerArrays):
+    """An optimizer's settings and memory, as `fastnn.train_step` takes them; see `Model.optimizer_state`.
+
+    Attributes
+    ----------
+    vectors : array of shape (k * n_parameters,)
+        What the optimizer remembers, k vectors. The model's own.
+    counters : int64 array of shape (3,)
+        Steps made, epochs finished, samples of the current epoch. The model's own.
+    rows : int64 array of shape (n, oprow.SIZE)
+        The rows of the optimizer and of its schedule, and the ranges of parameters that are not trained.
+    parameters : array of shape (n_parameters,)
+        The flat vector of the model whose optimizer it is.
+    """
+
+    __slots__ = ()
+    _name = "an optimizer's state"
+    _instead_of_copy = "copy the model and use its optimizer_state()"
+    _instead_of_replacing = "write into them, or use optimizer_state() of the model"
+
+
+LOSS, _PENALTIES = range(2)
+_SCALED_LOSS = "layers.unscale.loss.forward"
+_NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
+
+
+@functools.cache
+def _version() -> NDArray[Any]:
+    """An array without elements; its dtype has the cache's key for its name."""
+    return np.zeros(0, [(f"kernels_{cache_key.key()}", np.int8)])
+
+
+def network(
+    plan: Plan,
+    parameters: NDArray[Any],
+    *,
+    constants: NDArray[Any],
+    batch_size: int,
+    n_shards: int = 1,
+    loss: Loss | None = None,
+    penalties: Sequence[tuple[int, int, tuple[float, ...]]] = (),
+    metrics: Sequence[Metric] = (),
+    predict: Plan | None = None,
+    inputs: Plan | None = None,
+    scales_targets: bool = False,
+) -> Network:
+    """Allocate the workspaces of a plan and fill the descriptors.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the rows of a shard.
+    parameters : array of shape (n_parameters,)
+    constants : array of shape (n,)
+    batch_size : int
+        Rows of a step, of all shards together.
+    n_shards : int
+    loss : Loss, optional
+        Without, the network can predict only.
+    penalties : sequence of (offset, size, factors)
+        The weights that are penalised, as places in the flat vector, and how much: l1, l2, alpha.
+    metrics : sequence of Metric
+    predict, inputs : Plan, optional
+        For as many rows: for prediction, if `plan` is for training, and for gradients with respect to
+        the input.
+    scales_targets : bool
+        Whether the loss is that of targets scaled by the numbers of the last op: see
+        `kernels.layers.unscale`.
+    """
+    scaled = plan.allocate(plan.n_out) if scales_targets else oprow.NONE
+    dtype = parameters.dtype.name
+    gathers = loss is not None and inputs is None
+    batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
+    state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
+    rows = 0 if loss is None and inputs is None else n_shards
+    gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
+    layouts = [layout for layout in (plan, predict, inputs) if layout is not None]
+    size = max(layout.workspace for layout in layouts)
+    net = Network(
+        descriptor=allocate(d.SIZE, "int64", "descriptor"),
+        shards=allocate(n_shards * d.SIZE, "int64", "shards").reshape(n_shards, d.SIZE),
+        ops=plan.ops,
+        predict_ops=plan.ops if predict is None else predict.ops,
+        input_ops=_NO_OPS if inputs is None else inputs.ops,
+        extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
+        parameters=parameters,
+        constants=constants,
+        gradient=gradients[:1].reshape(-1),
+        loss=allocate(1, "float64", "loss"),
+        gradients=gradients,
+        workspace=allocate(n_shards * size, dtype, "workspace").reshape(n_shards, size),
+        sums=allocate(d.BLOCKS + state_size, "float64", "sums"),
+        team=allocate(2, "int64", "team"),
+        version=_version(),
+    )
+    guard.poison(net.workspace)
+    if len(layouts) == 1:  # otherwise a gap of one is a tensor of another
+        for shard in range(n_shards):
+            guard.add_zones(net.workspace, [(shard * size + i, shard * size + j) for i, j in plan.gaps])
+    slots = net.descriptor
+    slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
+    slots[d.ITEMSIZE] = parameters.itemsize
+    slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
+    slots[d.METRIC_STATE_SIZE] = state_size
+    slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.WEIGHT_WIDTH] = plan.n_in, plan.n_out, 1
+    slots[d.BATCH_SIZE], slots[d.CHUNK], slots[d.N_SHARDS] = batch_size, plan.rows, n_shards
+    if (net.ops[:, oprow.W] != oprow.NONE).any():
+        slots[d.PRODUCT] = loader.address("linalg.gemm.product", dtype)
+    slots[d.PREDICT] = loader.address("driver.loop.predict", "float64")
+    _point_to_arrays(net)
+    for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=bool(batch)):
+        net.shards[:, slot] = net.shards[:, d.WORKSPACE] + offset * parameters.itemsize
+    if loss is not None:
+        _fill_loss(net, plan, loss, dtype)
+        if scales_targets:
+            row = net.extra[LOSS]
+            row[oprow.BACKWARD], row[oprow.FORWARD] = row[oprow.FORWARD], loader.address(_SCALED_LOSS, dtype)
+            row[oprow.SCRATCH], row[oprow.CONSTANTS] = scaled, plan.ops[-1, oprow.CONSTANTS]
+        _fill_penalties(net, penalties, dtype)
+        _fill_metrics(net, plan, loss, metrics, dtype)
+    return net
+
+
+def _point_to_arrays(net: Network) -> None:
+    """Write the addresses of the network's arrays into its descriptors."""
+    for slot, array in _arrays(net):
+        net.descriptor[slot] = address(array)
+    net.shards[:, d.WORKSPACE] = [address(memory) for memory in net.workspace]
+    if net.gradients.size:
+        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
+
+
+def _is_whole(net: Network) -> bool:
+    return all(net.descriptor[slot] == address(array) for slot, array in _arrays(net))
+
+
+def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
+    """Slots of the descriptor, and the arrays that they point to."""
+    slots = net.descriptor
+    ends_at_output = net.ops[-1, oprow.BACKWARD] != 0 or not len(net.input_ops)
+    return [
+        (d.OPS, net.ops),
+        (d.OUTPUT_OPS, net.ops if ends_at_output else net.input_ops),
+        (d.PREDICT_OPS, net.predict_ops),
+        (d.INPUT_OPS, net.input_ops),
+        (d.LOSS, net.extra[LOSS:]),
+        (d.PENALTIES, net.extra[_PENALTIES:]),
+        (d.METRICS, net.extra[_PENALTIES + slots[d.N_PENALTIES] :]),
+        (d.PARAMETERS, net.parameters),
+        (d.CONSTANTS, net.constants),
+        (d.GRADIENT, net.gradients),
+        (d.SHARD_GRADIENT, net.gradients),
+        (d.WORKSPACE, net.workspace),
+        (d.BLOCK_SQUARES, net.sums),
+        (d.METRIC_STATE, net.sums[d.BLOCKS :]),
+        (d.SHARDS, net.shards),
+        (d.BARRIER, net.team),
+        (d.ABORT, net.team[1:]),
+        (d.SELF, net.descriptor),
+        (d.OWN_LOSS, net.loss),
+    ]
+
+
+def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
+    """Enter what `kernels.embedded.unchecked` needs, for a network with all three tables of ops."""
+    slots, dtype = net.descriptor, net.parameters.dtype.name
+    slots[d.SEED], slots[d.TEAM], slots[d.LAST_EPOCH], slots[d.MAX_STEPS] = state.seed, 1, 1, 1
+    slots[d.HISTORY_WIDTH], slots[d.CLASS_TARGETS] = net.loss.size, is_classes
+    for slot, entry in (
+        (d.INPUT_GRADIENT, "input_gradient"),
+        (d.JACOBIAN, "jacobian"),
+        (d.PARAMETER_JACOBIAN, "parameter_jacobian"),
+    ):
+        slots[slot] = loader.address(f"embedded.jacobian.{entry}", dtype)
+    if net.extra[LOSS, oprow.FORWARD] != 0:
+        slots[d.TRAIN] = loader.address("driver.loop.train", "float64")
+        slots[d.LOSS_AND_GRADIENT] = loader.address("driver.loop.gradient", "float64")
+
+
+@functools.cache
+def refuse_constants() -> None:
+    """Let Numba take no network for a constant: what it makes of globals are copies."""
+    from ..kernels.embedded import arguments
+
+    for kind, name in ((Network, "a network"), (OptimizerState, "an optimizer's state")):
+        arguments.refuse_constants(
+            kind,
+            f"fastnn: {name} must be an argument of the compiled function; of a global, a variable of an "
+            "enclosing function or a default argument Numba compiles a copy",
+        )
+
+
+def clone_workspace(net: Network) -> Network:
+    """A network of the same weights with a workspace of its own, for another thread.
+
+    Call it from Python, before the threads begin: it allocates. Each clone is used by one thread at a
+    time, like the network itself; `parameters` is the same memory in all.
+
+    Parameters
+    ----------
+    net : Network
+        Of `Model.network`.
+
+    Returns
+    -------
+    Network
+        With `gradient` and `loss` of its own too.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> net = fn.Model([fn.Dense(2)], seed=0).build(3).network()
+    >>> other = fn.clone_workspace(net)
+    >>> other.parameters is net.parameters, other.workspace is net.workspace
+    (True, False)
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, of model.network(), got {net!r}")
+    if not _is_whole(net):
+        raise ValueError("net must be a Network as model.network() gave it; arrays of this one are others")
+    names = ("descriptor", "shards", "extra", "loss", "gradients", "workspace", "sums", "team")
+    own = {name: _zeros_like(getattr(net, name), name) for name in names}
+    for name in ("descriptor", "shards", "extra"):
+        own[name][...] = getattr(net, name)
+    guard.poison(own["workspace"])
+    gradient = own["gradients"][:1].reshape(-1)
+    clone = Network(**net._asdict() | own | {"gradient": gradient})
+    _point_to_arrays(clone)
+    return clone
+
+
+def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:
+    return allocate(array.size, array.dtype.name, name).reshape(array.shape)
+
+
+def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
+    row = net.extra[LOSS]
+    net.descriptor[d.SUM_LOSS] = loss.is_sum
+    for slot, entry in (
+        (d.WEIGHT_SUM, "weight_sum"),
+        (d.SUM_GRADIENTS, "sum_gradients"),
+        (d.SQUARES, "squares"),
+    ):
+        net.descriptor[slot] = loader.address(f"driver.batch.{entry}", dtype)
+    row[oprow.FORWARD] = loader.address(f"{loss.kernel}.forward", dtype)
+    row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.prediction, plan.gradient
+    row.view(np.float64)[oprow.FACTOR] = loss.factor
+    set_settings(row, loss.settings.values())
+
+
+def _fill_penalties(
+    net: Network, penalties: Sequence[tuple[int, int, tuple[float, ...]]], dtype: str
+) -> None:
+    for row, (offset, size, factors) in zip(net.extra[_PENALTIES:], penalties, strict=False):
+        row[oprow.FORWARD] = loader.address("training.penalty.forward", dtype)
+        row[oprow.BACKWARD] = loader.address("training.penalty.backward", dtype)
+        row[oprow.W], row[oprow.N_IN], row[oprow.N_OUT] = offset, size, 1
+        set_settings(row, factors)
+
+
+def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric], dtype: str) -> None:
+    rows = net.extra[len(net.extra) - len(metrics) :]
+    state = 0
+    for column, (row, metric) in enumerate(zip(rows, metrics, strict=True), start=1):
+        row[oprow.FORWARD] = loader.address(f"{metric.kernel}.forward", dtype)
+        row[oprow.BACKWARD] = loader.address(f"{metric.kernel}.backward", dtype)
+        read = plan.output if metric.of_output else plan.prediction
+        row[oprow.N_IN], row[oprow.X], row[oprow.Y] = plan.n_out, read, column
+        row[oprow.STATE], row[oprow.SCRATCH] = state, metric.state_size(plan.n_out)
+        set_settings(row, (loss.accuracy_threshold,))
+        state += metric.state_size(plan.n_out)

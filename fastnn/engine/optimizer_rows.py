@@ -1,0 +1,117 @@
+"""An optimizer as rows and memory: what a step goes by, in `fit` and in the user's compiled code."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler import loader
+from ..kernels.abi import descriptor as d
+from ..kernels.abi import oprow
+from ..memory.buffers import address, dtype_name
+from .network import OptimizerState
+from .plan import set_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..optimizers import Optimizer
+    from .network import Network
+    from .plan import Parameter
+    from .state import State
+
+
+def optimizer_state(
+    state: State,
+    optimizer: Optimizer,
+    places: Sequence[Parameter],
+    frozen: Sequence[tuple[int, int]],
+    kept: OptimizerState | None = None,
+) -> OptimizerState:
+    """An optimizer's memory, and rows with its settings and its schedule's.
+
+    Parameters
+    ----------
+    state : State
+        Whose memory it is; it is made anew if the optimizer remembers another number of vectors.
+    optimizer : Optimizer
+        That nobody changes meanwhile.
+    places : sequence of Parameter
+        All weights and biases.
+    frozen : sequence of (start, stop)
+        The ranges of the flat vector that it leaves alone.
+    kept : OptimizerState, optional
+        An earlier one, whose rows are written and which is returned if it is of the same memory.
+    """
+    settings, schedule = optimizer.settings(), optimizer.schedule()  # they raise before anything changes
+    vectors = state.optimizer_vectors(optimizer.state_vectors())
+    if kept is None or kept.vectors is not vectors:
+        rows = np.zeros((2 + -(-(len(places) + 1) // oprow.SIZE), oprow.SIZE), np.int64)
+        rows[0, [oprow.DX, oprow.X, oprow.Y]] = address(rows), address(vectors), address(state.counters)
+        kept = OptimizerState(vectors, state.counters, rows, state.parameters)
+    row, schedule_row = kept.rows[:2]
+    row[oprow.FROZEN] = len(frozen)
+    kept.rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
+    row[oprow.FORWARD] = loader.address(f"{optimizer.kernel}.forward", dtype_name(vectors.dtype))
+    row[oprow.STATE] = optimizer.state_vectors()
+    set_settings(row, settings)
+    schedule_row[oprow.FORWARD] = loader.address(f"{schedule.kernel}.forward", "float64")
+    set_settings(schedule_row, schedule.settings.values())
+    return kept
+
+
+class FitOptimizer:
+    """The optimizer as a fit goes by it: a copy of its settings, and rows that nobody else writes to.
+
+    Others may change the model's optimizer, and have its memory made anew, at any time; what a network points
+    to lives here until the next `refresh`. It is of one model, which has one fit at a time.
+    """
+
+    def __init__(self) -> None:
+        self._optimizer: Optimizer | None = None
+        self._trained: list[bool] = []
+        self._state: OptimizerState | None = None
+        self._net: Network | None = None
+
+    def refresh(
+        self,
+        net: Network,
+        optimizer: Optimizer,
+        trained: list[bool],
+        memory: NDArray[Any],
+        make: Callable[[Optimizer, OptimizerState | None], OptimizerState],
+    ) -> None:
+        """Let a network train by what the optimizer is now: looking takes less than a small step.
+
+        Parameters
+        ----------
+        net : Network
+        optimizer : Optimizer
+            The model's, of which a copy is taken if it has changed.
+        trained : list of bool
+            Of each layer, whether it is trained.
+        memory : array of shape (k * n_parameters,)
+            The optimizer's at present.
+        make : function
+            ``make(optimizer, kept)`` is `optimizer_state` for the model.
+        """
+        seen, state = self._optimizer, self._state
+        if (
+            state is None
+            or type(optimizer) is not type(seen)
+            or vars(optimizer) != vars(seen)
+            or trained != self._trained
+            or memory is not state.vectors
+        ):
+            copied = copy.copy(optimizer)
+            state, self._net = make(copied, state), None
+            self._optimizer, self._trained, self._state = copied, trained, state
+        if self._net is not net:
+            slots = net.descriptor
+            slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
+            slots[d.OPTIMIZER_STATE] = address(state.vectors)
+            self._net = net

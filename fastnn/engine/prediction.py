@@ -1,0 +1,221 @@
+"""Prediction: few rows the short way, many by a team of threads.
+
+A workspace belongs to one call at a time. So a model keeps the networks that it predicts with on a
+list: a call takes one and puts it back, and makes one where there is none.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler import loader
+from ..data import array_checks
+from ..data.categories import LARGEST
+from ..kernels.abi import descriptor as d
+from ..memory.buffers import address, allocate
+from . import launch
+from .threads import run_together, team_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from .network import Network
+    from .weights_lock import Turns
+
+# Multiplications of a call that takes some microseconds: it does not give up Python's lock, since
+# getting it back costs more where other threads run, up to `sys.getswitchinterval`.
+_SHORT_CALL = 1 << 17
+
+
+class Predictor:
+    """A network for prediction, with memory for as many rows as it computes at a time.
+
+    To ask an array for its address takes a microsecond, to copy a row a tenth of one: rows are copied
+    here, and the addresses are in the descriptor already.
+
+    Parameters
+    ----------
+    net : Network
+        For prediction only.
+    turns : Turns
+        Of the model.
+    """
+
+    def __init__(self, net: Network, turns: Turns) -> None:
+        slots, self._turns = net.descriptor, turns
+        rows, n_in, n_out = (int(slots[slot]) for slot in (d.CHUNK, d.N_FEATURES, d.N_OUTPUTS))
+        dtype = net.parameters.dtype
+        self.net, self.dtype = net, dtype
+        self._rows, self._n_in = rows, n_in
+        self._x = allocate(rows * n_in, dtype.name, "the input").reshape(rows, n_in)
+        self._y = allocate(rows * n_out, dtype.name, "the output").reshape(rows, n_out)
+        self._sample, self._x_sample, self._y_sample = (n_in,), self._x[0], self._y[0]
+        self._row, self._x_row, self._y_row = (1, n_in), self._x[:1], self._y[:1]
+        # One number of a memoryview is read and written in half the time of one of an array.
+        self._slots, self._address = memoryview(slots), address(slots)  # type: ignore[arg-type]
+        self._most_short = _SHORT_CALL // max(net.parameters.size, 1)
+        self._call = loader.function("driver.loop.predict")
+        self._short_call = loader.function("driver.loop.predict", holds_gil=True)
+        slots[d.CHECK] = loader.address("driver.batch.check", dtype.name)
+        self._use_own_memory()
+
+    def _use_own_memory(self) -> None:
+        slots = self.net.descriptor
+        slots[d.X], slots[d.OUTPUT] = address(self._x), address(self._y)
+
+    def few(self, X: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any] | None:
+        """Output for an array of few enough rows; None if it is another one, or not finite."""
+        shape = X.shape
+        if shape == self._row:
+            n, x, y = 1, self._x_row, self._y_row
+        elif shape == self._sample:
+            n, x, y = 1, self._x_sample, self._y_sample
+        elif len(shape) == 2 and shape[1] == self._n_in and 0 < shape[0] <= self._rows:
+            n = shape[0]
+            x, y = self._x[:n], self._y[:n]
+        else:
+            return None
+        target = None if out is None else array_checks.output(out, y.shape, self.dtype)
+        if X.dtype is self.dtype:
+            x[...] = X
+        elif X.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # too large for the dtype is found as an infinity
+                x[...] = X
+        else:
+            return None
+        slots = self._slots
+        slots[d.N_SAMPLES] = n
+        call, changes = self._short_call if n <= self._most_short else self._call, self._turns.changes
+        call(0, self._address)
+        if changes & 1 or self._turns.changes != changes:  # another thread trains
+            with self._turns.alone():
+                call(0, self._address)
+        if slots[d.STATUS] != d.OK:
+            return None
+        if target is None:
+            return y.copy()
+        target[...] = y
+        return out
+
+    def many(self, X: NDArray[Any], out: NDArray[Any]) -> bool:
+        """See `Predictors.many`, in this thread."""
+        finite = launch.predict(self.net, X, out)
+        self._use_own_memory()
+        return finite
+
+
+class Predictors:
+    """The predictors of a model that no call is using.
+
+    Parameters
+    ----------
+    checks_rows : bool
+        Whether a layer looks at each row before, so that there is no short way.
+    turns : Turns
+        Of the model.
+    """
+
+    def __init__(self, checks_rows: bool, turns: Turns) -> None:
+        self.checks_rows, self._turns = checks_rows, turns
+        self._looks = checks_rows  # whether arrays are looked at before the short way is taken
+        self._safe: np.dtype[Any] | None = None  # the dtype of those that need not be
+        self._columns: Sequence[int] | None = None  # that hold categories
+        self._free: list[Predictor] = []
+
+    def few(self, X: Any, out: Any, looked_at: bool = False) -> NDArray[Any] | None:
+        """What `Predictor.few` gives, or None if there is no predictor yet, or `X` is not an array.
+
+        With `looked_at`, the names of the columns and the categories have been: see `look_at`.
+        """
+        if type(X) is not np.ndarray or (self._looks and not self._may_be_short(X, looked_at)):
+            return None  # a masked array is one as well
+        try:
+            predictor = self._free.pop()
+        except IndexError:
+            return None
+        try:
+            return predictor.few(X, out)
+        finally:
+            self._free.append(predictor)
+
+    def many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
+        """Write the output for checked samples into `out`, by several threads if it is worth it.
+
+        Parameters
+        ----------
+        make : function
+            Makes a network where none is free.
+        X : array of shape (n, n_in)
+            C-contiguous. Of another dtype if it lies in a file, which may be larger than the memory.
+        out : array of shape (n, n_out)
+            C-contiguous, of the model's dtype.
+
+        Returns
+        -------
+        bool
+            False if an element of X is NaN or infinite; `out` then holds nothing useful.
+        """
+        changes = self._turns.changes
+        if not changes & 1:
+            finite = self._many(make, X, out)
+            if self._turns.changes == changes:
+                return finite
+        with self._turns.alone():  # another thread trains
+            return self._many(make, X, out)
+
+    def _many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
+        if X.dtype != out.dtype:
+            with np.errstate(over="ignore"):
+                return all(
+                    self._many(make, X[part].astype(out.dtype), out[part]) for part in array_checks.blocks(X)
+                )
+        predictor = self._take(make)
+        chunks = -(-len(X) // int(predictor.net.descriptor[d.CHUNK]))
+        n_parameters = predictor.net.parameters.size
+        self._free.append(predictor)
+        team = 1 if chunks == 1 else min(team_size(len(X), n_parameters), chunks)
+        ends = [i * len(X) // team for i in range(team + 1)]
+        parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        finite = [True] * team
+
+        def predict(i: int) -> None:
+            predictor = self._take(make)
+            finite[i] = predictor.many(X[parts[i]], out[parts[i]])
+            self._free.append(predictor)
+
+        if team == 1:
+            predict(0)
+        else:
+            run_together([functools.partial(predict, i) for i in range(team)])
+        return all(finite)
+
+    def _take(self, make: Callable[[], Network]) -> Predictor:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return Predictor(make(), self._turns)
+
+    def look_at(self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None) -> None:
+        """Let `arrays` be looked at before the short way is taken.
+
+        All but those of the dtype `safe`, and rows that hold small integers in the `columns`.
+        """
+        self._looks = self.checks_rows or arrays
+        self._safe = None if safe is None else np.dtype(safe)
+        self._columns = columns
+
+    def _may_be_short(self, X: NDArray[Any], looked_at: bool) -> bool:
+        if self.checks_rows or looked_at or X.dtype is self._safe or self._columns is None:
+            return not self.checks_rows and (looked_at or X.dtype is self._safe)
+        if X.size != X.shape[-1] or X.dtype.kind != "f":
+            return False
+        return all((number := X.item(j)) % 1 == 0 and abs(number) <= LARGEST for j in self._columns)
+
+    def clear(self) -> None:
+        """Forget all predictors."""
+        self._free.clear()

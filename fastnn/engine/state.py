@@ -1,0 +1,184 @@
+"""What training changes: parameters, the optimizer's memory, and how far training has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..kernels.abi import descriptor as d
+from ..memory.buffers import OPTIMIZER, allocate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Pause:
+    """An epoch that was interrupted: how the data was walked through, and the sums so far.
+
+    Attributes
+    ----------
+    n_samples, batch_size : int
+    shuffle : bool
+    sums : float64 array
+        `calls.sums`: of the loss and the metrics.
+    """
+
+    n_samples: int
+    batch_size: int
+    shuffle: bool
+    sums: NDArray[np.float64]
+
+    def check(self, n_samples: int, batch_size: int, shuffle: object, position: int) -> None:
+        """Raise a ValueError if the epoch cannot go on so, from sample `position` on."""
+        before = (self.n_samples, self.batch_size, self.shuffle)
+        if before != (n_samples, batch_size, shuffle):
+            raise ValueError(
+                f"the interrupted epoch had {self.n_samples} samples, batch_size={self.batch_size} and "
+                f"shuffle={self.shuffle}; with resume=True the same are needed, got {n_samples} samples, "
+                f"batch_size={batch_size} and shuffle={shuffle}"
+            )
+        if not 0 < position < n_samples or position % batch_size:
+            raise ValueError(
+                f"the interrupted epoch cannot go on from sample {position} of {n_samples}, in batches of "
+                f"{batch_size}; the model's position was changed since"
+            )
+
+
+# What cannot be replaced from outside: addresses of it stand in descriptors.
+_STAYS = ("parameters", "optimizer", "constants", "counters")
+
+
+@dataclass
+class State:
+    """The state of a built model.
+
+    Attributes
+    ----------
+    parameters : array of shape (n_parameters,)
+    optimizer : array of shape (k * n_parameters,)
+        The optimizer's k vectors. Like all arrays here it can be written to, but not be replaced.
+    constants : array of shape (n,)
+        The numbers of preprocessing layers, which training does not change.
+    seed : int
+        With `step` and `epoch` it determines all random numbers: they have no other state.
+    counters : int64 array of shape (3,)
+        `step`, `epoch` and `position`, in memory that compiled code can write to.
+    pause : Pause or None
+        What else is needed to go on with the current epoch, if it was interrupted.
+    callbacks : dict of str to dict, or None
+        What the callbacks of the latest fit knew at its end: see `Callback.get_state`.
+    """
+
+    parameters: NDArray[Any]
+    optimizer: NDArray[Any]
+    constants: NDArray[Any]
+    seed: int
+    counters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    pause: Pause | None = None
+    callbacks: dict[str, dict[str, Any]] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, unless compiled code goes by where it lies or by its size."""
+        if name in _STAYS and value is not vars(self).get(name, value):
+            raise AttributeError(
+                f"{name} of a model's state cannot be replaced: networks go by where it lies; write into it, "
+                f"model.state.{name}[...] = values"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def step(self) -> int:
+        """Updates since the optimizer was new."""
+        return int(self.counters[0])
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self.counters[0] = value
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished since the model was built."""
+        return int(self.counters[1])
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self.counters[1] = value
+
+    @property
+    def position(self) -> int:
+        """Samples of the current epoch that are done."""
+        return int(self.counters[2])
+
+    @position.setter
+    def position(self, value: int) -> None:
+        self.counters[2] = value
+
+    def write(self, slots: NDArray[Any]) -> None:
+        """Write the counters into a descriptor."""
+        slots[d.SEED] = self.seed
+        slots[d.STEP], slots[d.EPOCH], slots[d.POSITION] = self.counters
+
+    def read(self, slots: NDArray[Any]) -> None:
+        """Take the counters from a descriptor."""
+        self.counters[:] = slots[d.STEP], slots[d.EPOCH], slots[d.POSITION]
+
+    def copy(self, memory: State | None = None) -> State:
+        """A state of its own memory: that of `memory` where it fits, since new memory costs time."""
+        optimizer = self.optimizer  # once: another thread may replace it
+        if memory is None or memory.optimizer.size != optimizer.size:
+            return replace(
+                self,
+                parameters=self.parameters.copy(),
+                optimizer=optimizer.copy(),
+                counters=self.counters.copy(),
+            )
+        memory.restore(self)
+        return memory
+
+    def owned(self, parameters: NDArray[Any]) -> State:
+        """A state of these parameters, with memory of its own for all that training writes to."""
+        own = self.optimizer  # once: another thread may replace it
+        optimizer = allocate(own.size, own.dtype.name, OPTIMIZER)
+        optimizer[...] = own
+        return replace(
+            self,
+            parameters=parameters,
+            optimizer=optimizer,
+            constants=np.array(self.constants),
+            counters=np.array(self.counters),
+            pause=None if self.pause is None else replace(self.pause, sums=np.array(self.pause.sums)),
+        )
+
+    def restore(self, other: State) -> None:
+        """Become equal to `other`; the parameters stay where they are."""
+        optimizer = other.optimizer  # once: another thread may replace it
+        self.parameters[...] = other.parameters
+        self._resize_optimizer(optimizer.size)[...] = optimizer
+        self.counters[...], self.pause = other.counters, other.pause
+
+    def optimizer_vectors(self, count: int) -> NDArray[Any]:
+        """`optimizer`; with another number of vectors than `count`, so many new ones.
+
+        Called between two changes (`Turns.alone`): a step that is under way knows the earlier ones.
+        """
+        return self._resize_optimizer(count * self.parameters.size)
+
+    def forget_optimizer(self) -> None:
+        """Let the optimizer begin anew; see `optimizer_vectors`."""
+        vars(self)["optimizer"] = np.zeros(0, self.parameters.dtype)
+        self.step = 0
+
+    def take_constants(self, numbers: NDArray[Any]) -> None:
+        """Become these constants; of another size only where no network reads them yet."""
+        if self.constants.size == numbers.size:
+            self.constants[...] = numbers
+        else:
+            vars(self)["constants"] = numbers
+
+    def _resize_optimizer(self, size: int) -> NDArray[Any]:
+        if self.optimizer.size != size:
+            vars(self)["optimizer"] = allocate(size, self.parameters.dtype.name, OPTIMIZER)
+        return self.optimizer

@@ -1,0 +1,208 @@
+"""One-hot coding of columns of categories: `OneHot`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checks import shown
+from ..data import array_checks, sample_checks
+from ..data import categories as checked
+from ..engine.plan import OpSpec
+from .preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from .preprocessing import Blocks
+
+
+class OneHot(Preprocessing):
+    """Code columns of categories, each as a column of zeros and ones for each of its categories.
+
+    A first layer of a model. The new columns stand where the old one stood, in the order of the
+    categories. These are integers of any size or text, and are looked at before the data is converted to
+    the model's dtype: tables, lists and arrays of objects may hold text in these columns.
+
+    Inside compiled code (`fastnn.forward`), where an input is an array of numbers, a category is an
+    integer of at most ``2**24`` in size. Of a column with larger ones, or with text, the input is the number
+    of the category in `categories`.
+
+    Parameters
+    ----------
+    columns : int or sequence of int, optional
+        The columns to code, all if not given; negative ones count from the last. The others pass
+        through.
+    categories : "auto" or sequence of sequences of int or str
+        The categories of each of these columns; "auto" takes those that `Model.fit` or `adapt` find,
+        sorted.
+    handle_unknown : {"error", "ignore"}
+        What other values are: a ValueError, or zeros in all columns. Inside the user's compiled code,
+        where nothing is checked, they are zeros.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> layer = fn.OneHot(0).adapt([[7, 0.5], [9, 0.5], [7, 0.1]])
+    >>> layer.categories
+    [array([7., 9.])]
+    >>> layer([[9, 0.3]])
+    array([[0. , 1. , 0.3]], dtype=float32)
+    >>> fn.OneHot(0).adapt([["red", 0.5], ["blue", 0.5]])([["red", 0.3]])
+    array([[0. , 1. , 0.3]], dtype=float32)
+    """
+
+    kind = "one_hot"
+    codes = True
+    names = ("counts", "categories")
+    kernels = ("layers.one_hot.forward",)
+
+    def __init__(
+        self,
+        columns: int | Sequence[int] | None = None,
+        categories: str | Sequence[Sequence[int | str]] = "auto",
+        handle_unknown: str = "error",
+    ) -> None:
+        super().__init__(columns)
+        if handle_unknown not in ("error", "ignore"):
+            raise ValueError(f"handle_unknown must be 'error' or 'ignore', got {handle_unknown!r}")
+        self.handle_unknown = handle_unknown
+        self.checks_rows = handle_unknown == "error"
+        self._given = None if isinstance(categories, str) and categories == "auto" else categories
+        if self._given is not None:
+            self.set_categories(sample_checks.categories(self._given))
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it was made with its categories."""
+        return self._given is not None
+
+    @property
+    def categories(self) -> list[NDArray[Any]]:
+        """The categories of each coded column, in the order of `columns`."""
+        return [
+            known if labels is None else labels.copy()
+            for known, labels in zip(self._split(), self.labels, strict=True)
+        ]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there are categories for which numbers of them stand."""
+        return bool(self._labels)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many categories each coded column has; empty as long as that is not known."""
+        return self._numbers["counts"].astype(int).tolist() if self._numbers else []
+
+    @property
+    def labels(self) -> list[NDArray[Any] | None]:
+        """Of each coded column, its categories if numbers of them stand for them: see `checks.categories`."""
+        return list(self._labels) or [None] * self._number("counts").size
+
+    def set_categories(self, known: Sequence[NDArray[Any]]) -> None:
+        """Take the categories of each column: labels, or float64 arrays of what stands for itself."""
+        coded = [of.dtype.kind != "f" for of in known]
+        numbers = [np.arange(len(of)) if code else of for of, code in zip(known, coded, strict=True)]
+        self.set_numbers({"counts": [len(of) for of in known], "categories": np.concatenate(numbers)})
+        self.set_labels([of if code else None for of, code in zip(known, coded, strict=True)])
+
+    def set_labels(self, labels: Sequence[NDArray[Any] | None]) -> None:
+        """Say what the codes of each coded column stand for; a ValueError if they do not fit."""
+        if len(labels) != self._number("counts").size:
+            raise ValueError(f"labels must be of {self._number('counts').size} columns, got {len(labels)}")
+        for known, own in zip(self._split(), labels, strict=True):
+            if own is not None and (len(own) != known.size or not (known == np.arange(known.size)).all()):
+                raise ValueError(f"{len(own)} labels do not fit {known.size} codes")
+            if own is not None and len(set(own.tolist())) < len(own):
+                raise ValueError("the categories of a column must differ from each other")
+        self._labels = tuple(labels) if any(own is not None for own in labels) else ()
+
+    def _take_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:  # noqa: D102
+        super()._take_numbers(numbers)
+        self._labels = ()
+
+    def _split(self) -> list[NDArray[np.float64]]:
+        """For each coded column, the numbers that stand for its categories."""
+        ends = self._number("counts").cumsum().astype(int)[:-1]
+        return np.split(self._numbers["categories"], ends)
+
+    def output_size(self, n_in: int) -> int:  # noqa: D102
+        if not self._numbers:
+            return 0
+        return n_in - len(self._coded(n_in)) + self._numbers["categories"].size
+
+    def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
+        if not self._numbers:
+            return np.zeros(0)
+        counts, columns, known = np.zeros(n_in), self._coded(n_in), self._numbers
+        counts[columns] = known["counts"]
+        column = np.repeat(columns, known["counts"].astype(int))
+        return np.concatenate([counts, known["categories"][np.argsort(column, kind="stable")]])
+
+    def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
+        size = float(self._number("categories").size)
+        return [OpSpec("layers.one_hot", n_in, self.output_size(n_in), (size,), has_constants=True)]
+
+    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
+        columns = array_checks.column_numbers(self.columns, n_in)
+        if self._given is not None:
+            return self.numbers
+        found = [np.zeros(0)] * len(columns)
+        for x, weight in blocks:
+            for i, column in enumerate(columns):
+                new = np.unique(x[:, column] if weight is None else x[weight > 0, column])
+                if (new != np.floor(new)).any():
+                    odd = new[new != np.floor(new)][0]
+                    raise ValueError(f"column {column} must hold integers, as OneHot codes them, got {odd:g}")
+                found[i] = np.union1d(found[i], new)
+        counts = np.array([len(known) for known in found], float)
+        return {"counts": counts, "categories": np.concatenate(found)}
+
+    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:  # noqa: D102
+        for column, known in self._by_column(x.shape[1]).items():
+            unknown = np.flatnonzero(~np.isin(x[:, column], known))
+            if unknown.size:
+                row = unknown[0]
+                raise checked.unknown(name, x[row, column], f"({first + row}, {column})", known)
+
+    def _coded(self, n_in: int) -> list[int]:
+        """The numbers of the coded columns, of which there are as many as of counts."""
+        columns = array_checks.column_numbers(self.columns, n_in)
+        if len(columns) != self._number("counts").size:
+            raise ValueError(
+                f"{self!r} has categories of {self._number('counts').size} columns, but codes {len(columns)}"
+            )
+        return columns
+
+    def _by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
+        return dict(zip(self._coded(n_in), self._split(), strict=True))
+
+    def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        whole = (first == np.floor(first)).all() and (second == np.floor(second)).all()
+        if not whole or first.size == 0 or first.min() < 1 or first.sum() != second.size:
+            raise ValueError("categories must be integers, and counts integers >= 1 of the same sum")
+        if np.abs(second).max() > checked.LARGEST:
+            limit = f"at most {checked.LARGEST} in size in a float32 array or between two layers"
+            raise ValueError(f"categories must be {limit}, got {np.abs(second).max():g}")
+        column = np.repeat(np.arange(first.size), first.astype(int))
+        order = np.lexsort((second, column))
+        if ((np.diff(column[order]) == 0) & (np.diff(second[order]) == 0)).any():
+            raise ValueError("the categories of a column must differ from each other")
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        given: Any = "auto"
+        if self._given is not None:
+            given = [(of.astype(int) if of.dtype.kind == "f" else of).tolist() for of in self.categories]
+        return {**super().config(), "categories": given, "handle_unknown": self.handle_unknown}
+
+    def __repr__(self) -> str:
+        settings: dict[str, Any] = {}
+        if self._given is not None:
+            settings["categories"] = self.config()["categories"]
+        settings |= shown.other(OneHot, {"handle_unknown": self.handle_unknown})
+        return shown.call("OneHot", () if self.columns is None else (list(self.columns),), settings)

@@ -1,0 +1,249 @@
+"""Layers that prepare the data: their numbers are measured once, not trained.
+
+They stand before the first layer that has weights. `Model.fit` adapts those that are not adapted yet,
+from the samples that it trains on, before the first step; later calls leave them as they are.
+`Preprocessing.adapt` and `Model.adapt` measure anew.
+
+The kinds are in `fastnn.scaling` and `fastnn.one_hot`. To add one: a subclass of `Preprocessing` that
+answers `measure`, `constants` and `ops`, and a line in `layers.TABLE`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from ..data import array_checks, coding, sample_checks, weights
+from ..engine import launch, network
+from ..engine.plan import constants, plan, widths
+from ..memory.buffers import empty
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    #: Rows of the data in the model's dtype, and their weights or None.
+    Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
+
+
+class Preprocessing(Layer):
+    """Base of layers whose numbers come from the data.
+
+    Parameters
+    ----------
+    columns : int or sequence of int, optional
+        The columns that are changed, all if not given; negative ones count from the last. The others
+        pass through.
+    """
+
+    #: Names of the numbers that it measures, as they are saved.
+    names: ClassVar[tuple[str, str]]
+    #: Kernels that it runs by, then those that it measures by.
+    kernels: ClassVar[tuple[str, ...]]
+    #: What codes among the numbers stand for: see `OneHot`.
+    _labels: tuple[Any, ...] = ()
+
+    def __init__(self, columns: int | Sequence[int] | None = None) -> None:
+        super().__init__()
+        self.columns = array_checks.columns(columns)
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it has its numbers."""
+        return bool(self._numbers)
+
+    @property
+    def numbers(self) -> dict[str, NDArray[np.float64]]:
+        """What was measured, by name: float64 arrays that cannot be written to. Empty before."""
+        return dict(self._numbers)
+
+    def set_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
+        """Take numbers that were measured before.
+
+        A model that the layer is part of goes by them from then on; while another thread trains it, this
+        waits for the fit to end.
+
+        Parameters
+        ----------
+        numbers : dict of str to array of shape (n,)
+            As `numbers` gives them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are none, do not fit together, or the model is built for another number of columns or
+            categories; the layer is then as it was.
+        """
+        with self._changing() as model:
+            self._take_numbers(numbers)
+            if model is not None:
+                model.refresh_constants()
+
+    def _take_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
+        """As `set_numbers`, but a model goes by them only after `Model.refresh_constants`."""
+        checked = {
+            name: array_checks.array(name, numbers[name], "float64", (1,)).copy() for name in self.names
+        }
+        for name, values in checked.items():
+            array_checks.finite(name, values)
+            values.flags.writeable = False
+        self._check_numbers(*checked.values())
+        self._require_sizes(checked)  # before another thread can lay out a network by them
+        self._numbers = checked
+
+    def _require_sizes(self, numbers: dict[str, NDArray[np.float64]]) -> None:
+        """Raise a ValueError if a built model has no place for these numbers."""
+        model = self._model
+        if model is None or model.n_in is None:
+            return
+        n_in = widths(model.layers, model.n_in)[model.layers.index(self)]
+        other = copy.copy(self)
+        other._numbers = numbers
+        other.constants(n_in)
+        if self.adapted and other.output_size(n_in) != self.output_size(n_in):
+            raise ValueError("the model is built for another number of categories; make a new model")
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Any]:
+        """While its numbers change: its model, which no other thread trains; errors undo what was done."""
+        model = self._model
+        with contextlib.nullcontext() if model is None else model.turns.held(), undone_on_error([self]):
+            yield model
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        super().__setstate__(kept)
+        self._numbers = {name: np.array(values) for name, values in self._numbers.items()}
+        for values in self._numbers.values():
+            values.flags.writeable = False
+
+    def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        raise NotImplementedError
+
+    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:
+        """The numbers by name, from the rows of one data set of `n_in` columns."""
+        raise NotImplementedError
+
+    def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Take the numbers from given data, in place of earlier ones.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in)
+            What comes into this layer; into the first layer of a model, the samples.
+        sample_weight : array of shape (n,), optional
+            Numbers >= 0.
+
+        Returns
+        -------
+        Preprocessing
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what is described above, or the layer is part of a model that is
+            built for another number of columns or categories; the layer is then as it was.
+        """
+        dtype = "float64" if self._model is None else self._model.dtype
+        if self._model is not None and self._model.layers[0] is self:
+            self._model.check_names(X)
+        found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), anew=True)
+        x = coding.coded([self], X, dtype, found=found)
+        x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X)
+        weight = weights.of_samples(sample_weight, len(x), dtype)
+        with self._changing() as model:
+            self._take_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
+            coding.take([self], found)
+            if model is not None:
+                model.refresh_constants()
+        return self
+
+    def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
+        return array_checks.column_numbers(self.columns, n_in)
+
+    def _number(self, name: str) -> NDArray[np.float64]:
+        if not self._numbers:
+            raise ValueError(f"{self!r} has no {name} yet; fit adapts it, or adapt(X)")
+        return self._numbers[name]
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        return {"name": self.kind, "columns": None if self.columns is None else list(self.columns)}
+
+    def __repr__(self) -> str:
+        columns = "" if self.columns is None else f"columns={list(self.columns)}"
+        return f"{type(self).__name__}({columns})"
+
+
+def inputs(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str) -> Blocks:
+    """What adapted `layers` make of samples, block by block, in `dtype`."""
+    n_in = X.shape[1]
+    parts = array_checks.blocks(X)
+    if layers:
+        layout = plan(layers, n_in, parts[0].stop, dtype, training=False)
+        net = network.network(
+            layout, np.zeros(0, dtype), constants=constants(layers, n_in, dtype), batch_size=layout.rows
+        )
+    for part in parts:
+        block = np.ascontiguousarray(X[part], dtype)
+        if layers:
+            out = empty((len(block), layout.n_out), dtype, "the output")
+            launch.predict(net, block, out)
+            block = out
+        yield block, None if weight is None else weight[part]
+
+
+def adapt(
+    layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, anew: bool
+) -> None:
+    """Adapt those of the layers that are not yet, or all, one after the other, to checked samples."""
+    n_in = X.shape[1]
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Preprocessing) and not layer.of_targets and (anew or not layer.adapted):
+            layer._take_numbers(layer.measure(inputs(layers[:i], X, weight, dtype), n_in))
+        n_in = layer.output_size(n_in)
+
+
+def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None) -> None:
+    """Adapt a model's last layer to checked targets, of shape (n, n_out), if it has its numbers from them.
+
+    The weights may be of the shape of y; those of missing targets are 0.
+    """
+    if not isinstance(layer, Preprocessing) or not layer.of_targets or layer.adapted:
+        return
+    dtype = y.dtype.name
+    if weight is None or weight.ndim == 1:
+        layer._take_numbers(layer.measure(inputs([], y, weight, dtype), y.shape[1]))
+        return
+    alone = np.flatnonzero(~weight.any(axis=0))
+    if alone.size:
+        raise ValueError(f"{layer!r} cannot be adapted: no target of output {alone[0]} counts, or is there")
+    columns = [(y[:, j : j + 1], np.ascontiguousarray(weight[:, j])) for j in range(y.shape[1])]
+    found = [layer.measure(inputs([], target, own, dtype), 1) for target, own in columns]
+    layer._take_numbers({name: np.concatenate([each[name] for each in found]) for name in layer.names})
+
+
+def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
+    """Raise a ValueError if checked samples hold what an adapted layer cannot take."""
+    for i, layer in enumerate(layers):
+        if layer.checks_rows and layer.adapted:
+            first = 0
+            for block, _ in inputs(layers[:i], X, None, dtype):
+                layer.check_rows(block, first, name)
+                first += len(block)
+
+
+@contextlib.contextmanager
+def undone_on_error(layers: Sequence[Layer]) -> Iterator[None]:
+    """Give the layers their earlier numbers back if the block raises."""
+    before = [(layer, layer._numbers, layer._labels) for layer in layers if isinstance(layer, Preprocessing)]
+    try:
+        yield
+    except BaseException:
+        for layer, numbers, labels in before:
+            layer._numbers, layer._labels = numbers, labels
+        raise

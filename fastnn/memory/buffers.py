@@ -1,0 +1,64 @@
+"""Flat buffers: allocated once, aligned, handed out as views."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..engine.plan import Parameter
+
+_ALIGN = 64  # bytes: a cache line, and the widest vector register
+
+# Names of buffers that are made in several places
+PARAMETERS, OPTIMIZER = "the parameters", "the optimizer's memory"
+
+
+def allocate(size: int, dtype: str, name: str = "a buffer") -> NDArray[Any]:
+    """Zeros of shape (size,), beginning at a cache line; `name` is for `guard`."""
+    itemsize = np.dtype(dtype).itemsize
+    zone = guard.zone(itemsize)
+    memory = np.zeros(size + _ALIGN // itemsize + 2 * zone, dtype)
+    skip = -memory.ctypes.data % _ALIGN // itemsize + zone
+    if zone:
+        guard.watch(memory, skip, skip + size, name)
+    return memory[skip : skip + size]
+
+
+def empty(shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
+    """Memory that compiled code writes to before anybody reads it."""
+    if not guard.ON:
+        return np.empty(shape, dtype)
+    buffer = allocate(math.prod(shape), dtype, name)
+    guard.poison(buffer)
+    return buffer.reshape(shape)
+
+
+@functools.cache
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """``"float32"`` and so on: NumPy works out a dtype's name anew each time, in microseconds."""
+    return dtype.name
+
+
+def address(values: NDArray[Any] | None) -> int:
+    """Address of the first element; 0 for None."""
+    return 0 if values is None else values.ctypes.data
+
+
+def views(
+    vector: NDArray[Any], parameters: Sequence[Parameter], n_layers: int
+) -> list[dict[str, NDArray[Any]]]:
+    """For each layer its weights and bias, as views into the flat vector."""
+    result: list[dict[str, NDArray[Any]]] = [{} for _ in range(n_layers)]
+    for p in parameters:
+        result[p.layer][p.name] = vector[p.offset : p.offset + p.size].reshape(p.shape)
+    return result

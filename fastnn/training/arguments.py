@@ -1,0 +1,140 @@
+"""Task: a call of `fit`, whose arguments are all checked before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..checks import validate
+from ..data import coding, names, weights
+from ..data.split import kept, validation
+from ..data.tables import column_names
+from ..engine.plan import widths
+from .callback import Callback, as_callback
+from .history import History
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..model import Model
+
+
+@dataclass
+class Task:
+    """A call of `fit`, checked: what to train on and for how long, and the record of it.
+
+    Attributes
+    ----------
+    data : (X, y, weight)
+        Checked arrays.
+    sample_weight : array or None
+        As the user gave them, perhaps with another common scale, without those of the classes.
+    validation : (X, y, weight) or None
+    epochs : int
+        How many.
+    initial_epoch : int
+        Number of the first.
+    rows : int
+        Samples of a step.
+    shuffle : bool or callable
+        True is ignored where a step takes the whole data set. A function gives the order of the samples
+        of an epoch.
+    callbacks : list of Callback
+    names : tuple of str
+        Of the columns of X, if it is a table.
+    found : dict
+        The categories for layers that are not adapted yet: see `coding.find`.
+    history : History
+        Filled as training goes on.
+    resume : bool
+        Whether to go on with the epoch that was interrupted, if there is one, and with what the
+        callbacks knew.
+    """
+
+    data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    sample_weight: NDArray[Any] | None
+    validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
+    epochs: int
+    rows: int
+    shuffle: bool | Callable[[int], Any]
+    callbacks: list[Callback]
+    names: tuple[str, ...] = ()
+    found: coding.Found = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    resume: bool = False
+    initial_epoch: int = 0
+
+
+def checked_task(
+    model: Model,
+    check: Callable[..., Any],
+    X: Any,
+    y: Any,
+    *,
+    epochs: Any,
+    batch_size: Any,
+    shuffle: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    validation_data: Any,
+    validation_split: Any,
+    callbacks: Any,
+    resume: Any = False,
+    initial_epoch: Any = 0,
+) -> Task:
+    """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
+    model.load_kernels(training=True)
+    given_names = column_names(X)
+    model.check_names(X)
+    split = validation_split if validation_data is None else 0.0
+    dtype = model.dtype
+    found = coding.find(model.layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
+    x, target, present = check(X, y, None, found=found)
+    assert model.loss is not None
+    n_out = widths(model.layers, x.shape[1])[-1]
+    outputs = weights.of_outputs(model.loss, n_out)
+    given_weight = weights.sample_weights(sample_weight, len(x), outputs=outputs)
+    data, held_out = validation(
+        validation_data, validation_split, x, target, weights.times(given_weight, present)
+    )
+    x, target, _ = data
+    n, n_in = x.shape
+    given_weight, present = (None if w is None else w[:n] for w in (given_weight, present))
+    given_weight, weight = weights.of_training(
+        given_weight, present, class_weight, target, model.loss, model.layers, n_out
+    )
+    if held_out is not None:
+        Xv, yv, held_weight = held_out
+        if validation_data is not None:
+            known = given_names if model.feature_names_in_ is None else tuple(model.feature_names_in_)
+            names.check(known, column_names(Xv), "validation X")
+        from_split = validation_data is None
+        held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ", found=found, coded=from_split)
+    rows = n if batch_size is None else min(n, validate.integer("batch_size", batch_size, low=1))
+    initial_epoch = validate.integer("initial_epoch", initial_epoch, low=0)
+    epochs = validate.integer("epochs", epochs, low=0)
+    if epochs < initial_epoch:
+        raise ValueError(
+            f"training goes on until epoch number epochs={epochs}, as in Keras, and cannot begin with "
+            f"initial_epoch={initial_epoch}; for {epochs} more epochs give epochs={initial_epoch + epochs}"
+        )
+    if not callable(shuffle):
+        shuffle = _shuffled(shuffle)
+    resume = validate.boolean("resume", resume)
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
+    called = [as_callback(callback) for callback in callbacks]
+    model.optimizer.settings()  # they may have been changed
+    data = (x, target, weight)
+    options = {"found": found, "resume": resume, "initial_epoch": initial_epoch}
+    count = epochs - initial_epoch
+    return Task(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)
+
+
+def _shuffled(shuffle: Any) -> bool:
+    try:
+        return validate.boolean("shuffle", shuffle)
+    except TypeError as error:
+        what = "True, False, or a function that gives the order of an epoch's samples"
+        raise TypeError(f"shuffle must be {what}, got {shuffle!r}") from error

@@ -1,0 +1,321 @@
+"""Many models trained at once: a queue of them, and threads that take the next one each.
+
+A compiled call holds no GIL, so ordinary Python threads keep all CPUs busy. Each model is trained by
+one thread, which costs no barriers.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..checks import validate
+from ..data import array_checks
+from ..engine.plan import parameters, widths
+from ..engine.threads import get_threads
+from ..engine.weights_lock import working_for
+from ..model import Model
+from .arguments import checked_task
+from .callback import Callback
+from .history import History
+from .loop import outer_stop
+from .progress import Bar, say, style, texts
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from .arguments import Task
+
+_LOOK_UP = 0.1  # seconds between two looks at how far the threads are
+
+
+def fit_many(
+    models: Sequence[Model],
+    X: Any,
+    y: Any,
+    *,
+    epochs: int | Sequence[int] = 1,
+    batch_size: int | None | Sequence[int | None] = 32,
+    shuffle: bool | Callable[[int], Any] = True,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    validation_data: Any = None,
+    validation_split: float = 0.0,
+    callbacks: Sequence[Sequence[Callback | Callable[[int, dict[str, float]], Any]]] = (),
+    verbose: Any = "auto",
+    threads: int | None = None,
+    resume: bool = False,
+    initial_epoch: int | Sequence[int] = 0,
+) -> list[History]:
+    """Train many models at once, each on one thread.
+
+    Each becomes, bit by bit, what its own `Model.fit` makes of it. Architectures, losses, optimizers,
+    dtypes and seeds may differ.
+
+    **One data set or many.** An array (or a table) is shared by all models. A list or a tuple holds
+    one item for each model. This goes for `X`, `y` and `sample_weight`, each on its own: one X with a
+    list of targets will do. A plain list of numbers is therefore not a data set here; make an array of it.
+
+    Parameters
+    ----------
+    models : sequence of Model
+    X : array of shape (n, n_in), or list of one such array a model
+        A shared array is checked, and converted if it must be, once a dtype and not once a model.
+    y : array of shape (n, n_out) or (n,), or list of one such array a model
+    epochs, initial_epoch, batch_size : int, or list of one a model
+        As for `Model.fit`.
+    shuffle : bool or callable
+        As for `Model.fit`.
+    sample_weight : array of shape (n,) or (n, n_out), or list of one array or None a model, optional
+    class_weight : dict of int to float, "balanced", or list of one of these or None a model, optional
+    validation_data : (X, y) or (X, y, sample_weight), or list of one such tuple or None a model, optional
+        A tuple is shared.
+    validation_split : float
+    callbacks : sequence of one sequence of callbacks a model
+        They are called by the thread that trains their model. A `Callback` remembers what it has
+        seen, so that each model needs its own: ``[[fn.EarlyStopping()] for _ in models]``.
+    verbose : "auto", 0, 1 or 2
+        1 shows one bar, of the epochs of all models; 2 prints a line when a model has ended; "auto" is
+        as for `Model.fit`.
+    threads : int, optional
+        How many models are trained at a time; `fastnn.get_threads` if not given.
+    resume : bool
+        As for `Model.fit`: go on with the latest fits, and the epochs that were interrupted.
+
+    Returns
+    -------
+    list of History
+        In the order of `models`. The `error` of one whose training failed is the exception: a
+        `DivergenceError`, or what a callback raised. The other models are trained all the same.
+
+    Warns
+    -----
+    RuntimeWarning
+        In the end, if models failed; it names them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is described above; no model has then been trained. The message
+        says which model an item was for.
+    KeyboardInterrupt
+        On Ctrl-C, within a fraction of a second; each model is that of a finished step.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+    >>> models = [
+    ...     fn.Model([fn.Dense(width, "relu"), fn.Dense(3)], "cross_entropy", fn.Adam(rate), seed=0)
+    ...     for width in (8, 64)
+    ...     for rate in (1e-3, 1e-2)
+    ... ]
+    >>> histories = fn.fit_many(models, X, y, epochs=100)
+    >>> accuracies = [history.history["accuracy"][-1] for history in histories]
+    >>> accuracies.index(max(accuracies))
+    3
+    """
+    models = sequence_of_models(models)
+    threads = get_threads() if threads is None else validate.integer("threads", threads, low=1)
+    shown = style(verbose)
+    check = _SharedChecks()
+    columns = {
+        "X": _one_each("X", X, len(models)),
+        "y": _one_each("y", y, len(models)),
+        "epochs": _one_each("epochs", epochs, len(models)),
+        "initial_epoch": _one_each("initial_epoch", initial_epoch, len(models)),
+        "batch_size": _one_each("batch_size", batch_size, len(models)),
+        "sample_weight": _one_each("sample_weight", sample_weight, len(models)),
+        "class_weight": _one_each("class_weight", class_weight, len(models)),
+        "validation_data": _one_each("validation_data", validation_data, len(models), (list,)),
+        "callbacks": _own_callbacks(callbacks, len(models)),
+    }
+    shared = {"shuffle": shuffle, "validation_split": validation_split, "resume": resume}
+    tasks = []
+    for i, model in enumerate(models):
+        own = {name: column[i] for name, column in columns.items()}
+        try:
+            tasks.append(checked_task(model, check.of(model), **own, **shared))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"model {i}: {error}") from error
+    _train_all(models, tasks, threads, shown)
+    return [task.history for task in tasks]
+
+
+def sequence_of_models(models: Any) -> list[Model]:
+    """The models as a list, if each is one and stands there once."""
+    if isinstance(models, Model) or not isinstance(models, Sequence):
+        raise TypeError(f"models must be a sequence of models, got {models!r}")
+    for i, model in enumerate(models):
+        if not isinstance(model, Model):
+            raise TypeError(f"models must be fastnn models, got {model!r} at {i}")
+    if not models:
+        raise ValueError("models must not be empty")
+    if len({id(model) for model in models}) < len(models):
+        raise ValueError("the same model stands twice in models")
+    return list(models)
+
+
+def _one_each(name: str, value: Any, count: int, kinds: Any = (list, tuple)) -> list[Any]:
+    """The items of a list, one a model; else the same value for all."""
+    if not isinstance(value, kinds):
+        return [value] * count
+    items: list[Any] = [*value]
+    if len(items) != count:
+        what = f"{name} is a {type(value).__name__} and so holds one item for each of the {count} models"
+        raise ValueError(f"{what}, got {len(items)}; what all models share must not be in a list")
+    return items
+
+
+def _own_callbacks(callbacks: Any, count: int) -> list[Any]:
+    """The callbacks of each model, if no two share one that remembers."""
+    if not isinstance(callbacks, (list, tuple)):
+        raise TypeError(f"callbacks must be a sequence of one sequence a model, got {callbacks!r}")
+    for i, each in enumerate(callbacks):
+        if isinstance(each, Callback) or callable(each):
+            raise TypeError(
+                f"model {i}: callbacks must be a sequence of its callbacks, got a single one, {each!r}; "
+                "give each model its own: callbacks=[[...] for _ in models]"
+            )
+    lists = _one_each("callbacks", callbacks, count) if callbacks else [()] * count
+    own = [[c for c in each if isinstance(c, Callback)] for each in lists if isinstance(each, (list, tuple))]
+    ids = [id(callback) for each in own for callback in set(each)]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two models share a callback, which remembers what it has seen; make one for each")
+    return lists
+
+
+class _SharedChecks:
+    """`Model._checked` for models that share data: it is converted once, and looked through once."""
+
+    def __init__(self) -> None:
+        self._converted: dict[Any, Any] = {}
+        self._checked: dict[Any, Any] = {}
+
+    def of(self, model: Model) -> Callable[..., Any]:
+        """What takes the place of the model's own `_checked`."""
+
+        def check(X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "", **coding: Any) -> Any:
+            if any(layer.codes for layer in model.layers):  # X is converted by what the model knows
+                return model._checked(X, y, weight, n_in, name, **coding)
+            arrays = (
+                self._array(f"{name}X", X, model.dtype, (2,), keep_mapped=True),
+                self._array(f"{name}y", y, model.dtype, (1, 2)),
+                weight,  # its common scale may change: see `checks.weights`
+            )
+            wanted_in = model.n_in or n_in or arrays[0].shape[1]
+            n_out = widths(model.layers, wanted_in)[-1]
+            settings = model.dtype, repr(model.loss), model.missing_targets
+            key = (*map(id, arrays), *settings, wanted_in, n_out)
+            if any(layer.checks_rows for layer in model.layers):
+                key = (*key, id(model))
+            # The arrays are kept as well: an address says which one it is only as long as it lives.
+            if key not in self._checked:
+                self._checked[key] = arrays, model._checked(*arrays, n_in, name, table=X)
+            return self._checked[key][1]
+
+        return check
+
+    def _array(
+        self, name: str, value: Any, dtype: str, ndim: tuple[int, ...], keep_mapped: bool = False
+    ) -> Any:
+        key = (id(value), dtype, keep_mapped)
+        if key not in self._converted:
+            converted = array_checks.array(name, value, dtype, ndim, keep_mapped=keep_mapped)
+            self._converted[key] = value, converted
+        return self._converted[key][1]
+
+
+def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: int) -> None:
+    """Train every model; record the errors in the histories, and warn of them."""
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+    stop, outer, caller = threading.Event(), outer_stop(), threading.get_ident()
+    todo = deque(sorted(range(len(models)), key=lambda i: _work(models[i], tasks[i]), reverse=True))
+    ended: set[int] = set()
+    show = {0: None, 1: _bar, 2: _lines}[verbose]
+    progress = None if show is None else show(tasks, ended)
+
+    def train_the_next() -> None:
+        while not stop.is_set():
+            try:
+                i = todo.popleft()
+            except IndexError:
+                return
+            try:
+                with working_for(caller):
+                    models[i].train(tasks[i], threads=1, stop=stop)
+            except Exception as error:
+                tasks[i].history.error = error
+            ended.add(i)
+
+    # This thread only waits, so that Ctrl-C finds it at once.
+    pool = ThreadPoolExecutor(min(threads, len(models)), thread_name_prefix="fastnn")
+    try:
+        workers: list[Future[None]] = [pool.submit(train_the_next) for _ in range(min(threads, len(models)))]
+        while True:
+            done, running = wait(workers, _LOOK_UP, FIRST_EXCEPTION)
+            if outer is not None and outer.is_set():
+                raise KeyboardInterrupt
+            if progress is not None:
+                progress(False)
+            if not running or any(worker.exception() for worker in done):
+                break
+        for worker in done:
+            worker.result()  # what was raised that is no failure of a model: SystemExit, say
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+        if progress is not None:
+            progress(True)
+    failed = [i for i, task in enumerate(tasks) if task.history.error is not None]
+    if failed:
+        reasons = "; ".join(f"model {i}: {_reason(tasks[i].history.error)}" for i in failed[:5])
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        text = f"{len(failed)} of {len(models)} models failed, see error of their histories: {reasons}{more}"
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+def _work(model: Model, task: Task) -> int:
+    """About how long a model trains: the longest are begun first, so that no thread is idle at the end."""
+    n, n_in = task.data[0].shape
+    size = sum(place.size for place in parameters(model.layers, n_in))
+    return int(task.epochs * n * size)
+
+
+def _bar(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
+    """What shows the epochs of all models in a bar; one that has ended early counts in full."""
+    bar = Bar(sum(task.epochs for task in tasks))
+
+    def figures() -> dict[str, float]:
+        failed = sum(task.history.error is not None for task in tasks)
+        return {"models": len(ended), **({"failed": failed} if failed else {})}
+
+    def show(at_last: bool) -> None:
+        done = set(ended)
+        epochs = sum(task.epochs if i in done else len(task.history.epoch) for i, task in enumerate(tasks))
+        (bar.close if at_last else bar.update)(epochs, figures)
+
+    return show
+
+
+def _lines(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
+    """What prints a line of each model that has ended."""
+    told: set[int] = set()
+
+    def show(at_last: bool) -> None:
+        for i in sorted(set(ended) - told):
+            told.add(i)
+            history = tasks[i].history
+            error = [] if history.error is None else [_reason(history.error)]
+            count = f"{len(history.epoch)} epochs"
+            say(f"Model {i + 1}/{len(tasks)}", count, *texts(history.last_figures()), *error)
+
+    return show
+
+
+def _reason(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}"

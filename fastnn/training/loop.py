@@ -1,0 +1,270 @@
+"""What happens between compiled calls: slices, history, validation, callbacks, progress.
+
+A compiled call trains for about `SLICE` seconds; then Python looks up, shows progress and notices
+Ctrl-C. Where something must see each epoch, a validation set or a callback, the call ends with the
+epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data import array_checks
+from ..engine import launch, scan
+from ..engine.state import Pause
+from ..engine.threads import late_interrupt
+from ..errors import DivergenceError
+from ..kernels.abi import descriptor as d
+from ..memory.buffers import address, allocate
+from .callback import CallbackList
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..engine.network import Network
+    from ..model import Model
+    from .arguments import Task
+    from .progress import Bar, Lines
+    from .thread_tuner import Pace
+
+SLICE = 0.1  # seconds
+MOST_EPOCHS = 1 << 16  # in a slice
+MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of the user's before a slice
+
+# The event that stops the fit which a thread is in the midst of, for the fits that its callbacks begin.
+_outer = threading.local()
+
+
+def outer_stop() -> threading.Event | None:
+    """What stops the fit that this thread is in the midst of, where a callback asks."""
+    return getattr(_outer, "stop", None)
+
+
+class Training:
+    """One call of `fit`: a data set that is walked through for some epochs.
+
+    Parameters
+    ----------
+    model : Model
+        Built.
+    net : Network
+        Laid out for a batch.
+    task : Task
+    evaluate : callable, optional
+        Gives the figures of the validation data, ``{"val_loss": ...}``.
+    progress : Bar or Lines, optional
+        What shows how far training is; it is closed in the end.
+    pace : Pace
+        Chooses how many threads run a slice.
+    stop : threading.Event, optional
+        When it is set, by another thread, training ends with the slice, as by Ctrl-C; and so do the fits of
+        other models that callbacks begin.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        net: Network,
+        task: Task,
+        *,
+        evaluate: Callable[[], dict[str, float]] | None,
+        progress: Bar | Lines | None,
+        pace: Pace,
+        stop: threading.Event | None,
+    ) -> None:
+        self.model, self.net, self.data, self.pace = model, net, task.data, pace
+        self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
+        self.progress, self.stop = progress, stop or outer_stop()
+        self.callbacks = CallbackList(model, task.callbacks, task.resume)
+        self.names = ["loss", *(metric.name for metric in model.metrics)]
+        self.first_epoch, self.first_number = model.state.epoch, task.initial_epoch
+        shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
+        self.figures = allocate(math.prod(shape), "float64", "figures").reshape(shape)
+        n = len(task.data[0])
+        self.give_order = task.shuffle if callable(task.shuffle) else None
+        ordered = self.give_order or (task.shuffle and task.rows < n)
+        self.order = allocate(n if ordered else 0, "int64", "the order of the samples")
+        self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
+        self.ordered = self.first_epoch  # the epoch that they last until
+        self.resumed = model.state.pause if task.resume else None
+        if self.resumed is None:
+            with model.turns.change():
+                model.state.pause, model.state.position = None, 0
+        self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
+        self.first_position = model.state.position
+        model.refresh_optimizer(net)
+        self.kept = model.kept = model.state.copy(model.kept)
+        self.reported = 0
+
+    def run(self) -> None:
+        """Train; the model's state is that of a finished step, however this ends."""
+        self._fill_descriptor()
+        self.model.stop_training = False
+        outer = outer_stop()
+        try:
+            try:
+                _outer.stop = self.stop
+                self.callbacks.begin(self.first_epoch)
+                self._run_slices()
+            finally:
+                _outer.stop = outer
+                self._tidy_up()
+        except BaseException as error:
+            self.callbacks.end(error)
+            raise
+        self.callbacks.end(None)
+
+    def _tidy_up(self) -> None:
+        """Leave history, model and terminal as those who are told of the end shall find them."""
+        self._take_results()
+        self.history.trim()
+        if self.give_order is not None:
+            self.model.state.position = 0  # a function that gives orders counts from the start of a fit
+        if self.progress is not None:
+            self.progress.close(*self._done())
+
+    def _fill_descriptor(self) -> None:
+        X, y, weight = self.data
+        launch.set_data(self.net, X, y, weight)
+        slots = self.net.descriptor
+        slots[d.ORDER] = address(self.order) if self.order.size else 0
+        slots[d.ORDERS] = 0
+        slots[d.TRAINING] = 1
+        slots[d.BATCH_MEANS] = self.model.loss is not None and self.model.loss.reported != ""
+        slots[d.HISTORY_WIDTH] = self.figures.shape[1]
+        self.model.state.write(slots)
+        slots[d.EPOCH], slots[d.POSITION] = self.first_epoch, self.first_position
+        if self.resumed is not None:
+            launch.draw_order(self.net)
+            launch.set_sums(self.net, self.resumed.sums)
+
+    def _take_results(self) -> None:
+        """Take up what a compiled call has done: counters, figures, and what it takes to go on from here."""
+        if not self.under_way:
+            return
+        state, slots = self.model.state, self.net.descriptor
+        state.read(slots)
+        self._take_figures()
+        state.pause = None
+        if state.position and self.give_order is None:
+            batch = int(slots[d.BATCH_SIZE])
+            state.pause = Pause(len(self.data[0]), batch, self.order.size > 0, launch.sums(self.net))
+        self.under_way = False
+
+    def _run_slices(self) -> None:
+        state, slots = self.model.state, self.net.descriptor
+        last_epoch = self.first_epoch + self.epochs
+        steps = 1
+        kept_at = time.perf_counter()
+        while self.epoch < last_epoch and not self.model.stop_training:
+            slots[d.LAST_EPOCH] = self._last_epoch()  # may call the user's function: before all that follows
+            self.model.refresh_optimizer(self.net)
+            slots[d.HISTORY] = address(self.figures)
+            slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
+            threads, part = self.pace.choose()
+            slots[d.MAX_STEPS] = most = max(1, int(part * steps))
+            start = time.perf_counter()
+            try:
+                with late_interrupt():  # what the call did and what is recorded of it belong together
+                    with self.model.turns.change():
+                        self.under_way = True
+                        try:
+                            launch.run("train", self.net, threads)
+                        finally:  # a signal's handler may raise here, and then `run` does this
+                            self._take_results()
+            except KeyboardInterrupt:  # history and callbacks know the epochs that are in the weights
+                self._finish_epochs()
+                raise
+            now = time.perf_counter()
+            self.pace.note(threads, state.step - before, now - start)
+            late = now - kept_at > SLICE
+            if slots[d.STATUS] == d.DIVERGED:
+                self._diverged()
+            if late or self.callbacks.callbacks or self.epoch == last_epoch:
+                if not self._is_finite():
+                    self._diverged()
+                if late:
+                    self.kept = self.model.kept = state.copy(self.kept)
+                    kept_at = now
+            self._finish_epochs()
+            if self.progress is not None:
+                self.progress.update(*self._done())
+            if self.stop is not None and self.stop.is_set():
+                raise KeyboardInterrupt
+            if state.step - before == most:
+                steps = max(1, int(steps * min(part * SLICE / max(now - start, 1e-9), 100.0)))
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished since the model was built, where nobody else writes to."""
+        return int(self.net.descriptor[d.EPOCH])
+
+    def _last_epoch(self) -> int:
+        """The epoch that the next slice may train until: before it nobody wants to look."""
+        epoch, n = self.epoch, len(self.data[0])
+        last = self.callbacks.next_look(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
+        if self.evaluate is not None or (self.progress is not None and self.progress.each_epoch):
+            last = epoch + 1
+        if self.give_order is not None:
+            if epoch == self.ordered:
+                count = min(last - epoch, max(1, MOST_ORDERED // n))
+                first = self.first_number + epoch - self.first_epoch
+                numbers = range(first, first + count)
+                self.orders = np.stack([array_checks.order(self.give_order(i), n) for i in numbers])
+                self.net.descriptor[d.ORDERS] = address(self.orders)
+                self.ordered = epoch + count
+            last = min(last, self.ordered)
+        return last
+
+    def _take_figures(self) -> None:
+        """Take up what the compiled loop recorded of the epochs that have ended."""
+        seen, ended = len(self.history.epoch), self.epoch - self.first_epoch
+        if ended > seen:
+            rows = self.figures[: ended - seen]
+            columns = {name: rows[:, i].tolist() for i, name in enumerate(self.names)}
+            self.history.append(columns, rows[:, -1].tolist(), self.first_number)
+
+    def _finish_epochs(self) -> None:
+        """Validate and call back, if an epoch has ended."""
+        ended, epoch = len(self.history.epoch), self.epoch
+        if ended == self.reported:
+            return
+        self.reported = ended
+        if self.evaluate is not None:
+            for name, value in self.evaluate().items():
+                self.history.history.setdefault(name, []).append(value)
+        logs = self.history.latest()
+        try:
+            self.callbacks.end_epoch(epoch, self.history.epoch[-1], logs, is_last=ended == self.epochs)
+        finally:
+            self.history.record(logs)
+
+    def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
+        """How many epochs are done, with a part of the present one, and what gives the latest figures."""
+        part = self.model.state.position / len(self.data[0])
+        return len(self.history.epoch) + part, self.history.last_figures
+
+    def _is_finite(self) -> bool:
+        """Whether the weights, and what the optimizer remembers of their gradients, are finite."""
+        state = self.model.state
+        return scan.is_finite(state.parameters, state.optimizer)
+
+    def _diverged(self) -> None:
+        state, what = self.model.state, "the loss or a weight"
+        if scan.is_finite(state.parameters) and not scan.is_finite(state.optimizer):
+            what = "what the optimizer remembers"  # its steps would be zeros from now on
+        error = DivergenceError(
+            self.first_number + state.epoch - self.first_epoch,
+            state.position // int(self.net.descriptor[d.BATCH_SIZE]),
+            what,
+        )
+        if not self._is_finite():
+            with self.model.turns.change():
+                state.restore(self.kept)
+        state.pause, state.position = None, 0  # an epoch that diverged cannot go on
+        raise error

@@ -1,0 +1,1 @@
+"""The tables that Python and compiled code share."""

@@ -1,0 +1,1 @@
+"""User-defined functions in the compiled loop."""

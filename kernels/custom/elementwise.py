@@ -1,0 +1,58 @@
+"""Kernels of a user's own functions: the loops of the built-in ones around them."""
+
+from ..layers.activation import elementwise as elementwise_activation
+from ..lowlevel._jit import inline
+from ..training.loss import elementwise as elementwise_loss
+from ..training.schedule import make_schedule
+from .scalar import scalar
+
+# The results are of the arguments' dtype, whatever the user's functions give.
+
+
+def activation(forward, derivative, takes_output):
+    """Activation of ``forward(x)`` and ``derivative(x)``, or ``derivative(x, y)`` with ``y = forward(x)``."""
+    user_value, user_derivative = scalar(forward), scalar(derivative)
+
+    @inline
+    def value(x, p):
+        return type(x)(user_value(x))
+
+    if takes_output:
+
+        @inline
+        def slope(x, y, p):
+            return type(x)(user_derivative(x, y))
+
+    else:
+
+        @inline
+        def slope(x, y, p):
+            return type(x)(user_derivative(x))
+
+    return elementwise_activation(value, slope)
+
+
+def loss(value, derivative):
+    """Loss of ``value(prediction, target)`` and its ``derivative(prediction, target)`` by the prediction."""
+    user_value, user_derivative = scalar(value), scalar(derivative)
+
+    @inline
+    def error(y, t, p):
+        return type(y)(user_value(y, t))
+
+    @inline
+    def slope(y, t, p):
+        return type(y)(user_derivative(y, t))
+
+    return elementwise_loss(error, slope)
+
+
+def schedule(function):
+    """Schedule of ``function(step)``, a float64."""
+    user_function = scalar(function)
+
+    @inline
+    def rate(step, a, b, c, d, e):
+        return float(user_function(step))
+
+    return make_schedule(rate)

@@ -1,0 +1,1 @@
+"""A network in a user's own compiled code."""

@@ -1,0 +1,210 @@
+"""A network inside the user's compiled code.
+
+All functions are for code compiled by Numba, which may be cached, and can be called from Python too.
+None allocates, raises or prints. What can be told from types is refused when the caller is compiled:
+arrays of another dtype than the network's, not in C order, or read-only where they are written, and networks
+that are no arguments but globals, closure variables or default arguments. Of a network that is a copy, the
+results are NaN. Sizes are not checked here, and other memory is read or written if they are wrong; nor is it
+checked that what is written lies apart from what is read: `checked` holds the functions that look at both.
+"""
+
+import math
+
+import numpy as np
+
+from ..abi import descriptor as d
+from ..abi import oprow
+from ..lowlevel._jit import kernel
+from ..lowlevel.simd import address, call, flat, view
+from .arguments import (
+    array_address,
+    is_own,
+    is_state_of,
+    network_slots,
+    rows_address,
+    rows_of,
+    shows_results,
+    targets_of,
+    written_address,
+)
+
+
+@kernel
+def _write_nan(out):
+    """Write NaN into all of `out`."""
+    numbers = flat(out)
+    for i in range(numbers.size):
+        numbers[i] = math.nan
+
+
+@kernel
+def forward(net, x, out):
+    """Write the network's output for `x` into `out`.
+
+    Parameters
+    ----------
+    net : Network
+        Of `Model.network`; used by one thread at a time.
+    x : array of shape (n, n_in), or (n_in,) for one sample
+        Any number of samples. Of the model's dtype, C order, as all arrays here.
+    out : array of shape (n, n_out), or (n_out,)
+        Written. What `Model.predict` gives, to the bit.
+    """
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, out)
+    if not is_own(net):
+        _write_nan(out)
+        return
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
+    call(slots[d.PREDICT], 0, address(slots))
+
+
+@kernel
+def input_gradient(net, x, dy, dx):
+    """Write the product of `dy` and the outputs' derivatives by the inputs into `dx`.
+
+    ``dx[i, k] = sum over j of dy[i, j] * d output[i, j] / d x[i, k]``, the vector-Jacobian product:
+    with `dy` the derivatives of any function by the outputs, `dx` is its derivatives by the inputs.
+    Dropout does not drop. `gradient` of the network holds nothing useful afterwards.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, n_in), or (n_in,) for one sample
+        Any number of samples.
+    dy : array of shape (n, n_out), or (n_out,)
+    dx : array of shape (n, n_in), or (n_in,)
+        Written.
+    """
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, dx)
+    given = rows_address(net, dy)
+    if not is_own(net):
+        _write_nan(dx)
+        return
+    slots[d.X], slots[d.Y], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, given, output, rows_of(x)
+    call(slots[d.INPUT_GRADIENT], 0, address(slots))
+
+
+@kernel
+def jacobian(net, x, jac):
+    """Write the derivatives of all outputs by all inputs into `jac`.
+
+    ``jac[i, j, k] = d output[i, j] / d x[i, k]``. Dropout does not drop. `gradient` of the network holds
+    nothing useful afterwards.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, n_in), or (n_in,) for one sample
+        Any number of samples.
+    jac : array of shape (n, n_out, n_in), or (n_out, n_in)
+        Written. In units of the outputs by units of the inputs.
+    """
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, jac)
+    if not is_own(net):
+        _write_nan(jac)
+        return
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
+    call(slots[d.JACOBIAN], 0, address(slots))
+
+
+@kernel
+def parameter_jacobian(net, x, jac):
+    """Write the derivatives of all outputs by all parameters into `jac`.
+
+    Row ``i * n_out + j`` is the derivatives of output j of sample i, in the order of `Model.parameters`.
+    Neither loss nor penalties play a part, and dropout does not drop.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, n_in), or (n_in,) for one sample
+        Any number of samples.
+    jac : array of shape (n * n_out, n_parameters), or (n, n_out, n_parameters)
+        Written.
+    """
+    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, jac)
+    if not is_own(net):
+        _write_nan(jac)
+        return
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
+    call(slots[d.PARAMETER_JACOBIAN], 0, address(slots))
+
+
+@kernel
+def _place_batch(net, x, y):
+    """Make all of `x` and `y` the batch of a network that is itself; whether that can be."""
+    slots, rows = network_slots(net), rows_of(x)
+    slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = rows_address(net, x), rows_address(net, y), rows
+    slots[d.N_TARGETS] = targets_of(x, y)
+    view(slots[d.LOSS], oprow.SIZE, np.int64)[oprow.N_OUT] = slots[d.N_TARGETS]
+    net.loss[0] = math.nan
+    return slots[d.LOSS_AND_GRADIENT] != 0 and 0 < rows <= slots[d.BATCH_SIZE]
+
+
+@kernel
+def loss_and_gradient(net, x, y):
+    """The loss of all samples as one batch; its derivatives by the parameters are in `net.gradient`.
+
+    As `Model.loss_and_gradient`, to the bit for a batch of `max_batch` samples: dropout does not drop, and
+    the penalties on the weights are included.
+
+    Parameters
+    ----------
+    net : Network
+        Of a model with a loss. `gradient` and `loss` are written.
+    x : array of shape (n, n_in), or (n_in,) for one sample
+        1 to `max_batch` samples.
+    y : array of shape (n, n_out), or (n_out,); for one output (n,) too
+        For `cross_entropy` and `nll` also class numbers, of shape (n, 1), (n,) or (1,), in the model's
+        dtype.
+
+    Returns
+    -------
+    float
+        NaN, and nothing done, if there are no samples or more than `max_batch`, the model has no loss, or
+        the network is a copy.
+    """
+    slots = network_slots(net)
+    if not (is_own(net) and shows_results(net)):
+        return math.nan
+    if _place_batch(net, x, y):
+        call(slots[d.LOSS_AND_GRADIENT], 0, address(slots))
+        net.loss[0] = view(address(slots), d.SIZE, np.float64)[d.LOSS_VALUE]
+    return net.loss[0]
+
+
+@kernel
+def train_step(net, optimizer_state, x, y):
+    """Make one training step, with all samples as one batch, and return the loss before it.
+
+    As `Model.partial_fit`, to the bit for a batch of `max_batch` samples, dropout and the learning-rate
+    schedule included; only epochs are not counted.
+
+    Parameters
+    ----------
+    net : Network
+        Of a model with a loss. The model's parameters are changed; `gradient` and `loss` are written.
+    optimizer_state : OptimizerState
+        Of `Model.optimizer_state` of the same model; written.
+    x, y
+        As for `loss_and_gradient`.
+
+    Returns
+    -------
+    float
+        NaN, and no step made, if the loss is not finite, there are no samples or more than `max_batch`,
+        the model has no loss, the network or the state is a copy, or the state that of another model.
+    """
+    slots = network_slots(net)
+    if not (is_own(net) and shows_results(net) and is_state_of(net, optimizer_state)):
+        return math.nan
+    if _place_batch(net, x, y):
+        rows = optimizer_state.rows
+        slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(rows), address(rows) + 8 * oprow.SIZE
+        slots[d.OPTIMIZER_STATE] = array_address(net, optimizer_state.vectors)
+        slots[d.STEP], slots[d.EPOCH], slots[d.POSITION] = optimizer_state.counters[0], 0, 0
+        slots[d.HISTORY], slots[d.TRAINING] = address(net.loss), 1
+        call(slots[d.TRAIN], 0, address(slots))
+        slots[d.TRAINING] = 0
+        optimizer_state.counters[0] = slots[d.STEP]
+    return net.loss[0]

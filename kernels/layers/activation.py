@@ -1,0 +1,228 @@
+"""Activation functions and their derivatives.
+
+An elementwise activation is two functions of numbers: ``value(x, p)`` and ``derivative(x, y, p)``,
+where ``y = value(x, p)`` and `p` is the activation's setting, if it has one. `elementwise` makes
+the kernels and entries of a pair. (Softmax and log-softmax work on rows: `softmax.py`.)
+
+The fields of each activation here, say of ``relu``:
+
+- ``relu.forward(x, y, p)`` and ``relu.backward(x, y, dy, dx, p)``, kernels;
+- ``relu.forward_entry(T)`` and ``relu.backward_entry(T)``, their entries.
+"""
+
+import math
+from collections import namedtuple
+
+from ..abi import oprow
+from ..abi.tensors import flat_tensor, op_row, slots
+from ..lowlevel._jit import inline, splice
+from ..math.elementary import expm1
+from ..math.elementary import sigmoid as logistic
+from ..math.elementary import softplus as smooth_relu
+from ..math.elementary import tanh as hyperbolic_tangent
+from ..math.error_function import gaussian, normal_cdf
+
+Activation = namedtuple("Activation", "forward backward forward_entry backward_entry")
+
+
+def elementwise(value, derivative):
+    """Kernels and entries of an elementwise activation."""
+
+    @splice
+    def forward(x, y, p):
+        """Write ``y = value(x, p)``; x and y, of shape (n,), may be the same array."""
+        for i in range(x.size):
+            y[i] = value(x[i], p)
+
+    @splice
+    def backward(x, y, dy, dx, p):
+        """Write ``dx = dy * derivative(x, y, p)``; dx and dy, of shape (n,), may be the same array."""
+        for i in range(x.size):
+            dx[i] = dy[i] * derivative(x[i], y[i], p)
+
+    def forward_entry(T):
+        def activation_forward_op(op_address, net_address):
+            op, setting = op_row(op_address)
+            net, _ = slots(net_address)
+            x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
+            y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
+            p = T(setting[oprow.P])
+            if op[oprow.X] == op[oprow.Y]:
+                forward(y, y, p)
+            else:
+                forward(x, y, p)
+
+        return activation_forward_op
+
+    def backward_entry(T):
+        def activation_backward_op(op_address, net_address):
+            op, setting = op_row(op_address)
+            net, _ = slots(net_address)
+            x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
+            y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
+            d = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
+            backward(x, y, d, d, T(setting[oprow.P]))
+
+        return activation_backward_op
+
+    return Activation(forward, backward, forward_entry, backward_entry)
+
+
+@inline
+def _identity(x, p):
+    return x
+
+
+@inline
+def _identity_derivative(x, y, p):
+    return type(x)(1)
+
+
+@inline
+def _sigmoid(x, p):
+    return logistic(x)
+
+
+@inline
+def _sigmoid_derivative(x, y, p):
+    return y * (type(x)(1) - y)
+
+
+@inline
+def _tanh(x, p):
+    return hyperbolic_tangent(x)
+
+
+@inline
+def _tanh_derivative(x, y, p):
+    return type(x)(1) - y * y
+
+
+@inline
+def _relu(x, p):
+    # Written so that a NaN passes through.
+    zero = type(x)(0)
+    return zero if x < zero else x
+
+
+@inline
+def _relu_derivative(x, y, p):
+    zero = type(x)(0)
+    return type(x)(1) if y > zero else zero
+
+
+@inline
+def _leaky_relu(x, p):
+    return p * x if x < type(x)(0) else x
+
+
+@inline
+def _leaky_relu_derivative(x, y, p):
+    return type(x)(1) if x > type(x)(0) else p
+
+
+@inline
+def _elu(x, p):
+    return p * expm1(x) if x < type(x)(0) else x
+
+
+@inline
+def _elu_derivative(x, y, p):
+    return type(x)(1) if y > type(x)(0) else y + p
+
+
+_SELU_ALPHA = 1.6732632423543772
+_SELU_SCALE = 1.0507009873554805
+
+
+@inline
+def _selu(x, p):
+    alpha, scale = type(x)(_SELU_ALPHA), type(x)(_SELU_SCALE)
+    return scale * (alpha * expm1(x) if x < type(x)(0) else x)
+
+
+@inline
+def _selu_derivative(x, y, p):
+    scale = type(x)(_SELU_SCALE)
+    return scale if y > type(x)(0) else y + scale * type(x)(_SELU_ALPHA)
+
+
+@inline
+def _gelu(x, p):
+    return x * normal_cdf(x)
+
+
+@inline
+def _gelu_derivative(x, y, p):
+    return normal_cdf(x) + x * (gaussian(x) * type(x)(1 / math.sqrt(2 * math.pi)))
+
+
+_GELU_SCALE = math.sqrt(2 / math.pi)
+_GELU_CUBIC = 0.044715
+
+
+@inline
+def _gelu_tanh_gate(x):
+    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is near 0.
+    scale, cubic = type(x)(2 * _GELU_SCALE), type(x)(_GELU_CUBIC)
+    return logistic(scale * x * (type(x)(1) + cubic * x * x))
+
+
+@inline
+def _gelu_tanh(x, p):
+    return x * _gelu_tanh_gate(x)
+
+
+@inline
+def _gelu_tanh_derivative(x, y, p):
+    one, scale, cubic = type(x)(1), type(x)(2 * _GELU_SCALE), type(x)(3 * _GELU_CUBIC)
+    gate = _gelu_tanh_gate(x)
+    return gate + y * (one - gate) * scale * (one + cubic * x * x)
+
+
+@inline
+def _silu(x, p):
+    return x * logistic(x)
+
+
+@inline
+def _silu_derivative(x, y, p):
+    s = logistic(x)
+    return s + y * (type(x)(1) - s)
+
+
+@inline
+def _softplus(x, p):
+    return smooth_relu(x)
+
+
+@inline
+def _softplus_derivative(x, y, p):
+    return -expm1(-y)
+
+
+@inline
+def _hard_tanh(x, p):
+    one = type(x)(1)
+    low = -one if x < -one else x
+    return one if low > one else low
+
+
+@inline
+def _hard_tanh_derivative(x, y, p):
+    one = type(x)(1)
+    return one if -one < y < one else type(x)(0)
+
+
+identity = elementwise(_identity, _identity_derivative)
+sigmoid = elementwise(_sigmoid, _sigmoid_derivative)
+tanh = elementwise(_tanh, _tanh_derivative)
+relu = elementwise(_relu, _relu_derivative)
+leaky_relu = elementwise(_leaky_relu, _leaky_relu_derivative)
+elu = elementwise(_elu, _elu_derivative)
+selu = elementwise(_selu, _selu_derivative)
+gelu = elementwise(_gelu, _gelu_derivative)
+gelu_tanh = elementwise(_gelu_tanh, _gelu_tanh_derivative)
+silu = elementwise(_silu, _silu_derivative)
+softplus = elementwise(_softplus, _softplus_derivative)
+hard_tanh = elementwise(_hard_tanh, _hard_tanh_derivative)

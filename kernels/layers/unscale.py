@@ -1,0 +1,86 @@
+"""Back to the units of the target, y = x * scale + mean, and a loss in those of the network.
+
+The loss of a network that ends so is computed from what goes into its last layer, and from the target
+brought there: a target of any size then trains as one of mean 0 and variance 1 does. Metrics read the
+output and the target as they are.
+"""
+
+from collections import namedtuple
+
+from ..abi import descriptor, oprow
+from ..abi.tensors import constants, op_row, slots, tensor
+from ..lowlevel._jit import kernel
+from ..lowlevel.simd import address, call, view
+
+Loss = namedtuple("Loss", "forward_entry")
+
+
+@kernel
+def unscale_forward(x, mean, scale, y):
+    """Write ``y = x * scale + mean``; x and y of shape (rows, n), mean and scale of shape (n,)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] * scale[j] + mean[j]
+
+
+@kernel
+def unscale_backward(scale, dy, dx):
+    """Write ``dx = dy * scale``; dx of shape (0, n) is left out."""
+    for i in range(dx.shape[0]):
+        for j in range(dx.shape[1]):
+            dx[i, j] = dy[i, j] * scale[j]
+
+
+@kernel
+def scale_target(target, mean, scale, scaled):
+    """Write ``scaled = (target - mean) / scale``; target and scaled of shape (rows, n)."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            scaled[i, j] = (target[i, j] - mean[j]) / scale[j]
+
+
+def forward_entry(T):
+    """Op: X, the constants (mean, then scale) -> Y."""
+
+    def unscale_forward_op(op_address, net_address):
+        op, _ = op_row(op_address)
+        net, _ = slots(net_address)
+        n = op[oprow.N_IN]
+        x, y = tensor(net, op[oprow.X], n, T), tensor(net, op[oprow.Y], n, T)
+        unscale_forward(x, constants(net, op, 0, n, T), constants(net, op, n, n, T), y)
+
+    return unscale_forward_op
+
+
+def backward_entry(T):
+    """Op: DY -> DX."""
+
+    def unscale_backward_op(op_address, net_address):
+        op, _ = op_row(op_address)
+        net, _ = slots(net_address)
+        n = op[oprow.N_IN]
+        scale = constants(net, op, n, n, T)
+        unscale_backward(scale, tensor(net, op[oprow.DY], n, T), tensor(net, op[oprow.DX], n, T))
+
+    return unscale_backward_op
+
+
+def _loss_entry(T):
+    """Op of a loss whose own entry is at BACKWARD: that, with TARGET scaled for as long, in SCRATCH."""
+
+    def scaled_loss_op(op_address, net_address):
+        op, _ = op_row(op_address)
+        net, _ = slots(net_address)
+        n = op[oprow.N_IN]
+        mean, scale = constants(net, op, 0, n, T), constants(net, op, n, n, T)
+        scaled = tensor(net, op[oprow.SCRATCH], n, T)
+        given = net[descriptor.TARGET]
+        scale_target(view(given, (net[descriptor.ROWS], n), T), mean, scale, scaled)
+        net[descriptor.TARGET] = address(scaled)
+        call(op[oprow.BACKWARD], op_address, net_address)
+        net[descriptor.TARGET] = given
+
+    return scaled_loss_op
+
+
+loss = Loss(_loss_entry)

@@ -1,0 +1,323 @@
+"""Matrix products C = start + A B, A' B and A B', out of the micro-kernels in `tile`.
+
+Where B is large or transposed, panels of it, one as wide as a tile and at most `PACK_ROWS` rows high,
+are copied together first (`pack`), and so are the tiles of an A that is transposed or whose rows lie
+far apart. C takes up where the last panels left it (K. Goto and R. van de Geijn, *Anatomy of
+High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
+
+The routine is large, so that it is compiled once: the layers' entries call it by its address.
+
+Every element of C is summed over k in the same order by fused multiply-adds, whatever tile it falls
+into and packed or not, so that a row of A B does not depend on the rows around it: few columns are
+computed as dot products, in an order of their own, by what k and n are. Of A B' a single row is, too.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from ..lowlevel._jit import INLINE_OPTIONS, INTERPRETED, inline, kernel, splice
+from ..lowlevel.simd import address, fma, view
+from ..lowlevel.vector_ir import I64, VECTOR_BYTES
+from .pack import pack_columns, pack_rows
+from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, dot_columns, dot_rows, dots, tile
+
+# So much of B is packed at a time, which stays in the second cache. A tile of A is packed behind it:
+# PACK_SIZE is for this and 16 columns more.
+PACK_ROWS, PACK_COLUMNS = 256, 192
+# Below so many rows of A the copy costs more than it saves, and a B of up to so many bytes stays in
+# the first cache.
+_PACK_FROM_ROWS, _PACK_FROM_BYTES = 24, 16384
+_PACK_A_FROM_BYTES = 1024
+# From so many bytes on B is read from end to end for a single row of A.
+_ADD_ROWS_FROM_BYTES = 1 << 17
+
+# Four such rows fit into `pack`; no more are copied there as the columns of B, or as C'.
+_LONGEST = PACK_ROWS * PACK_COLUMNS // 4
+# A C' is copied to C, which is worth it from so many steps of k on.
+_TURN_FROM = 8
+
+# Of `product_entry`: m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack.
+_ARGUMENTS = 12
+
+
+@kernel
+def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
+    # Writes C, of one row: the rows of B are read from end to end, four at a time.
+    a, c = view(a, (k - 1) * a_step + 1, dtype), view(c, n, dtype)
+    if start != 0:
+        first = view(start, n, dtype)
+        for j in range(n):
+            c[j] = first[j]
+    else:
+        for j in range(n):
+            c[j] = c.dtype.type(0)
+    row_bytes = b_row * itemsize
+    i = 0
+    while i + 4 <= k:
+        a0, a1, a2, a3 = a[i * a_step], a[(i + 1) * a_step], a[(i + 2) * a_step], a[(i + 3) * a_step]
+        b0, b1 = view(b, n, dtype), view(b + row_bytes, n, dtype)
+        b2, b3 = view(b + 2 * row_bytes, n, dtype), view(b + 3 * row_bytes, n, dtype)
+        for j in range(n):
+            c[j] = fma(a3, b3[j], fma(a2, b2[j], fma(a1, b1[j], fma(a0, b0[j], c[j]))))
+        i += 4
+        b += 4 * row_bytes
+    while i < k:
+        a0, b0 = a[i * a_step], view(b, n, dtype)
+        for j in range(n):
+            c[j] = fma(a0, b0[j], c[j])
+        i += 1
+        b += row_bytes
+
+
+@kernel
+def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
+    # Writes C, of one row.
+    if k * n * itemsize > _ADD_ROWS_FROM_BYTES:
+        _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
+    else:
+        lanes = VECTOR_BYTES // itemsize
+        width = ROW_VECTORS * lanes
+        for j in range(0, n, width):
+            count, skip = min(width, n - j), j * itemsize
+            vectors = (count + lanes - 1) // lanes
+            begin, end = start + skip if start != 0 else 0, (vectors - 1) * lanes
+            tile(1, vectors, k, a, 0, a_step, b + skip, b_row, begin, 0, c + skip, 0, end, count - end, dtype)
+
+
+@inline
+def _vectors(n, lanes):
+    # Of a tile of so many columns; 0 is half a vector: see `tile`.
+    return 0 if HAS_HALVES and 2 * n <= lanes else (n + lanes - 1) // lanes
+
+
+@kernel
+def _transpose(rows, columns, source, target, dtype):
+    # Writes the matrix at the target, of `columns` rows.
+    x, y = view(source, (rows, columns), dtype), view(target, (columns, rows), dtype)
+    for i in range(rows):
+        for j in range(columns):
+            y[j, i] = x[i, j]
+
+
+@kernel
+def _dot_product(m, n, k, a, a_row, b, b_row, start, c, dtype, itemsize):
+    # Writes C, of few columns; `b_row` is from column to column of B.
+    lanes = VECTOR_BYTES // itemsize
+    height = dot_rows(n, lanes)
+    for row in range(0, m, height):
+        rows = min(height, m - row)
+        dots(rows, n, k, a + row * a_row * itemsize, a_row, b, b_row, start, c + row * n * itemsize, dtype)
+
+
+@kernel
+def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    # Writes C, and `pack` if B is packed or C' computed.
+    lanes = VECTOR_BYTES // itemsize
+    narrow = n <= dot_columns(lanes)
+    if narrow and a_step == 1 and (n == 1 or n * lanes <= k <= _LONGEST):
+        if n > 1 and b_row != 1:  # the columns of B are copied together
+            _transpose(k, n, b, pack, dtype)
+            b, b_step = pack, k
+        _dot_product(m, n, k, a, a_row, b, b_step, start, c, dtype, itemsize)
+        return
+    if m == 1 and b_step != 1:  # C' = B' A'; there is no start
+        _dot_product(n, 1, k, b, b_step, a, 0, 0, c, dtype, itemsize)
+        return
+    if m <= ROWS[0] and n <= lanes and b_step == 1:  # a single tile
+        tile(m, _vectors(n, lanes), k, a, a_row, a_step, b, b_row, start, 0, c, n, 0, n, dtype)
+        return
+    # With A transposed and C narrow, C' = B' A' is wide and A' at hand as rows.
+    to_narrow = c
+    turned = (
+        narrow and a_row == 1 and start == 0 and n < m and (n == 1 or (k >= _TURN_FROM and m <= _LONGEST))
+    )
+    if turned:
+        m, n, a, a_row, a_step, b, b_row, b_step = n, m, b, b_step, b_row, a, a_step, a_row
+        c = pack if m > 1 else c
+    if m == 1:
+        _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
+        return
+    width = VECTORS * lanes
+    large = m >= _PACK_FROM_ROWS and k * n * itemsize > _PACK_FROM_BYTES
+    packed = b_step != 1 or large
+    # A that is transposed, or whose rows lie far apart, is copied together tile by tile.
+    pack_a = large and n >= 64 and (a_step != 1 or a_row * itemsize > _PACK_A_FROM_BYTES)
+    a_pack, a_pack_step = pack + PACK_COLUMNS * PACK_ROWS * itemsize, max(lanes, 8)
+    group, depth = n, max(k, 1)
+    if packed:  # the fewer rows, the more columns at a time; whole squares are packed
+        depth = max(min((k + lanes - 1) // lanes * lanes, PACK_ROWS), 1)
+        group = PACK_ROWS * PACK_COLUMNS // depth // width * width
+    for j in range(0, n, group):
+        count = min(group, n - j)
+        vectors = (count + lanes - 1) // lanes
+        panels = (vectors + VECTORS - 1) // VECTORS
+        highest = ROWS[min(vectors, VECTORS) - 1]
+        tiles, height, higher = 1, m, 0
+        if m > highest:  # otherwise without divisions, which small products would feel
+            # Tiles are about as high as one another, and panels as wide: small ones are less fast.
+            tiles = (m + highest - 1) // highest
+            height, higher = m // tiles, m % tiles  # so many tiles are one row higher
+        breadth, broader = VECTORS, 0
+        if not packed and panels > 1:
+            breadth, broader = vectors // panels, vectors % panels
+        for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
+            rows = min(depth, k - i)
+            source = b + (i * b_row + j * b_step) * itemsize
+            if packed and b_step == 1:
+                pack_rows(source, b_row, rows, count, pack, width, depth, dtype, itemsize)
+            elif packed:
+                pack_columns(source, b_step, rows, count, pack, width, depth, dtype, itemsize)
+            row = 0
+            for t in range(tiles):
+                tall = height + 1 if t < higher else height
+                a_tile, a_tile_row, a_tile_step = a + (row * a_row + i * a_step) * itemsize, a_row, a_step
+                if pack_a:
+                    if a_step == 1:
+                        pack_columns(a_tile, a_row, rows, tall, a_pack, a_pack_step, 0, dtype, itemsize)
+                    else:
+                        pack_rows(a_tile, a_step, rows, tall, a_pack, a_pack_step, 0, dtype, itemsize)
+                    a_tile, a_tile_row, a_tile_step = a_pack, 1, a_pack_step
+                first = 0
+                for p in range(panels):
+                    end = min(first + (breadth + 1 if p < broader else breadth), vectors)
+                    if packed:
+                        panel, panel_row = pack + first * VECTOR_BYTES * depth, width
+                        last_vector = (end - 1) * lanes
+                    else:
+                        panel, panel_row = source + first * VECTOR_BYTES, b_row
+                        # The last vector ends where the row does: some columns are computed twice.
+                        last_vector = max(min(end * lanes, n) - lanes, 0)
+                    last = min(lanes, count - last_vector)
+                    skip = j * itemsize + first * VECTOR_BYTES
+                    begin, begin_row = start + skip if start != 0 else 0, 0
+                    to_c = c + row * n * itemsize + skip
+                    if i > 0:
+                        begin, begin_row = to_c, n
+                    wide = min(_vectors(n, lanes), end - first)
+                    tile(
+                        tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
+                        begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
+                    )  # fmt: skip
+                    first = end
+                row += tall
+    if turned:
+        _transpose(m, n, pack, to_narrow, dtype)
+
+
+def product_entry(T):
+    """Op: the arguments of `_product` up to `pack`, an int64 array at the first address -> C, `pack`."""
+    itemsize = np.dtype(T).itemsize
+
+    def product_op(arguments, _):
+        x = view(arguments, _ARGUMENTS, np.int64)
+        _product(
+            x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], T, itemsize
+        )  # fmt: skip
+
+    return product_op
+
+
+@intrinsic
+def _call_product(typingctx, product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack):
+    """Call the compiled `product_entry` at the address `product`."""
+
+    def codegen(context, builder, sig, args):
+        array = cgutils.alloca_once(builder, I64, _ARGUMENTS)
+        for i, arg in enumerate(args[1:]):
+            builder.store(arg, builder.gep(array, [I64(i)]))
+        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), [I64, I64]).as_pointer())
+        builder.call(function, [builder.ptrtoint(array, I64), I64(0)])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * (1 + _ARGUMENTS)), codegen
+
+
+def _multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    raise TypeError("compiled code only")
+
+
+@overload(_multiply, jit_options=INLINE_OPTIONS)
+def _choose_multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    if isinstance(product, types.NoneType):
+
+        def multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+            _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize)
+
+    else:
+
+        def multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+            _call_product(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack)
+
+    return multiply
+
+
+@splice
+def matmul(product, a, b, start, c, pack):
+    """Write ``c = start + a b``, and `pack`.
+
+    Parameters
+    ----------
+    product : int64 or None
+        Address of the compiled `product_entry` of the arrays' dtype; None to compile it in.
+    a, b, c : arrays of shape (m, k), (k, n) and (m, n), C order
+    start : array of shape (n,), added to every row, or (0,)
+    pack : array of shape (PACK_SIZE,)
+    """
+    begin, copy = address(start) if start.size > 0 else 0, address(pack)
+    m, k, n = a.shape[0], a.shape[1], b.shape[1]
+    _multiply(
+        product, m, n, k, address(a), k, 1, address(b), n, 1, begin, address(c), copy, a.dtype, a.itemsize
+    )  # fmt: skip
+
+
+@splice
+def matmul_transposed_a(product, a, b, c, pack):
+    """Write ``c = a' b``, and `pack`.
+
+    Parameters
+    ----------
+    product, pack
+        As in `matmul`.
+    a, b, c : arrays of shape (k, m), (k, n) and (m, n), C order
+    """
+    copy = address(pack)
+    k, m, n = a.shape[0], a.shape[1], b.shape[1]
+    _multiply(
+        product, m, n, k, address(a), 1, m, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize
+    )  # fmt: skip
+
+
+@splice
+def matmul_transposed_b(product, a, b, c, pack):
+    """Write ``c = a b'``, and `pack`.
+
+    Parameters
+    ----------
+    product
+        As in `matmul`.
+    a, b, c : arrays of shape (m, k), (n, k) and (m, n), C order
+    pack : array of shape (PACK_SIZE,)
+    """
+    copy = address(pack)
+    m, k, n = a.shape[0], a.shape[1], b.shape[0]
+    _multiply(
+        product, m, n, k, address(a), k, 1, address(b), 1, k, 0, address(c), copy, a.dtype, a.itemsize
+    )  # fmt: skip
+
+
+if INTERPRETED:
+
+    def matmul(product, a, b, start, c, pack):  # noqa: F811
+        """Write ``c = start + a b`` in plain NumPy."""
+        c[...] = a @ b + (start if start.size else 0)
+
+    def matmul_transposed_a(product, a, b, c, pack):  # noqa: F811
+        """Write ``c = a' b`` in plain NumPy."""
+        c[...] = a.T @ b
+
+    def matmul_transposed_b(product, a, b, c, pack):  # noqa: F811
+        """Write ``c = a b'`` in plain NumPy."""
+        c[...] = a @ b.T

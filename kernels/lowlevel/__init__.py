@@ -1,0 +1,1 @@
+"""Numba's options, single instructions, LLVM."""

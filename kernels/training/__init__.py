@@ -1,0 +1,1 @@
+"""Losses, metrics, penalties, optimizers and schedules."""

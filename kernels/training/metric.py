@@ -1,0 +1,174 @@
+"""Metrics: sums over the rows of an epoch, and what they come to.
+
+``update(prediction, target, weight, p, state)`` adds the rows at hand to `state`, a float64 array
+that starts as zeros; ``result(state) -> float64``. In a metric's op row STATE is the offset of its
+state, N_OUT the width of the target, SCRATCH the size of the state, and Y its column of the history.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+from ..abi import descriptor, oprow
+from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, tensor_address
+from ..lowlevel._jit import inline, kernel, splice
+from ..lowlevel.simd import view
+
+Metric = namedtuple("Metric", "update result forward_entry backward_entry")
+
+
+def _with_entries(update, result, by_output=True):
+    """A metric with its entries.
+
+    Where each output has a weight of its own, each is a row of its own to `update`; but if not `by_output`,
+    which tells that `update` keeps the outputs apart and takes as many weights.
+    """
+
+    @splice
+    def state_of(op, net):
+        address = net[descriptor.METRIC_STATE] + 8 * op[oprow.STATE]
+        return view(address, op[oprow.SCRATCH], np.float64)
+
+    def forward_entry(T):
+        def metric_update_op(op_address, net_address):
+            op, setting = op_row(op_address)
+            net, _ = slots(net_address)
+            rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
+            if by_output and outputs_have_weights(net):
+                rows, n_out, n_targets = rows * n_out, 1, 1
+            prediction = view(tensor_address(net, op[oprow.X]), (rows, n_out), T)
+            target = view(net[descriptor.TARGET], (rows, n_targets), T)
+            state = state_of(op, net)
+            update(prediction, target, row_weights(net, T), T(setting[oprow.P]), state)
+
+        return metric_update_op
+
+    def backward_entry(T):
+        def metric_result_op(op_address, net_address):
+            op, _ = op_row(op_address)
+            net, _ = slots(net_address)
+            row = view(net[descriptor.HISTORY], net[descriptor.HISTORY_WIDTH], np.float64)
+            row[op[oprow.Y]] = result(state_of(op, net))
+
+        return metric_result_op
+
+    return Metric(update, result, forward_entry, backward_entry)
+
+
+@inline
+def _largest(x, i):
+    best = 0
+    for j in range(1, x.shape[1]):
+        best = j if x[i, j] > x[i, best] else best
+    return best
+
+
+@kernel
+def accuracy_update(prediction, target, weight, p, state):
+    """Add to `state`: weight of the right rows, and of all.
+
+    With one output, or as many targets as outputs that are not classes (`p` is not NaN), a number is
+    right if it lies on the target's side of the threshold `p`.
+    """
+    rows, n_out = prediction.shape
+    half = target.dtype.type(0.5)
+    for i in range(rows):
+        w = np.float64(weight[i]) if weight.size > 0 else 1.0
+        if p == p:
+            right = 0.0
+            for j in range(n_out):
+                right += 1.0 if (prediction[i, j] > p) == (target[i, j] > half) else 0.0
+            right /= n_out
+        elif target.shape[1] == 1:
+            right = 1.0 if _largest(prediction, i) == np.int64(target[i, 0]) else 0.0
+        else:
+            right = 1.0 if _largest(prediction, i) == _largest(target, i) else 0.0
+        state[0] += w * right
+        state[1] += w
+
+
+@kernel
+def mse_update(prediction, target, weight, p, state):
+    """Add to `state`: weighted mean of a row's squared errors, and the weight."""
+    rows, n_out = prediction.shape
+    for i in range(rows):
+        w = np.float64(weight[i]) if weight.size > 0 else 1.0
+        total = 0.0
+        for j in range(n_out):
+            error = np.float64(prediction[i, j]) - np.float64(target[i, j])
+            total += error * error
+        state[0] += w * total / n_out
+        state[1] += w
+
+
+@kernel
+def mae_update(prediction, target, weight, p, state):
+    """Add to `state`: weighted mean of a row's absolute errors, and the weight."""
+    rows, n_out = prediction.shape
+    for i in range(rows):
+        w = np.float64(weight[i]) if weight.size > 0 else 1.0
+        total = 0.0
+        for j in range(n_out):
+            total += abs(np.float64(prediction[i, j]) - np.float64(target[i, j]))
+        state[0] += w * total / n_out
+        state[1] += w
+
+
+@kernel
+def mean_result(state):
+    """First number of `state` over the second; NaN without rows."""
+    return state[0] / state[1]
+
+
+@kernel
+def r2_update(prediction, target, weight, p, state):
+    """Add to `state`, four numbers an output: weight, mean, squares about the mean, squared errors.
+
+    `weight` is of shape (rows,), or (rows * n_out,) where each output has one of its own.
+    The running mean and squares of D. West, *Updating mean and variance estimates*, CACM 22 (1979).
+    """
+    rows, n_out = prediction.shape
+    wide = weight.size > rows
+    for i in range(rows):
+        w = np.float64(weight[i]) if weight.size > 0 else 1.0
+        if w == 0.0 and not wide:
+            continue
+        for j in range(n_out):
+            if wide:
+                w = np.float64(weight[i * n_out + j])
+                if w == 0.0:
+                    continue
+            at = 4 * j
+            t = np.float64(target[i, j])
+            error = np.float64(prediction[i, j]) - t
+            state[at] += w
+            away = t - state[at + 1]
+            state[at + 1] += away * (w / state[at])  # exactly `away` in the first row
+            state[at + 2] += w * away * (t - state[at + 1])
+            state[at + 3] += w * error * error
+
+
+@kernel
+def r2_result(state):
+    """Coefficient of determination, its mean over the outputs that have targets; NaN without any.
+
+    As scikit-learn's `r2_score`: of a constant target it is 1 if predicted exactly, else 0.
+    """
+    n_out = state.size // 4
+    total, counted = 0.0, 0.0
+    for j in range(n_out):
+        if state[4 * j] == 0.0:
+            continue
+        counted += 1.0
+        squares, errors = state[4 * j + 2], state[4 * j + 3]
+        if squares > 0.0:
+            total += 1.0 - errors / squares
+        else:
+            total += 1.0 if errors == 0.0 else 0.0
+    return total / counted
+
+
+accuracy = _with_entries(accuracy_update, mean_result)
+mse = _with_entries(mse_update, mean_result)
+mae = _with_entries(mae_update, mean_result)
+r2 = _with_entries(r2_update, r2_result, by_output=False)

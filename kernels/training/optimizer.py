@@ -1,0 +1,183 @@
+"""Optimizers: one pass over the flat parameter vector.
+
+Every kernel starts with ``(w, g, ...)``, the parameters and their gradient, arrays of shape (n,), and
+takes numbers of their dtype:
+
+- rate: learning rate; decay: rate * decoupled weight decay, by which w shrinks first;
+- factor: what the gradient is multiplied with first, to clip it by its global norm (R. Pascanu,
+  T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013);
+- limit: the gradient is clipped to -limit ... limit after that; infinity for no clipping.
+
+The order of an optimizer's settings in its op row is that of `SETTINGS` and then its own. Behind this row
+and the schedule's stand the ranges of the flat vector that are not trained: FROZEN pairs of a start and an
+end, int64, sorted and apart from each other.
+"""
+
+import math
+from collections import namedtuple
+
+import numpy as np
+
+from ..abi import descriptor, oprow
+from ..abi.tensors import op_row, slots
+from ..lowlevel._jit import inline, kernel, splice
+from ..lowlevel.simd import view
+
+Optimizer = namedtuple("Optimizer", "kernel forward_entry")
+
+#: Settings that all optimizers share, from column P of the op row on; own ones follow.
+SETTINGS = ("weight_decay", "global_clipnorm", "clipvalue")
+CLIPNORM, CLIPVALUE = 1, 2
+_OWN = oprow.P + len(SETTINGS)
+
+
+@inline
+def _clipped(g, factor, limit):
+    g = g * factor
+    low = -limit if g < -limit else g
+    return limit if low > limit else low
+
+
+@kernel
+def sgd_kernel(w, g, velocity, rate, decay, factor, limit, momentum, nesterov):
+    """Write `w` and `velocity`: gradient descent with momentum.
+
+    I. Sutskever et al., *On the importance of initialization and momentum*, ICML 2013, in the form
+    ``v = momentum v + g; w -= rate v``, with Nesterov's ``w -= rate (g + momentum v)``. Without
+    momentum `velocity` has shape (0,).
+    """
+    if velocity.size == 0:
+        for i in range(w.size):
+            w[i] -= decay * w[i] + rate * _clipped(g[i], factor, limit)
+    else:
+        for i in range(w.size):
+            gradient = _clipped(g[i], factor, limit)
+            v = momentum * velocity[i] + gradient
+            velocity[i] = v
+            step = gradient + momentum * v if nesterov else v
+            w[i] -= decay * w[i] + rate * step
+
+
+@kernel
+def rmsprop_kernel(w, g, square, velocity, rate, decay, factor, limit, rho, rest, epsilon, momentum):
+    """Write `w`, `square` and `velocity`: the gradient over its root mean square.
+
+    T. Tieleman, G. Hinton, *Neural Networks for Machine Learning*, lecture 6.5 (2012). Without
+    momentum `velocity` has shape (0,). `rest` is ``1 - rho``: see `adam_kernel`.
+    """
+    for i in range(w.size):
+        gradient = _clipped(g[i], factor, limit)
+        s = rho * square[i] + rest * gradient * gradient
+        square[i] = s
+        step = gradient / (math.sqrt(s) + epsilon)
+        if velocity.size > 0:
+            step += momentum * velocity[i]
+            velocity[i] = step
+        w[i] -= decay * w[i] + rate * step
+
+
+@kernel
+def adagrad_kernel(w, g, square, rate, decay, factor, limit, epsilon):
+    """Write `w` and `square`: the gradient over the root of the sum of its squares.
+
+    J. Duchi, E. Hazan, Y. Singer, *Adaptive Subgradient Methods*, JMLR 12 (2011).
+    """
+    for i in range(w.size):
+        gradient = _clipped(g[i], factor, limit)
+        s = square[i] + gradient * gradient
+        square[i] = s
+        w[i] -= decay * w[i] + rate * gradient / (math.sqrt(s) + epsilon)
+
+
+@kernel
+def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, rest_1, beta_2, rest_2, root, epsilon):
+    """Write `w`, `m` and `v`: Adam, with AdamW's decoupled decay.
+
+    D. Kingma, J. Ba, *Adam*, ICLR 2015; I. Loshchilov, F. Hutter, *Decoupled Weight Decay
+    Regularization*, ICLR 2019. `rate` is divided by ``1 - beta_1**t`` and `root` is
+    ``1 / sqrt(1 - beta_2**t)``, the bias corrections of step t. `rest_1` and `rest_2` are ``1 - beta``,
+    rounded after the subtraction: of a float32 beta near 1 little would be left.
+    """
+    for i in range(w.size):
+        gradient = _clipped(g[i], factor, limit)
+        m[i] = beta_1 * m[i] + rest_1 * gradient
+        v[i] = beta_2 * v[i] + rest_2 * gradient * gradient
+        w[i] -= decay * w[i] + rate * m[i] / (math.sqrt(v[i]) * root + epsilon)
+
+
+@splice
+def _vectors(net, real, setting, T):
+    """Parameters and gradient, a thread's part; rate, decay, factor and limit of an update."""
+    skip, n = net[descriptor.PART_START] * net[descriptor.ITEMSIZE], net[descriptor.PART_SIZE]
+    w = view(net[descriptor.PARAMETERS] + skip, n, T)
+    g = view(net[descriptor.GRADIENT] + skip, n, T)
+    rate, clipvalue = real[descriptor.LEARNING_RATE], setting[oprow.P + CLIPVALUE]
+    limit = T(clipvalue if clipvalue > 0.0 else np.inf)
+    return w, g, rate, T(rate * setting[oprow.P]), T(real[descriptor.NORM_FACTOR]), limit
+
+
+@splice
+def _state(net, number, used, T):
+    """Vector `number` of the optimizer, a thread's part; empty if it is not used."""
+    start = number * net[descriptor.N_PARAMETERS] + net[descriptor.PART_START]
+    address = net[descriptor.OPTIMIZER_STATE] + start * net[descriptor.ITEMSIZE]
+    return view(address, net[descriptor.PART_SIZE] if used else 0, T)
+
+
+def _sgd_entry(T):
+    def sgd_op(op_address, net_address):
+        _, setting = op_row(op_address)
+        net, real = slots(net_address)
+        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+        momentum, nesterov = setting[_OWN], setting[_OWN + 1] != 0.0
+        velocity = _state(net, 0, momentum != 0.0, T)
+        sgd_kernel(w, g, velocity, T(rate), decay, factor, limit, T(momentum), nesterov)
+
+    return sgd_op
+
+
+def _rmsprop_entry(T):
+    def rmsprop_op(op_address, net_address):
+        _, setting = op_row(op_address)
+        net, real = slots(net_address)
+        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+        rho, epsilon, momentum = setting[_OWN], T(setting[_OWN + 1]), setting[_OWN + 2]
+        square, velocity = _state(net, 0, True, T), _state(net, 1, momentum != 0.0, T)
+        own = T(rho), T(1.0 - rho), epsilon, T(momentum)
+        rmsprop_kernel(w, g, square, velocity, T(rate), decay, factor, limit, *own)
+
+    return rmsprop_op
+
+
+def _adagrad_entry(T):
+    def adagrad_op(op_address, net_address):
+        _, setting = op_row(op_address)
+        net, real = slots(net_address)
+        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+        square = _state(net, 0, True, T)
+        adagrad_kernel(w, g, square, T(rate), decay, factor, limit, T(setting[_OWN]))
+
+    return adagrad_op
+
+
+def _adam_entry(T):
+    def adam_op(op_address, net_address):
+        _, setting = op_row(op_address)
+        net, real = slots(net_address)
+        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+        beta_1, beta_2, epsilon = setting[_OWN], setting[_OWN + 1], T(setting[_OWN + 2])
+        t = np.float64(net[descriptor.STEP] + 1)
+        rate, root = rate / (1.0 - beta_1**t), 1.0 / math.sqrt(1.0 - beta_2**t)
+        if setting[_OWN + 3] != 0.0:  # epsilon is added before the correction, which then is the rate's
+            rate, root = rate / root, 1.0
+        m, v = _state(net, 0, True, T), _state(net, 1, True, T)
+        own = T(beta_1), T(1.0 - beta_1), T(beta_2), T(1.0 - beta_2), T(root), epsilon
+        adam_kernel(w, g, m, v, T(rate), decay, factor, limit, *own)
+
+    return adam_op
+
+
+sgd = Optimizer(sgd_kernel, _sgd_entry)
+rmsprop = Optimizer(rmsprop_kernel, _rmsprop_entry)
+adagrad = Optimizer(adagrad_kernel, _adagrad_entry)
+adam = Optimizer(adam_kernel, _adam_entry)

@@ -1,0 +1,73 @@
+"""Weight penalties: l1 * sum(abs(w)) + l2 * sum(w * w), added to the loss.
+
+A third setting, alpha, is an l2 of alpha / 2 that is scaled as the loss of a row is: divided by the
+number of the batch's rows, or by the sum of their weights.
+
+Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 7.1.
+"""
+
+import numpy as np
+
+from ..abi import descriptor, oprow
+from ..abi.tensors import op_row, slots, weights
+from ..lowlevel._jit import kernel, reduction, splice
+from ..lowlevel.simd import flat, view
+
+
+@reduction
+def penalty_value(w, l1, l2):
+    """The penalty of `w`, an array of shape (n,); l1 and l2 are float64. Writes nothing."""
+    total = 0.0
+    for i in range(w.size):
+        x = np.float64(w[i])
+        total += l1 * abs(x) + l2 * x * x
+    return total
+
+
+@kernel
+def penalty_gradient(w, l1, l2, dw):
+    """Add the penalty's gradient to `dw`; arrays of shape (n,), l1 and l2 of their dtype."""
+    zero = w.dtype.type(0)
+    two_l2 = w.dtype.type(2) * l2
+    for i in range(w.size):
+        sign = l1 if w[i] > zero else (-l1 if w[i] < zero else zero)
+        dw[i] += sign + two_l2 * w[i]
+
+
+@splice
+def _factors(real, setting):
+    """Factors l1 and l2 for the batch at hand."""
+    alpha = setting[oprow.P + 2] * real[descriptor.SCALE]
+    return setting[oprow.P], setting[oprow.P + 1] + 0.5 * alpha
+
+
+def forward_entry(T):
+    """Op: W, SCALE -> PENALTY is increased."""
+
+    def penalty_op(op_address, net_address):
+        op, setting = op_row(op_address)
+        net, real = slots(net_address)
+        w = flat(weights(net, net[descriptor.PARAMETERS], op, T))
+        l1, l2 = _factors(real, setting)
+        real[descriptor.PENALTY] += penalty_value(w, l1, l2)
+
+    return penalty_op
+
+
+def backward_entry(T):
+    """Op: W, SCALE -> the gradient of W is increased, as far as it lies in this thread's part."""
+
+    def penalty_gradient_op(op_address, net_address):
+        op, setting = op_row(op_address)
+        net, real = slots(net_address)
+        start, end = op[oprow.W], op[oprow.W] + op[oprow.N_IN] * op[oprow.N_OUT]
+        part = net[descriptor.PART_START]
+        start, end = max(start, part), min(end, part + net[descriptor.PART_SIZE])
+        if start < end:
+            skip = start * net[descriptor.ITEMSIZE]
+            w = view(net[descriptor.PARAMETERS] + skip, end - start, T)
+            dw = view(net[descriptor.GRADIENT] + skip, end - start, T)
+            l1, l2 = _factors(real, setting)
+            penalty_gradient(w, T(l1), T(l2), dw)
+
+    return penalty_gradient_op

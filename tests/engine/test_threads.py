@@ -1,0 +1,185 @@
+"""A team of threads: how many there are, and the same bits at any number of them."""
+
+import functools
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn.engine import threads
+
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300)
+VALUES, WEIGHT = RNG.normal(size=(300, 7)), RNG.uniform(0, 2, 300)
+
+OPTIMIZERS = {
+    "SGD": lambda **settings: fn.SGD(0.05, **settings),
+    "momentum": lambda **settings: fn.SGD(0.05, momentum=0.9, nesterov=True, **settings),
+    "RMSprop": lambda **settings: fn.RMSprop(momentum=0.5, **settings),
+    "Adagrad": fn.Adagrad,
+    "Adam": fn.Adam,
+    "AdamW": fn.AdamW,
+}
+
+
+@pytest.fixture(autouse=True)
+def any_number_of_threads():
+    yield
+    fn.set_threads(None)
+
+
+def model_of(optimizer="adam", loss="cross_entropy", dtype="float32", dropout=0.2, **options):
+    layers = [
+        fn.Dense(67, "gelu", l1=1e-4, l2=1e-3),
+        fn.Dropout(dropout),
+        fn.Dense(43, "softmax"),
+        fn.Dense(7),
+    ]
+    return fn.Model(layers, loss=loss, optimizer=optimizer, dtype=dtype, seed=1, **options).build(31)
+
+
+def digest(model, history):
+    content = [model.parameters.tobytes(), model.state.optimizer.tobytes(), repr(history.history).encode()]
+    return hashlib.sha256(b"".join(content)).hexdigest()
+
+
+def digests(make, *data, counts=(1, 2, 4, 8), **options):
+    """What fits come to that differ in the number of threads only."""
+    found = []
+    for count in counts:
+        fn.set_threads(count)  # for the validation, too
+        model = make()
+        found.append(digest(model, model.fit(*data, threads=count, **options)))
+    return set(found)
+
+
+# ---- the same bits -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("clip", [None, 0.1])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_give_the_same_bits(name, clip, dtype):
+    """With dropout, shuffling, weights, penalties, and a last batch of fewer rows than shards."""
+    rows = 2 * 128 + 3
+    assert threads.shards(128, model_of().parameters.size) == 4
+    make = functools.partial(model_of, OPTIMIZERS[name](global_clipnorm=clip), dtype=dtype)
+    options = {"epochs": 2, "batch_size": 128, "sample_weight": WEIGHT[:rows]}
+    found = digests(make, X[:rows], LABELS[:rows], **options)
+    assert len(found) == 1
+    other = make()
+    assert digest(other, other.fit(X[1 : rows + 1], LABELS[:rows], **options)) not in found
+
+
+@pytest.mark.parametrize("rest", [1, 2, 3, 5, 31, 127])
+def test_last_batches_of_any_size_give_the_same_bits(rest):
+    rows = 128 + rest
+    make = functools.partial(model_of, "sgd", "mse", metrics=["mae", "mse", "r2", "accuracy"])
+    assert len(digests(make, X[:rows], VALUES[:rows], epochs=2, batch_size=128)) == 1
+
+
+FITS = {
+    "full batch": {"batch_size": None},
+    "in order": {"batch_size": 130, "shuffle": False},
+    "validation": {"batch_size": 128, "validation_data": (np.tile(X, (20, 1)), np.tile(VALUES, (20, 1)))},
+    "validation split": {"batch_size": 100, "validation_split": 0.3},
+    "callback": {"batch_size": 128, "callbacks": [lambda epoch, logs: None]},
+}
+
+
+@pytest.mark.parametrize("loss", ["mse", "sse", "huber"])
+@pytest.mark.parametrize("name", FITS)
+def test_kinds_of_fits_give_the_same_bits(name, loss):
+    make = functools.partial(model_of, fn.SGD(1e-4, clipvalue=0.01), loss, metrics=["r2"])
+    assert len(digests(make, X, VALUES, epochs=2, **FITS[name])) == 1
+
+
+def test_many_shards_give_the_same_bits():
+    x, y = np.tile(X[:, :8], (60, 1)), np.tile(VALUES[:, :1], (60, 1))
+
+    def make():
+        return fn.Model([fn.Dense(5, "tanh"), fn.Dense(1)], loss="mse", metrics=["r2"], seed=0).build(8)
+
+    assert threads.shards(9000, make().parameters.size) == 8
+    assert len(digests(make, x, y, counts=(1, 2, 3, 5, 7, 8, 20), epochs=2, batch_size=9000)) == 1
+
+
+@pytest.mark.parametrize("rows", [129, 300, 6000, 6007])
+def test_calls_other_than_fit_give_the_same_bits(rows):
+    model = model_of(metrics=["accuracy"])
+    x, y, weight = np.resize(X, (rows, 31)), np.resize(LABELS, rows), np.resize(WEIGHT, rows)
+    found = []
+    for count in (1, 3, 8):
+        fn.set_threads(count)
+        loss, gradient = model.loss_and_gradient(x, y, weight)
+        found.append((model.predict(x).tobytes(), model.evaluate(x, y, weight), loss, gradient.tobytes()))
+    assert found[0] == found[1] == found[2]
+
+
+# ---- how many ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_parameters", "shards", "is_alone"),
+    [
+        (4, 13, 1, True),  # xor
+        (64, 4_500, 2, True),  # spiral
+        (32, 2_410, 1, True),  # digits, a small net
+        (64, 109_386, 2, False),  # images, 784-128-64-10
+        (128, 109_386, 4, False),
+        (256, 2_000_000, 2, False),
+        (1, 10_000_000, 1, False),
+        (100_000, 13, 96, False),
+    ],
+)
+def test_cost_model(rows, n_parameters, shards, is_alone):
+    fn.set_threads(2)
+    assert threads.shards(rows, n_parameters) == shards
+    assert threads.team_size(rows, n_parameters) == (1 if is_alone else 2)
+    assert threads.team_size(rows, n_parameters, 5) == 5
+
+
+SIZES = [0, 1, 2, 13, 100, 2_410, 2**16, 2**18, 2**18 + 1, 2**21, 3_355_443, 2**24, 2**28]
+
+
+@pytest.mark.parametrize("n_parameters", SIZES)
+def test_shards_of_batches_of_all_sizes(n_parameters):
+    counts = []
+    for rows in (*range(1, 300), 1000, 4095, 4096, 8192, 12_288, 60_000, 1_000_000):
+        count = threads.shards(rows, n_parameters)
+        assert 1 <= count <= rows
+        assert count == 1 or count % 2 == 0
+        assert count <= 2 or count * n_parameters <= 2**24
+        if rows * n_parameters < 2**16:
+            assert count == threads.team_size(rows, n_parameters) == 1
+        counts.append(count)
+    assert counts == sorted(counts)  # more rows, not fewer shards
+    assert counts[0] == 1 and (counts[-1] > 1 or n_parameters == 0)
+
+
+@pytest.mark.parametrize("count", [3, 17])
+def test_more_threads_than_cpus_and_shards_come_to_an_end(count):
+    model = model_of()
+    model.fit(X, LABELS, epochs=20, batch_size=128, threads=count)
+    fn.set_threads(count)
+    assert model.predict(np.resize(X, (6000, 31))).shape == (6000, 7)
+    assert fn.get_threads() == count
+
+
+def test_clipping_without_weights():
+    layers = [fn.Dropout(0.5), fn.Activation("sigmoid")]
+    model = fn.Model(layers, loss="mse", optimizer=fn.SGD(global_clipnorm=1.0), seed=0)
+    assert np.isfinite(model.fit(X, X, epochs=2, threads=4).history["loss"]).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPUs can be chosen here")
+def test_a_member_begins_on_another_cpu_and_may_then_run_on_any(monkeypatch):
+    set_to, allowed, after = [], os.sched_getaffinity(0), []
+    monkeypatch.setattr(threads.os, "sched_setaffinity", lambda _, cpus: set_to.append(set(cpus)))
+    threads.run_together([lambda: None, lambda: after.append(os.sched_getaffinity(0))])
+    assert after == [allowed]
+    if len(allowed) > 1:
+        first, last = set_to
+        assert len(first) == len(allowed) - 1 and first < allowed and last == allowed

@@ -1,0 +1,242 @@
+"""Seeded faults in the kernels, each of which the tests must notice. Program: try them, all or those named.
+
+    python -m tests.guarantees.mutants [NAME ...]
+
+A fault is a line of a kernel that is replaced in a copy of the project, where the tests of that kernel are
+then run. They must pass without the fault. With it they must fail, by an assertion or, where kernels run
+without compilation, by an index out of bounds.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+KERNELS = ROOT / "kernels"
+
+
+class Mutant(NamedTuple):
+    """A fault: `before` stands in a file of `kernels/` once, and becomes `after`.
+
+    `tests` are those that are run. In kernels without compilation, as `make nojit` does, or compiled.
+    """
+
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+    compiled: bool = False
+
+
+def interpreted(file, before, after, test=None):
+    return Mutant(file, before, after, (f"tests/kernels/test_{test or file}.py",))
+
+
+def compiled(file, before, after, *tests):
+    return Mutant(file, before, after, tuple(f"tests/{test}" for test in tests), compiled=True)
+
+
+GEMM, BESIDE_NUMPY = "kernels/test_gemm.py", "test_fit.py::test_training_beside_numpy"
+MUTANTS = {
+    # kernels, run without compilation
+    "dropped bias": interpreted(
+        "dense", "matmul(product, x, w, b, y, pack)", "matmul(product, x, w, b[:0], y, pack)"
+    ),
+    "last row missing in the bias's gradient": interpreted(
+        "dense",
+        "    for i in range(x.shape[0]):\n        for j in range(x.shape[1]):\n            y[j] +=",
+        "    for i in range(x.shape[0] - 1):\n        for j in range(x.shape[1]):\n            y[j] +=",
+    ),
+    "no input gradient for one row": interpreted("dense", "if dx.shape[0] > 0:", "if dx.shape[0] > 1:"),
+    "relu lets its gradient through": interpreted(
+        "activation", "return type(x)(1) if y > zero else zero", "return type(x)(1) if y >= zero else zero"
+    ),
+    "derivative of tanh": interpreted("activation", "return type(x)(1) - y * y", "return type(x)(1) - y"),
+    "derivative of elu": interpreted("activation", "else y + p\n", "else p\n"),
+    "cubic term of gelu": interpreted("activation", "type(x)(3 * _GELU_CUBIC)", "type(x)(2 * _GELU_CUBIC)"),
+    "softmax without its inner product": interpreted(
+        "softmax", "y[i, j] * (dy[i, j] - inner)", "y[i, j] * dy[i, j]", "activation"
+    ),
+    "swapped index in log_softmax": interpreted(
+        "softmax", "dy[i, j] - exp(y[i, j]) * total", "dy[i, j] - exp(y[i, 0]) * total", "activation"
+    ),
+    "last number left out of the maximum": interpreted(
+        "softmax", "range(1, x.shape[1])", "range(1, x.shape[1] - 1)", "activation"
+    ),
+    "dropout does not scale up": interpreted(
+        "dropout", "mask.dtype.type(1.0 / (1.0 - rate))", "mask.dtype.type(1.0)"
+    ),
+    "all shards drop alike": interpreted("dropout", "np.uint64(first + i)", "np.uint64(i)"),
+    "mse without its factor 2": interpreted("loss", "return type(y)(2) * (y - t)", "return y - t"),
+    "sample weights left out of the gradient": interpreted(
+        "loss",
+        "            factor = w * scale\n            row = number(0)",
+        "            factor = share * scale\n            row = number(0)",
+    ),
+    "label smoothing not spread": interpreted("loss", "number(1) - p, p / number(n_out)", "number(1) - p, p"),
+    "huber joined wrongly": interpreted("loss", "p * (error - half * p)", "p * (error - p)"),
+    "nll without weights": interpreted(
+        "loss", "gradient[i, j] = -w * scale * share", "gradient[i, j] = -scale * share"
+    ),
+    "nesterov without the gradient": interpreted(
+        "optimizer", "gradient + momentum * v if", "momentum * v if"
+    ),
+    "adam's second mean": interpreted(
+        "optimizer", "+ rest_2 * gradient * gradient", "+ rest_1 * gradient * gradient"
+    ),
+    "rmsprop's epsilon within the root": interpreted(
+        "optimizer", "step = gradient / (math.sqrt(s) + epsilon)", "step = gradient / math.sqrt(s + epsilon)"
+    ),
+    "values are clipped before the norm": interpreted("optimizer", "    g = g * factor\n    low", "    low"),
+    "l2 without its factor 2": interpreted("penalty", "two_l2 * w[i]", "l2 * w[i]"),
+    "rows not gathered by their order": interpreted("batch", "source[row, j]", "source[i, j]"),
+    "weights not summed by their order": interpreted(
+        "batch", "np.float64(weight[row, j])", "np.float64(weight[i, j])"
+    ),
+    "accuracy of the last class": interpreted(
+        "metric", "for j in range(1, x.shape[1]):", "for j in range(1, x.shape[1] - 1):"
+    ),
+    "r2 about a running mean": interpreted("metric", "w * away * (t - state[at + 1])", "w * away * away"),
+    "warm-up one step late": interpreted(
+        "schedule", "rate * (step + 1.0) / (warmup + 1.0)", "rate * step / (warmup + 1.0)"
+    ),
+    "blocks of moments not weighed": interpreted(
+        "scaling", "mean[j] += distance * share", "mean[j] += distance"
+    ),
+    "the same order in each epoch": interpreted(
+        "random", "np.uint64(seed), np.uint64(epoch)", "np.uint64(seed), np.uint64(0)"
+    ),
+    "one round of philox less": interpreted("random", "range(10)", "range(9)"),
+    # what only a compiled run goes through
+    "last tile of rows missing": compiled(
+        "gemm", "tiles = (m + highest - 1) // highest", "tiles = max(m // highest, 1)", GEMM
+    ),
+    "panels of k not added up": compiled(
+        "gemm", "if i > 0:\n                        begin", "if i > 999:\n                        begin", GEMM
+    ),
+    "start left out for one row": compiled(
+        "gemm", "begin, end = start + skip if start != 0 else 0, (vectors", "begin, end = 0, (vectors", GEMM
+    ),
+    "rest of a dot product missing": compiled(
+        "tile", 'icmp_signed("<", i, k), part, over', 'icmp_signed("<", k, i), part, over', GEMM
+    ),
+    "start of a dot product for the first row only": compiled(
+        "tile", "[x % columns for x in range(lanes)]", "[x for x in range(lanes)]", GEMM
+    ),
+    "narrow product left as its transpose": compiled(
+        "gemm", "_transpose(m, n, pack, to_narrow", "_transpose(1, m * n, pack, to_narrow", GEMM
+    ),
+    "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
+    "first op not gone back through": compiled(
+        "driver", "range(net[d.N_OPS] - 1, -1, -1)", "range(net[d.N_OPS] - 1, 0, -1)", BESIDE_NUMPY
+    ),
+    "steps not counted": compiled("driver", "            step += 1\n", "", BESIDE_NUMPY),
+    "loss divided by rows, not by weights": compiled(
+        "driver",
+        "(1.0 / weight if weight > 0.0 else 0.0)",
+        "1.0 / rows",
+        "test_fit.py::test_a_whole_weight_counts_a_row_as_often",
+    ),
+    "every gradient clipped": compiled(
+        "driver", "return limit / norm if norm > limit else 1.0", "return limit / norm", BESIDE_NUMPY
+    ),
+    "last shard not summed": compiled(
+        "batch",
+        "range(1, net[descriptor.N_SHARDS])",
+        "range(1, net[descriptor.N_SHARDS] - 1)",
+        "trust/test_shards.py",
+    ),
+    "masks of shards alike": compiled(
+        "dropout", "first = net[descriptor.FIRST_ROW] * width", "first = 0", "trust/test_shards.py"
+    ),
+    "adam without bias correction": compiled(
+        "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY
+    ),
+    "alpha twice": compiled("penalty", "+ 0.5 * alpha", "+ alpha", "test_objective.py"),
+}
+
+#: So many are tried in `make test`, where `make nojit` runs the same tests without a fault.
+FAST = [
+    "dropped bias",
+    "swapped index in log_softmax",
+    "dropout does not scale up",
+    "adam's second mean",
+    "weights not summed by their order",
+]
+
+
+class Copy:
+    """A copy of the project in which files are changed."""
+
+    def __init__(self, folder):
+        self.root = Path(folder)
+        ignore = shutil.ignore_patterns("__pycache__")
+        for source, target in (("fastnn", "fastnn"), ("kernels", "fastnn/kernels"), ("tests", "tests")):
+            shutil.copytree(ROOT / source, self.root / target, ignore=ignore)
+        shutil.copy(ROOT / "pyproject.toml", self.root)
+        self.passed = {}
+
+    def run(self, mutant):
+        """Exit status and output of the mutant's tests, as the sources are now."""
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NUMBA_CACHE_DIR": str(self.root / "numba"),
+            "FASTNN_CACHE_DIR": str(self.root / "cache"),
+            "NUMBA_DISABLE_JIT": "0" if mutant.compiled else "1",
+        }
+        shutil.rmtree(self.root / "numba", ignore_errors=True)  # which does not see a callee's change
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=900
+        )
+        return done.returncode, done.stdout
+
+    def fault_without(self, mutant):
+        """None if the tests pass without the mutant."""
+        key = (mutant.tests, mutant.compiled)
+        if key not in self.passed:
+            self.passed[key] = self.run(mutant)
+        return None if self.passed[key][0] == 0 else f"the tests fail without it: {self.passed[key][1]}"
+
+    def fault(self, mutant):
+        """None if the tests fail with the mutant, as they should; else what is wrong."""
+        path = self.root / "fastnn" / "kernels" / f"{mutant.file}.py"
+        text = path.read_text(encoding="utf-8")
+        if text.count(mutant.before) != 1:
+            return f"{path.name} has {mutant.before!r} {text.count(mutant.before)} times"
+        path.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
+        try:
+            status, output = self.run(mutant)
+        finally:
+            path.write_text(text, encoding="utf-8")
+        if status == 0:
+            return "it was not noticed"
+        # A fault that does not compile, or is no Python, proves nothing.
+        if not re.search(r"^E +(AssertionError|assert |IndexError)", output, re.MULTILINE):
+            return f"the tests failed, but by no assertion: {output[-2000:]}"
+        return None
+
+
+def main(names):
+    missed = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(folder)
+        for name in names or MUTANTS:
+            start = time.perf_counter()
+            fault = copy.fault_without(MUTANTS[name]) or copy.fault(MUTANTS[name])
+            print(f"{time.perf_counter() - start:6.1f} s  {name}: {fault or 'noticed'}", flush=True)
+            missed += [name] if fault else []
+    print(f"{len(names or MUTANTS) - len(missed)} of {len(names or MUTANTS)} seeded faults were noticed")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

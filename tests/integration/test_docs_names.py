@@ -1,0 +1,176 @@
+"""Looks up the names, files and links that README.md and the pages of docs/ use."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import fastnn as fn
+import fastnn.kernels
+from fastnn.kernels.abi import descriptor, oprow
+from tests.helpers.doc_blocks import BLOCK, DOCS, ROOT, commented, read
+
+MODULES = {
+    info.name: importlib.import_module(f"{package.__name__}.{info.name}")
+    for package in (fastnn.kernels, fn)
+    for info in pkgutil.iter_modules(package.__path__)
+    if info.name != "kernels"
+}
+CLASSES = {
+    name: value
+    for module in MODULES.values()
+    for name, value in vars(module).items()
+    if isinstance(value, type)
+}
+# What a dotted name may begin with; a module of fastnn goes before one of kernels of the same name.
+STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels, "net": fn.Network}
+CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__members__}
+CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR", "FASTNN_THREADS"}
+CAPITALS |= {"OMP_NUM_THREADS"}
+
+
+def set_in_methods(kind):
+    """Attributes that the module of a class sets on anything, such as `self`."""
+    tree = ast.parse(Path(sys.modules[kind.__module__].__file__).read_text(encoding="utf-8"))
+    stored = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in stored if isinstance(node.ctx, ast.Store)}
+
+
+def is_name(dotted):
+    first, *rest = dotted.split(".")
+    place = STARTS.get(first)
+    for i, name in enumerate(rest):
+        if isinstance(place, type) and not hasattr(place, name):
+            return i == len(rest) - 1 and name in {*place.__annotations__, *set_in_methods(place)}
+        place = getattr(place, name, None)
+    return place is not None
+
+
+def is_file(path):
+    return (ROOT / path).exists() or path in dict(commented("add to"))
+
+
+def is_make_target(command):
+    return re.search(rf"^{command.split()[1]}:", read("Makefile"), re.MULTILINE) is not None
+
+
+def is_program(command):
+    extras = re.fullmatch(r"python -m pip install '\.\[([\w,]+)\]'", command)
+    if extras:
+        known = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+        return set(extras[1].split(",")) <= set(known)
+    program = re.match(r"python (-m )?(\S+)", command)
+    if not program[1]:
+        return is_file(program[2])
+    path = program[2].replace(".", "/")
+    return is_file(f"{path}.py") or is_file(f"{path}/__main__.py")
+
+
+def is_test(name):
+    path, function = name.split("::")
+    return is_file(path) and f"\ndef {function}(" in read(path)
+
+
+# Kinds of names: how they look, and whether one exists.
+KINDS = {
+    "test": (r"tests/[\w/]+\.py::\w+", is_test),
+    "file": (r"[\w./-]+(\.(py|md|toml)|/)", is_file),
+    "target": (r"make \w+", is_make_target),
+    "program": (r"python (-m )?[\w./]+( .*)?", is_program),
+    "name": (r"[A-Za-z_]\w*(\.\w+)+", is_name),
+    "capitals": (r"[A-Z][A-Z_]+", CAPITALS.__contains__),
+}
+
+
+def names(path):
+    """What stands between backticks outside of code blocks, or alone in an indented line: (kind, name)."""
+    text = BLOCK.sub("", read(path))
+    spans = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^    (make \w+)", text, re.MULTILINE)
+    return [(kind, span) for span in spans for kind, (form, _) in KINDS.items() if re.fullmatch(form, span)]
+
+
+def names_of_fastnn(path):
+    """All names in `fn` and `fastnn` that the text uses, in calls and tables too."""
+    return re.findall(r"\b((?:fn|fastnn)(?:\.[A-Za-z]\w*)+)", BLOCK.sub("", read(path)))
+
+
+@pytest.mark.parametrize("path, least", [("README.md", 50), ("docs/scikit_learn.md", 4)])
+def test_names_of_fastnn_exist(path, least):
+    found = names_of_fastnn(path)
+    assert len(found) >= least
+    assert [name for name in found if not is_name(name)] == []
+
+
+def test_tables_of_names_have_two_columns():
+    text = read("README.md")
+    for peer in ("scikit-learn", "PyTorch", "Keras"):
+        table = text.split(f"## Coming from {peer}\n")[1].split("\n## ")[0]
+        rows = [line for line in table.splitlines() if line.startswith("|")]
+        assert rows[0] == f"| {peer} | fastnn |" and len(rows) > 12
+        assert all(line.count(" | ") == 1 for line in rows[2:])
+
+
+def exists(kind, name):
+    return bool(KINDS[kind][1](name))
+
+
+@pytest.mark.parametrize(
+    "path, least",
+    [
+        ("README.md", {"file": 5, "target": 3, "program": 2, "name": 1}),
+        ("docs/architecture.md", {"file": 40, "name": 60, "capitals": 20}),
+        ("docs/data_and_pictures.md", {"file": 5, "name": 8}),
+        ("docs/files_and_formats.md", {"file": 6, "name": 10}),
+        ("docs/compiled_code.md", {"file": 2, "program": 2, "name": 10}),
+        ("docs/many_networks.md", {"program": 3, "name": 5}),
+        ("docs/callbacks.md", {"file": 4, "name": 10}),
+        ("docs/scikit_learn.md", {"file": 2, "name": 4}),
+        ("docs/what_you_can_rely_on.md", {"file": 10, "target": 1}),
+    ],
+)
+def test_names_exist(path, least):
+    found = names(path)
+    assert Counter(kind for kind, _ in found) >= Counter(least)
+    assert [name for kind, name in found if not exists(kind, name)] == []
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        ("file", "kernels/nowhere.py"),
+        ("file", "tests/nothing/"),
+        ("test", "tests/integration/test_docs.py::test_nothing"),
+        ("test", "tests/test_nothing.py::test_names_exist"),
+        ("target", "make coffee"),
+        ("program", "python -m bench.nothing"),
+        ("program", "python examples/nothing.py"),
+        ("program", "python -m pip install '.[plot,nothing]'"),
+        ("name", "Model.fitt"),
+        ("name", "nothing.fit"),
+        ("name", "kernels.layers.dense.sideways"),
+        ("capitals", "NO_SUCH_SLOT"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_found(kind, name):
+    assert re.fullmatch(KINDS[kind][0], name)
+    assert not exists(kind, name)
+
+
+@pytest.mark.parametrize("path", DOCS)
+def test_links_lead_to_files(path):
+    targets = re.findall(r"\]\(([^)#]+)\)", BLOCK.sub("", read(path)))
+    assert targets
+    assert [target for target in targets if not (ROOT / path).parent.joinpath(target).exists()] == []
+
+
+@pytest.mark.parametrize("folder", ["fastnn", "kernels"])
+def test_the_architecture_names_every_source_file(folder):
+    sources = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+    named = {Path(name).name for kind, name in names("docs/architecture.md") if name.startswith(f"{folder}/")}
+    assert sources - named == set()

@@ -1,0 +1,211 @@
+"""Weights from and for PyTorch; what it gave once is in tests/fixtures (tools/make_torch_fixtures.py)."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import fastnn as fn
+from tests.helpers.rejections import refused
+
+DATA = Path(__file__).parents[1] / "fixtures"
+ACTIVATIONS = np.load(DATA / "torch_activations.npz")
+SEQUENTIAL = np.load(DATA / "torch_sequential.npz")
+SETTINGS = {"leaky_relu": {"negative_slope": 0.2}, "elu": {"alpha": 0.5}}
+
+
+def activation(name):
+    return getattr(fn.activations, name)(**SETTINGS.get(name, {}))
+
+
+def twin(**options):
+    """The model of `torch_sequential`."""
+    layers = [fn.Dense(8, "relu"), fn.Dense(6, "tanh", use_bias=False), fn.Dropout(0.1), fn.Dense(6)]
+    layers += [fn.Activation("identity"), fn.Activation("identity"), fn.Dense(5, "silu"), fn.Dense(2)]
+    return fn.Model(layers, **options)
+
+
+def state(dtype="float32"):
+    return load_file(DATA / "torch_sequential_float32.safetensors")
+
+
+@pytest.mark.parametrize("name", fn.activations.TABLE)
+def test_outputs_of_pytorch(name):
+    weights = {key: ACTIVATIONS[f"{name}/0.{key}"] for key in ("weight", "bias")}
+    model = fn.Model([fn.Dense(3, activation(name))], dtype="float64")
+    assert fn.load_torch({f"0.{key}": value for key, value in weights.items()}, model) is model
+    np.testing.assert_allclose(model.predict(ACTIVATIONS["x"]), ACTIVATIONS[f"{name}/y"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16"])
+def test_file_of_pytorch(kind, dtype):
+    model = fn.load_torch(DATA / f"torch_sequential_{kind}.safetensors", twin(dtype=dtype))
+    np.testing.assert_allclose(model.predict(SEQUENTIAL["x"]), SEQUENTIAL[kind], rtol=1e-5, atol=1e-6)
+
+
+def test_the_order_of_the_keys_does_not_matter():
+    given = state()
+    expected = fn.load_torch(given, twin()).parameters
+    for keys in (sorted(given), sorted(given, reverse=True)):
+        prefixed = {f"module.net.{key}": given[key] for key in keys}
+        assert np.array_equal(fn.load_torch(prefixed, twin()).parameters, expected)
+    names = {"fc1": "0", "fc2": "2", "fc3": "5", "fc4": "8", "fc10": "10"}
+    named = {
+        f"{name}.{key.split('.')[1]}": given[key]
+        for name, n in names.items()
+        for key in given
+        if key.startswith(f"{n}.")
+    }
+    assert np.array_equal(fn.load_torch(named, twin()).parameters, expected)
+
+
+def test_names_without_numbers_are_taken_in_the_order_of_the_dict(tmp_path):
+    rng = np.random.default_rng(0)
+    given = {"hidden.weight": rng.normal(size=(3, 2)), "hidden.bias": rng.normal(size=3)}
+    given |= {"exit.weight": rng.normal(size=(3, 3)), "exit.bias": rng.normal(size=3)}
+    model = fn.load_torch(given, fn.Model([fn.Dense(3), fn.Dense(3)], dtype="float64"))
+    assert np.array_equal(model.layers[0].weights, given["hidden.weight"].T)
+    save_file(given, tmp_path / "m")
+    with pytest.raises(ValueError, match="order of .*hidden"):
+        fn.load_torch(tmp_path / "m", fn.Model([fn.Dense(3), fn.Dense(3)]))
+
+
+def test_a_linear_alone():
+    model = fn.load_torch({"weight": np.ones((2, 3)), "bias": np.zeros(2)}, fn.Model([fn.Dense(2)]))
+    assert model.predict([1, 2, 3]).tolist() == [6, 6]
+
+
+def test_there_and_back(tmp_path):
+    model = fn.load_torch(state(), twin())
+    again = model.to_torch_state(as_numpy=True)
+    assert sorted(again) == sorted(state())
+    for key, value in state().items():
+        assert np.array_equal(again[key], value) and again[key].flags.c_contiguous
+        assert not np.shares_memory(again[key], model.parameters)
+    save_file(again, tmp_path / "m")
+    assert np.array_equal(fn.load_torch(tmp_path / "m", twin()).parameters, model.parameters)
+
+
+def test_training_is_left_as_it_stands():
+    model = twin(loss="mse").build(4)
+    model.fit(np.ones((8, 4)), np.ones((8, 2)), epochs=2)
+    memory = model.state.optimizer.copy()
+    fn.load_torch(state(), model)
+    assert np.array_equal(model.state.optimizer, memory) and model.state.step == 2
+
+
+def changed(**edits):
+    return {**state(), **{key.replace("_", "."): value for key, value in edits.items()}}
+
+
+def without(*keys):
+    return {key: value for key, value in state().items() if key not in keys}
+
+
+ZEROS = np.zeros(8, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "piece"),
+    [
+        (changed(**{"0_weight": np.zeros((8, 5))}), ValueError, "'0.weight' has shape (8, 5)"),
+        (
+            changed(**{"5_weight": np.zeros((5, 6))}),
+            ValueError,
+            "'5.weight' has shape (5, 6), Dense(6) needs (6, 6)",
+        ),
+        (changed(**{"8_bias": np.zeros(6)}), ValueError, "'8.bias' has shape (6,)"),
+        (changed(**{"0_weight": np.zeros((8, 4, 1, 1))}), ValueError, "'0.weight' has shape (8, 4, 1, 1)"),
+        (changed(**{"0_weight": state()["0.weight"] * np.nan}), ValueError, "'0.weight' must be finite"),
+        (
+            changed(**{"0_weight": state()["0.weight"].astype(float) * 1e300}),
+            ValueError,
+            "'0.weight' must be finite",
+        ),
+        (changed(**{"10_weight": np.zeros((2, 5), int)}), TypeError, "'10.weight' must be floating-point"),
+        (changed(**{"10_weight": "weights"}), TypeError, "'10.weight' must be a tensor or an array, got str"),
+        (changed(**{"1_running.mean": ZEROS}), ValueError, "'1.running.mean' is not a weight or bias"),
+        ({**state(), 3: ZEROS}, ValueError, "3 is not a weight or bias"),
+        (
+            changed(**{"2_bias": np.zeros(6)}),
+            ValueError,
+            "'2.weight' has a bias, unlike Dense(6, 'tanh', use_bias=False)",
+        ),
+        (without("5.bias"), ValueError, "'5.weight' has no bias, unlike Dense(6)"),
+        (without("5.weight"), ValueError, "'5.bias', but no weight"),
+        (without("10.weight", "10.bias"), ValueError, "4 Linear layers (0, 2, 5, 8), the model has 5"),
+        ({}, ValueError, "0 Linear layers"),
+        (3, TypeError, "source must be a dict or the path"),
+    ],
+)
+def test_what_does_not_fit_is_refused(given, error, piece):
+    model = twin()
+    if "(8, 5)" not in piece:  # a model that is not built takes inputs of any size
+        refused(model, lambda: fn.load_torch(given, model), error, piece)
+    model.build(4)
+    refused(model, lambda: fn.load_torch(given, model), error, piece)
+
+
+def test_files_that_are_refused(tmp_path):
+    for call in (fn.load_torch, lambda path, model: fn.load(path)):
+        with pytest.raises(FileNotFoundError):
+            call(tmp_path / "nowhere", twin())
+        (tmp_path / "text").write_text("no safetensors file, but a text of some length")
+        with pytest.raises(ValueError, match="not a safetensors file"):
+            call(tmp_path / "text", twin())
+    save_file({"0.weight": np.zeros((8, 4), np.int32)}, tmp_path / "integers")
+    with pytest.raises(TypeError, match="'0.weight' must be floating-point numbers, got I32"):
+        fn.load_torch(tmp_path / "integers", twin())
+
+
+def test_preprocessing_is_the_models_own():
+    x = np.array([[1.0, 2.0], [3.0, 6.0]])
+    model = fn.Model([fn.Standardize(), fn.Dense(2)], dtype="float64").adapt(x)
+    fn.load_torch({"0.weight": np.eye(2), "0.bias": np.zeros(2)}, model)
+    np.testing.assert_allclose(model.predict(x), [[-1, -1], [1, 1]])
+    with pytest.raises(ValueError, match="Standardize.* has no counterpart"):
+        model.to_torch_state()
+
+
+def test_models_that_are_refused(monkeypatch):
+    with pytest.raises(TypeError, match="model must be"):
+        fn.load_torch(state(), [fn.Dense(3)])
+    with pytest.raises(ValueError, match="not built"):
+        twin().to_torch_state()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match="as_numpy=True"):
+        twin().build(4).to_torch_state()
+
+
+# --- with PyTorch itself, where it is installed
+
+
+def modules(torch):
+    nn = torch.nn
+    parts = [nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 6, bias=False), nn.Tanh(), nn.Dropout(0.1)]
+    parts += [nn.Linear(6, 6), nn.Identity(), nn.Identity(), nn.Linear(6, 5), nn.SiLU(), nn.Linear(5, 2)]
+    return nn.Sequential(*parts).eval()
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16", "bfloat16"])
+def test_live_state(kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is no part of the development tools")
+    sequential = modules(torch).to(getattr(torch, kind))
+    model = fn.load_torch(sequential.state_dict(), twin(dtype="float64"))
+    again = modules(torch).double()
+    again.load_state_dict(model.to_torch_state())
+    x = torch.randn(5, 4, dtype=torch.float64)
+    np.testing.assert_allclose(model.predict(x.numpy()), again(x).detach().numpy(), rtol=1e-10)
+    for key, value in sequential.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value.double())
+
+
+def test_live_tensors_that_are_refused():
+    torch = pytest.importorskip("torch", reason="PyTorch is no part of the development tools")
+    model = twin().build(4)
+    for value in (torch.zeros(2, 5, device="meta"), torch.zeros(2, 5).to_sparse(), torch.zeros(2, 5).int()):
+        given = {**modules(torch).state_dict(), "10.weight": value}
+        refused(model, lambda g=given: fn.load_torch(g, model), TypeError, "'10.weight'")
