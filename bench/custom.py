@@ -68,22 +68,35 @@ def pairs() -> list[Pair]:
     activation, loss = partial(Pair, train=with_activation), partial(Pair, train=with_loss)
     return [
         activation(
-            fn.activation(lambda x: tanh(x), lambda x, y: 1 - y * y, "own_tanh"), fn.activations.tanh()
+            fn.register_activation(lambda x: tanh(x), lambda x, y: 1 - y * y, "own_tanh"),
+            fn.activations.tanh(),
         ),
         activation(
-            fn.activation(lambda x: x if x > 0 else 0.0, lambda x: 1.0 if x > 0 else 0.0, "own_relu"),
+            fn.register_activation(
+                lambda x: x if x > 0 else 0.0, lambda x: 1.0 if x > 0 else 0.0, "own_relu"
+            ),
             fn.activations.relu(),
         ),
         activation(
-            fn.activation(lambda x: x * sigmoid(x), lambda x, y: sigmoid(x) * (1 + x - y), "own_silu"),
+            fn.register_activation(
+                lambda x: x * sigmoid(x), lambda x, y: sigmoid(x) * (1 + x - y), "own_silu"
+            ),
             fn.activations.silu(),
         ),
-        loss(fn.loss(lambda y, t: (y - t) ** 2, lambda y, t: 2 * (y - t), "own_mse"), fn.losses.mse()),
         loss(
-            fn.loss(own_binary_cross_entropy, lambda z, t: sigmoid(z) - t, "own_binary_cross_entropy"),
+            fn.register_loss(lambda y, t: (y - t) ** 2, lambda y, t: 2 * (y - t), "own_mse"), fn.losses.mse()
+        ),
+        loss(
+            fn.register_loss(
+                own_binary_cross_entropy, lambda z, t: sigmoid(z) - t, "own_binary_cross_entropy"
+            ),
             fn.losses.binary_cross_entropy(),
         ),
-        Pair(fn.schedule(own_cosine, "own_cosine"), fn.schedules.cosine(0.1, steps=1_000_000), with_schedule),
+        Pair(
+            fn.register_schedule(own_cosine, "own_cosine"),
+            fn.schedules.cosine(0.1, steps=1_000_000),
+            with_schedule,
+        ),
     ]
 
 

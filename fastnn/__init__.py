@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, plot, schedules
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .checks.hints import nearest as _nearest
-from .custom import activation, loss, schedule
+from .custom import register_activation, register_loss, register_schedule
 from .engine.network import Network, OptimizerState, clone_workspace
 from .engine.threads import get_threads, set_threads
 from .ensemble import Ensemble
@@ -80,7 +80,6 @@ __all__ = [
     "Standardize",
     "Status",
     "Unscale",
-    "activation",
     "activations",
     "callbacks",
     "check_gradient",
@@ -97,7 +96,6 @@ __all__ = [
     "jacobian_checked",
     "load",
     "load_torch",
-    "loss",
     "loss_and_gradient",
     "loss_and_gradient_checked",
     "losses",
@@ -106,7 +104,9 @@ __all__ = [
     "parameter_jacobian",
     "parameter_jacobian_checked",
     "plot",
-    "schedule",
+    "register_activation",
+    "register_loss",
+    "register_schedule",
     "schedules",
     "set_threads",
     "train_step",

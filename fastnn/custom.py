@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .user_functions import Functions
 
 
-def activation(
+def register_activation(
     forward: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
 ) -> Activation:
     """Make an activation of two functions of numbers.
@@ -68,7 +68,7 @@ def activation(
     Examples
     --------
     >>> import fastnn as fn
-    >>> softsign = fn.activation(
+    >>> softsign = fn.register_activation(
     ...     lambda x: x / (1 + abs(x)), lambda x, y: (1 - abs(y)) ** 2, "softsign"
     ... )
     >>> fn.Dense(8, softsign)
@@ -83,7 +83,7 @@ def activation(
     return made
 
 
-def loss(
+def register_loss(
     value: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
 ) -> Loss:
     """Make a loss of two functions of a prediction and a target, both numbers.
@@ -112,7 +112,7 @@ def loss(
     Examples
     --------
     >>> import fastnn as fn
-    >>> fourth = fn.loss(lambda y, t: (y - t) ** 4, lambda y, t: 4 * (y - t) ** 3, "fourth_power")
+    >>> fourth = fn.register_loss(lambda y, t: (y - t) ** 4, lambda y, t: 4 * (y - t) ** 3, "fourth_power")
     >>> model = fn.Model([fn.Dense(1)], loss=fourth, seed=0).build(1)
     >>> model.layers[0].weights = [[3.0]]
     >>> model.evaluate([[1.0]], [1.0])
@@ -125,7 +125,7 @@ def loss(
     return made
 
 
-def schedule(function: Callable[..., Any], name: str, *, replace: bool = False) -> Schedule:
+def register_schedule(function: Callable[..., Any], name: str, *, replace: bool = False) -> Schedule:
     """Make a learning-rate schedule of a function of the step.
 
     Parameters
@@ -149,7 +149,7 @@ def schedule(function: Callable[..., Any], name: str, *, replace: bool = False) 
     Examples
     --------
     >>> import fastnn as fn
-    >>> inverse_root = fn.schedule(lambda step: 0.1 / (1 + step) ** 0.5, "inverse_root")
+    >>> inverse_root = fn.register_schedule(lambda step: 0.1 / (1 + step) ** 0.5, "inverse_root")
     >>> fn.SGD(learning_rate=inverse_root).learning_rate.name
     'inverse_root'
     """

@@ -25,10 +25,10 @@ from .display.summary import summary
 from .engine import launch, network, required_kernels
 from .engine.optimizer_rows import FitOptimizer, optimizer_state
 from .engine.plan import Parameter, constants, frozen_ranges, parameters, plan, widths
-from .engine.prediction import Predictors
+from .engine.prediction import PredictorPool
 from .engine.state import State
 from .engine.threads import shards, team_size
-from .engine.weights_lock import Turns
+from .engine.weights_lock import WeightsLock
 from .io import checkpoint, torch_state
 from .kernels.abi import descriptor as d
 from .layers import classes, preprocessing
@@ -36,12 +36,12 @@ from .layers.base import Layer
 from .layers.head import check_units, head_of, mistake
 from .layers.registry import draw_parameters
 from .memory import buffers
-from .training.arguments import Task, checked_task
+from .training.arguments import FitArguments, check_fit_arguments
 from .training.callback import Callback, CallbackList, states
 from .training.history import History
 from .training.loop import Training
 from .training.progress import Bar, Lines, reporter, style
-from .training.thread_tuner import Pace
+from .training.thread_tuner import ThreadTuner
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -58,8 +58,17 @@ if TYPE_CHECKING:
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
 # Attributes that are not copied or pickled, but begin as in a new model.
-_MADE_ANEW = {"_head", "kept", "called", "_networks", "_predictors", "_optimizer_state", "_loaded", "turns"}
-_MADE_ANEW |= {"_fit_optimizer", "_numeric", "_paces", "_waits_for_names"}
+_RUNTIME_ATTRIBUTES = {
+    "_head",
+    "last_finite_state",
+    "called",
+    "_networks",
+    "_predictors",
+    "_optimizer_state",
+    "_loaded",
+    "weights_lock",
+}
+_RUNTIME_ATTRIBUTES |= {"_fit_optimizer", "_numeric", "_thread_tuners", "_waits_for_names"}
 
 
 class Model(KnownAttributes):
@@ -125,9 +134,9 @@ class Model(KnownAttributes):
 
     history: History | None
     stop_training: bool
-    kept: State | None  # the last state known to be finite, while training
+    last_finite_state: State | None  # the last state known to be finite, while training
     called: CallbackList | None  # the callbacks, while training
-    turns: Turns  # of those who change the weights and those who predict
+    weights_lock: WeightsLock  # of those who change the weights and those who predict
     #: Of the columns that it was fitted with: empty without names, None before.
     _feature_names: tuple[str, ...] | None = None
 
@@ -143,7 +152,7 @@ class Model(KnownAttributes):
         seed: int | None = None,
         missing_targets: str = "raise",
     ) -> None:
-        self._layers = _free_layers(layers)
+        self._layers = _check_layers(layers)
         self._loss = None if loss is None else losses.get(loss)
         if missing_targets != "raise":
             self._loss = losses.with_missing(self._loss, missing_targets)
@@ -160,29 +169,29 @@ class Model(KnownAttributes):
         self.stop_training = False
         self._parameters: list[Parameter] = []
         self._widths: list[int] = []
-        self._start_anew()
+        self._reset_runtime()
         if (wrong := mistake(self.layers, self.loss)) is not None:
             warnings.warn(f"the last activation does not fit the loss: {wrong}", stacklevel=2)
 
-    def _start_anew(self) -> None:
-        """Set what no copy of the model takes over: `_MADE_ANEW`."""
+    def _reset_runtime(self) -> None:
+        """Set what no copy of the model takes over: `_RUNTIME_ATTRIBUTES`."""
         self._head = head_of(self.layers, self.loss)
-        self.kept = self.called = None
+        self.last_finite_state = self.called = None
         self._networks: dict[str, tuple[int, Network]] = {}
-        self._paces: dict[int, Pace] = {}  # by the rows of a step: that of the latest fit
-        self.turns = Turns()
-        self._predictors = Predictors(any(layer.checks_rows for layer in self.layers), self.turns)
+        self._thread_tuners: dict[int, ThreadTuner] = {}  # by the rows of a step: that of the latest fit
+        self.weights_lock = WeightsLock()
+        self._predictors = PredictorPool(any(layer.checks_rows for layer in self.layers), self.weights_lock)
         self._look_at_arrays(bool(self._feature_names))
         self._optimizer_state: OptimizerState | None = None
         self._fit_optimizer = FitOptimizer()
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
         for layer in self.layers:
-            layer._join(self)
+            layer._attach(self)
 
     @property
     def _lock(self) -> AbstractContextManager[None]:
         """Building, adapting and training are one at a time."""
-        return self.turns.held()
+        return self.weights_lock.held()
 
     # ---- building ------------------------------------------------------------------------------
 
@@ -278,7 +287,7 @@ class Model(KnownAttributes):
         numbers = constants(self.layers, self.n_in, self.dtype)
         if widths(self.layers, self.n_in) != self._widths:
             raise ValueError("the model is built for another number of categories; make a new model")
-        with self.turns.change():
+        with self.weights_lock.change():
             self._state.take_constants(numbers)
 
     def _bind(self, views: list[dict[str, NDArray[Any]]]) -> None:
@@ -299,17 +308,17 @@ class Model(KnownAttributes):
         The layers bring the weights, unless another thread trains: they are looked at later, when the
         weights may be those of another step.
         """
-        with self.turns.alone():  # between two steps of a fit in another thread
-            kept = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+        with self.weights_lock.exclusive():  # between two steps of a fit in another thread
+            kept = {name: value for name, value in vars(self).items() if name not in _RUNTIME_ATTRIBUTES}
             if self._state is not None:
-                parameters = self._state.parameters[: 0 if self.turns.whole.is_free() else None]
+                parameters = self._state.parameters[: 0 if self.weights_lock.fit_lock.is_free() else None]
                 kept["_state"] = self._state.owned(parameters.copy())
                 kept["_state"].callbacks = states(self)
         return kept
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         vars(self).update(kept)
-        self._start_anew()
+        self._reset_runtime()
         if self._state is not None:
             vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype, buffers.PARAMETERS)
             self._bind(buffers.views(vector, self._parameters, len(self.layers)))
@@ -435,9 +444,12 @@ class Model(KnownAttributes):
     @optimizer.setter
     def optimizer(self, value: str | Optimizer) -> None:
         optimizer = optimizers.get(value)
-        with self._lock, self.turns.alone():  # not while another thread trains with the old one's memory
+        with (
+            self._lock,
+            self.weights_lock.exclusive(),
+        ):  # not while another thread trains with the old one's memory
             self._optimizer = optimizer
-            for state in (self._state, self.kept):  # a fit may go back to the latter
+            for state in (self._state, self.last_finite_state):  # a fit may go back to the latter
                 if state is not None:
                     state.forget_optimizer()
 
@@ -476,7 +488,7 @@ class Model(KnownAttributes):
         >>> model.predict([1, 2, 3], out=out) is out
         True
         """
-        few = self._predictors.few(X, out)
+        few = self._predictors.predict_small(X, out)
         if few is not None:
             return few
         self.check_names(X)
@@ -489,7 +501,7 @@ class Model(KnownAttributes):
     def predict_coded(self, X: Any, out: NDArray[Any] | None = None, table: Any = None) -> NDArray[Any]:
         """As `predict`, of what `coded` gave, after a look at the names of the columns of the `table`."""
         given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True)
-        few = self._predictors.few(given, out, looked_at=True)
+        few = self._predictors.predict_small(given, out, looked_at=True)
         if few is not None:
             return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
@@ -516,7 +528,7 @@ class Model(KnownAttributes):
             x = x.copy() if np.may_share_memory(x, out) else x
         if self._state is None:
             self.build(x.shape[1])
-        if not self._predictors.many(self._predictor, x, result.reshape(len(x), -1)):
+        if not self._predictors.predict_batched(self._predictor, x, result.reshape(len(x), -1)):
             array_checks.finite("X", x, self.dtype, table)
         return result if out is None else out
 
@@ -602,7 +614,7 @@ class Model(KnownAttributes):
         layout = plan([layer], n_in, len(x), self.dtype, training=False, at=at, constants_at=first)
         net = network.network(layout, parameters, constants=self.state.constants, batch_size=len(x))
         out = buffers.empty((*given.shape[:-1], layer.output_size(n_in)), self.dtype, "the output")
-        with self.turns.alone():
+        with self.weights_lock.exclusive():
             launch.predict(net, x, out.reshape(len(x), -1))
         return out
 
@@ -662,7 +674,7 @@ class Model(KnownAttributes):
         data = self._checked(X, y, sample_weight, penalties=True)
         self._require_adapted()
         self.build(data[0].shape[1])
-        with self.turns.alone():
+        with self.weights_lock.exclusive():
             loss, gradient = self._loss_and_gradient(data)
             return loss, gradient.copy()
 
@@ -751,7 +763,7 @@ class Model(KnownAttributes):
         shown = style(verbose)
         if threads is not None:
             threads = validate.integer("threads", threads, low=1)
-        task = checked_task(
+        task = check_fit_arguments(
             self,
             self._checked,
             X,
@@ -773,38 +785,42 @@ class Model(KnownAttributes):
 
     def train(
         self,
-        task: Task,
+        task: FitArguments,
         threads: int | None = None,
         progress: Bar | Lines | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        """Do what `task.checked_task` has checked; see `Training`."""
+        """Do what `task.check_fit_arguments` has checked; see `Training`."""
         evaluate = None
         if task.validation is not None:
             evaluate = functools.partial(self._validation_figures, *task.validation, threads)
-        with self.turns.fit():
+        with self.weights_lock.fit():
             self._adapt_and_build(task)
-            if task.resume and self.state.pause is not None:
-                self.state.pause.check(len(task.data[0]), task.rows, task.shuffle, self.state.position)
+            if task.resume and self.state.interrupted_epoch is not None:
+                self.state.interrupted_epoch.check(
+                    len(task.data[0]), task.rows, task.shuffle, self.state.position
+                )
             self.history = task.history
             net = self._network("train", task.rows)
-            pace = self._pace(task.rows, threads)
-            training = Training(self, net, task, evaluate=evaluate, progress=progress, pace=pace, stop=stop)
+            tuner = self._thread_tuner(task.rows, threads)
+            training = Training(
+                self, net, task, evaluate=evaluate, progress=progress, thread_tuner=tuner, stop=stop
+            )
             try:
                 training.run()
             except Exception as error:
                 task.history.note(error)
                 raise
 
-    def _pace(self, rows: int, threads: int | None) -> Pace:
+    def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
         """That of the fit before, if it was for as many rows and threads: it knows how fast they are."""
         team, fixed = team_size(rows, self.parameters.size, threads), threads is not None
-        known = self._paces.get(rows)
+        known = self._thread_tuners.get(rows)
         if known is None or (known.threads, known.fixed) != (team, fixed):
-            self._paces = {rows: Pace(team, fixed)}
-        return self._paces[rows]
+            self._thread_tuners = {rows: ThreadTuner(team, fixed)}
+        return self._thread_tuners[rows]
 
-    def _adapt_and_build(self, task: Task) -> None:
+    def _adapt_and_build(self, task: FitArguments) -> None:
         x = task.data[0]
         with preprocessing.undone_on_error(self.layers):
             if not all(layer.adapted for layer in self.layers):
@@ -912,7 +928,7 @@ class Model(KnownAttributes):
         """The optimizer as arrays, for `fastnn.train_step` inside compiled code.
 
         Its memory and the counter of steps are the model's own, so that `fit` and `train_step` can take
-        turns. Where the optimizer's settings were changed, a new call enters them into what earlier
+        weights_lock. Where the optimizer's settings were changed, a new call enters them into what earlier
         calls returned. Where another optimizer was set, or one that remembers more, ask for the new
         state: the earlier one goes on with the old optimizer. May be called while another thread trains the
         model: it then waits for up to about 0.1 s, as `predict` does.
@@ -927,12 +943,12 @@ class Model(KnownAttributes):
         ValueError
             If the model is not built, or a setting was changed to one that is out of range.
         """
-        with self.turns.alone():
+        with self.weights_lock.exclusive():
             self._optimizer_state = self._state_of(copy.copy(self._optimizer), self._optimizer_state)
             return self._optimizer_state
 
     def _state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
-        with self.turns.alone():
+        with self.weights_lock.exclusive():
             frozen = frozen_ranges(self.layers, self._parameters)
             return optimizer_state(self.state, optimizer, self._parameters, frozen, kept)
 
@@ -1060,7 +1076,7 @@ class Model(KnownAttributes):
 
     def _loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
-        with self.turns.alone():
+        with self.weights_lock.exclusive():
             net = self._network("gradient", len(data[0]))
             launch.set_data(net, *data)
             launch.run("gradient", net, team_size(len(data[0]), self.parameters.size, threads))
@@ -1070,7 +1086,7 @@ class Model(KnownAttributes):
         self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
     ) -> dict[str, float]:
         figures = buffers.allocate(1 + len(self.metrics), "float64", "figures")
-        with self.turns.alone():
+        with self.weights_lock.exclusive():
             rows = min(len(X), 4 * self._chunk())
             net = self._network("evaluate", rows)
             launch.set_data(net, X, y, weight)
@@ -1135,7 +1151,7 @@ class Model(KnownAttributes):
         return min(max(_CHUNK // max(widths(self.layers, self.n_in)), 16), 1024)
 
 
-def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers as a tuple, if each is a layer and may become part of a model."""
     if isinstance(layers, Layer):
         raise TypeError(f"layers must be a sequence of layers, got a single one: {layers!r}")
@@ -1153,7 +1169,7 @@ def _free_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         if isinstance(layer, preprocessing.Preprocessing) and trained is not None and not layer.of_targets:
             raise ValueError(f"{layer!r} must stand before all layers with weights, not after {trained!r}")
         trained = layer if layer.parameter_shapes(1) else trained
-        if layer._model is not None and layer._model_alone is None:
+        if layer._model is not None and layer._standalone_model is None:
             raise ValueError(f"{layer!r} is part of another model already")
     if len({id(layer) for layer in result}) < len(result):
         raise ValueError("the same layer stands twice in layers; a layer has weights of its own")

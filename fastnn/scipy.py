@@ -274,7 +274,7 @@ class _Search:
     """
 
     def __init__(self, model: Model) -> None:
-        self._parameters, self._turns = model.parameters, model.turns
+        self._parameters, self._weights_lock = model.parameters, model.weights_lock
         self._best = model.parameters.copy()
         self._lowest = np.inf
         self.start = model.parameters.astype(np.float64)
@@ -284,12 +284,15 @@ class _Search:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._turns.change():
+        with self._weights_lock.change():
             self._parameters[...] = self._best
 
     def move_to(self, w: NDArray[np.float64]) -> None:
         """Try the parameters `w`."""
-        with np.errstate(over="ignore"), self._turns.change():  # too large for float32: the loss will say so
+        with (
+            np.errstate(over="ignore"),
+            self._weights_lock.change(),
+        ):  # too large for float32: the loss will say so
             self._parameters[...] = w
             for start, end in self._frozen:
                 self._parameters[start:end] = self._best[start:end]

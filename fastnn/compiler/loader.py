@@ -123,7 +123,7 @@ def undisturbed() -> Iterator[None]:
     Numba that is imported by halves is of no use to the process any more; and a child would wait for ever
     for locks that another thread holds, such as those of imports and of LLVM.
     """
-    with threads.late_interrupt(), _LOCK:
+    with threads.defer_interrupt(), _LOCK:
         yield
 
 
@@ -199,7 +199,9 @@ def _place(path: str, dtype: str) -> Any:
     room, module, *names = path.split(".")
     if room == "custom":
         if path not in _CUSTOM:
-            raise ValueError(f"the {module} {names[0]!r} is not known here; make it by fn.{module} first")
+            raise ValueError(
+                f"the {module} {names[0]!r} is not known here; make it by fn.register_{module} first"
+            )
         return _CUSTOM[path](dtype)
     place: Any = importlib.import_module(f"fastnn.kernels.{room}.{module}")
     for name in names:
@@ -220,7 +222,8 @@ def _engine() -> Any:
 
 
 # A thread in the midst of a change of a model may wait for `_LOCK`, so that a fork must take it last: this
-# module is imported before `turns`, and what is called before a fork is called in the reverse order.
+# module is imported before `engine.weights_lock`, and what is called before a fork is called in the reverse
+# order.
 
 
 def _after_fork() -> None:

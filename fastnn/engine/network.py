@@ -228,9 +228,9 @@ def network(
     slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
     slots[d.METRIC_STATE_SIZE] = state_size
     slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.WEIGHT_WIDTH] = plan.n_in, plan.n_out, 1
-    slots[d.BATCH_SIZE], slots[d.CHUNK], slots[d.N_SHARDS] = batch_size, plan.rows, n_shards
+    slots[d.BATCH_SIZE], slots[d.PREDICT_BATCH], slots[d.N_SHARDS] = batch_size, plan.rows, n_shards
     if (net.ops[:, oprow.W] != oprow.NONE).any():
-        slots[d.PRODUCT] = loader.address("linalg.gemm.product", dtype)
+        slots[d.GEMM] = loader.address("linalg.gemm.product", dtype)
     slots[d.PREDICT] = loader.address("driver.loop.predict", "float64")
     _point_to_arrays(net)
     for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=bool(batch)):

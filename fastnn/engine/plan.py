@@ -37,7 +37,7 @@ class OpSpec:
     n_in, n_out : int
         Numbers that a row of its input and of its output has.
     settings : sequence of float
-        Numbers for the columns from P on.
+        Numbers for the columns from SETTINGS on.
     has_weights, has_bias : bool
         Whether it uses the layer's weights (n_in, n_out), and its bias (n_out,).
     has_constants : bool
@@ -244,9 +244,9 @@ def _place_scratch(result: Plan, specs: Sequence[OpSpec], training: bool) -> Non
 
 
 def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
-    """Write float64 settings into an op row's columns from P on."""
+    """Write float64 settings into an op row's columns from SETTINGS on."""
     values = tuple(settings)
-    row.view(np.float64)[oprow.P : oprow.P + len(values)] = values
+    row.view(np.float64)[oprow.SETTINGS : oprow.SETTINGS + len(values)] = values
 
 
 def _place_outputs(result: Plan, specs: Sequence[OpSpec]) -> None:

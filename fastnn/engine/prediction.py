@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import Network
-    from .weights_lock import Turns
+    from .weights_lock import WeightsLock
 
 # Multiplications of a call that takes some microseconds: it does not give up Python's lock, since
 # getting it back costs more where other threads run, up to `sys.getswitchinterval`.
@@ -42,13 +42,13 @@ class Predictor:
     ----------
     net : Network
         For prediction only.
-    turns : Turns
+    weights_lock : WeightsLock
         Of the model.
     """
 
-    def __init__(self, net: Network, turns: Turns) -> None:
-        slots, self._turns = net.descriptor, turns
-        rows, n_in, n_out = (int(slots[slot]) for slot in (d.CHUNK, d.N_FEATURES, d.N_OUTPUTS))
+    def __init__(self, net: Network, weights_lock: WeightsLock) -> None:
+        slots, self._weights_lock = net.descriptor, weights_lock
+        rows, n_in, n_out = (int(slots[slot]) for slot in (d.PREDICT_BATCH, d.N_FEATURES, d.N_OUTPUTS))
         dtype = net.parameters.dtype
         self.net, self.dtype = net, dtype
         self._rows, self._n_in = rows, n_in
@@ -68,7 +68,7 @@ class Predictor:
         slots = self.net.descriptor
         slots[d.X], slots[d.OUTPUT] = address(self._x), address(self._y)
 
-    def few(self, X: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any] | None:
+    def predict_small(self, X: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any] | None:
         """Output for an array of few enough rows; None if it is another one, or not finite."""
         shape = X.shape
         if shape == self._row:
@@ -90,10 +90,10 @@ class Predictor:
             return None
         slots = self._slots
         slots[d.N_SAMPLES] = n
-        call, changes = self._short_call if n <= self._most_short else self._call, self._turns.changes
+        call, changes = self._short_call if n <= self._most_short else self._call, self._weights_lock.version
         call(0, self._address)
-        if changes & 1 or self._turns.changes != changes:  # another thread trains
-            with self._turns.alone():
+        if changes & 1 or self._weights_lock.version != changes:  # another thread trains
+            with self._weights_lock.exclusive():
                 call(0, self._address)
         if slots[d.STATUS] != d.OK:
             return None
@@ -102,33 +102,33 @@ class Predictor:
         target[...] = y
         return out
 
-    def many(self, X: NDArray[Any], out: NDArray[Any]) -> bool:
-        """See `Predictors.many`, in this thread."""
+    def predict_batched(self, X: NDArray[Any], out: NDArray[Any]) -> bool:
+        """See `PredictorPool.predict_batched`, in this thread."""
         finite = launch.predict(self.net, X, out)
         self._use_own_memory()
         return finite
 
 
-class Predictors:
+class PredictorPool:
     """The predictors of a model that no call is using.
 
     Parameters
     ----------
     checks_rows : bool
         Whether a layer looks at each row before, so that there is no short way.
-    turns : Turns
+    weights_lock : WeightsLock
         Of the model.
     """
 
-    def __init__(self, checks_rows: bool, turns: Turns) -> None:
-        self.checks_rows, self._turns = checks_rows, turns
+    def __init__(self, checks_rows: bool, weights_lock: WeightsLock) -> None:
+        self.checks_rows, self._weights_lock = checks_rows, weights_lock
         self._looks = checks_rows  # whether arrays are looked at before the short way is taken
         self._safe: np.dtype[Any] | None = None  # the dtype of those that need not be
         self._columns: Sequence[int] | None = None  # that hold categories
         self._free: list[Predictor] = []
 
-    def few(self, X: Any, out: Any, looked_at: bool = False) -> NDArray[Any] | None:
-        """What `Predictor.few` gives, or None if there is no predictor yet, or `X` is not an array.
+    def predict_small(self, X: Any, out: Any, looked_at: bool = False) -> NDArray[Any] | None:
+        """What `Predictor.predict_small` gives, or None if there is no predictor yet, or `X` is not an array.
 
         With `looked_at`, the names of the columns and the categories have been: see `look_at`.
         """
@@ -139,11 +139,11 @@ class Predictors:
         except IndexError:
             return None
         try:
-            return predictor.few(X, out)
+            return predictor.predict_small(X, out)
         finally:
             self._free.append(predictor)
 
-    def many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
+    def predict_batched(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
         """Write the output for checked samples into `out`, by several threads if it is worth it.
 
         Parameters
@@ -160,12 +160,12 @@ class Predictors:
         bool
             False if an element of X is NaN or infinite; `out` then holds nothing useful.
         """
-        changes = self._turns.changes
+        changes = self._weights_lock.version
         if not changes & 1:
             finite = self._many(make, X, out)
-            if self._turns.changes == changes:
+            if self._weights_lock.version == changes:
                 return finite
-        with self._turns.alone():  # another thread trains
+        with self._weights_lock.exclusive():  # another thread trains
             return self._many(make, X, out)
 
     def _many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
@@ -175,7 +175,7 @@ class Predictors:
                     self._many(make, X[part].astype(out.dtype), out[part]) for part in array_checks.blocks(X)
                 )
         predictor = self._take(make)
-        chunks = -(-len(X) // int(predictor.net.descriptor[d.CHUNK]))
+        chunks = -(-len(X) // int(predictor.net.descriptor[d.PREDICT_BATCH]))
         n_parameters = predictor.net.parameters.size
         self._free.append(predictor)
         team = 1 if chunks == 1 else min(team_size(len(X), n_parameters), chunks)
@@ -185,7 +185,7 @@ class Predictors:
 
         def predict(i: int) -> None:
             predictor = self._take(make)
-            finite[i] = predictor.many(X[parts[i]], out[parts[i]])
+            finite[i] = predictor.predict_batched(X[parts[i]], out[parts[i]])
             self._free.append(predictor)
 
         if team == 1:
@@ -198,7 +198,7 @@ class Predictors:
         try:
             return self._free.pop()
         except IndexError:
-            return Predictor(make(), self._turns)
+            return Predictor(make(), self._weights_lock)
 
     def look_at(self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None) -> None:
         """Let `arrays` be looked at before the short way is taken.

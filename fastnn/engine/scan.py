@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def measure(kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: NDArray[np.float64]) -> None:
+def compute_statistics(
+    kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: NDArray[np.float64]
+) -> None:
     """Add rows to the statistics in `state` that a kernel of `scaling` keeps there."""
     slots = allocate(d.SIZE, "int64", "descriptor")
     slots[d.X], slots[d.SAMPLE_WEIGHT], slots[d.METRIC_STATE] = address(X), address(weight), address(state)

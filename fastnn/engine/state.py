@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pause:
+class InterruptedEpoch:
     """An epoch that was interrupted: how the data was walked through, and the sums so far.
 
     Attributes
@@ -66,7 +66,7 @@ class State:
         With `step` and `epoch` it determines all random numbers: they have no other state.
     counters : int64 array of shape (3,)
         `step`, `epoch` and `position`, in memory that compiled code can write to.
-    pause : Pause or None
+    interrupted_epoch : InterruptedEpoch or None
         What else is needed to go on with the current epoch, if it was interrupted.
     callbacks : dict of str to dict, or None
         What the callbacks of the latest fit knew at its end: see `Callback.get_state`.
@@ -77,7 +77,7 @@ class State:
     constants: NDArray[Any]
     seed: int
     counters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
-    pause: Pause | None = None
+    interrupted_epoch: InterruptedEpoch | None = None
     callbacks: dict[str, dict[str, Any]] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -149,7 +149,9 @@ class State:
             optimizer=optimizer,
             constants=np.array(self.constants),
             counters=np.array(self.counters),
-            pause=None if self.pause is None else replace(self.pause, sums=np.array(self.pause.sums)),
+            interrupted_epoch=None
+            if self.interrupted_epoch is None
+            else replace(self.interrupted_epoch, sums=np.array(self.interrupted_epoch.sums)),
         )
 
     def restore(self, other: State) -> None:
@@ -157,12 +159,12 @@ class State:
         optimizer = other.optimizer  # once: another thread may replace it
         self.parameters[...] = other.parameters
         self._resize_optimizer(optimizer.size)[...] = optimizer
-        self.counters[...], self.pause = other.counters, other.pause
+        self.counters[...], self.interrupted_epoch = other.counters, other.interrupted_epoch
 
     def optimizer_vectors(self, count: int) -> NDArray[Any]:
         """`optimizer`; with another number of vectors than `count`, so many new ones.
 
-        Called between two changes (`Turns.alone`): a step that is under way knows the earlier ones.
+        Called between two changes (`WeightsLock.exclusive`): a step that is under way knows the earlier ones.
         """
         return self._resize_optimizer(count * self.parameters.size)
 

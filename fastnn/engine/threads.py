@@ -121,7 +121,7 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
     errors: list[BaseException] = []
     elsewhere = _other_cpus()
     others = [_Member(call, errors, elsewhere) for call in calls[1:]]
-    with late_interrupt():
+    with defer_interrupt():
         try:
             try:
                 for member in others:
@@ -156,7 +156,7 @@ def _move_to(cpus: set[int]) -> None:
     """Go on on one of these CPUs; later the operating system may move this thread to any it could before.
 
     Linux may start a thread on the CPU of the one that starts it, and move it only after some ten
-    milliseconds. Until then the two of a team wait for one another in turns.
+    milliseconds. Until then the two of a team wait for one another in weights_lock.
     """
     with contextlib.suppress(OSError):
         allowed = os.sched_getaffinity(0)
@@ -214,7 +214,7 @@ class _Received:
 
 
 @contextlib.contextmanager
-def late_interrupt() -> Iterator[None]:
+def defer_interrupt() -> Iterator[None]:
     """Let Ctrl-C act at the end of the block, or of the outermost of such blocks."""
     handler = _signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""Turns: predictions in one thread while another changes the weights, and forks while one trains."""
+"""The lock of a model's weights: predictions while another thread changes them, and forks while one trains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 # A fork takes its lock after those here, since handlers before a fork run in the reverse of their order: who
-# is alone, or in a change, may have to wait for a kernel to be loaded.
+# is in `exclusive` or `change` may have to wait for a kernel to be loaded.
+from ..compiler import loader  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +22,10 @@ _PATIENCE = 0.002
 _PAUSE = 0.0001
 
 
-_all: weakref.WeakSet[Turns] = weakref.WeakSet()
-# Held while a thread forks; a `Turns` made meanwhile waits. A signal's handler may make one in that thread.
+_all: weakref.WeakSet[WeightsLock] = weakref.WeakSet()
+# Held while a thread forks; a lock made meanwhile waits. A signal's handler may make one in that thread.
 _forking = threading.RLock()
-_held: list[Turns] = []
+_held: list[WeightsLock] = []
 
 # Which thread waits for which lock: see `FitLock`.
 _waits = threading.RLock()
@@ -125,26 +126,26 @@ def working_for(thread: int) -> Iterator[None]:
             _working_for.pop(me, None)
 
 
-class Turns:
+class WeightsLock:
     """Lets a reader see weights as they were between two changes, never in the midst of one.
 
-    There is one `change` at a time. A reader takes no lock: it looks at `changes`
-    before and after, and where a change fell between, reads once more, `alone`. Nobody waits for another
-    model, or calls a user's function, within a change or alone; so that each of them ends.
+    There is one `change` at a time. A reader takes no lock: it reads `version`
+    before and after, and where a change fell between, reads once more, `exclusive`. Nobody waits for another
+    model, or calls a user's function, within a change or `exclusive`; so that each of them ends.
 
     Attributes
     ----------
-    changes : int
+    version : int
         Odd while a change is made, another even number after it.
-    whole : FitLock
+    fit_lock : FitLock
         Held for all of a fit: building, adapting and training are one at a time.
     fitting : bool
         Whether a fit is under way.
     """
 
     def __init__(self) -> None:
-        self.changes = 0
-        self.whole, self.fitting = FitLock(), False
+        self.version = 0
+        self.fit_lock, self.fitting = FitLock(), False
         self._lock = threading.RLock()
         self._waiting: deque[None] = deque()
         with _forking:
@@ -158,14 +159,14 @@ class Turns:
             while self._waiting and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
         with self._lock:
-            self.changes |= 1
+            self.version |= 1
             try:
                 yield
             finally:
-                self.changes = (self.changes | 1) + 1
+                self.version = (self.version | 1) + 1
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Between two changes."""
         self._waiting.append(None)
         try:
@@ -176,14 +177,14 @@ class Turns:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """With `whole`; what an exception in a signal's handler cuts short, wherever, is tidied up."""
-        nested = self.whole.is_mine
+        """With `fit_lock`; what an exception in a signal's handler cuts short, wherever, is tidied up."""
+        nested = self.fit_lock.is_mine
         try:
-            with self.whole:
+            with self.fit_lock:
                 yield
         finally:
             if not nested:
-                self.whole.give_up()
+                self.fit_lock.give_up()
 
     @contextlib.contextmanager
     def fit(self) -> Iterator[None]:
@@ -205,12 +206,12 @@ class Turns:
 def _before_fork() -> None:
     _forking.acquire()
     _waits.acquire()
-    for turns in _all_now():
-        turns._lock.acquire()
-        _held.append(turns)
+    for lock in _all_now():
+        lock._lock.acquire()
+        _held.append(lock)
 
 
-def _all_now() -> list[Turns]:
+def _all_now() -> list[WeightsLock]:
     while True:
         try:
             return list(_all)
@@ -228,10 +229,10 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     _waiting.clear()
     _working_for.clear()
-    for turns in _held:
-        turns._waiting.clear()
-        if not turns.whole.is_free():  # a thread has it that is not here
-            turns.whole, turns.fitting = FitLock(), False
+    for lock in _held:
+        lock._waiting.clear()
+        if not lock.fit_lock.is_free():  # a thread has it that is not here
+            lock.fit_lock, lock.fitting = FitLock(), False
     _after_fork()
 
 

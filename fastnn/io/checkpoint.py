@@ -21,7 +21,7 @@ from ..checks import validate
 from ..data import array_checks
 from ..data.categories import labels_of_one_kind
 from ..engine.plan import parameters, widths
-from ..engine.state import Pause
+from ..engine.state import InterruptedEpoch
 from ..layers import registry as layer_table
 from ..layers.base import Layer
 from ..layers.one_hot import OneHot
@@ -47,7 +47,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
     from safetensors.numpy import save as to_bytes
 
     training = validate.boolean("training", training)
-    with model.turns.alone():  # between two steps of a fit in another thread
+    with model.weights_lock.exclusive():  # between two steps of a fit in another thread
         model.state  # noqa: B018 - refuses a model that is not built
         optimizer = copy.copy(model.optimizer)  # whose settings stay as they are
         config: dict[str, Any] = {
@@ -69,7 +69,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
         for i, layer in enumerate(model.layers):
             tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
             if isinstance(layer, Preprocessing):
-                tensors |= {f"{i}.{name}": values for name, values in layer.numbers.items()}
+                tensors |= {f"{i}.{name}": values for name, values in layer.statistics.items()}
             if isinstance(layer, OneHot) and layer.adapted and any(of is not None for of in layer.labels):
                 labels = [None if of is None else of.tolist() for of in layer.labels]
                 config.setdefault("labels", {})[str(i)] = labels
@@ -94,8 +94,8 @@ def _training(model: Model, optimizer: Optimizer) -> tuple[dict[str, Any], dict[
     if memory.size == size > 0:
         tensors["optimizer"] = memory
     counters: dict[str, Any] = {"step": state.step, "epoch": state.epoch, "pause": None}
-    if state.pause is not None:
-        pause = asdict(state.pause)
+    if state.interrupted_epoch is not None:
+        pause = asdict(state.interrupted_epoch)
         tensors["sums"] = pause.pop("sums")
         counters["pause"] = {"position": state.position, **pause}
     if known := states(model):
@@ -268,7 +268,7 @@ def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...
             if present != names:
                 raise ValueError(f"it lacks the tensors {sorted(names - present)}")
             numbers = {name: _tensor(file, f"{i}.{name}", "float64") for name in layer.names}
-            layer.set_numbers(numbers)
+            layer.set_statistics(numbers)
             shapes |= {f"{i}.{name}": values.shape for name, values in numbers.items()}
     return shapes
 
@@ -319,7 +319,9 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
     if state.position >= n_samples or state.position % batch_size:
         raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
     shuffle = validate.boolean("shuffle", pause["shuffle"])
-    state.pause = Pause(n_samples, batch_size, shuffle, _tensor(file, "sums", "float64"))
+    state.interrupted_epoch = InterruptedEpoch(
+        n_samples, batch_size, shuffle, _tensor(file, "sums", "float64")
+    )
 
 
 def _callback_states(known: dict[str, dict[str, Any]], file: Any) -> dict[str, dict[str, Any]]:

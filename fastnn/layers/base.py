@@ -40,7 +40,7 @@ class Layer(KnownAttributes):
         # A weak reference: the memory of a model that is no longer used is free at once, not when
         # Python looks for cycles.
         self._owner: weakref.ref[Model] | None = None
-        self._model_alone: Model | None = None  # of this layer only, if it is used outside of a model
+        self._standalone_model: Model | None = None  # of this layer only, if it is used outside of a model
         self._views: dict[str, NDArray[Any]] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -56,7 +56,7 @@ class Layer(KnownAttributes):
         free to become part of another model, with its weights.
         """
         weights = {name: view.copy() for name, view in self._views.items()}
-        return {**vars(self), "_owner": None, "_model_alone": None, "_views": weights}
+        return {**vars(self), "_owner": None, "_standalone_model": None, "_views": weights}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         vars(self).update(kept)
@@ -83,9 +83,9 @@ class Layer(KnownAttributes):
         """The model it is part of, which may be one of this layer only."""
         return None if self._owner is None else self._owner()
 
-    def _join(self, model: Model) -> None:
+    def _attach(self, model: Model) -> None:
         """Become part of a model."""
-        self._owner, self._model_alone = weakref.ref(model), None
+        self._owner, self._standalone_model = weakref.ref(model), None
 
     def output_size(self, n_in: int) -> int:
         """Numbers that a row of the output has, for an input of `n_in`; 0 if that is not known yet."""
@@ -138,7 +138,7 @@ class Layer(KnownAttributes):
             from ..model import Model
 
             model = Model([self], dtype=next((view.dtype for view in self._views.values()), "float32"))
-            self._model_alone = model
+            self._standalone_model = model
         return model.call_layer(self, x)
 
     def _parameter(self, name: str) -> NDArray[Any]:

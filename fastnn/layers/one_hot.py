@@ -97,7 +97,7 @@ class OneHot(Preprocessing):
     @property
     def sizes(self) -> list[int]:
         """How many categories each coded column has; empty as long as that is not known."""
-        return self._numbers["counts"].astype(int).tolist() if self._numbers else []
+        return self._statistics["counts"].astype(int).tolist() if self._statistics else []
 
     @property
     def labels(self) -> list[NDArray[Any] | None]:
@@ -108,7 +108,7 @@ class OneHot(Preprocessing):
         """Take the categories of each column: labels, or float64 arrays of what stands for itself."""
         coded = [of.dtype.kind != "f" for of in known]
         numbers = [np.arange(len(of)) if code else of for of, code in zip(known, coded, strict=True)]
-        self.set_numbers({"counts": [len(of) for of in known], "categories": np.concatenate(numbers)})
+        self.set_statistics({"counts": [len(of) for of in known], "categories": np.concatenate(numbers)})
         self.set_labels([of if code else None for of, code in zip(known, coded, strict=True)])
 
     def set_labels(self, labels: Sequence[NDArray[Any] | None]) -> None:
@@ -122,24 +122,24 @@ class OneHot(Preprocessing):
                 raise ValueError("the categories of a column must differ from each other")
         self._labels = tuple(labels) if any(own is not None for own in labels) else ()
 
-    def _take_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:  # noqa: D102
-        super()._take_numbers(numbers)
+    def _take_statistics(self, numbers: Mapping[str, ArrayLike]) -> None:  # noqa: D102
+        super()._take_statistics(numbers)
         self._labels = ()
 
     def _split(self) -> list[NDArray[np.float64]]:
         """For each coded column, the numbers that stand for its categories."""
         ends = self._number("counts").cumsum().astype(int)[:-1]
-        return np.split(self._numbers["categories"], ends)
+        return np.split(self._statistics["categories"], ends)
 
     def output_size(self, n_in: int) -> int:  # noqa: D102
-        if not self._numbers:
+        if not self._statistics:
             return 0
-        return n_in - len(self._coded(n_in)) + self._numbers["categories"].size
+        return n_in - len(self._coded(n_in)) + self._statistics["categories"].size
 
     def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
-        if not self._numbers:
+        if not self._statistics:
             return np.zeros(0)
-        counts, columns, known = np.zeros(n_in), self._coded(n_in), self._numbers
+        counts, columns, known = np.zeros(n_in), self._coded(n_in), self._statistics
         counts[columns] = known["counts"]
         column = np.repeat(columns, known["counts"].astype(int))
         return np.concatenate([counts, known["categories"][np.argsort(column, kind="stable")]])
@@ -148,10 +148,10 @@ class OneHot(Preprocessing):
         size = float(self._number("categories").size)
         return [OpSpec("layers.one_hot", n_in, self.output_size(n_in), (size,), has_constants=True)]
 
-    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
+    def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
         columns = array_checks.column_numbers(self.columns, n_in)
         if self._given is not None:
-            return self.numbers
+            return self.statistics
         found = [np.zeros(0)] * len(columns)
         for x, weight in blocks:
             for i, column in enumerate(columns):

@@ -5,7 +5,7 @@ from the samples that it trains on, before the first step; later calls leave the
 `Preprocessing.adapt` and `Model.adapt` measure anew.
 
 The kinds are in `fastnn.scaling` and `fastnn.one_hot`. To add one: a subclass of `Preprocessing` that
-answers `measure`, `constants` and `ops`, and a line in `layers.TABLE`.
+answers `compute_statistics`, `constants` and `ops`, and a line in `layers.TABLE`.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ class Preprocessing(Layer):
     def __init__(self, columns: int | Sequence[int] | None = None) -> None:
         super().__init__()
         self.columns = array_checks.columns(columns)
-        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._statistics: dict[str, NDArray[np.float64]] = {}
 
     @property
     def adapted(self) -> bool:
         """Whether it has its numbers."""
-        return bool(self._numbers)
+        return bool(self._statistics)
 
     @property
-    def numbers(self) -> dict[str, NDArray[np.float64]]:
+    def statistics(self) -> dict[str, NDArray[np.float64]]:
         """What was measured, by name: float64 arrays that cannot be written to. Empty before."""
-        return dict(self._numbers)
+        return dict(self._statistics)
 
-    def set_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
+    def set_statistics(self, numbers: Mapping[str, ArrayLike]) -> None:
         """Take numbers that were measured before.
 
         A model that the layer is part of goes by them from then on; while another thread trains it, this
@@ -80,12 +80,12 @@ class Preprocessing(Layer):
             categories; the layer is then as it was.
         """
         with self._changing() as model:
-            self._take_numbers(numbers)
+            self._take_statistics(numbers)
             if model is not None:
                 model.refresh_constants()
 
-    def _take_numbers(self, numbers: Mapping[str, ArrayLike]) -> None:
-        """As `set_numbers`, but a model goes by them only after `Model.refresh_constants`."""
+    def _take_statistics(self, numbers: Mapping[str, ArrayLike]) -> None:
+        """As `set_statistics`, but a model goes by them only after `Model.refresh_constants`."""
         checked = {
             name: array_checks.array(name, numbers[name], "float64", (1,)).copy() for name in self.names
         }
@@ -94,7 +94,7 @@ class Preprocessing(Layer):
             values.flags.writeable = False
         self._check_numbers(*checked.values())
         self._require_sizes(checked)  # before another thread can lay out a network by them
-        self._numbers = checked
+        self._statistics = checked
 
     def _require_sizes(self, numbers: dict[str, NDArray[np.float64]]) -> None:
         """Raise a ValueError if a built model has no place for these numbers."""
@@ -103,7 +103,7 @@ class Preprocessing(Layer):
             return
         n_in = widths(model.layers, model.n_in)[model.layers.index(self)]
         other = copy.copy(self)
-        other._numbers = numbers
+        other._statistics = numbers
         other.constants(n_in)
         if self.adapted and other.output_size(n_in) != self.output_size(n_in):
             raise ValueError("the model is built for another number of categories; make a new model")
@@ -112,19 +112,22 @@ class Preprocessing(Layer):
     def _changing(self) -> Iterator[Any]:
         """While its numbers change: its model, which no other thread trains; errors undo what was done."""
         model = self._model
-        with contextlib.nullcontext() if model is None else model.turns.held(), undone_on_error([self]):
+        with (
+            contextlib.nullcontext() if model is None else model.weights_lock.held(),
+            undone_on_error([self]),
+        ):
             yield model
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         super().__setstate__(kept)
-        self._numbers = {name: np.array(values) for name, values in self._numbers.items()}
-        for values in self._numbers.values():
+        self._statistics = {name: np.array(values) for name, values in self._statistics.items()}
+        for values in self._statistics.values():
             values.flags.writeable = False
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         raise NotImplementedError
 
-    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:
+    def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:
         """The numbers by name, from the rows of one data set of `n_in` columns."""
         raise NotImplementedError
 
@@ -157,7 +160,7 @@ class Preprocessing(Layer):
         x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with self._changing() as model:
-            self._take_numbers(self.measure(inputs([], x, weight, dtype), x.shape[1]))
+            self._take_statistics(self.compute_statistics(inputs([], x, weight, dtype), x.shape[1]))
             coding.take([self], found)
             if model is not None:
                 model.refresh_constants()
@@ -167,9 +170,9 @@ class Preprocessing(Layer):
         return array_checks.column_numbers(self.columns, n_in)
 
     def _number(self, name: str) -> NDArray[np.float64]:
-        if not self._numbers:
+        if not self._statistics:
             raise ValueError(f"{self!r} has no {name} yet; fit adapts it, or adapt(X)")
-        return self._numbers[name]
+        return self._statistics[name]
 
     def config(self) -> dict[str, Any]:  # noqa: D102
         return {"name": self.kind, "columns": None if self.columns is None else list(self.columns)}
@@ -204,7 +207,7 @@ def adapt(
     n_in = X.shape[1]
     for i, layer in enumerate(layers):
         if isinstance(layer, Preprocessing) and not layer.of_targets and (anew or not layer.adapted):
-            layer._take_numbers(layer.measure(inputs(layers[:i], X, weight, dtype), n_in))
+            layer._take_statistics(layer.compute_statistics(inputs(layers[:i], X, weight, dtype), n_in))
         n_in = layer.output_size(n_in)
 
 
@@ -217,14 +220,14 @@ def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None)
         return
     dtype = y.dtype.name
     if weight is None or weight.ndim == 1:
-        layer._take_numbers(layer.measure(inputs([], y, weight, dtype), y.shape[1]))
+        layer._take_statistics(layer.compute_statistics(inputs([], y, weight, dtype), y.shape[1]))
         return
     alone = np.flatnonzero(~weight.any(axis=0))
     if alone.size:
         raise ValueError(f"{layer!r} cannot be adapted: no target of output {alone[0]} counts, or is there")
     columns = [(y[:, j : j + 1], np.ascontiguousarray(weight[:, j])) for j in range(y.shape[1])]
-    found = [layer.measure(inputs([], target, own, dtype), 1) for target, own in columns]
-    layer._take_numbers({name: np.concatenate([each[name] for each in found]) for name in layer.names})
+    found = [layer.compute_statistics(inputs([], target, own, dtype), 1) for target, own in columns]
+    layer._take_statistics({name: np.concatenate([each[name] for each in found]) for name in layer.names})
 
 
 def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
@@ -240,10 +243,12 @@ def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> No
 @contextlib.contextmanager
 def undone_on_error(layers: Sequence[Layer]) -> Iterator[None]:
     """Give the layers their earlier numbers back if the block raises."""
-    before = [(layer, layer._numbers, layer._labels) for layer in layers if isinstance(layer, Preprocessing)]
+    before = [
+        (layer, layer._statistics, layer._labels) for layer in layers if isinstance(layer, Preprocessing)
+    ]
     try:
         yield
     except BaseException:
         for layer, numbers, labels in before:
-            layer._numbers, layer._labels = numbers, labels
+            layer._statistics, layer._labels = numbers, labels
         raise

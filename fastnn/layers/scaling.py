@@ -27,7 +27,7 @@ def moments(name: str, blocks: Blocks, width: int) -> tuple[NDArray[np.float64],
     state = allocate(4 * width + 1, "float64", "the statistics of the columns")
     count = 0
     for x, weight in blocks:
-        scan.measure("layers.scaling.moments", x, weight, state)
+        scan.compute_statistics("layers.scaling.moments", x, weight, state)
         if not np.isfinite(state).all():
             j = int(np.flatnonzero(~np.isfinite(state))[0] % width)
             largest = np.abs(x[:, j]).max()
@@ -50,7 +50,7 @@ class Scaling(Preprocessing):
         raise NotImplementedError
 
     def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
-        if not self._numbers:
+        if not self._statistics:
             return np.zeros(0)
         shift, scale = self.shift_and_scale()
         if shift.size != n_in:
@@ -112,7 +112,7 @@ class Standardize(Scaling):
     def shift_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: D102
         return self.mean, self.scale
 
-    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
+    def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
         mean, scale = moments("X", blocks, n_in)
         others = self._others(n_in)
         mean[others], scale[others] = 0.0, 1.0
@@ -179,11 +179,11 @@ class MinMax(Scaling):
         shift[others], scale[others] = 0.0, 1.0
         return shift, scale
 
-    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
+    def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
         state = allocate(2 * n_in, "float64", "the extremes of the columns")
         state[:n_in], state[n_in:] = np.inf, -np.inf
         for x, weight in blocks:
-            scan.measure("layers.scaling.extremes", x, weight, state)
+            scan.compute_statistics("layers.scaling.extremes", x, weight, state)
         return {"data_min": state[:n_in], "data_max": state[n_in:]}
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:

@@ -91,17 +91,17 @@ class Unscale(Preprocessing):
         target = sample_checks.features(target, dtype, None, name="y", given=given.shape, table=y)
         weight = weights.of_samples(sample_weight, len(target), dtype)
         with self._changing() as model:
-            self._take_numbers(self.measure(inputs([], target, weight, dtype), target.shape[1]))
+            self._take_statistics(self.compute_statistics(inputs([], target, weight, dtype), target.shape[1]))
             if model is not None:
                 model.refresh_constants()
         return self
 
-    def measure(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
+    def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
         mean, scale = moments("y", blocks, n_in)
         return {"mean": mean, "scale": scale}
 
     def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
-        if not self._numbers:
+        if not self._statistics:
             return np.zeros(0)
         if self.mean.size != n_in:
             raise ValueError(f"{self!r} is adapted to {self.mean.size} outputs, but the model has {n_in}")

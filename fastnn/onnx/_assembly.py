@@ -269,7 +269,7 @@ class Assembly:
         signs = None if given.scale is None or (given.scale > 0).all() else np.sign(given.scale)
         if (x.step, given) not in self._steps:
             layer = Standardize()
-            layer.set_numbers({"mean": mean, "scale": scale})
+            layer.set_statistics({"mean": mean, "scale": scale})
             self._steps[x.step, given] = Step(given.n_in, x.step, layer=layer)
         return replace(x, step=self._steps[x.step, given], map=Columns(given.n_in, given.index, scale=signs))
 

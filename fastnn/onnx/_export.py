@@ -112,7 +112,7 @@ def export(
         network = estimator.model
     probabilities = validate.boolean("probabilities", probabilities)
     versions = _versions(opset, ir_version)
-    with network.turns.alone():  # between two steps of a fit in another thread
+    with network.weights_lock.exclusive():  # between two steps of a fit in another thread
         graph = Writer(network.dtype if dtype is None else validate.dtype(dtype), versions[0])
         n_in = _write(graph, network, scaler)
         if estimator is None:

@@ -99,7 +99,7 @@ def fit_stochastic(
     except DivergenceError as error:
         look.diverged(error)
     if estimator.early_stopping:
-        with model.turns.change():
+        with model.weights_lock.change():
             model.parameters[...] = estimator._best_parameters
     look.warn()
 

@@ -1,4 +1,4 @@
-"""Task: a call of `fit`, whose arguments are all checked before anything changes."""
+"""FitArguments: a call of `fit`, whose arguments are all checked before anything changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Task:
+class FitArguments:
     """A call of `fit`, checked: what to train on and for how long, and the record of it.
 
     Attributes
@@ -66,7 +66,7 @@ class Task:
     initial_epoch: int = 0
 
 
-def checked_task(
+def check_fit_arguments(
     model: Model,
     check: Callable[..., Any],
     X: Any,
@@ -82,7 +82,7 @@ def checked_task(
     callbacks: Any,
     resume: Any = False,
     initial_epoch: Any = 0,
-) -> Task:
+) -> FitArguments:
     """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
     model.load_kernels(training=True)
     given_names = column_names(X)
@@ -129,7 +129,7 @@ def checked_task(
     data = (x, target, weight)
     options = {"found": found, "resume": resume, "initial_epoch": initial_epoch}
     count = epochs - initial_epoch
-    return Task(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)
+    return FitArguments(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)
 
 
 def _shuffled(shuffle: Any) -> bool:

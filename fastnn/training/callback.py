@@ -180,7 +180,7 @@ class CallbackList:
                 del self._known[name]
             self._looks[i] = epoch + _period(callback)
 
-    def next_look(self, last: int) -> int:
+    def next_callback_epochs(self, last: int) -> int:
         """The epoch until which nobody wants to look, `last` at most."""
         return min(last, *self._looks) if self._looks else last
 

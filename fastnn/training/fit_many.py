@@ -18,7 +18,7 @@ from ..engine.plan import parameters, widths
 from ..engine.threads import get_threads
 from ..engine.weights_lock import working_for
 from ..model import Model
-from .arguments import checked_task
+from .arguments import check_fit_arguments
 from .callback import Callback
 from .history import History
 from .loop import outer_stop
@@ -27,7 +27,7 @@ from .progress import Bar, say, style, texts
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from .arguments import Task
+    from .arguments import FitArguments
 
 _LOOK_UP = 0.1  # seconds between two looks at how far the threads are
 
@@ -138,7 +138,7 @@ def fit_many(
     for i, model in enumerate(models):
         own = {name: column[i] for name, column in columns.items()}
         try:
-            tasks.append(checked_task(model, check.of(model), **own, **shared))
+            tasks.append(check_fit_arguments(model, check.of(model), **own, **shared))
         except (TypeError, ValueError) as error:
             raise type(error)(f"model {i}: {error}") from error
     _train_all(models, tasks, threads, shown)
@@ -229,7 +229,7 @@ class _SharedChecks:
         return self._converted[key][1]
 
 
-def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: int) -> None:
+def _train_all(models: list[Model], tasks: list[FitArguments], threads: int, verbose: int) -> None:
     """Train every model; record the errors in the histories, and warn of them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
@@ -279,14 +279,14 @@ def _train_all(models: list[Model], tasks: list[Task], threads: int, verbose: in
         warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
-def _work(model: Model, task: Task) -> int:
+def _work(model: Model, task: FitArguments) -> int:
     """About how long a model trains: the longest are begun first, so that no thread is idle at the end."""
     n, n_in = task.data[0].shape
     size = sum(place.size for place in parameters(model.layers, n_in))
     return int(task.epochs * n * size)
 
 
-def _bar(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
+def _bar(tasks: list[FitArguments], ended: set[int]) -> Callable[[bool], None]:
     """What shows the epochs of all models in a bar; one that has ended early counts in full."""
     bar = Bar(sum(task.epochs for task in tasks))
 
@@ -302,7 +302,7 @@ def _bar(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
     return show
 
 
-def _lines(tasks: list[Task], ended: set[int]) -> Callable[[bool], None]:
+def _lines(tasks: list[FitArguments], ended: set[int]) -> Callable[[bool], None]:
     """What prints a line of each model that has ended."""
     told: set[int] = set()
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..data import array_checks
 from ..engine import launch, scan
-from ..engine.state import Pause
-from ..engine.threads import late_interrupt
+from ..engine.state import InterruptedEpoch
+from ..engine.threads import defer_interrupt
 from ..errors import DivergenceError
 from ..kernels.abi import descriptor as d
 from ..memory.buffers import address, allocate
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from ..engine.network import Network
     from ..model import Model
-    from .arguments import Task
+    from .arguments import FitArguments
     from .progress import Bar, Lines
-    from .thread_tuner import Pace
+    from .thread_tuner import ThreadTuner
 
 SLICE = 0.1  # seconds
 MOST_EPOCHS = 1 << 16  # in a slice
@@ -54,12 +54,12 @@ class Training:
         Built.
     net : Network
         Laid out for a batch.
-    task : Task
+    task : FitArguments
     evaluate : callable, optional
         Gives the figures of the validation data, ``{"val_loss": ...}``.
     progress : Bar or Lines, optional
         What shows how far training is; it is closed in the end.
-    pace : Pace
+    thread_tuner : ThreadTuner
         Chooses how many threads run a slice.
     stop : threading.Event, optional
         When it is set, by another thread, training ends with the slice, as by Ctrl-C; and so do the fits of
@@ -70,14 +70,14 @@ class Training:
         self,
         model: Model,
         net: Network,
-        task: Task,
+        task: FitArguments,
         *,
         evaluate: Callable[[], dict[str, float]] | None,
         progress: Bar | Lines | None,
-        pace: Pace,
+        thread_tuner: ThreadTuner,
         stop: threading.Event | None,
     ) -> None:
-        self.model, self.net, self.data, self.pace = model, net, task.data, pace
+        self.model, self.net, self.data, self.thread_tuner = model, net, task.data, thread_tuner
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
         self.progress, self.stop = progress, stop or outer_stop()
         self.callbacks = CallbackList(model, task.callbacks, task.resume)
@@ -91,14 +91,14 @@ class Training:
         self.order = allocate(n if ordered else 0, "int64", "the order of the samples")
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
-        self.resumed = model.state.pause if task.resume else None
+        self.resumed = model.state.interrupted_epoch if task.resume else None
         if self.resumed is None:
-            with model.turns.change():
-                model.state.pause, model.state.position = None, 0
+            with model.weights_lock.change():
+                model.state.interrupted_epoch, model.state.position = None, 0
         self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
         self.first_position = model.state.position
         model.refresh_optimizer(net)
-        self.kept = model.kept = model.state.copy(model.kept)
+        self.last_finite_state = model.last_finite_state = model.state.copy(model.last_finite_state)
         self.reported = 0
 
     def run(self) -> None:
@@ -150,10 +150,12 @@ class Training:
         state, slots = self.model.state, self.net.descriptor
         state.read(slots)
         self._take_figures()
-        state.pause = None
+        state.interrupted_epoch = None
         if state.position and self.give_order is None:
             batch = int(slots[d.BATCH_SIZE])
-            state.pause = Pause(len(self.data[0]), batch, self.order.size > 0, launch.sums(self.net))
+            state.interrupted_epoch = InterruptedEpoch(
+                len(self.data[0]), batch, self.order.size > 0, launch.sums(self.net)
+            )
         self.under_way = False
 
     def _run_slices(self) -> None:
@@ -166,12 +168,12 @@ class Training:
             self.model.refresh_optimizer(self.net)
             slots[d.HISTORY] = address(self.figures)
             slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
-            threads, part = self.pace.choose()
+            threads, part = self.thread_tuner.choose()
             slots[d.MAX_STEPS] = most = max(1, int(part * steps))
             start = time.perf_counter()
             try:
-                with late_interrupt():  # what the call did and what is recorded of it belong together
-                    with self.model.turns.change():
+                with defer_interrupt():  # what the call did and what is recorded of it belong together
+                    with self.model.weights_lock.change():
                         self.under_way = True
                         try:
                             launch.run("train", self.net, threads)
@@ -181,7 +183,7 @@ class Training:
                 self._finish_epochs()
                 raise
             now = time.perf_counter()
-            self.pace.note(threads, state.step - before, now - start)
+            self.thread_tuner.note(threads, state.step - before, now - start)
             late = now - kept_at > SLICE
             if slots[d.STATUS] == d.DIVERGED:
                 self._diverged()
@@ -189,7 +191,7 @@ class Training:
                 if not self._is_finite():
                     self._diverged()
                 if late:
-                    self.kept = self.model.kept = state.copy(self.kept)
+                    self.last_finite_state = self.model.last_finite_state = state.copy(self.last_finite_state)
                     kept_at = now
             self._finish_epochs()
             if self.progress is not None:
@@ -207,7 +209,7 @@ class Training:
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: before it nobody wants to look."""
         epoch, n = self.epoch, len(self.data[0])
-        last = self.callbacks.next_look(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
+        last = self.callbacks.next_callback_epochs(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
         if self.evaluate is not None or (self.progress is not None and self.progress.each_epoch):
             last = epoch + 1
         if self.give_order is not None:
@@ -264,7 +266,7 @@ class Training:
             what,
         )
         if not self._is_finite():
-            with self.model.turns.change():
-                state.restore(self.kept)
-        state.pause, state.position = None, 0  # an epoch that diverged cannot go on
+            with self.model.weights_lock.change():
+                state.restore(self.last_finite_state)
+        state.interrupted_epoch, state.position = None, 0  # an epoch that diverged cannot go on
         raise error

@@ -10,7 +10,7 @@ _HALF_LIFE = 0.5
 _TRY_AGAIN = 1.5
 
 
-class Pace:
+class ThreadTuner:
     """Chooses between one thread and a team by how fast each was, as training goes on.
 
     Where other programs use the CPUs, a team waits for its slowest member. Since the result is the

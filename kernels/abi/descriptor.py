@@ -21,7 +21,7 @@ GATHER = 9  # addresses of the entries in `batch`: copy a batch's rows,
 WEIGHT_SUM = 10  # sum the weights of a batch,
 SUM_GRADIENTS = 11  # add up the gradients of the shards,
 SQUARES = 12  # and sum the squares of a part of the gradient
-PRODUCT = 13  # address of the matrix product's entry
+GEMM = 13  # address of the matrix product's entry
 PREDICT = 14  # address of the driver's prediction
 
 # The flat buffers
@@ -101,7 +101,7 @@ TOTAL_PENALTY = 73
 # A network in the user's compiled code: of the call's descriptor only
 PREDICT_OPS = 74  # address of the op rows of a prediction, which keep no outputs
 INPUT_OPS = 75  # address of the op rows whose first has a gradient with respect to its input
-CHUNK = 76  # rows that a workspace is laid out for
+PREDICT_BATCH = 76  # rows that a workspace is laid out for
 INPUT_ONLY = 77  # 1: the gradients of the weights are not wanted
 CLASS_TARGETS = 78  # 1: a target may be a class number in place of N_OUTPUTS numbers
 TRAIN = 79  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss

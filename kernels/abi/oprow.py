@@ -22,7 +22,7 @@ STREAM = 12  # number of the op's stream of random numbers
 FACTOR = 13  # what a loss is multiplied with: a float64 number, stored bit by bit
 CONSTANTS = 14  # offset of the op's numbers in the vector of constants, or NONE
 FROZEN = 15  # of an optimizer: how many ranges of parameters it leaves alone; see `optimizer`
-P = 16  # settings from here on: float64 numbers, stored bit by bit
+SETTINGS = 16  # settings from here on: float64 numbers, stored bit by bit
 SIZE = 24
 
 INPUT = -1  # the tensor is the call's input

@@ -2,24 +2,24 @@
 
 import numpy as np
 
-from ..lowlevel._jit import inline, splice
+from ..lowlevel._jit import force_inline, inline_ir
 from ..lowlevel.simd import view
 from . import descriptor, oprow
 
 
-@splice
+@inline_ir
 def op_row(address):
     """The op row at an address: (int64 view, float64 view of the same memory)."""
     return view(address, oprow.SIZE, np.int64), view(address, oprow.SIZE, np.float64)
 
 
-@splice
+@inline_ir
 def slots(address):
     """The descriptor at an address: (int64 view, float64 view of the same memory)."""
     return view(address, descriptor.SIZE, np.int64), view(address, descriptor.SIZE, np.float64)
 
 
-@inline
+@force_inline
 def tensor_address(net, offset):
     """Address of the tensor at `offset`, as an op row gives it."""
     if offset >= 0:
@@ -27,41 +27,41 @@ def tensor_address(net, offset):
     return net[descriptor.INPUT] if offset == oprow.INPUT else net[descriptor.OUTPUT]
 
 
-@splice
+@inline_ir
 def tensor(net, offset, width, dtype):
     """Array (rows, width) of the rows at hand; with no rows if `offset` is NONE."""
     rows = 0 if offset == oprow.NONE else net[descriptor.ROWS]
     return view(tensor_address(net, offset), (rows, width), dtype)
 
 
-@splice
+@inline_ir
 def flat_tensor(net, offset, width, dtype):
     """Array (rows * width,) of the rows at hand."""
     return view(tensor_address(net, offset), net[descriptor.ROWS] * width, dtype)
 
 
-@splice
+@inline_ir
 def weights(net, vector, op, dtype):
     """Array (n_in, n_out) of an op's weights in the flat vector at the address `vector`."""
     address = vector + op[oprow.W] * net[descriptor.ITEMSIZE]
     return view(address, (op[oprow.N_IN], op[oprow.N_OUT]), dtype)
 
 
-@splice
+@inline_ir
 def bias(net, vector, op, dtype):
     """Array (n_out,) of an op's bias in the flat vector at the address `vector`, or (0,)."""
     size = 0 if op[oprow.B] == oprow.NONE else op[oprow.N_OUT]
     return view(vector + op[oprow.B] * net[descriptor.ITEMSIZE], size, dtype)
 
 
-@splice
+@inline_ir
 def constants(net, op, skip, size, dtype):
     """Array (size,) of an op's constants, from number `skip` of them on."""
     address = net[descriptor.CONSTANTS] + (op[oprow.CONSTANTS] + skip) * net[descriptor.ITEMSIZE]
     return view(address, size, dtype)
 
 
-@splice
+@inline_ir
 def row_weights(net, dtype):
     """Array (rows,) of the weights of the rows at hand, or (0,) where all are one.
 
@@ -71,7 +71,7 @@ def row_weights(net, dtype):
     return view(net[descriptor.WEIGHT], size, dtype)
 
 
-@inline
+@force_inline
 def outputs_have_weights(net):
     """Whether each output of a row at hand has a weight of its own, not the row as a whole."""
     return net[descriptor.WEIGHT] != 0 and net[descriptor.WEIGHT_WIDTH] > 1

@@ -1,7 +1,7 @@
 """Kernels of a user's own functions: the loops of the built-in ones around them."""
 
 from ..layers.activation import elementwise as elementwise_activation
-from ..lowlevel._jit import inline
+from ..lowlevel._jit import force_inline
 from ..training.loss import elementwise as elementwise_loss
 from ..training.schedule import make_schedule
 from .scalar import scalar
@@ -13,19 +13,19 @@ def activation(forward, derivative, takes_output):
     """Activation of ``forward(x)`` and ``derivative(x)``, or ``derivative(x, y)`` with ``y = forward(x)``."""
     user_value, user_derivative = scalar(forward), scalar(derivative)
 
-    @inline
+    @force_inline
     def value(x, p):
         return type(x)(user_value(x))
 
     if takes_output:
 
-        @inline
+        @force_inline
         def slope(x, y, p):
             return type(x)(user_derivative(x, y))
 
     else:
 
-        @inline
+        @force_inline
         def slope(x, y, p):
             return type(x)(user_derivative(x))
 
@@ -36,11 +36,11 @@ def loss(value, derivative):
     """Loss of ``value(prediction, target)`` and its ``derivative(prediction, target)`` by the prediction."""
     user_value, user_derivative = scalar(value), scalar(derivative)
 
-    @inline
+    @force_inline
     def error(y, t, p):
         return type(y)(user_value(y, t))
 
-    @inline
+    @force_inline
     def slope(y, t, p):
         return type(y)(user_derivative(y, t))
 
@@ -51,7 +51,7 @@ def schedule(function):
     """Schedule of ``function(step)``, a float64."""
     user_function = scalar(function)
 
-    @inline
+    @force_inline
     def rate(step, a, b, c, d, e):
         return float(user_function(step))
 

@@ -19,7 +19,7 @@ from numba.core.typed_passes import type_inference_stage
 from numba.core.untyped_passes import ReconstructSSA
 from numba.np.numpy_support import from_dtype
 
-from ..lowlevel._jit import CHECK_OPTIONS, INLINE_OPTIONS, INTERPRETED
+from ..lowlevel._jit import CHECK_OPTIONS, FORCE_INLINE_OPTIONS, INTERPRETED
 
 # x**2 stays a power by an integer, which is a product and not a call of the C library.
 _KEPT = {operator.pow, operator.ipow, operator.floordiv, operator.lshift, operator.rshift}
@@ -131,7 +131,7 @@ class Refused(Exception):
 def scalar(function):
     """A user's function, decorated or not, for use in kernels."""
     function = getattr(function, "py_func", function)
-    return function if INTERPRETED else njit(pipeline_class=_Pipeline, **INLINE_OPTIONS)(function)
+    return function if INTERPRETED else njit(pipeline_class=_Pipeline, **FORCE_INLINE_OPTIONS)(function)
 
 
 def _of_numbers(function, count):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..abi import descriptor
 from ..abi.tensors import slots
-from ..lowlevel._jit import inline, kernel, reduction
+from ..lowlevel._jit import force_inline, kernel, reduction
 from ..lowlevel.simd import view
 
 
@@ -65,7 +65,7 @@ def squares(g):
     return total
 
 
-@inline
+@force_inline
 def block_size(net):
     """Elements of a block of the flat vector: 1 / BLOCKS of it, in whole vector registers."""
     return (net[descriptor.N_PARAMETERS] // (16 * descriptor.BLOCKS) + 1) * 16

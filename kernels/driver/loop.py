@@ -151,7 +151,7 @@ def _update(net, thread):
     own, real = slots(net[d.SHARDS] + 8 * d.SIZE * thread)
     row, setting = op_row(net[d.OPTIMIZER])
     frozen = view(net[d.OPTIMIZER] + 2 * 8 * oprow.SIZE, 2 * row[oprow.FROZEN], np.int64)
-    limit = setting[oprow.P + CLIPNORM]
+    limit = setting[oprow.SETTINGS + CLIPNORM]
     start, size = own[d.PART_START], own[d.PART_SIZE]
     call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
     real[d.NORM_FACTOR] = 1.0
@@ -235,8 +235,8 @@ def predict_entry(T):
         output, row_bytes = net[d.OUTPUT], net[d.N_OUTPUTS] * net[d.ITEMSIZE]
         n = net[d.N_SAMPLES]
         net[d.STATUS] = d.OK
-        for position in range(0, n, net[d.CHUNK]):
-            net[d.ROWS] = min(net[d.CHUNK], n - position)
+        for position in range(0, n, net[d.PREDICT_BATCH]):
+            net[d.ROWS] = min(net[d.PREDICT_BATCH], n - position)
             net[d.INPUT] = net[d.X] + position * net[d.N_FEATURES] * net[d.ITEMSIZE]
             if net[d.CHECK] != 0:
                 call(net[d.CHECK], 0, address(net))

@@ -9,7 +9,7 @@ that more threads than CPUs are slow but not stuck.
 import numpy as np
 
 from ..abi import descriptor as d
-from ..lowlevel._jit import kernel, splice
+from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import atomic_add, atomic_load, spin_hint, view, yield_thread
 from .batch import block_size
 
@@ -36,7 +36,7 @@ def wait_for_team(net):
     return atomic_load(counter) >= target
 
 
-@splice
+@inline_ir
 def shard_slots(net, s):
     """Descriptor of shard `s`."""
     return view(net[d.SHARDS] + 8 * d.SIZE * s, d.SIZE, np.int64)

@@ -11,7 +11,7 @@ from numba.extending import intrinsic, typeof_impl
 
 from ..abi import descriptor as d
 from ..abi import oprow
-from ..lowlevel._jit import inline, splice
+from ..lowlevel._jit import force_inline, inline_ir
 from ..lowlevel.simd import address
 
 
@@ -79,49 +79,49 @@ def _do_nothing(context, builder, sig, args):
     return context.get_dummy_value()
 
 
-@splice
+@inline_ir
 def network_slots(net):
     """Descriptor of a network, which must be one."""
     _check_network(net)
     return net.descriptor
 
 
-@inline
+@force_inline
 def array_address(net, array):
     """Address of an array, which must be of the dtype of the network and in C order."""
     _check_array(net, array)
     return address(array)
 
 
-@inline
+@force_inline
 def rows_address(net, array):
     """Address of an array of samples or targets: as `array_address`, of one or two dimensions."""
     _check_rows(net, array)
     return address(array)
 
 
-@inline
+@force_inline
 def written_address(net, array):
     """Address of an array that will be written: as `array_address`, not read-only."""
     _check_written(net, array)
     return address(array)
 
 
-@inline
+@force_inline
 def is_own(net):
     """Whether a network is itself: neither its descriptor nor the parameters that it shows are copies."""
     slots = net.descriptor
     return slots[d.SELF] == address(slots) and slots[d.PARAMETERS] == address(net.parameters)
 
 
-@inline
+@force_inline
 def shows_results(net):
     """Whether a network, which is itself, shows the loss and the gradient that a step leaves."""
     slots = net.descriptor
     return slots[d.OWN_LOSS] == address(net.loss) and slots[d.GRADIENT] == address(net.gradient)
 
 
-@inline
+@force_inline
 def is_whole(net):
     """Whether all arrays of a network are those that its descriptor points to."""
     slots = net.descriptor
@@ -143,7 +143,7 @@ def is_whole(net):
     )
 
 
-@inline
+@force_inline
 def is_state_of(net, state):
     """Whether an optimizer's state is itself, and belongs to the model of a network."""
     row = state.rows[0]
@@ -155,20 +155,20 @@ def is_state_of(net, state):
     )
 
 
-@inline
+@force_inline
 def are_apart(one, other):
     """Whether two arrays in C order have no memory in common."""
     first, second = address(one), address(other)
     return first + one.nbytes <= second or second + other.nbytes <= first
 
 
-@inline
+@force_inline
 def rows_of(x):
     """How many samples `x`, of shape (n, n_in) or (n_in,), holds."""
     return x.shape[0] if x.ndim == 2 else 1
 
 
-@inline
+@force_inline
 def targets_of(x, y):
     """How many numbers a row of the targets `y` of the samples `x` has."""
     return y.shape[1] if y.ndim == 2 else (1 if x.ndim == 2 else y.size)

@@ -10,12 +10,12 @@ import math
 from ..abi import descriptor as d
 from ..abi import oprow
 from ..abi.status import Status
-from ..lowlevel._jit import inline, kernel
+from ..lowlevel._jit import force_inline, kernel
 from . import unchecked
 from .arguments import are_apart, is_state_of, is_whole, network_slots, rows_of, targets_of
 
 
-@inline
+@force_inline
 def _rows_fit(array, x, width):
     """Whether `array` is of shape (n, width) for `x` of shape (n, n_in), or (width,) for (n_in,)."""
     if x.ndim == 2:
@@ -23,7 +23,7 @@ def _rows_fit(array, x, width):
     return array.ndim == 1 and array.size == width
 
 
-@inline
+@force_inline
 def _matrices_fit(array, x, height, width):
     """The same for a matrix a sample: (n, height, width), or (height, width)."""
     if x.ndim == 2:
@@ -36,7 +36,7 @@ def _matrices_fit(array, x, height, width):
     return array.ndim == 2 and array.shape[0] == height and array.shape[1] == width
 
 
-@inline
+@force_inline
 def _may_be_written(net, out, x):
     """Whether `out` has no memory in common with the samples and the weights."""
     return are_apart(out, x) and are_apart(out, net.parameters)
@@ -128,7 +128,7 @@ def parameter_jacobian_checked(net, x, jac):
     return Status.OK
 
 
-@inline
+@force_inline
 def _are_classes(y, n_out):
     """Whether all numbers of `y`, of shape (n, 1) or (n,), are classes."""
     for i in range(y.shape[0]):
@@ -138,7 +138,7 @@ def _are_classes(y, n_out):
     return True
 
 
-@inline
+@force_inline
 def _batch_status(net, x, y):
     """Whether all of `x` and `y` can be the batch."""
     slots, rows, width = network_slots(net), rows_of(x), targets_of(x, y)

@@ -15,7 +15,7 @@ from ..lowlevel.simd import flush_denormals, restore_denormals, view
 @kernel
 def _place_rows(net, position):
     """Make so many rows from `position` on as the workspace holds the rows at hand."""
-    net[d.ROWS] = min(net[d.CHUNK], net[d.N_SAMPLES] - position)
+    net[d.ROWS] = min(net[d.PREDICT_BATCH], net[d.N_SAMPLES] - position)
     net[d.INPUT] = net[d.X] + position * net[d.N_FEATURES] * net[d.ITEMSIZE]
 
 
@@ -53,7 +53,7 @@ def input_gradient_entry(T):
         last, _ = op_row(net[d.INPUT_OPS] + 8 * oprow.SIZE * (net[d.N_OPS] - 1))
         mode = flush_denormals()
         net[d.INPUT_ONLY] = 1
-        for position in range(0, net[d.N_SAMPLES], net[d.CHUNK]):
+        for position in range(0, net[d.N_SAMPLES], net[d.PREDICT_BATCH]):
             _place_rows(net, position)
             rows, itemsize = net[d.ROWS], net[d.ITEMSIZE]
             forward(net[d.INPUT_OPS], net)
@@ -78,7 +78,7 @@ def jacobian_entry(T):
         last, _ = op_row(net[d.INPUT_OPS] + 8 * oprow.SIZE * (net[d.N_OPS] - 1))
         mode = flush_denormals()
         net[d.INPUT_ONLY] = 1
-        for position in range(0, net[d.N_SAMPLES], net[d.CHUNK]):
+        for position in range(0, net[d.N_SAMPLES], net[d.PREDICT_BATCH]):
             _place_rows(net, position)
             forward(net[d.INPUT_OPS], net)
             place = net[d.OUTPUT] + position * n_out * n_in * net[d.ITEMSIZE]

@@ -15,7 +15,7 @@ from collections import namedtuple
 
 from ..abi import oprow
 from ..abi.tensors import flat_tensor, op_row, slots
-from ..lowlevel._jit import inline, splice
+from ..lowlevel._jit import force_inline, inline_ir
 from ..math.elementary import expm1
 from ..math.elementary import sigmoid as logistic
 from ..math.elementary import softplus as smooth_relu
@@ -28,13 +28,13 @@ Activation = namedtuple("Activation", "forward backward forward_entry backward_e
 def elementwise(value, derivative):
     """Kernels and entries of an elementwise activation."""
 
-    @splice
+    @inline_ir
     def forward(x, y, p):
         """Write ``y = value(x, p)``; x and y, of shape (n,), may be the same array."""
         for i in range(x.size):
             y[i] = value(x[i], p)
 
-    @splice
+    @inline_ir
     def backward(x, y, dy, dx, p):
         """Write ``dx = dy * derivative(x, y, p)``; dx and dy, of shape (n,), may be the same array."""
         for i in range(x.size):
@@ -46,7 +46,7 @@ def elementwise(value, derivative):
             net, _ = slots(net_address)
             x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
             y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
-            p = T(setting[oprow.P])
+            p = T(setting[oprow.SETTINGS])
             if op[oprow.X] == op[oprow.Y]:
                 forward(y, y, p)
             else:
@@ -61,72 +61,72 @@ def elementwise(value, derivative):
             x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
             y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
             d = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-            backward(x, y, d, d, T(setting[oprow.P]))
+            backward(x, y, d, d, T(setting[oprow.SETTINGS]))
 
         return activation_backward_op
 
     return Activation(forward, backward, forward_entry, backward_entry)
 
 
-@inline
+@force_inline
 def _identity(x, p):
     return x
 
 
-@inline
+@force_inline
 def _identity_derivative(x, y, p):
     return type(x)(1)
 
 
-@inline
+@force_inline
 def _sigmoid(x, p):
     return logistic(x)
 
 
-@inline
+@force_inline
 def _sigmoid_derivative(x, y, p):
     return y * (type(x)(1) - y)
 
 
-@inline
+@force_inline
 def _tanh(x, p):
     return hyperbolic_tangent(x)
 
 
-@inline
+@force_inline
 def _tanh_derivative(x, y, p):
     return type(x)(1) - y * y
 
 
-@inline
+@force_inline
 def _relu(x, p):
     # Written so that a NaN passes through.
     zero = type(x)(0)
     return zero if x < zero else x
 
 
-@inline
+@force_inline
 def _relu_derivative(x, y, p):
     zero = type(x)(0)
     return type(x)(1) if y > zero else zero
 
 
-@inline
+@force_inline
 def _leaky_relu(x, p):
     return p * x if x < type(x)(0) else x
 
 
-@inline
+@force_inline
 def _leaky_relu_derivative(x, y, p):
     return type(x)(1) if x > type(x)(0) else p
 
 
-@inline
+@force_inline
 def _elu(x, p):
     return p * expm1(x) if x < type(x)(0) else x
 
 
-@inline
+@force_inline
 def _elu_derivative(x, y, p):
     return type(x)(1) if y > type(x)(0) else y + p
 
@@ -135,24 +135,24 @@ _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
 
 
-@inline
+@force_inline
 def _selu(x, p):
     alpha, scale = type(x)(_SELU_ALPHA), type(x)(_SELU_SCALE)
     return scale * (alpha * expm1(x) if x < type(x)(0) else x)
 
 
-@inline
+@force_inline
 def _selu_derivative(x, y, p):
     scale = type(x)(_SELU_SCALE)
     return scale if y > type(x)(0) else y + scale * type(x)(_SELU_ALPHA)
 
 
-@inline
+@force_inline
 def _gelu(x, p):
     return x * normal_cdf(x)
 
 
-@inline
+@force_inline
 def _gelu_derivative(x, y, p):
     return normal_cdf(x) + x * (gaussian(x) * type(x)(1 / math.sqrt(2 * math.pi)))
 
@@ -161,54 +161,54 @@ _GELU_SCALE = math.sqrt(2 / math.pi)
 _GELU_CUBIC = 0.044715
 
 
-@inline
+@force_inline
 def _gelu_tanh_gate(x):
     # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is near 0.
     scale, cubic = type(x)(2 * _GELU_SCALE), type(x)(_GELU_CUBIC)
     return logistic(scale * x * (type(x)(1) + cubic * x * x))
 
 
-@inline
+@force_inline
 def _gelu_tanh(x, p):
     return x * _gelu_tanh_gate(x)
 
 
-@inline
+@force_inline
 def _gelu_tanh_derivative(x, y, p):
     one, scale, cubic = type(x)(1), type(x)(2 * _GELU_SCALE), type(x)(3 * _GELU_CUBIC)
     gate = _gelu_tanh_gate(x)
     return gate + y * (one - gate) * scale * (one + cubic * x * x)
 
 
-@inline
+@force_inline
 def _silu(x, p):
     return x * logistic(x)
 
 
-@inline
+@force_inline
 def _silu_derivative(x, y, p):
     s = logistic(x)
     return s + y * (type(x)(1) - s)
 
 
-@inline
+@force_inline
 def _softplus(x, p):
     return smooth_relu(x)
 
 
-@inline
+@force_inline
 def _softplus_derivative(x, y, p):
     return -expm1(-y)
 
 
-@inline
+@force_inline
 def _hard_tanh(x, p):
     one = type(x)(1)
     low = -one if x < -one else x
     return one if low > one else low
 
 
-@inline
+@force_inline
 def _hard_tanh_derivative(x, y, p):
     one = type(x)(1)
     return one if -one < y < one else type(x)(0)

@@ -3,11 +3,11 @@
 from ..abi import descriptor, oprow
 from ..abi.tensors import bias, op_row, slots, tensor, tensor_address, weights
 from ..linalg.gemm import matmul, matmul_transposed_a, matmul_transposed_b
-from ..lowlevel._jit import kernel, splice
+from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import view
 
 
-@splice
+@inline_ir
 def dense_forward(product, x, w, b, y, pack):
     """Write ``y = x w + b``, and `pack`.
 
@@ -23,7 +23,7 @@ def dense_forward(product, x, w, b, y, pack):
     matmul(product, x, w, b, y, pack)
 
 
-@splice
+@inline_ir
 def dense_backward(product, x, w, dy, dw, db, dx, pack):
     """Write ``dw = x' dy``, ``db = sum of dy over rows``, ``dx = dy w'``, and `pack`.
 
@@ -64,7 +64,7 @@ def forward_entry(T):
         x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
         y = tensor(net, op[oprow.Y], op[oprow.N_OUT], T)
         pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
-        product = net[descriptor.PRODUCT]
+        product = net[descriptor.GEMM]
         dense_forward(product, x, weights(net, vector, op, T), bias(net, vector, op, T), y, pack)
 
     return dense_forward_op
@@ -84,9 +84,9 @@ def backward_entry(T):
         dx = tensor(net, op[oprow.DX], n_in, T)
         pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
         if net[descriptor.INPUT_ONLY] == 1:
-            matmul_transposed_b(net[descriptor.PRODUCT], dy, w, dx, pack)
+            matmul_transposed_b(net[descriptor.GEMM], dy, w, dx, pack)
         else:
             dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
-            dense_backward(net[descriptor.PRODUCT], x, w, dy, dw, db, dx, pack)
+            dense_backward(net[descriptor.GEMM], x, w, dy, dw, db, dx, pack)
 
     return dense_backward_op

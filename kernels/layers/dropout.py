@@ -4,7 +4,7 @@ import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.tensors import flat_tensor, op_row, slots
-from ..lowlevel._jit import kernel, splice
+from ..lowlevel._jit import inline_ir, kernel
 from ..math.random import number
 
 
@@ -27,7 +27,7 @@ def dropout_mask(rate, seed, stream, step, first, mask):
         mask[i] = keep if drawn >= threshold else drop
 
 
-@splice
+@inline_ir
 def multiply(x, mask, y):
     """Write ``y = x * mask``; arrays of shape (n,); x and y may be the same array."""
     for i in range(x.size):
@@ -47,7 +47,7 @@ def forward_entry(T):
             mask = flat_tensor(net, op[oprow.SCRATCH], width, T)
             first = net[descriptor.FIRST_ROW] * width
             seed, step = net[descriptor.SEED], net[descriptor.STEP]
-            dropout_mask(setting[oprow.P], seed, op[oprow.STREAM], step, first, mask)
+            dropout_mask(setting[oprow.SETTINGS], seed, op[oprow.STREAM], step, first, mask)
             if op[oprow.X] == op[oprow.Y]:
                 multiply(y, mask, y)
             else:

@@ -52,7 +52,7 @@ def forward_entry(T):
         net, _ = slots(net_address)
         n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
         counts = constants(net, op, 0, n_in, T)
-        categories = constants(net, op, n_in, int(setting[oprow.P]), T)
+        categories = constants(net, op, n_in, int(setting[oprow.SETTINGS]), T)
         x, y = tensor(net, op[oprow.X], n_in, T), tensor(net, op[oprow.Y], n_out, T)
         one_hot_forward(x, counts, categories, y)
 

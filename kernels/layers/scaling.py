@@ -9,7 +9,7 @@ import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.tensors import constants, op_row, slots, tensor
-from ..lowlevel._jit import kernel, splice
+from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import view
 
 _ROWS = 256  # of a block: it is read twice, and should still be in the cache the second time
@@ -89,7 +89,7 @@ def extremes(x, weight, low, high):
             high[j] = value if value > high[j] else high[j]
 
 
-@splice
+@inline_ir
 def _data(net, dtype):
     """The rows of the data set, and their weights: an array (0,) where all are one."""
     n = net[descriptor.N_SAMPLES]

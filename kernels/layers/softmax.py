@@ -5,13 +5,13 @@ I. Goodfellow, Y. Bengio, A. Courville, *Deep Learning* (2016), section 4.1.
 
 from ..abi import oprow
 from ..abi.tensors import op_row, slots, tensor
-from ..lowlevel._jit import inline, reduction
+from ..lowlevel._jit import force_inline, reduction
 from ..lowlevel.simd import flat
 from ..math.elementary import exp, log
 from .activation import Activation
 
 
-@inline
+@force_inline
 def shift_rows(x, y):
     """Write y = x minus its row's maximum; x and y, of shape (rows, n), may be the same array."""
     for i in range(x.shape[0]):

@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from ..lowlevel._jit import INLINE_OPTIONS, INTERPRETED, inline, kernel, splice
+from ..lowlevel._jit import FORCE_INLINE_OPTIONS, INTERPRETED, force_inline, inline_ir, kernel
 from ..lowlevel.simd import address, fma, view
 from ..lowlevel.vector_ir import I64, VECTOR_BYTES
 from .pack import pack_columns, pack_rows
@@ -87,7 +87,7 @@ def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
             tile(1, vectors, k, a, 0, a_step, b + skip, b_row, begin, 0, c + skip, 0, end, count - end, dtype)
 
 
-@inline
+@force_inline
 def _vectors(n, lanes):
     # Of a tile of so many columns; 0 is half a vector: see `tile`.
     return 0 if HAS_HALVES and 2 * n <= lanes else (n + lanes - 1) // lanes
@@ -239,7 +239,7 @@ def _multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pa
     raise TypeError("compiled code only")
 
 
-@overload(_multiply, jit_options=INLINE_OPTIONS)
+@overload(_multiply, jit_options=FORCE_INLINE_OPTIONS)
 def _choose_multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     if isinstance(product, types.NoneType):
 
@@ -254,7 +254,7 @@ def _choose_multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start
     return multiply
 
 
-@splice
+@inline_ir
 def matmul(product, a, b, start, c, pack):
     """Write ``c = start + a b``, and `pack`.
 
@@ -273,7 +273,7 @@ def matmul(product, a, b, start, c, pack):
     )  # fmt: skip
 
 
-@splice
+@inline_ir
 def matmul_transposed_a(product, a, b, c, pack):
     """Write ``c = a' b``, and `pack`.
 
@@ -290,7 +290,7 @@ def matmul_transposed_a(product, a, b, c, pack):
     )  # fmt: skip
 
 
-@splice
+@inline_ir
 def matmul_transposed_b(product, a, b, c, pack):
     """Write ``c = a b'``, and `pack`.
 

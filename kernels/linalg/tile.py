@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..lowlevel._jit import inline
+from ..lowlevel._jit import force_inline
 from ..lowlevel.vector_ir import I64, VECTOR_BYTES, Vectors
 
 #: Most rows of a tile of 1, 2, ... vectors. The sums fill the registers, of which AVX2 has 16 and
@@ -160,13 +160,13 @@ def dots(typingctx, rows, columns, k, a, a_row, b, b_row, start, c, dtype):
     return types.void(rows, columns, k, a, a_row, b, b_row, start, c, dtype), codegen
 
 
-@inline
+@force_inline
 def dot_columns(lanes):
     """Most columns of `dots`: with more the lanes of a tile are as busy."""
     return max(1, lanes // 4)
 
 
-@inline
+@force_inline
 def dot_rows(columns, lanes):
     """How many rows `dots` takes at once: each of its sums becomes a lane of a single vector."""
     return min(8, lanes // columns) if columns < 3 else lanes // 4

@@ -1,13 +1,13 @@
 """Every Numba option of the project, in one place.
 
-========== ==================================================================================
-decorator  for
-========== ==================================================================================
-kernel     loops over arrays; IEEE arithmetic in the order it is written
-reduction  loops that contain a sum, which LLVM may reorder so that it vectorises
-inline     small functions that LLVM must inline; IEEE arithmetic in the order it is written
-splice     functions that Numba merges into their caller, before LLVM sees either
-========== ==================================================================================
+============ ================================================================================
+decorator    for
+============ ================================================================================
+kernel       loops over arrays; IEEE arithmetic in the order it is written
+reduction    loops that contain a sum, which LLVM may reorder so that it vectorises
+force_inline small functions that LLVM must inline; IEEE arithmetic in the order it is written
+inline_ir    functions that Numba merges into their caller, before LLVM sees either
+============ ================================================================================
 
 ``error_model="numpy"`` makes a division by zero an infinity instead of a raised exception,
 ``_nrt=False`` makes an allocation in a kernel a compile-time error, and ``nogil`` releases the GIL
@@ -32,14 +32,14 @@ if os.environ.get("FASTNN_OBJECTS_ONLY") == "1":
 kernel = njit(**_OPTIONS)
 reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})
 #: Also for ``numba.extending.overload``, which takes options as a dictionary.
-INLINE_OPTIONS = {"forceinline": True, **_OPTIONS}
-inline = njit(**INLINE_OPTIONS)
+FORCE_INLINE_OPTIONS = {"forceinline": True, **_OPTIONS}
+force_inline = njit(**FORCE_INLINE_OPTIONS)
 #: For a look at how a user's function compiles.
 CHECK_OPTIONS = {"error_model": "numpy", "_nrt": False, "fastmath": False}
 # For functions that return an array, which they cannot do without the run-time library unless they
 # are merged, and for loops over two arrays that the caller runs over one: on its own such a loop is
 # compiled with a check for overlap, and the way it then goes is not vectorised any more.
-splice = njit(inline="always", **_OPTIONS)
+inline_ir = njit(inline="always", **_OPTIONS)
 
 #: True under ``NUMBA_DISABLE_JIT=1``, where kernels are plain Python functions.
 INTERPRETED = bool(config.DISABLE_JIT)

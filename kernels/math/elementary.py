@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from ..lowlevel._jit import inline
+from ..lowlevel._jit import force_inline
 from ..lowlevel.simd import bits, fma, from_bits, polynomial
 from . import coefficients
 from .formats import BIAS, MANTISSA, UNSIGNED, both
@@ -51,7 +51,7 @@ def exp(kind):
     one = kind(1)
     series = tuple(map(kind, coefficients.EXP[kind]))
 
-    @inline
+    @force_inline
     def exp(x):
         # Both comparisons are false for a NaN, which so passes through to the result.
         x = lowest if x < lowest else x
@@ -82,7 +82,7 @@ def expm1(kind):
     half, two = kind(0.5), kind(2)
     series = tuple(map(kind, coefficients.EXP[kind]))
 
-    @inline
+    @force_inline
     def expm1(x):
         y = lowest if x < lowest else x
         y = highest if y > highest else y
@@ -111,7 +111,7 @@ def tanh(kind):
     one, two = kind(1), kind(2)
     series = tuple(map(kind, coefficients.EXP[kind]))
 
-    @inline
+    @force_inline
     def tanh(x):
         # (exp(2 |x|) - 1) / (exp(2 |x|) + 1), with exp(...) - 1 as in `expm1`
         size = two * abs(x)
@@ -145,7 +145,7 @@ def sigmoid(kind):
     highest = kind(105) if kind is np.float32 else kind(746)
     series = tuple(map(kind, coefficients.EXP[kind]))
 
-    @inline
+    @force_inline
     def sigmoid(x):
         x = -highest if x < -highest else x
         x = highest if x > highest else x
@@ -182,7 +182,7 @@ def log(kind):
     infinity, nan = kind(np.inf), kind(np.nan)
     series = tuple(map(kind, coefficients.LOG[kind]))
 
-    @inline
+    @force_inline
     def log(x):
         # x = m 2**n with m in [sqrt(1/2), sqrt(2)), and log m = 2 artanh((m - 1) / (m + 1))
         denormal = x < tiny
@@ -218,7 +218,7 @@ def log1p(kind):
     infinity, nan = kind(np.inf), kind(np.nan)
     series = tuple(map(kind, coefficients.LOG[kind]))
 
-    @inline
+    @force_inline
     def log1p(x):
         total = one + x
         lost = x - (total - one)  # what 1 + x was rounded by
@@ -246,7 +246,7 @@ def softplus(kind):
     two, half, zero = kind(2), kind(0.5), kind(0)
     series = tuple(map(kind, coefficients.LOG1P[kind]))
 
-    @inline
+    @force_inline
     def softplus(x):
         # max(x, 0) + log(1 + f) with f = exp(-|x|), at most 1
         f = exp(-abs(x))

@@ -7,7 +7,7 @@ variable that maps the half line to an interval.
 
 import math
 
-from ..lowlevel._jit import inline
+from ..lowlevel._jit import force_inline
 from ..lowlevel.simd import bits, fma, from_bits, polynomial
 from . import coefficients
 from .elementary import exp
@@ -20,7 +20,7 @@ def _erfcx(kind):
     one, half, scale = kind(1), kind(0.5), kind(0.3)
     series = tuple(map(kind, coefficients.ERFC[kind]))
 
-    @inline
+    @force_inline
     def _erfcx(x):
         w = one / fma(scale, x, one)
         lost = fma(-scale * w, x, one - w)  # near 0 a rounding of w counts fourfold
@@ -37,7 +37,7 @@ def erf(kind):
     sign = kind(-0.0).view(unsigned)
     series = tuple(map(kind, coefficients.ERF[kind]))
 
-    @inline
+    @force_inline
     def erf(x):
         size = abs(x)
         size = highest if size > highest else size
@@ -55,7 +55,7 @@ def gaussian(kind):
     """``exp(-x**2 / 2)``."""
     half, one, highest = kind(0.5), kind(1), kind(40)
 
-    @inline
+    @force_inline
     def gaussian(x):
         size = abs(x)
         size = highest if size > highest else size
@@ -72,7 +72,7 @@ def normal_cdf(kind):
     zero, half, one, highest = kind(0), kind(0.5), kind(1), kind(40)
     root = kind(math.sqrt(0.5))
 
-    @inline
+    @force_inline
     def normal_cdf(x):
         size = abs(x)
         size = highest if size > highest else size

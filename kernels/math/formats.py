@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from ..lowlevel._jit import INLINE_OPTIONS
+from ..lowlevel._jit import FORCE_INLINE_OPTIONS
 
 UNSIGNED = {np.float32: np.uint32, np.float64: np.uint64}
 #: Binary digits after the point.
@@ -19,7 +19,7 @@ def both(factory):
     def function(x):
         return single(x) if isinstance(x, np.float32) else double(x)
 
-    @overload(function, jit_options=INLINE_OPTIONS)
+    @overload(function, jit_options=FORCE_INLINE_OPTIONS)
     def choose(x):
         return (lambda x: single(x)) if x == types.float32 else (lambda x: double(x))
 

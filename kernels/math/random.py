@@ -9,7 +9,7 @@ import numpy as np
 
 from ..abi import descriptor as d
 from ..abi.tensors import slots
-from ..lowlevel._jit import inline, kernel
+from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import view
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -22,7 +22,7 @@ SHUFFLE = 0
 LAYERS = 1
 
 
-@inline
+@force_inline
 def philox(seed, stream, step, block):
     """Four random uint32 numbers (each in a uint64) of the given counter; all arguments uint64."""
     c0, c1 = block & _LOW, stream & _LOW
@@ -35,7 +35,7 @@ def philox(seed, stream, step, block):
     return c0, c1, c2, c3
 
 
-@inline
+@force_inline
 def number(seed, stream, step, index):
     """Random uint32 number (in a uint64) at a position of a stream; all arguments uint64."""
     a, b, c, d = philox(seed, stream, step, index >> _TWO)

@@ -23,7 +23,7 @@ import numpy as np
 from ..abi import descriptor, oprow
 from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, tensor_address
 from ..layers.softmax import row_sum, shift_rows
-from ..lowlevel._jit import inline, reduction
+from ..lowlevel._jit import force_inline, reduction
 from ..lowlevel.simd import flat, view
 from ..math.elementary import exp, log, log1p, sigmoid
 
@@ -50,7 +50,7 @@ def make_loss(kernel, mean=True):
             prediction = view(tensor_address(net, op[oprow.X]), (rows, n_out), T)
             gradient = view(tensor_address(net, op[oprow.DX]), (rows, n_out), T)
             target = view(net[descriptor.TARGET], (rows, n_targets), T)
-            p, scale = T(setting[oprow.P]), T(factor * real[descriptor.SCALE])
+            p, scale = T(setting[oprow.SETTINGS]), T(factor * real[descriptor.SCALE])
             total = kernel(prediction, target, row_weights(net, T), scale, p, gradient)
             real[descriptor.LOSS_VALUE] = factor * total
 
@@ -82,54 +82,54 @@ def elementwise(value, derivative, mean=True):
     return make_loss(loss, mean)
 
 
-@inline
+@force_inline
 def _squared_error(y, t, p):
     return (y - t) * (y - t)
 
 
-@inline
+@force_inline
 def _squared_error_derivative(y, t, p):
     return type(y)(2) * (y - t)
 
 
-@inline
+@force_inline
 def _absolute_error(y, t, p):
     return abs(y - t)
 
 
-@inline
+@force_inline
 def _absolute_error_derivative(y, t, p):
     zero, one = type(y)(0), type(y)(1)
     return one if y > t else (-one if y < t else (y - t) * zero)
 
 
-@inline
+@force_inline
 def _huber(y, t, p):
     error = abs(y - t)
     half = type(y)(0.5)
     return half * error * error if error <= p else p * (error - half * p)
 
 
-@inline
+@force_inline
 def _huber_derivative(y, t, p):
     error = y - t
     low = -p if error < -p else error
     return p if low > p else low
 
 
-@inline
+@force_inline
 def _binary_cross_entropy(z, t, p):
     # max(z, 0) - t z + log(1 + exp(-|z|)): no overflow for any z
     zero = type(z)(0)
     return (zero if z < zero else z) - t * z + log1p(exp(-abs(z)))
 
 
-@inline
+@force_inline
 def _binary_cross_entropy_derivative(z, t, p):
     return sigmoid(z) - t
 
 
-@inline
+@force_inline
 def _weighted_binary_cross_entropy(z, t, p):
     # t log(sigmoid(z)) counts p times: what it is more than once, t (p - 1) log(1 + exp(-z)), is added.
     zero = type(z)(0)
@@ -138,29 +138,29 @@ def _weighted_binary_cross_entropy(z, t, p):
     return once + (p - type(z)(1)) * t * ((-z if z < zero else zero) + rest)
 
 
-@inline
+@force_inline
 def _weighted_binary_cross_entropy_derivative(z, t, p):
     # sigmoid(-z) is 1 - sigmoid(z), and keeps its digits where that is near 1
     return sigmoid(z) - t - (p - type(z)(1)) * t * sigmoid(-z)
 
 
-@inline
+@force_inline
 def _poisson(z, t, p):
     return exp(z) - t * z
 
 
-@inline
+@force_inline
 def _poisson_derivative(z, t, p):
     return exp(z) - t
 
 
-@inline
+@force_inline
 def _quantile(y, t, p):
     error = t - y
     return p * error if error >= type(y)(0) else (p - type(y)(1)) * error
 
 
-@inline
+@force_inline
 def _quantile_derivative(y, t, p):
     one = type(y)(1)
     return one - p if y > t else (-p if y < t else (y - t) * p)
@@ -178,7 +178,7 @@ poisson = elementwise(_poisson, _poisson_derivative)
 quantile = elementwise(_quantile, _quantile_derivative)
 
 
-@inline
+@force_inline
 def class_number(target, i, n_out):
     """Number of row i's class, or -1 if the target holds shares of all classes, or no class there is."""
     if target.shape[1] > 1:

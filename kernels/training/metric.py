@@ -11,7 +11,7 @@ import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, tensor_address
-from ..lowlevel._jit import inline, kernel, splice
+from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
 Metric = namedtuple("Metric", "update result forward_entry backward_entry")
@@ -24,7 +24,7 @@ def _with_entries(update, result, by_output=True):
     which tells that `update` keeps the outputs apart and takes as many weights.
     """
 
-    @splice
+    @inline_ir
     def state_of(op, net):
         address = net[descriptor.METRIC_STATE] + 8 * op[oprow.STATE]
         return view(address, op[oprow.SCRATCH], np.float64)
@@ -39,7 +39,7 @@ def _with_entries(update, result, by_output=True):
             prediction = view(tensor_address(net, op[oprow.X]), (rows, n_out), T)
             target = view(net[descriptor.TARGET], (rows, n_targets), T)
             state = state_of(op, net)
-            update(prediction, target, row_weights(net, T), T(setting[oprow.P]), state)
+            update(prediction, target, row_weights(net, T), T(setting[oprow.SETTINGS]), state)
 
         return metric_update_op
 
@@ -55,7 +55,7 @@ def _with_entries(update, result, by_output=True):
     return Metric(update, result, forward_entry, backward_entry)
 
 
-@inline
+@force_inline
 def _largest(x, i):
     best = 0
     for j in range(1, x.shape[1]):

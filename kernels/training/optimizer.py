@@ -20,7 +20,7 @@ import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.tensors import op_row, slots
-from ..lowlevel._jit import inline, kernel, splice
+from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
 Optimizer = namedtuple("Optimizer", "kernel forward_entry")
@@ -28,10 +28,10 @@ Optimizer = namedtuple("Optimizer", "kernel forward_entry")
 #: Settings that all optimizers share, from column P of the op row on; own ones follow.
 SETTINGS = ("weight_decay", "global_clipnorm", "clipvalue")
 CLIPNORM, CLIPVALUE = 1, 2
-_OWN = oprow.P + len(SETTINGS)
+_OWN = oprow.SETTINGS + len(SETTINGS)
 
 
-@inline
+@force_inline
 def _clipped(g, factor, limit):
     g = g * factor
     low = -limit if g < -limit else g
@@ -105,18 +105,18 @@ def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, rest_1, beta_2, 
         w[i] -= decay * w[i] + rate * m[i] / (math.sqrt(v[i]) * root + epsilon)
 
 
-@splice
+@inline_ir
 def _vectors(net, real, setting, T):
     """Parameters and gradient, a thread's part; rate, decay, factor and limit of an update."""
     skip, n = net[descriptor.PART_START] * net[descriptor.ITEMSIZE], net[descriptor.PART_SIZE]
     w = view(net[descriptor.PARAMETERS] + skip, n, T)
     g = view(net[descriptor.GRADIENT] + skip, n, T)
-    rate, clipvalue = real[descriptor.LEARNING_RATE], setting[oprow.P + CLIPVALUE]
+    rate, clipvalue = real[descriptor.LEARNING_RATE], setting[oprow.SETTINGS + CLIPVALUE]
     limit = T(clipvalue if clipvalue > 0.0 else np.inf)
-    return w, g, rate, T(rate * setting[oprow.P]), T(real[descriptor.NORM_FACTOR]), limit
+    return w, g, rate, T(rate * setting[oprow.SETTINGS]), T(real[descriptor.NORM_FACTOR]), limit
 
 
-@splice
+@inline_ir
 def _state(net, number, used, T):
     """Vector `number` of the optimizer, a thread's part; empty if it is not used."""
     start = number * net[descriptor.N_PARAMETERS] + net[descriptor.PART_START]

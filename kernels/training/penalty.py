@@ -10,7 +10,7 @@ import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.tensors import op_row, slots, weights
-from ..lowlevel._jit import kernel, reduction, splice
+from ..lowlevel._jit import inline_ir, kernel, reduction
 from ..lowlevel.simd import flat, view
 
 
@@ -34,11 +34,11 @@ def penalty_gradient(w, l1, l2, dw):
         dw[i] += sign + two_l2 * w[i]
 
 
-@splice
+@inline_ir
 def _factors(real, setting):
     """Factors l1 and l2 for the batch at hand."""
-    alpha = setting[oprow.P + 2] * real[descriptor.SCALE]
-    return setting[oprow.P], setting[oprow.P + 1] + 0.5 * alpha
+    alpha = setting[oprow.SETTINGS + 2] * real[descriptor.SCALE]
+    return setting[oprow.SETTINGS], setting[oprow.SETTINGS + 1] + 0.5 * alpha
 
 
 def forward_entry(T):

@@ -9,7 +9,7 @@ term of the targets alone. Signatures are those of `loss`.
 import numpy as np
 
 from ..layers.softmax import row_sum, shift_rows
-from ..lowlevel._jit import inline, reduction
+from ..lowlevel._jit import force_inline, reduction
 from ..lowlevel.simd import flat
 from ..math.elementary import exp, log, sigmoid
 from ..math.formats import both
@@ -22,7 +22,7 @@ def clip_probability(kind):
     low = kind(np.finfo(kind).eps)
     high = kind(1) - low
 
-    @inline
+    @force_inline
     def clip_probability(x):
         x = low if x < low else x
         return high if x > high else x
@@ -65,25 +65,25 @@ def log_loss_kernel(prediction, target, weight, scale, p, gradient):
     return total
 
 
-@inline
+@force_inline
 def _binary_log_loss(z, t, p):
     one = type(z)(1)
     q = clip_probability(sigmoid(z))
     return -t * log(q) - (one - t) * log(one - q)
 
 
-@inline
+@force_inline
 def _binary_log_loss_derivative(z, t, p):
     return sigmoid(z) - t
 
 
-@inline
+@force_inline
 def _poisson_deviance(z, t, p):
     zero, one = type(z)(0), type(z)(1)
     return exp(z) - t * z + t * log(t if t > zero else one) - t
 
 
-@inline
+@force_inline
 def _poisson_deviance_derivative(z, t, p):
     return exp(z) - t
 

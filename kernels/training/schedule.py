@@ -11,7 +11,7 @@ import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.tensors import op_row, slots
-from ..lowlevel._jit import inline
+from ..lowlevel._jit import force_inline
 
 Schedule = namedtuple("Schedule", "kernel forward_entry")
 
@@ -23,7 +23,7 @@ def make_schedule(function):
         def schedule_op(op_address, net_address):
             _, setting = op_row(op_address)
             net, real = slots(net_address)
-            p = oprow.P
+            p = oprow.SETTINGS
             step = np.float64(net[descriptor.STEP])
             real[descriptor.LEARNING_RATE] = function(
                 step, setting[p], setting[p + 1], setting[p + 2], setting[p + 3], setting[p + 4]
@@ -34,31 +34,31 @@ def make_schedule(function):
     return Schedule(function, forward_entry)
 
 
-@inline
+@force_inline
 def _constant(step, rate, b, c, d, e):
     """`rate`."""
     return rate
 
 
-@inline
+@force_inline
 def _step(step, rate, every, factor, d, e):
     """`rate`, multiplied by `factor` after each `every` steps."""
     return rate * factor ** math.floor(step / every)
 
 
-@inline
+@force_inline
 def _exponential(step, rate, every, factor, d, e):
     """``rate * factor ** (step / every)``."""
     return rate * factor ** (step / every)
 
 
-@inline
+@force_inline
 def _between(fraction, start, end):
     """Half a cosine from start, at fraction 0, to end, at 1."""
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * fraction))
 
 
-@inline
+@force_inline
 def _cosine(step, rate, steps, warmup, final, e):
     """From 0 to `rate` in a line over `warmup` steps, then by half a cosine to `final` at `steps`."""
     if step < warmup:
@@ -67,7 +67,7 @@ def _cosine(step, rate, steps, warmup, final, e):
     return _between(fraction if fraction < 1.0 else 1.0, rate, final)
 
 
-@inline
+@force_inline
 def _one_cycle(step, rate, steps, warmup, initial, final):
     """By half a cosine from `initial` to `rate` at step `warmup`, by another to `final` at `steps` - 1."""
     if step < warmup:

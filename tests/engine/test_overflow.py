@@ -12,7 +12,7 @@ TENSORS = {
     "0.weights": lambda model: model.layers[0].weights[:1, 1],
     "2.bias": lambda model: model.layers[2].bias[1:],
     "optimizer": lambda model: model.state.optimizer[7:],
-    "sums": lambda model: model.state.pause.sums[1:],
+    "sums": lambda model: model.state.interrupted_epoch.sums[1:],
 }
 
 

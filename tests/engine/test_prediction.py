@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn.engine.prediction import Predictors
+from fastnn.engine.prediction import PredictorPool
 from tests.helpers.rejections import refused
 
 N_IN, N_OUT = 400, 300
@@ -31,7 +31,7 @@ def long_way(monkeypatch):
 
     def predict(model, X):
         with monkeypatch.context() as patch:
-            patch.setattr(Predictors, "few", lambda *arguments, **options: None)
+            patch.setattr(PredictorPool, "few", lambda *arguments, **options: None)
             return model.predict(X)
 
     return predict

@@ -133,8 +133,8 @@ def boundary(subject, X=PLANE, y=LABELS):
         plt.close("all")
 
 
-def set_numbers(layer, **numbers):
-    layer.set_numbers({"mean": np.zeros(3), "scale": np.ones(3), **numbers})
+def set_statistics(layer, **numbers):
+    layer.set_statistics({"mean": np.zeros(3), "scale": np.ones(3), **numbers})
 
 
 def _data(function, make, call, y=LABELS, x=X, **options):
@@ -317,11 +317,11 @@ ARGUMENTS = {
         optional=True,
         double=True,
     ),
-    "Preprocessing.set_numbers: mean": Argument(
-        X[0], scaled, lambda layer, v: set_numbers(layer, mean=v), "mean", double=True
+    "Preprocessing.set_statistics: mean": Argument(
+        X[0], scaled, lambda layer, v: set_statistics(layer, mean=v), "mean", double=True
     ),
-    "Preprocessing.set_numbers: scale": Argument(
-        np.ones(3), scaled, lambda layer, v: set_numbers(layer, scale=v), "scale", double=True
+    "Preprocessing.set_statistics: scale": Argument(
+        np.ones(3), scaled, lambda layer, v: set_statistics(layer, scale=v), "scale", double=True
     ),
     "OneHot: categories": Argument(
         np.arange(2.0),

@@ -6,7 +6,8 @@
 Each case makes a model and calls it in random ways, three times: as always; with every buffer amid guard
 zones (`fastnn.memory.guard`); with every buffer between forbidden pages (`tests.helpers.guard_pages`),
 where a read or a write outside of one ends the process. No call may change a zone or the user's arrays,
-and all must give the same bits: amid guard zones memory that was never written is NaN, and so are the samples' surroundings.
+and all must give the same bits: amid guard zones memory that was never written is NaN, and so are the
+samples' surroundings.
 """
 
 import argparse

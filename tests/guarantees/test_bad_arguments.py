@@ -155,7 +155,7 @@ def test_an_order_of_samples_is_taken_or_refused(kind):
 ELSEWHERE = {
     "Model.predict: out": "test_out_is_written_where_it_lies_or_refused",
     "Model.fit: shuffle": "test_an_order_of_samples_is_taken_or_refused",
-    "Preprocessing.set_numbers: numbers": "the rows of mean and scale",
+    "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
 }
 #: Public, but for the engine: what they are given has been checked.
 OF_THE_ENGINE = {"Layer.check_rows", "OneHot.check_rows", "Model.call_layer"}

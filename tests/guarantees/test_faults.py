@@ -139,7 +139,7 @@ def test_interrupted_between_two_calls(call, monkeypatch):
     assert len(record.epoch) <= model.state.epoch <= len(record.epoch) + 1
     assert np.isfinite(model.parameters).all()
     assert model.fit(X, Y, epochs=2).epoch == [0, 1]
-    assert (model.state.position, model.state.pause) == (0, None)
+    assert (model.state.position, model.state.interrupted_epoch) == (0, None)
 
 
 INTERRUPTED = """

@@ -108,7 +108,7 @@ def test_the_output():
 def test_more_rows_than_the_workspace_is_for():
     model = model_of()
     net, x = model._predictor(), np.ones((2000, 3), np.float32)
-    net.descriptor[d.CHUNK] = 1100  # of 1024
+    net.descriptor[d.PREDICT_BATCH] = 1100  # of 1024
     with pytest.raises(fn.errors.GuardError, match="beside workspace"):
         launch.predict(net, x, buffers.empty((2000, 2), "float32", "the output"))
 

@@ -134,7 +134,7 @@ def test_raised_anywhere_in_a_fit(name, monkeypatch):
         place = places.raise_at_next(lambda: model.fit(X, Y, **options))  # noqa: B023
         assert signal.getsignal(signal.SIGINT) is handler, place
         assert state(model) == states[model.state.step], place
-        assert not model.turns.changes & 1, place
+        assert not model.weights_lock.version & 1, place
         copy = in_another_thread(lambda: pickle.loads(pickle.dumps(model)), place)  # noqa: B023
         for each in (model, copy):
             in_another_thread(lambda: each.fit(X, Y, **{**options, "epochs": 1}), place)  # noqa: B023

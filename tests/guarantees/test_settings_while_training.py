@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn.engine.state import Pause
+from fastnn.engine.state import InterruptedEpoch
 from fastnn.kernels.abi import oprow
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_settings_of_one_moment(monkeypatch):
     monkeypatch.setattr(fn.SGD, "state_vectors", counted)
     for expected in (0, 1):
         state = model.optimizer_state()
-        momentum = state.rows[0].view(np.float64)[oprow.P + 3]
+        momentum = state.rows[0].view(np.float64)[oprow.SETTINGS + 3]
         assert (momentum != 0) == expected and state.vectors.size == expected * model.parameters.size
         assert state.rows[0, oprow.STATE] == expected
 
@@ -188,7 +188,7 @@ def test_counters_that_others_write(epoch, position):
 def test_a_position_that_is_none(position):
     model = built()
     model.fit(X, Y, epochs=1, batch_size=8, verbose=0)
-    model.state.pause = Pause(64, 8, True, np.zeros(3))
+    model.state.interrupted_epoch = InterruptedEpoch(64, 8, True, np.zeros(3))
     model.state.position = position
     with pytest.raises(ValueError, match=f"cannot go on from sample {position} of 64, in batches of 8"):
         model.fit(X, Y, epochs=1, batch_size=8, resume=True, verbose=0)

@@ -46,7 +46,7 @@ def test_every_alias_is_of_a_name_that_there_is():
 
 def test_one_of_ones_own_goes_first(tmp_path):
     """Also in files: without it, its name is unknown there, and not that of another function."""
-    own = fn.activation(lambda x: 3 * x, lambda x: 3.0, "swish", replace=True)
+    own = fn.register_activation(lambda x: 3 * x, lambda x: 3.0, "swish", replace=True)
     try:
         model = fn.Model([fn.Dense(2, "swish")]).build(3)
         assert model.layers[0].activation is own

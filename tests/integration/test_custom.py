@@ -70,7 +70,7 @@ HUBER = (
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_is_like_its_twin(name, dtype):
     forward, derivative, twin = ACTIVATIONS[name]
-    own = fn.activation(forward, derivative, new_name())
+    own = fn.register_activation(forward, derivative, new_name())
     one, two = (
         fn.Model([fn.Dense(7, function), fn.Activation(function), fn.Dense(3)], "mse", dtype=dtype, seed=0)
         for function in (own, twin)
@@ -85,7 +85,7 @@ def test_an_activation_is_like_its_twin(name, dtype):
 
 @DTYPES
 def test_a_loss_is_like_its_twin(dtype):
-    own = fn.loss(*HUBER, new_name())
+    own = fn.register_loss(*HUBER, new_name())
     one, two = (fn.Model([fn.Dense(7, "tanh"), fn.Dense(3)], f, dtype=dtype, seed=0) for f in (own, "huber"))
     X, y = data(dtype)
     weight = np.arange(40) / 40
@@ -99,7 +99,7 @@ def test_a_loss_is_like_its_twin(dtype):
 
 
 def test_a_schedule_is_like_its_twin():
-    own = fn.schedule(lambda step: 0.1 * 0.5 ** (step / 7), new_name())
+    own = fn.register_schedule(lambda step: 0.1 * 0.5 ** (step / 7), new_name())
     X, y = data("float64")
     one, two = (
         fn.Model([fn.Dense(3)], "mse", fn.SGD(rate), dtype="float64", seed=0)
@@ -112,9 +112,9 @@ def test_a_schedule_is_like_its_twin():
 
 def test_own_pieces_inside_compiled_code():
     model = fn.Model(
-        [fn.Dense(7, fn.activation(*ACTIVATIONS["jitted"][:2], new_name())), fn.Dense(3)],
-        fn.loss(*HUBER, new_name()),
-        fn.SGD(fn.schedule(lambda step: 0.1 / (1 + step), new_name())),
+        [fn.Dense(7, fn.register_activation(*ACTIVATIONS["jitted"][:2], new_name())), fn.Dense(3)],
+        fn.register_loss(*HUBER, new_name()),
+        fn.SGD(fn.register_schedule(lambda step: 0.1 / (1 + step), new_name())),
         seed=0,
     ).build(5)
     X, y = data(n=8)
@@ -136,7 +136,7 @@ WITH_DEFAULTS = {
 @pytest.mark.filterwarnings("error")  # in float32 a default is no float64 number
 @pytest.mark.parametrize("name", WITH_DEFAULTS)
 def test_defaults_are_not_parameters(name):
-    own = fn.activation(*WITH_DEFAULTS[name], new_name())
+    own = fn.register_activation(*WITH_DEFAULTS[name], new_name())
     x = np.array([[1.5, -2.0, 0.25]])
     expected = WITH_DEFAULTS[name][0](x)
     np.testing.assert_allclose(fn.Activation(own)(x.astype(np.float32)), expected, rtol=1e-6)
@@ -145,8 +145,8 @@ def test_defaults_are_not_parameters(name):
 
 
 def test_defaults_of_losses_and_schedules():
-    loss = fn.loss(lambda y, t, k=2.0: k * (y - t) ** 2, lambda y, t, k=4.0: k * (y - t), new_name())
-    rate = fn.schedule(lambda step, k=0.01: k / (1 + step), new_name())
+    loss = fn.register_loss(lambda y, t, k=2.0: k * (y - t) ** 2, lambda y, t, k=4.0: k * (y - t), new_name())
+    rate = fn.register_schedule(lambda step, k=0.01: k / (1 + step), new_name())
     one = fn.Model([fn.Dense(3)], loss, fn.SGD(rate), dtype="float64", seed=0)
     two = fn.Model([fn.Dense(3)], fn.losses.mse().scaled(2), fn.SGD(0.01), dtype="float64", seed=0)
     for model in (one, two):
@@ -156,7 +156,7 @@ def test_defaults_of_losses_and_schedules():
 
 def test_keyword_only_parameters_are_refused():
     with pytest.raises(TypeError, match=r"derivative must have no keyword-only .* in \(x, \*, k=2.0\)"):
-        fn.activation(lambda x: x, lambda x, *, k=2.0: k, new_name())
+        fn.register_activation(lambda x: x, lambda x, *, k=2.0: k, new_name())
 
 
 # ---- float32 stays float32 -----------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def sum_in_float64(x):
 
 
 def test_a_function_that_computes_in_float64_is_told():
-    own = fn.activation(sum_in_float64, lambda x: 1, new_name())
+    own = fn.register_activation(sum_in_float64, lambda x: 1, new_name())
     with pytest.warns(UserWarning, match=f"forward of the activation '{own.name}' computes in float64"):
         out = fn.Activation(own)([[1.0]])
     assert out.dtype == np.float32
@@ -222,7 +222,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_function_that_cannot_run_is_refused(name):
     function, reason = REFUSED[name]
-    own = fn.activation(function, lambda x: 1, new_name())
+    own = fn.register_activation(function, lambda x: 1, new_name())
     for _ in range(2):  # the failure is not taken for a success the second time
         with pytest.raises(fn.CompilationError, match=f"forward of the activation '{own.name}' .*{reason}"):
             fn.Activation(own)([[1.0]])
@@ -231,13 +231,19 @@ def test_a_function_that_cannot_run_is_refused(name):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: fn.activation(1, own_leaky_relu, "new"), "forward must be a function, got 1"),
-        (lambda: fn.activation(lambda: 1, abs, "new"), "forward must be a function of 1 numbers"),
-        (lambda: fn.activation(abs, lambda x, y, z: 1, "new"), "derivative must be a function of 1 or 2"),
-        (lambda: fn.loss(lambda y: y, lambda y, t: y, "new"), "value must be a function of 2 numbers"),
-        (lambda: fn.schedule(lambda: 1, "new"), "function must be a function of 1 numbers"),
-        (lambda: fn.schedule(abs, "not a name"), "name must be a string that is an identifier"),
-        (lambda: fn.schedule(abs, 3), "name must be a string that is an identifier, got 3"),
+        (lambda: fn.register_activation(1, own_leaky_relu, "new"), "forward must be a function, got 1"),
+        (lambda: fn.register_activation(lambda: 1, abs, "new"), "forward must be a function of 1 numbers"),
+        (
+            lambda: fn.register_activation(abs, lambda x, y, z: 1, "new"),
+            "derivative must be a function of 1 or 2",
+        ),
+        (
+            lambda: fn.register_loss(lambda y: y, lambda y, t: y, "new"),
+            "value must be a function of 2 numbers",
+        ),
+        (lambda: fn.register_schedule(lambda: 1, "new"), "function must be a function of 1 numbers"),
+        (lambda: fn.register_schedule(abs, "not a name"), "name must be a string that is an identifier"),
+        (lambda: fn.register_schedule(abs, 3), "name must be a string that is an identifier, got 3"),
     ],
 )
 def test_arguments(make, message):
@@ -247,13 +253,13 @@ def test_arguments(make, message):
 
 def test_a_name_that_is_taken():
     with pytest.raises(ValueError, match="'relu' is the name of another activation; choose a new one$"):
-        fn.activation(abs, abs, "relu", replace=True)
+        fn.register_activation(abs, abs, "relu", replace=True)
     name = new_name()
-    fn.activation(lambda x: 2 * x, lambda x: 2, name)
+    fn.register_activation(lambda x: 2 * x, lambda x: 2, name)
     assert fn.Activation(name)([[1.0]]) == 2
     with pytest.raises(ValueError, match=f"'{name}' is the name .*, or replace=True"):
-        fn.activation(lambda x: 3 * x, lambda x: 3, name)
-    fn.activation(lambda x: 3 * x, lambda x: 3, name, replace=True)
+        fn.register_activation(lambda x: 3 * x, lambda x: 3, name)
+    fn.register_activation(lambda x: 3 * x, lambda x: 3, name, replace=True)
     assert fn.Activation(name)([[1.0]]) == 3
 
 
@@ -265,9 +271,9 @@ import fastnn as fn
 
 path, known = sys.argv[1:]
 if known == "known":
-    fn.activation(lambda x: 2 * x, lambda x: 2, "twice")
-    fn.loss(lambda y, t: abs(y - t), lambda y, t: 1 if y > t else -1, "distance")
-    fn.schedule(lambda step: 0.5, "half")
+    fn.register_activation(lambda x: 2 * x, lambda x: 2, "twice")
+    fn.register_loss(lambda y, t: abs(y - t), lambda y, t: 1 if y > t else -1, "distance")
+    fn.register_schedule(lambda step: 0.5, "half")
 print(fn.load(path).predict([[3.0]]))
 """
 
@@ -278,9 +284,9 @@ def load(path, known):
 
 
 def test_a_file_needs_the_pieces_that_it_names(tmp_path):
-    fn.activation(lambda x: 2 * x, lambda x: 2, "twice")
-    fn.loss(lambda y, t: abs(y - t), lambda y, t: 1 if y > t else -1, "distance")
-    half = fn.schedule(lambda step: 0.5, "half")
+    fn.register_activation(lambda x: 2 * x, lambda x: 2, "twice")
+    fn.register_loss(lambda y, t: abs(y - t), lambda y, t: 1 if y > t else -1, "distance")
+    half = fn.register_schedule(lambda step: 0.5, "half")
     model = fn.Model([fn.Dense(1, "twice")], "distance", fn.SGD(half), seed=0).build(1)
     model.layers[0].weights = [[2]]
     model.save(tmp_path / "own.safetensors")
@@ -288,7 +294,7 @@ def test_a_file_needs_the_pieces_that_it_names(tmp_path):
     assert done.stdout == "[[12.]]\n", done.stderr
     done = load(tmp_path / "own.safetensors", "unknown")
     assert "unknown activation 'twice'" in done.stderr
-    assert "one of your own must be made by fn.activation before it is used or loaded" in done.stderr
+    assert "one of your own must be made by fn.register_activation before it is used or loaded" in done.stderr
 
 
 # ---- The gradient check --------------------------------------------------------------------------------
@@ -296,7 +302,7 @@ def test_a_file_needs_the_pieces_that_it_names(tmp_path):
 
 @DTYPES
 def test_check_gradient(dtype):
-    own = fn.activation(*ACTIVATIONS["jitted"][:2], new_name())
+    own = fn.register_activation(*ACTIVATIONS["jitted"][:2], new_name())
     layers = [fn.Standardize(), fn.Dense(5, own, l2=0.1), fn.Dropout(0.5), fn.Dense(3)]
     model = fn.Model(layers, "huber", dtype=dtype, seed=0)
     X, y = data(dtype, 9)
@@ -307,7 +313,7 @@ def test_check_gradient(dtype):
 
 
 def test_check_gradient_finds_a_wrong_derivative():
-    wrong = fn.activation(own_tanh, lambda x, y: 1 - 1.001 * y * y, new_name())
+    wrong = fn.register_activation(own_tanh, lambda x, y: 1 - 1.001 * y * y, new_name())
     model = fn.Model([fn.Dense(5, wrong), fn.Dense(3)], "mse", seed=0)
     X, y = data(n=9)
     with pytest.raises(fn.GradientError, match=r"gradient by weights\[\d, \d\] of layer 0, Dense\(5"):

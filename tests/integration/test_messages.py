@@ -55,7 +55,11 @@ SUGGESTIONS = {
         TypeError,
         "call it: EarlyStopping()",
     ),
-    "a function": (lambda: fn.Dense(1, lambda x: x), TypeError, "; fn.activation makes one of a function"),
+    "a function": (
+        lambda: fn.Dense(1, lambda x: x),
+        TypeError,
+        "; fn.register_activation makes one of a function",
+    ),
     "a sparse matrix": (
         lambda: model().predict(scipy.sparse.csr_matrix(X)),
         TypeError,

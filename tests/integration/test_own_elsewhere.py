@@ -42,9 +42,9 @@ def pieces():
     """An activation of functions of a module, a loss of lambdas, and a schedule with a captured number."""
     rate = 0.05
     return (
-        fn.activation(bent, bent_slope, "bent", replace="bent" in activations.TABLE),
-        fn.loss(lambda y, t: (y - t) ** 4, lambda y, t: 4 * (y - t) ** 3, "fourth"),
-        fn.schedule(lambda step: rate / (1 + step), "falling"),
+        fn.register_activation(bent, bent_slope, "bent", replace="bent" in activations.TABLE),
+        fn.register_loss(lambda y, t: (y - t) ** 4, lambda y, t: 4 * (y - t) ** 3, "fourth"),
+        fn.register_schedule(lambda step: rate / (1 + step), "falling"),
     )
 
 
@@ -72,7 +72,7 @@ def cube(x):
 
 {make}
 if len(sys.argv) > 2:
-    fn.activation(cube, lambda x: 3 * x * x, "cube")
+    fn.register_activation(cube, lambda x: 3 * x * x, "cube")
     model = fn.Model([fn.Dense(3, "cube"), fn.Dense(1)], seed=0).build(1)
     pickle.dump(model, open(sys.argv[1], "wb"))
 else:
@@ -94,7 +94,7 @@ def test_functions_of_the_main_program_are_in_the_pickle(tmp_path):
 
 
 def test_a_program_that_made_its_own_under_the_name_keeps_it(tmp_path):
-    other = 'fn.activation(lambda x: -x, lambda x: -1, "cube")'
+    other = 'fn.register_activation(lambda x: -x, lambda x: -1, "cube")'
     written = run(tmp_path / "model", "write").stdout.split("]]")
     read = run(tmp_path / "model", make=other).stdout.split("]]")
     assert read[0] == written[0] != "" and (read[1], written[1]) == (" [[-2.", " [[8.")
@@ -117,7 +117,7 @@ def test_loky_workers():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimators_in_loky_workers():
-    fn.activation(lambda x: x * x, lambda x: 2 * x, "square")
+    fn.register_activation(lambda x: x * x, lambda x: 2 * x, "square")
     by_name = MLPRegressor(hidden_layer_sizes=(4,), activation="square", max_iter=3, random_state=0)
     search = GridSearchCV(
         by_name, {"activation": ["square", ["square"], "relu"]}, cv=2, n_jobs=2, error_score="raise"
@@ -138,9 +138,9 @@ def test_copies_in_the_same_process_compile_nothing(copied):
 
 
 def test_a_replaced_activation_stays_with_the_models_that_have_it():
-    made = [fn.activation(lambda x: 2 * x, lambda x: 2, "times")]
+    made = [fn.register_activation(lambda x: 2 * x, lambda x: 2, "times")]
     content = pickle.dumps(made[0])
-    made.append(fn.activation(lambda x: 3 * x, lambda x: 3, "times", replace=True))
+    made.append(fn.register_activation(lambda x: 3 * x, lambda x: 3, "times", replace=True))
     made.append(pickle.loads(content))
     assert [fn.Activation(one)([[1.0]]).item() for one in made] == [2, 3, 2]
     assert fn.Activation("times")([[1.0]]) == 3
@@ -151,7 +151,7 @@ def test_functions_that_cannot_be_pickled():
         lock = threading.Lock()
 
     factor = Odd(2)
-    own = fn.activation(lambda x: factor * x, lambda x: factor + 0 * x, "odd")
+    own = fn.register_activation(lambda x: factor * x, lambda x: factor + 0 * x, "odd")
     content = pickle.dumps(own)
     assert pickle.loads(content) == own  # it is known here
     del activations.TABLE["odd"]
@@ -164,7 +164,7 @@ def test_functions_of_a_module_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     import wavy
 
-    content = pickle.dumps(fn.activation(wavy.wave, wavy.slope, "wavy"))
+    content = pickle.dumps(fn.register_activation(wavy.wave, wavy.slope, "wavy"))
     assert b"wavy" in content and len(content) < 500  # by their names
     monkeypatch.undo()
     code = f"import pickle; pickle.loads({content!r})"

@@ -36,7 +36,7 @@ def model():
     made = fn.Model(layers(), loss="mse", metrics=["r2"], seed=0)
     x = np.column_stack([X[:, :2], np.arange(12) % 3])
     # After Standardize the third column is no integers: only the first two are to be scaled.
-    made.layers[0].set_numbers({"mean": [0.5, 0.1, 0.0], "scale": [2.0, 3.0, 1.0]})
+    made.layers[0].set_statistics({"mean": [0.5, 0.1, 0.0], "scale": [2.0, 3.0, 1.0]})
     made.fit(x, X[:, :2], epochs=1, batch_size=4)
     return made
 

@@ -157,7 +157,7 @@ def test_resume_in_the_same_process(monkeypatch):
     histories = [m.fit(X, Y, batch_size=4, resume=True).history for m in (expected, model)]
     assert histories[0] == histories[1]
     assert np.array_equal(model.parameters, expected.parameters)
-    assert (model.state.position, model.state.pause) == (0, None)
+    assert (model.state.position, model.state.interrupted_epoch) == (0, None)
 
 
 def test_resume_of_other_data_is_refused(monkeypatch):
@@ -174,7 +174,7 @@ def test_resume_of_other_data_is_refused(monkeypatch):
         )
     refused(model, lambda: model.fit(X, Y, resume="yes"), TypeError, "resume")
     assert model.fit(X, Y, batch_size=5).epoch == [0]  # without resume, the epoch is begun again
-    assert (model.state.position, model.state.pause) == (0, None)
+    assert (model.state.position, model.state.interrupted_epoch) == (0, None)
 
 
 def test_a_pause_is_pickled(monkeypatch):

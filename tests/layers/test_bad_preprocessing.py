@@ -80,9 +80,9 @@ REFUSED["large integers that are rounded"] = ([fn.OneHot([3])], LARGE, "as float
 @pytest.mark.parametrize(("layers", "x", "piece"), REFUSED.values(), ids=REFUSED)
 def test_data_that_a_layer_cannot_adapt_to(layers, x, piece):
     model = network(copy.deepcopy(layers))
-    before = [layer.numbers for layer in model.layers[:-2]]
+    before = [layer.statistics for layer in model.layers[:-2]]
     refused(model, lambda: model.fit(x, Y), ValueError, piece)
-    assert [layer.numbers for layer in model.layers[:-2]] == before
+    assert [layer.statistics for layer in model.layers[:-2]] == before
 
 
 def test_unknown_categories():
@@ -142,7 +142,7 @@ def test_numbers_that_were_not_measured(numbers, error):
     """As a damaged or hostile file would bring them."""
     layer = {"mean": fn.Standardize, "data_min": fn.MinMax, "counts": fn.OneHot}[next(iter(numbers))]()
     with pytest.raises(error):
-        layer.set_numbers(numbers)
+        layer.set_statistics(numbers)
     assert not layer.adapted
 
 

@@ -310,7 +310,7 @@ def settings(layer):
 
 
 def test_what_may_be_right_is_no_warning():
-    own = fn.activation(lambda x: 2 * x, lambda x: 2.0, "doubled_for_the_head", replace=True)
+    own = fn.register_activation(lambda x: 2 * x, lambda x: 2.0, "doubled_for_the_head", replace=True)
     for loss, last in PAIRS:
         network(loss, last)
     for loss in fn.losses.TABLE:

@@ -213,8 +213,8 @@ def test_saved_and_copied(make, expected, dtype, tmp_path):
         for layer, original in zip(again.layers, model.layers, strict=True):
             assert repr(layer) == repr(original) and layer.config() == original.config()
             if isinstance(original, fn.preprocessing.Preprocessing):
-                assert {name: v.tolist() for name, v in layer.numbers.items()} == {
-                    name: v.tolist() for name, v in original.numbers.items()
+                assert {name: v.tolist() for name, v in layer.statistics.items()} == {
+                    name: v.tolist() for name, v in original.statistics.items()
                 }
         assert again.fit(X, Y).history["loss"] == copy.deepcopy(model).fit(X, Y).history["loss"]
 

@@ -189,7 +189,7 @@ def test_pipelines_of_estimators(classes, tmp_path):
 
 
 def custom():
-    softsign = fn.activation(
+    softsign = fn.register_activation(
         lambda x: x / (1 + abs(x)), lambda x, y: (1 - abs(y)) ** 2, "softsign_of_mine", replace=True
     )
     model = fn.Model([fn.Dense(2, softsign)]).build(3)

@@ -252,7 +252,7 @@ def test_all_figures_are_of_the_same_weights(monkeypatch):
     predict, changed = fn.Model.predict_coded, threading.Event()
 
     def change():
-        with model.turns.change():
+        with model.weights_lock.change():
             model.parameters[...] += 1
         changed.set()
 

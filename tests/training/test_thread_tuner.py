@@ -5,44 +5,44 @@ import pytest
 
 import fastnn as fn
 from fastnn.engine import launch as engine
-from fastnn.training.thread_tuner import Pace
+from fastnn.training.thread_tuner import ThreadTuner
 
 
-def paced(pace, speeds, seconds, slice_seconds=0.1):
+def paced(tuner, speeds, seconds, slice_seconds=0.1):
     """Which share of the time is spent with each number of threads, if each makes so many steps a second."""
     spent = dict.fromkeys(speeds, 0.0)
     while sum(spent.values()) < seconds:
-        team, part = pace.choose()
+        team, part = tuner.choose()
         steps = max(1, round(speeds[team] * slice_seconds * part))
         spent[team] += steps / speeds[team]
-        pace.note(team, steps, steps / speeds[team])
+        tuner.note(team, steps, steps / speeds[team])
     return {team: time / sum(spent.values()) for team, time in spent.items()}
 
 
 def test_a_team_is_kept_while_it_is_faster():
-    assert paced(Pace(2, fixed=False), {2: 1800, 1: 1000}, 10)[2] > 0.95
+    assert paced(ThreadTuner(2, fixed=False), {2: 1800, 1: 1000}, 10)[2] > 0.95
 
 
 def test_one_thread_is_kept_while_a_team_is_slower():
-    assert paced(Pace(2, fixed=False), {2: 400, 1: 1000}, 10)[1] > 0.95
+    assert paced(ThreadTuner(2, fixed=False), {2: 400, 1: 1000}, 10)[1] > 0.95
 
 
 def test_a_short_fit_on_a_busy_machine_loses_little():
     """A fifth of a second of which one thread makes the best use."""
-    assert paced(Pace(2, fixed=False), {2: 500, 1: 1000}, 0.2)[1] > 0.8
+    assert paced(ThreadTuner(2, fixed=False), {2: 500, 1: 1000}, 0.2)[1] > 0.8
 
 
 def test_a_team_that_is_disturbed_is_given_up_and_taken_up_again():
-    pace = Pace(2, fixed=False)
-    paced(pace, {2: 1800, 1: 1000}, 3)
-    assert paced(pace, {2: 100, 1: 1000}, 5)[1] > 0.5
-    assert paced(pace, {2: 1800, 1: 1000}, 5)[2] > 0.5
+    tuner = ThreadTuner(2, fixed=False)
+    paced(tuner, {2: 1800, 1: 1000}, 3)
+    assert paced(tuner, {2: 100, 1: 1000}, 5)[1] > 0.5
+    assert paced(tuner, {2: 1800, 1: 1000}, 5)[2] > 0.5
 
 
 @pytest.mark.parametrize("team, fixed", [(1, False), (3, True)])
 def test_where_there_is_no_choice_nothing_is_tried(team, fixed):
-    pace = Pace(team, fixed)
-    assert {pace.choose() for _ in range(30) if pace.note(team, 10, 0.1) is None} == {(team, 1.0)}
+    tuner = ThreadTuner(team, fixed)
+    assert {tuner.choose() for _ in range(30) if tuner.note(team, 10, 0.1) is None} == {(team, 1.0)}
 
 
 def test_calls_of_a_step_each_are_measured_together(monkeypatch):
