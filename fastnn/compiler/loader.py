@@ -199,9 +199,8 @@ def _place(path: str, dtype: str) -> Any:
     room, module, *names = path.split(".")
     if room == "custom":
         if path not in _CUSTOM:
-            raise ValueError(
-                f"the {module} {names[0]!r} is not known here; make it by fn.register_{module} first"
-            )
+            make = f"fn.register_{module}"
+            raise ValueError(f"the {module} {names[0]!r} is not known here; make it by {make} first")
         return _CUSTOM[path](dtype)
     place: Any = importlib.import_module(f"fastnn.kernels.{room}.{module}")
     for name in names:

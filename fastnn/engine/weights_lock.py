@@ -1,4 +1,4 @@
-"""The lock of a model's weights: predictions while another thread changes them, and forks while one trains."""
+"""The lock of a model's weights: predictions while another thread changes them, forks while one trains."""
 
 from __future__ import annotations
 
