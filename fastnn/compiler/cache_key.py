@@ -56,7 +56,7 @@ def _found() -> tuple[str, str | None]:
 
     own = os.urandom(16).hex()
     code = _code()
-    if not {"_jit.py", "_jit.pyc"} & code.keys():
+    if not {"lowlevel/_jit.py", "lowlevel/_jit.pyc"} & code.keys():
         return own, "the code of fastnn.kernels cannot be read"
     try:
         versions = [version(name) for name in ("numba", "llvmlite")]
