@@ -17,7 +17,7 @@ import fastnn.kernels
 from fastnn.__main__ import main
 from fastnn.compiler import available_cpus, loader, object_cache, workers
 from fastnn.engine import required_kernels
-from tests.compiler.test_loader import CLASSIFIER, NOTICE, ROOT, objects, run_script
+from tests.helpers.fresh_process import CLASSIFIER, NOTICE, ROOT, objects, run_script
 
 SMALL = [("training.schedule.constant.forward", "float64"), ("layers.activation.relu.forward", "float32")]
 REQUESTS = [(*entry, f"symbol {i}") for i, entry in enumerate(SMALL)]

@@ -1,10 +1,7 @@
 """The object cache: never stale, never executed if damaged, and never in the way."""
 
 import os
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,29 +9,12 @@ import pytest
 
 import fastnn as fn
 from fastnn.compiler import object_cache, trust
+from tests.helpers.fresh_process import CLASSIFIER, NOTICE, PROBE, ROOT, objects, run_script
 
-ROOT = Path(__file__).parents[2]
-
-# Three symbols and the product: the least that can be compiled.
-PROBE = """
-import sys
-import fastnn as fn
-from fastnn import native
-print(fn.Activation("relu")([[-1.0, 2.0]]).tolist(), native.compilations, "numba" in sys.modules)
-"""
 RIGHT = "[[0.0, 2.0]]"
-NOTICE = re.compile(r"fastnn: compiling \d+ kernels?, about \d+ s, (once on this machine.*|in each .+)\n")
 DAMAGED = [
     f"fastnn.{kernel}" for kernel in ("layers.activation.relu.forward.float32", "driver.batch.check.float32")
 ]
-
-
-def run_script(script=PROBE, check=True, **environment):
-    environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
-    command = [sys.executable, "-W", "error", "-c", script]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert not check or result.returncode == 0, result.stderr
-    return result
 
 
 def probe(cache, script=PROBE, kept="once on this machine", **environment):
@@ -74,10 +54,6 @@ def in_process(monkeypatch):
     yield use
     object_cache._own.cache_clear()
     object_cache._shared.cache_clear()
-
-
-def objects(cache):
-    return {path.name.removesuffix(".o"): path for path in cache.rglob("*.o")}
 
 
 def test_a_second_process_loads_what_the_first_compiled(filled):
@@ -284,16 +260,6 @@ def test_without_the_compiler_the_error_says_so(tmp_path):
 
 def test_without_the_compiler_what_is_cached_serves(filled):
     assert probe(filled, NUMBA_DISABLE_JIT=1, NUMBA_COLOR_SCHEME="dark_bg") == 0
-
-
-CLASSIFIER = """
-import sys
-import fastnn as fn
-X, y = fn.datasets.spiral(50, 3, seed=0)
-model = fn.Model([fn.Dense(16, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
-model.fit(X, y, epochs=5, validation_split=0.2)
-print(model.evaluate(X, y)["accuracy"], model.predict(X).shape, "numba" in sys.modules)
-"""
 
 
 def test_a_warm_process_trains_without_numba():

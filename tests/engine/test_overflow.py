@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from tests.io.test_saving import X, Y, interrupted, trained
+from tests.helpers.saved_models import X, Y, interrupted, trained
 
 TENSORS = {
     "0.weights": lambda model: model.layers[0].weights[:1, 1],

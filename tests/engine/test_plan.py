@@ -12,7 +12,7 @@ from fastnn.engine.network import Network
 from fastnn.kernels.abi import descriptor as d
 from fastnn.kernels.abi import oprow
 from tests.helpers.networks import STACKS
-from tests.integration.test_gradients import LAYERS
+from tests.helpers.random_stacks import LAYERS
 
 #: What the gradient of a kernel is computed from; the elementwise ones not named here need nothing.
 NEEDS_INPUT = {

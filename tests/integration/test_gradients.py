@@ -18,6 +18,7 @@ from tests.helpers.networks import (
     inputs,
     plain_loss_and_gradient,
 )
+from tests.helpers.random_stacks import LAYERS
 from tests.helpers.reference import central_difference
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE, PRODUCT
 
@@ -194,18 +195,6 @@ def test_gradient_while_dropout_drops(name):
     X, y = draw_point(model, 7, 5, np.random.default_rng(8))
     masks = assert_training_step(model, X, y)
     assert all(0 in mask and mask.any() for mask in masks.values())
-
-
-DENSE = st.builds(
-    lambda units, case, use_bias, l2: lambda: fn.Dense(units, case and activation(case), use_bias, l2=l2),
-    st.sampled_from([1, 2, 3, 7, 16, 17, 33]),
-    st.one_of(st.none(), st.sampled_from(ACTIVATION_CASES)),
-    st.booleans(),
-    st.sampled_from([0.0, 0.1]),
-)
-ACTIVATION = st.sampled_from(ACTIVATION_CASES).map(lambda case: lambda: fn.Activation(activation(case)))
-DROPOUT = st.sampled_from([0.0, 0.2, 0.5]).map(lambda rate: lambda: fn.Dropout(rate))
-LAYERS = st.lists(st.one_of(DENSE, ACTIVATION, DROPOUT), min_size=1, max_size=8)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

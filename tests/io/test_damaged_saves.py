@@ -5,11 +5,9 @@ import struct
 
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
 
 import fastnn as fn
-from tests.io.test_saving import interrupted
+from tests.helpers.saved_models import edit_file, interrupted
 
 
 @pytest.fixture
@@ -17,15 +15,6 @@ def file(tmp_path, monkeypatch):
     path = tmp_path / "m"
     interrupted(monkeypatch).save(path, training=True)
     return path
-
-
-def change(path, edit):
-    """Apply `edit(config, tensors)` to a file."""
-    tensors = load_file(path)
-    with safe_open(path, framework="numpy") as opened:
-        config = json.loads(opened.metadata()["fastnn"])
-    edit(config, tensors)
-    save_file(tensors, path, {"fastnn": json.dumps(config)})
 
 
 def test_truncated(file):
@@ -124,11 +113,11 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_contents_that_do_not_fit_together(edit, file):
-    change(file, edit)
+    edit_file(file, edit)
     with pytest.raises(ValueError, match="fastnn model"):
         fn.load(file)
 
 
 def test_a_file_of_another_precision_is_converted(file):
-    change(file, lambda config, tensors: config.update(dtype="float64"))
+    edit_file(file, lambda config, tensors: config.update(dtype="float64"))
     assert fn.load(file).parameters.dtype == np.float64

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from tests.io.test_saving import LAYERS, LOSSES, OPTIMIZERS, X, Y, trained
+from tests.helpers.saved_models import LAYERS, LOSSES, OPTIMIZERS, X, Y, trained
 
 COPIES = {
     "deepcopy": copy.deepcopy,
@@ -131,7 +131,7 @@ def test_in_a_new_process(tmp_path):
     program = """
 import pickle, sys
 model = pickle.load(open(sys.argv[1], "rb"))
-from tests.test_saving import X, Y
+from tests.helpers.saved_models import X, Y
 model.fit(X, Y, epochs=2, batch_size=4)
 sys.stdout.write(model.parameters.tobytes().hex())
 """

@@ -13,7 +13,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.sklearn import MLPClassifier, MLPRegressor
-from tests.io.test_saving import X, Y, interrupted, trained
+from tests.helpers.saved_models import X, Y, interrupted, trained
 
 CODED = np.column_stack([np.arange(22) % 2, X[:, 1:]])
 

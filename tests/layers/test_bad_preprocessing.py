@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from tests.helpers.coded_data import CODED, NUMBERS, X, Y, network
 from tests.helpers.rejections import refused
-from tests.layers.test_preprocessing import CODED, NUMBERS, X, Y, network
 
 SETTINGS = {
     "no columns": (lambda: fn.Standardize([]), ValueError, "empty"),

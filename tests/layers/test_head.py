@@ -1,7 +1,7 @@
 """The last activation and the loss together: as the same network from logits, and probabilities come out.
 
 Training is that of the network from logits to the bit, since the same numbers are computed. What is read off
-the output is compared with `tests.naive`.
+the output is compared with `tests.helpers.reference`.
 """
 
 import pickle

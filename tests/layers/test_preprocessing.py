@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from tests.helpers.coded_data import CODED, CODES, NUMBERS, RNG, N, X, Y, network
 from tests.helpers.reference import central_difference
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE
-
-RNG = np.random.default_rng(0)
-N = 240
-NUMBERS = RNG.normal([5, -3, 100], [2, 0.1, 50], (N, 3))
-CODES = RNG.integers(2, 6, (N, 2))
-X = np.column_stack([NUMBERS, CODES])  # columns 3 and 4 hold categories 2 ... 5
-Y = RNG.integers(0, 3, N)
-CODED = [3, 4]
 
 
 def one_hot(X, columns, categories):
@@ -62,11 +55,6 @@ CASES = {
 EACH = pytest.mark.parametrize(("make", "expected"), CASES.values(), ids=CASES)
 DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
 TOLERANCE = {"float32": {"rtol": 1e-4, "atol": 1e-4}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
-
-
-def network(layers, **options):
-    options = {"loss": "cross_entropy", "seed": 0, **options}
-    return fn.Model([*layers, fn.Dense(7, "tanh"), fn.Dense(3)], **options)
 
 
 def prepared(model, count):

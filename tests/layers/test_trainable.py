@@ -8,8 +8,7 @@ import pytest
 
 import fastnn as fn
 import fastnn.scipy
-from tests.io.test_damaged_saves import change
-from tests.io.test_saving import OPTIMIZERS
+from tests.helpers.saved_models import OPTIMIZERS, edit_file
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 5))
@@ -205,7 +204,7 @@ def test_a_copy_is_frozen_where_the_original_is(copied, tmp_path):
 @pytest.mark.parametrize("frozen", [[4], [-1], ["0"], [1.5], [True], 1, {"0": 1}], ids=str)
 def test_a_file_that_freezes_what_is_not_there_is_refused(frozen, tmp_path):
     stack().save(tmp_path / "m")
-    change(tmp_path / "m", lambda config, tensors: config.update(frozen=frozen))
+    edit_file(tmp_path / "m", lambda config, tensors: config.update(frozen=frozen))
     with pytest.raises(ValueError, match="does not hold a fastnn model"):
         fn.load(tmp_path / "m")
 

@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 import fastnn as fn
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from tests.helpers.networks import ACTIVATION_CASES, activation, randomize
+from tests.helpers.onnx_models import session
 from tests.helpers.tolerances import PRODUCT
-from tests.onnx.test_onnx_export import session
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))

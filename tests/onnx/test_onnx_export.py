@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 from sklearn import preprocessing
@@ -16,37 +15,9 @@ from sklearn.pipeline import make_pipeline
 import fastnn as fn
 from fastnn.layers import registry as layer_table
 from fastnn.sklearn import MLPClassifier
-from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation, randomize
+from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
+from tests.helpers.onnx_models import CATEGORIES, LAYERS, RNG, X, made, run, session
 from tests.helpers.tolerances import PRODUCT
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(0, 3, (20, 4))
-CATEGORIES = np.column_stack([RNG.integers(0, 3, 20), X[:, 0], RNG.integers(-2, 2, 20) * 5, X[:, 1]])
-
-LAYERS = {
-    "dense": lambda: [fn.Dense(3)],
-    "dense without bias": lambda: [fn.Dense(3, use_bias=False)],
-    "dense with activation": lambda: [fn.Dense(5, "tanh"), fn.Dense(2, "identity")],
-    "activation": lambda: [fn.Activation("relu")],
-    "dropout": lambda: [fn.Dropout(0.5), fn.Dense(3), fn.Dropout(0.3)],
-    "standardize": lambda: [fn.Standardize(), fn.Dense(3)],
-    "standardize some": lambda: [fn.Standardize([1, -1]), fn.Dense(3)],
-    "min_max": lambda: [fn.MinMax(), fn.Dense(3)],
-    "min_max of a range": lambda: [fn.MinMax(-2, 5, columns=[0, 2])],
-    "one_hot": lambda: [fn.OneHot([2, 0]), fn.Dense(3)],
-    "one_hot alone": lambda: [fn.OneHot(0)],
-    "one_hot unknown": lambda: [fn.OneHot(0, [[1, 2]], "ignore"), fn.Dense(3)],
-    "unscale": lambda: [fn.Dense(2), fn.Unscale().adapt([[5.0, -3.0], [9.0, 4.0]])],
-    "all preprocessing": lambda: [fn.Standardize([1]), fn.OneHot([0, 2]), fn.MinMax(), fn.Dense(2)],
-}
-
-
-def session(path):
-    return onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-
-
-def run(path, x):
-    return session(path).run(None, {"X": x})[0]
 
 
 def exported(model, path, **options):
@@ -61,13 +32,6 @@ def exported(model, path, **options):
     ]
     assert [end.name for end in (*proto.graph.input, *proto.graph.output)] == ["X", "Y"]
     return proto
-
-
-def made(layers, dtype, x=CATEGORIES, **options):
-    model = fn.Model(layers, dtype=dtype, seed=0, **options).adapt(x)
-    model.build(x.shape[1])
-    randomize(model, RNG)
-    return model
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import fastnn as fn
 from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
+from tests.helpers.onnx_models import CATEGORIES, LAYERS, X, made, session
 from tests.helpers.tolerances import PRODUCT
-from tests.onnx.test_onnx_export import CATEGORIES, LAYERS, X, made, session
 
 GRAPHS = Path(__file__).parents[1] / "fixtures" / "onnx"
 RNG = np.random.default_rng(0)

@@ -7,31 +7,12 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from tests.helpers.callbacks import network, play
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
 Y = X @ [1.0, -2.0, 0.5]
 NAN = math.nan
-
-
-def network(optimizer="adam", loss="mse"):
-    layers = [fn.Dense(4, "tanh"), fn.Dense(1)]
-    return fn.Model(layers, loss=loss, optimizer=optimizer, dtype="float64", seed=0)
-
-
-def play(callback, figures, name="val_loss", model=None):
-    """Give a callback the figures of one epoch after the other, as `fit` does; return the model."""
-    model = model or network(fn.SGD(1.0)).build(3)
-    model.stop_training = False
-    callback.model = model
-    callback.on_train_begin()
-    for epoch, figure in enumerate(figures):
-        model.parameters[...] = epoch
-        callback.on_epoch_end(epoch, {"loss": 0.0, name: figure})
-        if model.stop_training:
-            break
-    callback.on_train_end()
-    return model
 
 
 # --- EarlyStopping: so many epochs in a row without a better figure end training

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fastnn as fn
-from tests.training.test_callbacks import play
+from tests.helpers.callbacks import play
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))

@@ -1,0 +1,192 @@
+"""Graphs in ONNX's text format, one for each operator that becomes a layer or a part of one."""
+
+import numpy as np
+
+RNG = np.random.default_rng(0)
+HEAD = '<ir_version: 8, opset_import: ["" : {opset}, "ai.onnx.ml" : 1]>\n'
+HEAD += "g ({inputs}) => (float[] y) {{ {body} }}"
+
+
+def numbers(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+CONSTANTS = {
+    "W": numbers(3, 2),
+    "V": numbers(2, 4),
+    "T": numbers(2, 3),
+    "T2": numbers(3, 2),
+    "U": numbers(3, 3),
+    "b": numbers(2),
+    "b3": numbers(3),
+    "b4": numbers(4),
+    "c": np.array([1, 2, 3], np.float32),
+    "signs": np.array([1, -2, 0.5], np.float32),
+    "some": np.array([1, 0, 2], np.float32),
+    "column": numbers(2, 1),
+    "square": numbers(2, 2),
+    "positive": np.array([0.5, 1, 2], np.float32),
+    "zero": np.array(0, np.float32),
+    "one": np.array(1, np.float32),
+    "six": np.array(6, np.float32),
+    "low": np.array(-0.5, np.float32),
+    "high": np.array(0.7, np.float32),
+    "slope": np.array(-0.25, np.float32),
+    "whole": np.array([[1, 2, 3]]),
+    "zeros": np.zeros(4, np.int64),
+    "first": np.array([0]),
+    "last": np.array([-1]),
+    "second": np.array([1]),
+    "two": np.array([2]),
+    "end": np.array([2**62]),
+    "three": np.array([3]),
+    "order": np.array([2, 0, 0]),
+    "place": np.array(1),
+    "flat": np.array([-1, 6]),
+    "rows": np.array([-1, 1]),
+    "none": np.array([-1]),
+    "parts": np.array([1, 2]),
+    "deep": np.array([0, 1, 3]),
+}
+ROW, IMAGE, SINGLE = "float[batch, 3] x", "float[batch, 2, 3] x", "float[3] x"
+CASES = {
+    # a factor, a shift or both, wherever they stand
+    "factors behind an activation": (ROW, "m = MatMul(x, W) r = Relu(m) s = Mul(r, b) y = Add(s, b)"),
+    "and before the next layer": (ROW, "m = MatMul(x, W) r = Relu(m) s = Div(r, b) y = MatMul(s, V)"),
+    "subtracted from a constant": (ROW, "a = Sub(c, x) y = MatMul(a, W)"),
+    "factors of both signs": (ROW, "a = Sub(x, c) d = Mul(a, signs) y = Tanh(d)"),
+    "a factor of zero": (ROW, "a = Mul(x, some) y = MatMul(a, W)"),
+    "negated": (ROW, "a = Neg(x) r = Relu(a) y = Neg(r)"),
+    "converted constants": (ROW, "f = Cast<to = 1>(whole) a = Add(x, f) y = Relu(a)"),
+    "computed constants": (ROW, "s = Sqrt(positive) t = Add(s, one) y = Div(x, t)"),
+    "a constant of more rows": (SINGLE, "a = Add(x, whole1) y = Relu(a)"),
+    "a number for each of several": ("float[batch, 1] x", "y = Add(x, b)"),
+    "normalization": (ROW, "m = MatMul(x, U) y = BatchNormalization(m, c, b3, b3, positive)"),
+    "normalization behind an activation": (
+        ROW,
+        "m = MatMul(x, U) r = Relu(m) n = BatchNormalization<epsilon = 0.1>(r, c, b3, b3, positive) "
+        "y = MatMul(n, W)",
+    ),
+    "normalization of channels": (
+        "float[batch, 3, 2, 2] x",
+        "y = BatchNormalization(x, signs, b3, b3, positive)",
+    ),
+    # limits
+    "clip": (ROW, "m = MatMul(x, W) y = Clip(m, low, high)"),
+    "clip and a factor": (ROW, "m = MatMul(x, W) r = Clip(m, low, high) s = Div(r, six) y = MatMul(s, V)"),
+    "clipped data": (ROW, "a = Sub(x, c) d = Div(a, c) e = Clip(d, low, high) y = MatMul(e, W)"),
+    "relu6": (ROW, "y = Clip(x, zero, six)"),
+    "clip below": (ROW, "m = MatMul(x, W) y = Clip(m, low)"),
+    "clip above": (ROW, "m = MatMul(x, W) y = Clip(m, , high)"),
+    "clip by nothing": (ROW, "y = Clip(x)"),
+    "larger and smaller": (ROW, "a = Max(x, low) y = Min(high, a)"),
+    "hard sigmoid": (ROW, "y = HardSigmoid<alpha = 0.3, beta = 0.4>(x)"),
+    "celu": (ROW, "y = Celu<alpha = 1.7>(x)"),
+    "one slope, below zero": (ROW, "m = MatMul(x, W) y = PRelu(m, slope)"),
+    # products
+    "weights on the left": (SINGLE, "m = MatMul(T, x) a = Add(m, b) r = Relu(a) y = MatMul(T2, r)"),
+    "weights on the left of a column": ("float[3, 1] x", "m = MatMul(T, x) y = Add(m, column)"),
+    "weights on the left of columns": ("float[3, 2] x", "y = MatMul(T, x)"),
+    "weights first, both transposed": ("float[3, 1] x", "y = Gemm<transA = 1>(W, x)"),
+    "transposed input": ("float[3, 1] x", "y = Gemm<transA = 1>(x, W, b)"),
+    "one row": (SINGLE, "m = MatMul(x, W) y = Softmax<axis = 0>(m)"),
+    "one row of unknown size": ("float[n] x", "m = MatMul(x, W) y = Add(m, b)", 3),
+    "unknown size behind an activation": ("float[batch, n] x", "r = Relu(x) y = MatMul(r, W)", 3),
+    "unknown size of a column": ("float[n] x", "y = MatMul(T, x)", 3),
+    "a middle axis": ("float[batch, 1, 3] x", "m = MatMul(x, W) a = Add(m, b) y = Relu(a)"),
+    "two of a middle axis": (IMAGE, "m = MatMul(x, W) a = Add(m, b) y = Relu(a)"),
+    "sum of two products": (ROW, "m = Gemm(x, W, b) n = MatMul(x, W) y = Add(m, n)"),
+    "difference of two products": (ROW, "m = Gemm(x, W, b) n = MatMul(x, T3) y = Sub(m, n)"),
+    "two heads of one trunk": (
+        ROW,
+        "m = MatMul(x, W) r = Tanh(m) p = MatMul(r, square) q = MatMul(r, V) y = Concat<axis = -1>(p, q)",
+    ),
+    # places
+    "one tensor joined": (ROW, "a = Concat<axis = 1>(x) y = MatMul(a, W)"),
+    "parts joined": (ROW, "p, q = Split<axis = 1>(x, parts) s = Mul(q, six) y = Concat<axis = 1>(s, p)"),
+    "part of a layer": (ROW, "m = Gemm(x, W, b) p, y = Split<axis = 1, num_outputs = 2>(m)"),
+    "parts of one activation": (
+        ROW,
+        "p, q = Split<axis = 1>(x, parts) r = Relu(p) s = Relu(q) y = Concat<axis = 1>(s, r)",
+    ),
+    "slice": (ROW, "a = Slice(x, second, end, second) y = Tanh(a)"),
+    "slice backwards": (ROW, "y = Slice(x, last, min, second, last)"),
+    "columns chosen": (ROW, "y = Gather<axis = 1>(x, order)"),
+    "one column chosen": (ROW, "y = Gather<axis = 1>(x, place)"),
+    "transposed images": (IMAGE, "t = Transpose<perm = [0, 2, 1]>(x) f = Reshape(t, flat) y = MatMul(f, W6)"),
+    "there and back": (ROW, "t = Transpose(x) r = Relu(t) y = Transpose(r)"),
+    "axes added and taken away": (
+        ROW,
+        "u = Unsqueeze(x, two) n = BatchNormalization(u, c, b3, b3, positive) "
+        "s = Squeeze(n, two) y = Relu(s)",
+    ),
+    "padded by nothing": (ROW, "p = Pad(x, zeros) y = Relu(p)"),
+    "reshaped and back": (IMAGE, "a = Reshape(x, flat) s = Shape(x) r = Relu(a) y = Reshape(r, s)"),
+    "Keras' dense layer over a middle axis": (
+        "float[5, 1, 3] x",
+        "s = Shape(x) i = Cast<to = 6>(s) g = Gather<axis = 0>(i, free) n = Concat<axis = 0>(g, n2) "
+        "t = Cast<to = 7>(n) f = Reshape(x, flat3) m = MatMul(f, W) r = Reshape(m, t) y = Add(r, b)",
+    ),
+    "one column of several": (ROW, "m = Gemm(x, W, b) y = Reshape(m, rows)"),
+    "all of a fixed size": ("float[1, 2, 3] x", "f = Flatten<axis = 0>(x) y = MatMul(f, W6)"),
+    "samples that are columns": ("float[2, 3] x", "s = Softmax<axis = 1>(x) y = Relu(x)"),
+    "padded": ("float[batch, 2, 3] x", "y = Pad(x, around, half)"),
+    "padded by zeros, behind a layer": (ROW, "m = MatMul(x, W) p = Pad(m, behind) y = Relu(p)"),
+    "repeated": ("float[batch, 1, 3] x", "e = Expand(x, wide) t = Tile(e, twice) y = Relu(t)"),
+    "repeated as ones of a shape": ("float[batch, 1, 3] x", "o = ConstantOfShape(wide) y = Add(x, o)"),
+    "above the diagonal": ("float[batch, 3, 3] x", "y = Trilu(x)"),
+    "below the diagonal": (IMAGE, "y = Trilu<upper = 0>(x, place)"),
+    # sums
+    "sums": (IMAGE, "s = ReduceSum<keepdims = 0>(x, two) y = MatMul(s, V)"),
+    "means": ("float[batch, 2, 3, 2] x", "m = ReduceMean(x, ends) y = Relu(m)"),
+    "means behind a layer": (IMAGE, "m = MatMul(x, W) r = Relu(m) y = ReduceMean<keepdims = 0>(r, second)"),
+    "absolute values": (ROW, "m = MatMul(x, W) a = Abs(m) y = MatMul(a, V)"),
+    "sums of absolute values": (IMAGE, "y = ReduceL1(x, second)"),
+    "moving means": (
+        "float[batch, 2, 5] x",
+        "y = AveragePool<kernel_shape = [3], strides = [2], pads = [1, 1]>(x)",
+    ),
+    "moving means with zeros around": (
+        "float[batch, 2, 5, 4] x",
+        "y = AveragePool<kernel_shape = [3, 2], pads = [1, 0, 1, 1], count_include_pad = 1>(x)",
+    ),
+    "means of channels": ("float[batch, 2, 3, 2] x", "g = GlobalAveragePool(x) y = Flatten(g)"),
+    "a kernel as large as the image": ("float[batch, 1, 2, 3] x", "k = Conv(x, kernel, b4) y = Relu(k)"),
+    "a small convolution": (
+        "float[batch, 1, 4, 5] x",
+        "k = Conv<pads = [1, 0, 0, 2], strides = [1, 2]>(x, kernel, b4) r = Relu(k) y = Flatten(r)",
+    ),
+    "a convolution of groups, with gaps": (
+        "float[batch, 4, 7] x",
+        "y = Conv<group = 2, dilations = [2], pads = [1, 2]>(x, grouped)",
+    ),
+    # branches that are none
+    "a linear branch": (ROW, "m = Gemm(x, W, b) n = MatMul(m, T) y = Add(n, x)"),
+    "linear branches side by side": (
+        ROW,
+        "m = Gemm(x, W, b) n = MatMul(m, square) o = Mul(n, b) y = Concat<axis = 1>(o, x, m)",
+    ),
+    # scikit-learn's converter
+    "linear regression": (
+        ROW,
+        "y = ai.onnx.ml.LinearRegressor<coefficients = [1.0, -2.0, 3.0, 0.5, 0.5, 1.0], "
+        "intercepts = [1.0, -1.0], targets = 2>(x)",
+    ),
+}
+CONSTANTS |= {
+    "around": np.array([0, 0, 2, 0, 1, 0]),
+    "behind": np.array([0, 0, 0, 2]),
+    "half": np.array(0.5, np.float32),
+    "wide": np.array([1, 4, 1]),
+    "twice": np.array([1, 1, 2]),
+    "ends": np.array([1, -1]),
+    "kernel": numbers(4, 1, 2, 3),
+    "grouped": numbers(6, 2, 3),
+    "whole1": np.ones((1, 3), np.float32),
+    "T3": numbers(3, 2),
+    "W6": numbers(6, 2),
+    "min": np.array([-(2**62)]),
+    "free": np.array([0, 1], np.int32),
+    "n2": np.array([2], np.int32),
+    "flat3": np.array([5, 3]),
+}
