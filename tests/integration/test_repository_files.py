@@ -1,0 +1,47 @@
+"""Files that other programs read: the workflow of CI, the hooks before a commit, how to cite."""
+
+import ast
+import re
+import tomllib
+
+import pytest
+
+from tests.helpers.doc_blocks import ROOT, read
+
+yaml = pytest.importorskip("yaml")
+
+PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
+
+
+def pythons_of_nox():
+    assignments = [node for node in ast.parse(read("noxfile.py")).body if isinstance(node, ast.Assign)]
+    [found] = [node.value for node in assignments if ast.unparse(node.targets[0]) == "PYTHONS"]
+    return ast.literal_eval(found)
+
+
+def commands_of_workflow():
+    jobs = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+def test_workflow_calls_make_with_the_fewest_rights():
+    workflow = yaml.safe_load(read(".github/workflows/test.yml"))
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in workflow["jobs"].values())
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons_of_nox()
+    assert {command.split()[1] for command in commands_of_workflow()} == {"test", "test-all"}
+
+
+def test_citation_names_this_version():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"] == PROJECT["authors"]
+    assert citation["keywords"] == PROJECT["keywords"]
+    assert citation["message"] and PROJECT["name"].startswith(citation["title"])
+
+
+def test_links_of_the_security_policy_lead_to_files():
+    links = re.findall(r"\]\(([^)]+)\)", read("SECURITY.md"))
+    assert links and all((ROOT / link).is_file() for link in links)
