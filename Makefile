@@ -1,21 +1,25 @@
 # All of this needs only make and Python >= 3.11; every package goes into .venv.
 #
 #   make demo      train on handwritten digits and draw the learning curve
-#   make test      everything that CI runs
+#   make quick     lint, types and the tests that take no time; a minute or so, while you work
+#   make test      lint, types and all tests but the long sweeps; six minutes on two cores
+#   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; ten minutes
+#   make bench     the benchmarks, fastnn beside plain NumPy
+#   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes
 #   make fuzz      2,000 random networks amid guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
-#   make soak      the long tests: ten million steps, threads for minutes, 50 cold starts; half an hour
+#   make soak      the longest tests: ten million steps, threads for minutes, 50 cold starts; half an hour
 #   make mutants   seeded faults in the kernels, each of which the tests must notice; six minutes
-#   make bench     the benchmarks, fastnn beside plain NumPy
-#   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make clean     delete all that make has made, .venv included
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-# One process a CPU; the tests of a file stay together, since they share what it prepares.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+# One process a CPU, each with the tests of one half of the files; who is done first takes over from the others.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+# What pytest makes of the tests' sources is kept, and so is fastnn's bytecode, which hundreds of processes import.
+export PYTHONDONTWRITEBYTECODE :=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Each kind of run has cache folders of its own: code compiled with one setting must not serve another.
@@ -23,9 +27,10 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# The steps of `test` share .venv and .cache, so they run one after another, under `make -j` too.
+# The steps of `test` and `test-all` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
-.PHONY: help venv demo test lint types unit nojit boundscheck wheel bounds fuzz memcheck soak mutants bench peers compare clean
+.PHONY: help venv demo quick test test-all lint types unit sweeps nojit boundscheck wheel
+.PHONY: bounds fuzz memcheck soak mutants bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,7 +63,12 @@ venv: $(VENV)/dev.stamp
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
 
-test: lint types unit nojit boundscheck wheel
+quick: lint types $(VENV)/dev.stamp .cache/stamp
+	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep'
+
+test: lint types unit
+
+test-all: sweeps nojit boundscheck wheel
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .
@@ -68,7 +78,10 @@ types: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy
 
 unit: $(VENV)/dev.stamp .cache/stamp
-	$(call run_with_cache,plain) $(PYTEST)
+	$(call run_with_cache,plain) $(PYTEST) -m 'not sweep'
+
+sweeps: $(VENV)/dev.stamp .cache/stamp
+	$(call run_with_cache,plain) $(PYTEST) -m sweep
 
 nojit: $(VENV)/dev.stamp .cache/stamp
 	NUMBA_DISABLE_JIT=1 $(call run_with_cache,nojit) $(PYTEST) tests/kernels
