@@ -16,11 +16,14 @@ import fastnn.kernels
 from fastnn.kernels.abi import descriptor, oprow
 from tests.helpers.doc_blocks import BLOCK, DOCS, ROOT, commented, read
 
+# Modules by their own names; one of fastnn goes before one of kernels of the same name.
 MODULES = {
-    info.name: importlib.import_module(f"{package.__name__}.{info.name}")
-    for package in (fastnn.kernels, fn)
-    for info in pkgutil.iter_modules(package.__path__)
-    if info.name != "kernels"
+    info.name.rpartition(".")[2]: importlib.import_module(info.name)
+    for prefix, package in (("fastnn.kernels.", fastnn.kernels), ("fastnn.", fn))
+    for info in sorted(
+        pkgutil.walk_packages(package.__path__, prefix), key=lambda info: -info.name.count(".")
+    )
+    if not info.name.endswith(("__main__", "fastnn.kernels")) and "__pyinstaller" not in info.name
 }
 CLASSES = {
     name: value
@@ -28,7 +31,7 @@ CLASSES = {
     for name, value in vars(module).items()
     if isinstance(value, type)
 }
-# What a dotted name may begin with; a module of fastnn goes before one of kernels of the same name.
+# What a dotted name may begin with.
 STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels, "net": fn.Network}
 CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__members__}
 CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR", "FASTNN_THREADS"}
