@@ -2,7 +2,7 @@
 
     nox                       all sessions, of which those whose Python is missing are skipped
     nox -s "tests(oldest)"    one of them
-    nox -- tests/test_fit.py  only some tests
+    nox -- tests/training/test_fit.py  only some tests
 
 Nox finds a Python by its name, ``python3.12``, on the PATH. Each environment has compiled code of its own.
 """
@@ -20,12 +20,9 @@ ROOT = Path(__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 #: Python versions that are tested with the packages that pip chooses.
 PYTHONS = ["3.11", "3.12", "3.13"]
-
-
-def oldest():
-    """The dependencies of the core, each in the oldest version that is asked for: ``numpy==1.26.0``."""
-    found = [re.fullmatch(r"([\w-]+)>=([\d.]+)", entry) for entry in PROJECT["dependencies"]]
-    return [f"{entry[1]}=={entry[2]}" for entry in found]
+#: The dependencies of the core, and the oldest version of each that is asked for.
+CORE = dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", entry).groups() for entry in PROJECT["dependencies"])
+OLDEST = [f"{name}=={version}" for name, version in CORE.items()]
 
 
 def run_tests(session, *arguments):
@@ -41,8 +38,8 @@ def run_tests(session, *arguments):
     ("python", "pins"),
     [
         *(nox.param(version, [], id=version) for version in PYTHONS),
-        nox.param("3.11", oldest(), id="oldest"),
-        nox.param("3.13", ["--upgrade", "numpy", "numba", "llvmlite", "safetensors", "tqdm"], id="newest"),
+        nox.param("3.11", OLDEST, id="oldest"),
+        nox.param("3.13", ["--upgrade", "llvmlite", *CORE], id="newest"),
     ],
 )
 def tests(session, pins):
@@ -55,5 +52,10 @@ def tests(session, pins):
 def core(session):
     """The tests that need no extra, without any extra installed."""
     session.install("--editable", ".", "hypothesis", "pytest")
-    files = ("test_fit", "test_saving", "test_damaged_saves", "test_model")
-    run_tests(session, *(f"tests/{name}.py" for name in files))
+    run_tests(
+        session,
+        "tests/training/test_fit.py",
+        "tests/io/test_saving.py",
+        "tests/io/test_damaged_saves.py",
+        "tests/integration/test_model.py",
+    )

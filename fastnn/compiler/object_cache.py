@@ -13,7 +13,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 from . import cache_key, trust
@@ -35,13 +34,10 @@ def folder() -> Path:
     chosen = os.environ.get("FASTNN_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "fastnn" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "fastnn"
-    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The specification of these folders has a relative path ignored.
-    return (caches if caches.is_absolute() else Path.home() / ".cache") / "fastnn"
+    import platformdirs
+
+    # Where there is no home folder, older versions of platformdirs leave the "~" in.
+    return Path(platformdirs.user_cache_dir("fastnn", appauthor=False)).expanduser()
 
 
 def shared_folder() -> Path | None:

@@ -321,14 +321,11 @@ def test_the_command_shows_both_folders_and_says_what_is_wrong(cache, capsys, mo
 
 
 def test_the_command_without_a_home_folder(capsys, monkeypatch):
-    def no_home():
-        raise RuntimeError("Could not determine home directory.")
-
     for name in ("FASTNN_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert main(["cache"]) == 1
-    assert capsys.readouterr().err == "Could not determine home directory.\n"
+    assert "home directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["train"], ["warmup", "--dtype", "float16"]])

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -233,13 +234,20 @@ def test_a_shared_folder_that_others_can_write_to_is_refused(mode, cache, in_pro
     assert object_cache.shared_fault() == f"{cache} has no kernels for these versions and this CPU"
 
 
-def test_no_home_folder(in_process, monkeypatch):
-    def no_home():
-        raise RuntimeError("Could not determine home directory.")
+@pytest.mark.skipif(sys.platform != "linux", reason="each platform has a folder of its own")
+def test_the_default_folder(in_process, monkeypatch, tmp_path):
+    in_process("")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert object_cache.folder() == tmp_path / ".cache" / "fastnn"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert object_cache.folder() == tmp_path / "caches" / "fastnn"
 
+
+def test_no_home_folder(in_process, monkeypatch):
     in_process("")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert object_cache.fault() == "there is no home folder"
     assert object_cache.read("symbol") is None
     object_cache.write("symbol", b"code")

@@ -148,11 +148,11 @@ def test_relative_names_are_not_those_of_the_current_folder(variable, base, monk
     monkeypatch.setenv(variable, "here")
     object_cache.write("symbol", CODE)
     assert not (base / "here").exists()
-    if variable == "XDG_CACHE_HOME":  # which is ignored then, as its specification says
-        assert object_cache.read("symbol") == CODE and list(home.rglob("*.o"))
-    else:
+    if list(home.rglob("*.o")):  # the specification of XDG_CACHE_HOME has a relative path ignored
+        assert variable == "XDG_CACHE_HOME" and object_cache.read("symbol") == CODE
+    else:  # older versions of platformdirs do not ignore it
         assert object_cache.read("symbol") is None
-        assert object_cache.fault() == "here is a relative path"
+        assert object_cache.fault().startswith("here") and "is a relative path" in object_cache.fault()
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o022, 0o002, 0o000])

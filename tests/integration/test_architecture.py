@@ -16,7 +16,16 @@ KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
 FASTNN = sorted((ROOT / "fastnn").rglob("*.py"))
 
 MAY_BE_IMPORTED_BY_KERNELS = {"numpy", "numba", "llvmlite"} | sys.stdlib_module_names
-LOADED_ONLY_WHEN_NEEDED = {"numba", "llvmlite", "tqdm", "safetensors", "matplotlib", "pandas", "onnx"}
+LOADED_ONLY_WHEN_NEEDED = {
+    "numba",
+    "llvmlite",
+    "platformdirs",
+    "tqdm",
+    "safetensors",
+    "matplotlib",
+    "pandas",
+    "onnx",
+}
 NUMBA_OPTIONS = {
     "_nrt",
     "boundscheck",

@@ -45,3 +45,8 @@ def test_citation_names_this_version():
 def test_links_of_the_security_policy_lead_to_files():
     links = re.findall(r"\]\(([^)]+)\)", read("SECURITY.md"))
     assert links and all((ROOT / link).is_file() for link in links)
+
+
+def test_nox_runs_tests_that_exist():
+    files = re.findall(r"tests/[\w/]+\.py", read("noxfile.py"))
+    assert files and all((ROOT / file).is_file() for file in files)
