@@ -11,6 +11,7 @@ from tests.helpers.doc_blocks import ROOT, read
 yaml = pytest.importorskip("yaml")
 
 PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
 
 
 def pythons_of_nox():
@@ -24,12 +25,24 @@ def commands_of_workflow():
     return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
 
+def commands_of_hooks():
+    [repo] = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
+    return [hook["entry"] for hook in repo["hooks"]]
+
+
 def test_workflow_calls_make_with_the_fewest_rights():
     workflow = yaml.safe_load(read(".github/workflows/test.yml"))
     assert workflow["permissions"] == {"contents": "read"}
     assert all("permissions" not in job for job in workflow["jobs"].values())
     assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons_of_nox()
     assert {command.split()[1] for command in commands_of_workflow()} == {"test", "test-all"}
+
+
+@pytest.mark.parametrize("commands", [commands_of_workflow, commands_of_hooks])
+def test_commands_are_targets_of_make(commands):
+    found = [re.match(r"make ([a-z-]+)( PYTHON=python)?$", command) for command in commands()]
+    assert all(found)
+    assert {match[1] for match in found} <= TARGETS
 
 
 def test_citation_names_this_version():
