@@ -72,8 +72,11 @@ def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> l
     slots, shards = net.shards[0], len(net.shards)
     calls = [(f"{op[oprow.N_IN]}-{op[oprow.N_OUT]} forward", oprow.FORWARD, op) for op in net.ops]
     calls.append(("loss", oprow.FORWARD, net.extra[0]))
-    backward = reversed(list(net.ops))
-    calls += [(f"{op[oprow.N_IN]}-{op[oprow.N_OUT]} backward", oprow.BACKWARD, op) for op in backward]
+    for op in reversed(list(net.ops)):
+        name = f"{op[oprow.N_IN]}-{op[oprow.N_OUT]}"
+        for kind, column in (("weights", oprow.BACKWARD_WEIGHTS), ("input", oprow.BACKWARD_INPUT)):
+            if op[column] != 0:
+                calls.append((f"{name} backward, {kind}", column, op))
     result = []
     for name, column, op in calls:
         taken = shards * microseconds(int(op[column]), op.ctypes.data, slots, seconds)

@@ -101,7 +101,9 @@ def rows_of(rows: int) -> list[Row]:
         entries = entries_of(table, oprow.FORWARD)
         if name != "forward":
             loss = entries_of(net.extra[:1], oprow.FORWARD) if trains else []
-            entries += loss + entries_of(table[::-1], oprow.BACKWARD) * (n_out if name == "jacobian" else 1)
+            columns = (oprow.BACKWARD_WEIGHTS, oprow.BACKWARD_INPUT) if trains else (oprow.BACKWARD_INPUT,)
+            gradients = [entry for op in table[::-1] for c in columns for entry in entries_of(op[None], c)]
+            entries += loss + gradients * (n_out if name == "jacobian" else 1)
         if name == "train_step":
             entries += entries_of(state.rows[::-1], oprow.FORWARD)  # the schedule's, then the optimizer's
         made.append(Row(name, rows, model.network(rows), arguments, net, slots, np.array(entries)))

@@ -239,7 +239,7 @@ def network(
         _fill_loss(net, plan, loss, dtype)
         if scales_targets:
             row = net.extra[LOSS]
-            row[oprow.BACKWARD], row[oprow.FORWARD] = row[oprow.FORWARD], loader.address(_SCALED_LOSS, dtype)
+            row[oprow.SCALED], row[oprow.FORWARD] = row[oprow.FORWARD], loader.address(_SCALED_LOSS, dtype)
             row[oprow.SCRATCH], row[oprow.CONSTANTS] = scaled, plan.ops[-1, oprow.CONSTANTS]
         _fill_penalties(net, penalties, dtype)
         _fill_metrics(net, plan, loss, metrics, dtype)
@@ -262,7 +262,7 @@ def _is_whole(net: Network) -> bool:
 def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
     """Slots of the descriptor, and the arrays that they point to."""
     slots = net.descriptor
-    ends_at_output = net.ops[-1, oprow.BACKWARD] != 0 or not len(net.input_ops)
+    ends_at_output = net.ops[-1, oprow.DY] != oprow.NONE or not len(net.input_ops)
     return [
         (d.OPS, net.ops),
         (d.OUTPUT_OPS, net.ops if ends_at_output else net.input_ops),
@@ -378,7 +378,7 @@ def _fill_penalties(
 ) -> None:
     for row, (offset, size, factors) in zip(net.extra[_PENALTIES:], penalties, strict=False):
         row[oprow.FORWARD] = loader.address("training.penalty.forward", dtype)
-        row[oprow.BACKWARD] = loader.address("training.penalty.backward", dtype)
+        row[oprow.GRADIENT] = loader.address("training.penalty.gradient", dtype)
         row[oprow.W], row[oprow.N_IN], row[oprow.N_OUT] = offset, size, 1
         set_settings(row, factors)
 
@@ -388,7 +388,7 @@ def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric
     state = 0
     for column, (row, metric) in enumerate(zip(rows, metrics, strict=True), start=1):
         row[oprow.FORWARD] = loader.address(f"{metric.kernel}.forward", dtype)
-        row[oprow.BACKWARD] = loader.address(f"{metric.kernel}.backward", dtype)
+        row[oprow.RESULT] = loader.address(f"{metric.kernel}.result", dtype)
         read = plan.output if metric.of_output else plan.prediction
         row[oprow.N_IN], row[oprow.X], row[oprow.Y] = plan.n_out, read, column
         row[oprow.STATE], row[oprow.SCRATCH] = state, metric.state_size(plan.n_out)

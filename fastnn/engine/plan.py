@@ -33,7 +33,8 @@ class OpSpec:
     Attributes
     ----------
     kernel : str
-        Where its kernels are; the op table gets the addresses of its forward and backward entries.
+        Where its kernels are; the op table gets the addresses of the entries ``forward``, ``backward_input``
+        and, of an op with weights or a bias, ``backward_weights``.
     n_in, n_out : int
         Numbers that a row of its input and of its output has.
     settings : sequence of float
@@ -218,6 +219,7 @@ def plan(
         row[oprow.N_IN], row[oprow.N_OUT] = spec.n_in, spec.n_out
         row[oprow.W] = places[index, "weights"] if spec.has_weights else oprow.NONE
         row[oprow.B] = places[index, "bias"] if spec.has_bias else oprow.NONE
+        row[[oprow.X2, oprow.DX2, oprow.W2, oprow.B2, oprow.STATISTICS]] = oprow.NONE
         row[oprow.CONSTANTS] = first_constant[index] if spec.has_constants else oprow.NONE
         row[oprow.STREAM] = index + 1
         set_settings(row, spec.settings)
@@ -299,9 +301,11 @@ def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str, input_gr
     first = -1 if input_gradient else next(trained, len(specs))
     for i in range(len(specs) - 1, max(first, 0) - 1, -1):
         row, spec = result.ops[i], specs[i]
-        row[oprow.BACKWARD] = loader.address(f"{spec.kernel}.backward", dtype)
         row[oprow.DY] = turn[0]
+        if spec.has_weights or spec.has_bias:
+            row[oprow.BACKWARD_WEIGHTS] = loader.address(f"{spec.kernel}.backward_weights", dtype)
         if i > first:
+            row[oprow.BACKWARD_INPUT] = loader.address(f"{spec.kernel}.backward_input", dtype)
             if not spec.in_place:
                 turn.reverse()
             row[oprow.DX] = turn[0]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Kernels = Iterator[tuple[str, str]]
 
-_DIRECTIONS = ("forward", "backward")
+# Entries of the rows that have two
+_PENALTY, _METRIC = ("forward", "gradient"), ("forward", "result")
 
 
 def by_model(model: Model, training: bool) -> Kernels:
@@ -44,15 +45,17 @@ def by_model(model: Model, training: bool) -> Kernels:
     for i, spec in enumerate(specs):
         if spec.has_weights:
             yield "linalg.gemm.product", dtype
-        backward = training and i < len(specs) - model.head.ops
-        for direction in _DIRECTIONS if backward else _DIRECTIONS[:1]:
-            yield f"{spec.kernel}.{direction}", dtype
+        yield f"{spec.kernel}.forward", dtype
+        if training and i < len(specs) - model.head.ops:
+            yield f"{spec.kernel}.backward_input", dtype
+            if spec.has_weights or spec.has_bias:
+                yield f"{spec.kernel}.backward_weights", dtype
     if training and model.head.loss is not None:
         yield from _training(model.head.loss, model.metrics, dtype)
         yield f"{model.optimizer.kernel}.forward", dtype
         yield f"{model.optimizer.schedule().kernel}.forward", "float64"
         if any(any(layer.penalties()) for layer in model.layers):
-            yield from ((f"training.penalty.{direction}", dtype) for direction in _DIRECTIONS)
+            yield from ((f"training.penalty.{entry}", dtype) for entry in _PENALTY)
 
 
 def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
@@ -63,8 +66,8 @@ def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
         yield f"driver.batch.{entry}", dtype
     yield f"{loss.as_reported().kernel}.forward", dtype
     for metric in measured:
-        for direction in _DIRECTIONS:
-            yield f"{metric.kernel}.{direction}", dtype
+        for entry in _METRIC:
+            yield f"{metric.kernel}.{entry}", dtype
 
 
 # What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
@@ -74,13 +77,13 @@ _BESIDES = (
     "embedded.jacobian.jacobian",
     "embedded.jacobian.parameter_jacobian",
     "training.loss.weighted_binary_cross_entropy.forward",
-    "layers.one_hot.backward",
+    "layers.one_hot.backward_input",
     "training.reported_loss.binary_log_loss.forward",
     "training.reported_loss.log_loss.forward",
     "training.reported_loss.poisson_deviance.forward",
     "training.reported_loss.squared_error.forward",
-    "layers.scaling.backward",
-    "layers.unscale.backward",
+    "layers.scaling.backward_input",
+    "layers.unscale.backward_input",
     "layers.unscale.forward",
     "layers.unscale.loss.forward",
 )

@@ -6,24 +6,34 @@ dtype: those of tensors from the start of the workspace (or `INPUT`, `OUTPUT`, `
 weights from the start of the parameter vector.
 """
 
-FORWARD = 0  # address of the entry that computes: a layer, a loss, a metric's update, an optimizer
-BACKWARD = 1  # address of the entry of the gradient; of a metric: of its result
-N_IN = 2  # numbers a row of the input has
-N_OUT = 3  # numbers a row of the output, or of the target, has
-X = 4  # offset of the input; of an optimizer: address of the vectors that it remembers
-Y = 5  # offset of the output; of an optimizer: address of the counters
-DX = 6  # offset of the gradient with respect to the input, or NONE; of an optimizer: the row's own address
-DY = 7  # offset of the gradient with respect to the output
-W = 8  # offset of the weights in the parameter vector
-B = 9  # offset of the bias, or NONE
-SCRATCH = 10  # offset of memory that the entry may use as it likes
-STATE = 11  # of a metric: offset in the metrics' state; of an optimizer: how many vectors it remembers
-STREAM = 12  # number of the op's stream of random numbers
-FACTOR = 13  # what a loss is multiplied with: a float64 number, stored bit by bit
-CONSTANTS = 14  # offset of the op's numbers in the vector of constants, or NONE
-FROZEN = 15  # of an optimizer: how many ranges of parameters it leaves alone; see `optimizer`
-SETTINGS = 16  # settings from here on: float64 numbers, stored bit by bit
-SIZE = 24
+# Addresses of the entries, 0 for none
+FORWARD = 0  # computes: a layer, a loss, a metric's update, a penalty's value, an optimizer, a schedule
+BACKWARD_INPUT = 1  # the gradient with respect to the input, row by row
+BACKWARD_WEIGHTS = 2  # the gradient with respect to the parameters, a sum over rows
+# What other rows than layers' have in the second column
+RESULT = 1  # of a metric: the entry of its result
+GRADIENT = 1  # of a penalty: the entry that adds its gradient
+SCALED = 1  # of a loss of scaled targets: the entry of the loss itself
+
+N_IN = 3  # numbers a row of the input has
+N_OUT = 4  # numbers a row of the output, or of the target, has
+X = 5  # offset of the input; of an optimizer: address of the vectors that it remembers
+X2 = 6  # offset of the second input of an op that combines two tensors, or NONE
+Y = 7  # offset of the output; of an optimizer: address of the counters
+DX = 8  # offset of the gradient with respect to the input, or NONE; of an optimizer: the row's own address
+DX2 = 9  # offset of that with respect to the second input, or NONE
+DY = 10  # offset of the gradient with respect to the output
+PARAMETERS = 11  # here and in the next columns: offsets of the op's parameters in the flat vector, or NONE
+W, B, W2, B2 = range(PARAMETERS, PARAMETERS + 4)  # weights and bias; those of an op that has two of each
+SCRATCH = 15  # offset of memory that the entry may use as it likes
+STATE = 16  # of a metric: offset in the metrics' state; of an optimizer: how many vectors it remembers
+STATISTICS = 17  # offset of the op's running statistics in their vector, or NONE
+STREAM = 18  # number of the op's stream of random numbers
+FACTOR = 19  # what a loss is multiplied with: a float64 number, stored bit by bit
+CONSTANTS = 20  # offset of the op's numbers in the vector of constants, or NONE
+FROZEN = 21  # of an optimizer: how many ranges of parameters it leaves alone; see `optimizer`
+SETTINGS = 22  # settings from here on: float64 numbers, stored bit by bit
+SIZE = 32
 
 INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output

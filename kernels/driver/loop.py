@@ -44,8 +44,12 @@ def forward(table, net):
 @kernel
 def backward(table, net):
     """Compute the ops' gradients, by what `forward` left; it may be called again."""
+    with_weights = net[d.INPUT_ONLY] == 0
     for i in range(net[d.N_OPS] - 1, -1, -1):
-        call_rows(table + 8 * oprow.SIZE * i, 1, oprow.BACKWARD, net)
+        op_address = table + 8 * oprow.SIZE * i
+        if with_weights:  # first: DX may overwrite what they are computed from
+            call_rows(op_address, 1, oprow.BACKWARD_WEIGHTS, net)
+        call_rows(op_address, 1, oprow.BACKWARD_INPUT, net)
 
 
 @kernel
@@ -105,7 +109,7 @@ def _sum_gradients(net, own):
     """Complete the gradient of a part of the flat vector: all shards, and the penalties."""
     if net[d.N_SHARDS] > 1:
         call(net[d.SUM_GRADIENTS], 0, address(own))
-    call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.BACKWARD, own)
+    call_rows(net[d.PENALTIES], net[d.N_PENALTIES], oprow.GRADIENT, own)
 
 
 @kernel
@@ -201,7 +205,7 @@ def _write_sums(net, real):
     weight = 1.0 if net[d.SUM_LOSS] == 1 else real[d.TOTAL_WEIGHT]
     loss = real[d.TOTAL_LOSS] / weight if weight != 0.0 else 0.0
     row[0] = loss + real[d.TOTAL_PENALTY] / float(net[d.N_SAMPLES])
-    call_rows(net[d.METRICS], net[d.N_METRICS], oprow.BACKWARD, net)
+    call_rows(net[d.METRICS], net[d.N_METRICS], oprow.RESULT, net)
     if row.size > 1 + net[d.N_METRICS]:  # while training: the rate of the last step
         _, first = slots(net[d.SHARDS])
         row[row.size - 1] = first[d.LEARNING_RATE]

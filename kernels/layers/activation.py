@@ -7,7 +7,7 @@ the kernels and entries of a pair. (Softmax and log-softmax work on rows: `softm
 The fields of each activation here, say of ``relu``:
 
 - ``relu.forward(x, y, p)`` and ``relu.backward(x, y, dy, dx, p)``, kernels;
-- ``relu.forward_entry(T)`` and ``relu.backward_entry(T)``, their entries.
+- ``relu.forward_entry(T)`` and ``relu.backward_input_entry(T)``, their entries.
 """
 
 import math
@@ -22,7 +22,7 @@ from ..math.elementary import softplus as smooth_relu
 from ..math.elementary import tanh as hyperbolic_tangent
 from ..math.error_function import gaussian, normal_cdf
 
-Activation = namedtuple("Activation", "forward backward forward_entry backward_entry")
+Activation = namedtuple("Activation", "forward backward forward_entry backward_input_entry")
 
 
 def elementwise(value, derivative):
@@ -54,7 +54,7 @@ def elementwise(value, derivative):
 
         return activation_forward_op
 
-    def backward_entry(T):
+    def backward_input_entry(T):
         def activation_backward_op(op_address, net_address):
             op, setting = op_row(op_address)
             net, _ = slots(net_address)
@@ -65,7 +65,7 @@ def elementwise(value, derivative):
 
         return activation_backward_op
 
-    return Activation(forward, backward, forward_entry, backward_entry)
+    return Activation(forward, backward, forward_entry, backward_input_entry)
 
 
 @force_inline

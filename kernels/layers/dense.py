@@ -24,24 +24,37 @@ def dense_forward(product, x, w, b, y, pack):
 
 
 @inline_ir
-def dense_backward(product, x, w, dy, dw, db, dx, pack):
-    """Write ``dw = x' dy``, ``db = sum of dy over rows``, ``dx = dy w'``, and `pack`.
+def dense_backward_input(product, w, dy, dx, pack):
+    """Write ``dx = dy w'``, and `pack`.
 
     Parameters
     ----------
     product : int64 or None
         Address of the compiled product, or None to compile it in: see `gemm`.
-    x, w, dy : arrays of shape (rows, n_in), (n_in, n_out) and (rows, n_out)
-    dw, db : arrays of the shape of w and of b; db of shape (0,) is left out
-    dx : array of the shape of x; of shape (0, n_in) it is left out
+    w, dy, dx : arrays of shape (n_in, n_out), (rows, n_out) and (rows, n_in)
     pack : array of shape (PACK_SIZE,)
-        Memory for the products: see `gemm`.
+        Memory for the product: see `gemm`.
+    """
+    matmul_transposed_b(product, dy, w, dx, pack)
+
+
+@inline_ir
+def dense_backward_weights(product, x, dy, dw, db, pack):
+    """Write ``dw = x' dy``, ``db = sum of dy over rows``, and `pack`.
+
+    Parameters
+    ----------
+    product : int64 or None
+        Address of the compiled product, or None to compile it in: see `gemm`.
+    x, dy : arrays of shape (rows, n_in) and (rows, n_out)
+    dw : array of shape (n_in, n_out)
+    db : array of shape (n_out,), or (0,) for no bias
+    pack : array of shape (PACK_SIZE,)
+        Memory for the product: see `gemm`.
     """
     matmul_transposed_a(product, x, dy, dw, pack)
     if db.size > 0:
         _sum_rows(dy, db)
-    if dx.shape[0] > 0:
-        matmul_transposed_b(product, dy, w, dx, pack)
 
 
 @kernel
@@ -70,23 +83,32 @@ def forward_entry(T):
     return dense_forward_op
 
 
-def backward_entry(T):
-    """Op: X, W, DY -> gradients of W and B, DX; with INPUT_ONLY only DX, which is there then."""
+def backward_input_entry(T):
+    """Op: W, DY -> DX."""
 
-    def dense_backward_op(op_address, net_address):
+    def dense_backward_input_op(op_address, net_address):
         op, _ = op_row(op_address)
         net, _ = slots(net_address)
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        vector = net[descriptor.SHARD_GRADIENT]
-        x = tensor(net, op[oprow.X], n_in, T)
         w = weights(net, net[descriptor.PARAMETERS], op, T)
-        dy = tensor(net, op[oprow.DY], n_out, T)
-        dx = tensor(net, op[oprow.DX], n_in, T)
+        dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
+        dx = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
         pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
-        if net[descriptor.INPUT_ONLY] == 1:
-            matmul_transposed_b(net[descriptor.GEMM], dy, w, dx, pack)
-        else:
-            dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
-            dense_backward(net[descriptor.GEMM], x, w, dy, dw, db, dx, pack)
+        dense_backward_input(net[descriptor.GEMM], w, dy, dx, pack)
 
-    return dense_backward_op
+    return dense_backward_input_op
+
+
+def backward_weights_entry(T):
+    """Op: X, DY -> the gradients of W and B."""
+
+    def dense_backward_weights_op(op_address, net_address):
+        op, _ = op_row(op_address)
+        net, _ = slots(net_address)
+        vector = net[descriptor.SHARD_GRADIENT]
+        x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
+        dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
+        dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
+        pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
+        dense_backward_weights(net[descriptor.GEMM], x, dy, dw, db, pack)
+
+    return dense_backward_weights_op

@@ -59,7 +59,7 @@ def forward_entry(T):
     return dropout_forward_op
 
 
-def backward_entry(T):
+def backward_input_entry(T):
     """Op: DX *= the mask, if there is one."""
 
     def dropout_backward_op(op_address, net_address):

@@ -59,7 +59,7 @@ def forward_entry(T):
     return one_hot_forward_op
 
 
-def backward_entry(T):
+def backward_input_entry(T):
     """Op: DY, the constants -> DX."""
 
     def one_hot_backward_op(op_address, net_address):

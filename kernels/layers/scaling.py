@@ -110,7 +110,7 @@ def forward_entry(T):
     return scaling_forward_op
 
 
-def backward_entry(T):
+def backward_input_entry(T):
     """Op: DY -> DX."""
 
     def scaling_backward_op(op_address, net_address):

@@ -91,7 +91,7 @@ def _entries(forward, backward):
 
         return rows_forward_op
 
-    def backward_entry(T):
+    def backward_input_entry(T):
         def rows_backward_op(op_address, net_address):
             op, _ = op_row(op_address)
             net, _ = slots(net_address)
@@ -101,7 +101,7 @@ def _entries(forward, backward):
 
         return rows_backward_op
 
-    return Activation(forward, backward, forward_entry, backward_entry)
+    return Activation(forward, backward, forward_entry, backward_input_entry)
 
 
 softmax = _entries(softmax_forward, softmax_backward)

@@ -52,7 +52,7 @@ def forward_entry(T):
     return unscale_forward_op
 
 
-def backward_entry(T):
+def backward_input_entry(T):
     """Op: DY -> DX."""
 
     def unscale_backward_op(op_address, net_address):
@@ -66,7 +66,7 @@ def backward_entry(T):
 
 
 def _loss_entry(T):
-    """Op of a loss whose own entry is at BACKWARD: that, with TARGET scaled for as long, in SCRATCH."""
+    """Op of a loss whose own entry is at SCALED: that, with TARGET scaled for as long, in SCRATCH."""
 
     def scaled_loss_op(op_address, net_address):
         op, _ = op_row(op_address)
@@ -77,7 +77,7 @@ def _loss_entry(T):
         given = net[descriptor.TARGET]
         scale_target(view(given, (net[descriptor.ROWS], n), T), mean, scale, scaled)
         net[descriptor.TARGET] = address(scaled)
-        call(op[oprow.BACKWARD], op_address, net_address)
+        call(op[oprow.SCALED], op_address, net_address)
         net[descriptor.TARGET] = given
 
     return scaled_loss_op

@@ -14,7 +14,7 @@ from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, tens
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
-Metric = namedtuple("Metric", "update result forward_entry backward_entry")
+Metric = namedtuple("Metric", "update result forward_entry result_entry")
 
 
 def _with_entries(update, result, by_output=True):
@@ -43,7 +43,7 @@ def _with_entries(update, result, by_output=True):
 
         return metric_update_op
 
-    def backward_entry(T):
+    def result_entry(T):
         def metric_result_op(op_address, net_address):
             op, _ = op_row(op_address)
             net, _ = slots(net_address)
@@ -52,7 +52,7 @@ def _with_entries(update, result, by_output=True):
 
         return metric_result_op
 
-    return Metric(update, result, forward_entry, backward_entry)
+    return Metric(update, result, forward_entry, result_entry)
 
 
 @force_inline

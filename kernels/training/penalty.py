@@ -54,7 +54,7 @@ def forward_entry(T):
     return penalty_op
 
 
-def backward_entry(T):
+def gradient_entry(T):
     """Op: W, SCALE -> the gradient of W is increased, as far as it lies in this thread's part."""
 
     def penalty_gradient_op(op_address, net_address):

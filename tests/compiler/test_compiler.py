@@ -237,7 +237,7 @@ def entries():
 # Conversions of the rows of mapped files, but from the other of the two dtypes that NumPy writes mostly; and
 # what no layer uses.
 UNUSUAL = {f"driver.batch.{sign}int{bits}.gather" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-UNUSUAL |= {"layers.activation.identity.forward", "layers.activation.identity.backward"}
+UNUSUAL |= {"layers.activation.identity.forward", "layers.activation.identity.backward_input"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

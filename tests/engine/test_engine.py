@@ -69,24 +69,33 @@ ARCHITECTURES = [
 
 def test_a_second_architecture_needs_no_other_kernels(kernels_of):
     first = kernels_of(lambda: train([8]))
-    assert {("layers.dense.forward", "float32"), ("layers.activation.relu.backward", "float32")} <= first
+    assert {
+        ("layers.dense.forward", "float32"),
+        ("layers.activation.relu.backward_input", "float32"),
+    } <= first
     for options in ARCHITECTURES:
         assert kernels_of(lambda options=options: train(**options)) == set()
 
 
 NEW_KINDS = {
-    "activation": ({"act": "tanh"}, {"layers.activation.tanh.forward", "layers.activation.tanh.backward"}),
-    "softmax": ({"act": "softmax"}, {"layers.softmax.softmax.forward", "layers.softmax.softmax.backward"}),
+    "activation": (
+        {"act": "tanh"},
+        {"layers.activation.tanh.forward", "layers.activation.tanh.backward_input"},
+    ),
+    "softmax": (
+        {"act": "softmax"},
+        {"layers.softmax.softmax.forward", "layers.softmax.softmax.backward_input"},
+    ),
     "a setting": (
         {"act": fn.activations.elu(0.5)},
-        {f"layers.activation.elu.{way}ward" for way in ("for", "back")},
+        {f"layers.activation.elu.{entry}" for entry in ("forward", "backward_input")},
     ),
     "optimizer": ({"optimizer": "sgd"}, {"training.optimizer.sgd.forward"}),
     "schedule": (
         {"optimizer": fn.Adam(fn.schedules.cosine(0.01, steps=9))},
         {"training.schedule.cosine.forward"},
     ),
-    "metric": ({"metrics": ["mae"]}, {"training.metric.mae.forward", "training.metric.mae.backward"}),
+    "metric": ({"metrics": ["mae"]}, {"training.metric.mae.forward", "training.metric.mae.result"}),
 }
 
 

@@ -14,6 +14,8 @@ from fastnn.kernels.abi import oprow
 from tests.helpers.networks import STACKS
 from tests.helpers.random_stacks import LAYERS
 
+BACKWARD = [oprow.BACKWARD_INPUT, oprow.BACKWARD_WEIGHTS]
+
 #: What the gradient of a kernel is computed from; the elementwise ones not named here need nothing.
 NEEDS_INPUT = {
     "layers.dense",
@@ -94,14 +96,16 @@ def walk_forward(memory, ops, rows, training):
 
 
 def walk_backward(memory, ops, rows):
-    kernels = kernel_names(ops, oprow.BACKWARD)
+    of_input = kernel_names(ops, oprow.BACKWARD_INPUT)
+    of_weights = kernel_names(ops, oprow.BACKWARD_WEIGHTS)
     for i in range(len(ops) - 1, -1, -1):
-        op, kernel = ops[i], kernels[i]
+        op, kernel = ops[i], of_input[i] or of_weights[i]
         if kernel is None:
             continue
         assert kernel in NEEDS_INPUT | NEEDS_OUTPUT | NEEDS_NOTHING, "not in the tables of this test"
         n_in, n_out, dx, dy = (int(op[c]) for c in (oprow.N_IN, oprow.N_OUT, oprow.DX, oprow.DY))
         memory.read(dy, rows * n_out, f"gradient {i + 1}")
+        assert (of_weights[i] is not None) == (kernel == "layers.dense")
         if kernel in NEEDS_INPUT:
             memory.read(int(op[oprow.X]), rows * n_in, f"value {i}")
         if kernel in NEEDS_OUTPUT:
@@ -141,7 +145,7 @@ def check_training(net, head=0):
     memory.write(oprow.INPUT, rows * n_in, "value 0")
     walk_forward(memory, ops, rows, training=True)
     loss, every = net.extra[0], len(ops)
-    assert not ops[every - head :, oprow.BACKWARD].any()
+    assert not ops[every - head :, BACKWARD].any()
     ops = ops[: every - head]
     memory.read(int(loss[oprow.X]), rows * n_out, f"value {len(ops)}")
     memory.write(int(loss[oprow.DX]), rows * n_out, f"gradient {len(ops)}")
@@ -153,9 +157,10 @@ def check_training(net, head=0):
         memory.read(offset, size, name)
     has_weights = ops[:, oprow.W] != oprow.NONE
     first = int(np.argmax(has_weights)) if has_weights.any() else len(ops)
-    assert not ops[:first, oprow.BACKWARD].any()
+    assert not ops[:first, BACKWARD].any()
     assert (ops[: first + 1, oprow.DX] == oprow.NONE).all()
-    assert ops[first:, oprow.BACKWARD].all()
+    assert ((ops[:, oprow.BACKWARD_WEIGHTS] != 0) == has_weights).all()
+    assert ops[first + 1 :, oprow.BACKWARD_INPUT].all() and not ops[: first + 1, oprow.BACKWARD_INPUT].any()
     assert (ops[first + 1 :, oprow.DX] != oprow.NONE).all()
 
 
@@ -166,7 +171,7 @@ def check_inference(net):
     memory.write(oprow.INPUT, rows * n_in, "value 0")
     walk_forward(memory, net.ops, rows, training=False)
     memory.read(oprow.OUTPUT, rows * n_out, f"value {len(net.ops)}")
-    assert (net.ops[:, [oprow.DX, oprow.DY]] == oprow.NONE).all() and not net.ops[:, oprow.BACKWARD].any()
+    assert (net.ops[:, [oprow.DX, oprow.DY]] == oprow.NONE).all() and not net.ops[:, BACKWARD].any()
 
 
 def model_of(makers, n_in, dtype, **options):

@@ -53,7 +53,7 @@ MUTANTS = {
         "    for i in range(x.shape[0]):\n        for j in range(x.shape[1]):\n            y[j] +=",
         "    for i in range(x.shape[0] - 1):\n        for j in range(x.shape[1]):\n            y[j] +=",
     ),
-    "no input gradient for one row": interpreted("dense", "if dx.shape[0] > 0:", "if dx.shape[0] > 1:"),
+    "no bias gradient for one output": interpreted("dense", "if db.size > 0:", "if db.size > 1:"),
     "relu lets its gradient through": interpreted(
         "activation", "return type(x)(1) if y > zero else zero", "return type(x)(1) if y >= zero else zero"
     ),

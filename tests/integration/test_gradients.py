@@ -245,13 +245,13 @@ def test_a_wrong_number_in_a_gradient_is_caught():
 
 # What is written into a table of the network: its name, the row, the column, the number
 WRONG_ROWS = {
-    "tanh as sigmoid": ("ops", 1, oprow.BACKWARD, "layers.activation.sigmoid.backward"),
-    "tanh as identity": ("ops", 1, oprow.BACKWARD, "layers.activation.identity.backward"),
-    "tanh skipped": ("ops", 1, oprow.BACKWARD, None),
-    "sigmoid as tanh": ("ops", 2, oprow.BACKWARD, "layers.activation.tanh.backward"),
-    "softmax as log_softmax": ("ops", 4, oprow.BACKWARD, "layers.softmax.log_softmax.backward"),
+    "tanh as sigmoid": ("ops", 1, oprow.BACKWARD_INPUT, "layers.activation.sigmoid.backward_input"),
+    "tanh as identity": ("ops", 1, oprow.BACKWARD_INPUT, "layers.activation.identity.backward_input"),
+    "tanh skipped": ("ops", 1, oprow.BACKWARD_INPUT, None),
+    "sigmoid as tanh": ("ops", 2, oprow.BACKWARD_INPUT, "layers.activation.tanh.backward_input"),
+    "softmax as log_softmax": ("ops", 4, oprow.BACKWARD_INPUT, "layers.softmax.log_softmax.backward_input"),
     "loss huber": ("extra", 0, oprow.FORWARD, "training.loss.huber.forward"),
-    "no penalty in the gradient": ("extra", 1, oprow.BACKWARD, None),
+    "no penalty in the gradient": ("extra", 1, oprow.GRADIENT, None),
 }
 
 
@@ -276,6 +276,6 @@ def test_the_gradient_of_another_activation_is_caught(case):
     X, y = draw_point(model, 3, 5, np.random.default_rng(11))
     model.loss_and_gradient(X, y)
     _, net = model._networks["gradient"]
-    net.ops[1, oprow.BACKWARD] = loader.address(f"layers.activation.{other}.backward", "float64")
+    net.ops[1, oprow.BACKWARD_INPUT] = loader.address(f"layers.activation.{other}.backward_input", "float64")
     with pytest.raises(AssertionError):
         assert_central_difference(model, X, y)

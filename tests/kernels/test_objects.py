@@ -94,7 +94,7 @@ def test_entries_are_found():
     assert counted >= Counter(least)
     assert {
         "layers.dense.forward",
-        "layers.activation.relu.backward",
+        "layers.activation.relu.backward_input",
         "training.optimizer.adam.forward",
     } <= set(ENTRIES)
 
