@@ -11,6 +11,7 @@ True
 from typing import TYPE_CHECKING, Any
 
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, plot, schedules
+from ._public import set_module as _set_module
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .checks.hints import nearest as _nearest
 from .custom import register_activation, register_loss, register_schedule
@@ -113,6 +114,7 @@ __all__ = [
     "train_step_checked",
 ]
 
+_set_module(__name__, (globals().get(name) for name in __all__))
 
 # What needs Numba is imported on first use: it takes longer than the rest together.
 _INSIDE = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import shown, validate
+from .checks import pickled, shown, validate
 
 __all__ = [
     "Activation",
@@ -64,6 +64,10 @@ class Activation:
 
     def __repr__(self) -> str:
         return shown.spec(self.name, self.settings, TABLE)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy."""
+        return pickled.by_config(self, get, TABLE)
 
 
 def identity() -> Activation:

@@ -2,7 +2,7 @@
 
 They are functions of numbers, compiled by Numba once a process and dtype, when a model first needs
 them. No object code is kept on disk: what a function calls, and the constants that it has captured,
-cannot be told from its source. A pickle takes the functions along: see `own`.
+cannot be told from its source. A pickle takes the functions along: see `user_functions`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from .activations import Activation
 from .losses import Loss
 from .schedules import Schedule
-from .user_functions import make_known
+from .user_functions import make_known, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .user_functions import Functions
+
+restore.__module__ = __name__  # pickles find it here
 
 
 def register_activation(

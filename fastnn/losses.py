@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .checks import shown, validate
+from .checks import pickled, shown, validate
 
 __all__ = [
     "Loss",
@@ -95,6 +95,10 @@ class Loss:
         if self.factor == 1:
             return text
         return f"{text if text.endswith(')') else f'{self.name}()'}.scaled({self.factor!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy."""
+        return pickled.by_config(self, get, TABLE)
 
     def scaled(self, factor: float) -> Loss:
         """The same loss times `factor`.

@@ -83,7 +83,7 @@ class Metric:
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: by name, or as it is if it is a user's own."""
         if TABLE.get(self.name) is self:
-            return _named, (self.name,)
+            return by_name, (self.name,)
         return Metric, (self.name, self.kernel, self.sums, self.per_output, self.of_output)
 
 
@@ -98,7 +98,8 @@ TABLE = {
 }
 
 
-def _named(name: str) -> Metric:
+def by_name(name: str) -> Metric:
+    """The metric of the table; pickles name this function."""
     return TABLE[name]
 
 

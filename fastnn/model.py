@@ -69,6 +69,18 @@ _RUNTIME_ATTRIBUTES = {
     "weights_lock",
 }
 _RUNTIME_ATTRIBUTES |= {"_fit_optimizer", "_numeric", "_thread_tuners", "_waits_for_names"}
+# Attributes that a pickle describes in its own terms: see `Model.__getstate__`.
+_DERIVED_ATTRIBUTES = {"_state", "_parameters", "_widths"}
+# What a pickle calls the others. Pickles must load in later versions, whatever happens to the attributes.
+_PICKLED_NAMES = {
+    "_layers": "layers",
+    "_loss": "loss",
+    "_optimizer": "optimizer",
+    "_metrics": "metrics",
+    "_metric_functions": "metric_functions",
+    "_dtype": "dtype",
+    "_feature_names": "feature_names",
+}
 
 
 class Model(KnownAttributes):
@@ -139,8 +151,6 @@ class Model(KnownAttributes):
     weights_lock: WeightsLock  # of those who change the weights and those who predict
     #: Of the columns that it was fitted with: empty without names, None before.
     _feature_names: tuple[str, ...] | None = None
-
-    _metric_functions: tuple[Callable[..., Any], ...] = ()  # pickles of version 0.1.0 have none
 
     def __init__(
         self,
@@ -309,22 +319,29 @@ class Model(KnownAttributes):
         weights may be those of another step.
         """
         with self.weights_lock.exclusive():  # between two steps of a fit in another thread
-            kept = {name: value for name, value in vars(self).items() if name not in _RUNTIME_ATTRIBUTES}
+            left_out = _RUNTIME_ATTRIBUTES | _DERIVED_ATTRIBUTES
+            kept = {_PICKLED_NAMES.get(k, k): value for k, value in vars(self).items() if k not in left_out}
+            kept["input_shape"] = None if self.n_in is None else (self.n_in,)
+            kept["state"] = None
             if self._state is not None:
-                parameters = self._state.parameters[: 0 if self.weights_lock.fit_lock.is_free() else None]
-                kept["_state"] = self._state.owned(parameters.copy())
-                kept["_state"].callbacks = states(self)
+                training = not self.weights_lock.fit_lock.is_free()
+                kept["state"] = self._state.to_dict(with_parameters=training) | {"callbacks": states(self)}
         return kept
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
-        vars(self).update(kept)
+        attributes = {pickled: name for name, pickled in _PICKLED_NAMES.items()}
+        vars(self).update({attributes.get(name, name): value for name, value in kept.items()})
+        shape, state = vars(self).pop("input_shape"), vars(self).pop("state")
+        self._state = None
+        self._widths = [] if shape is None else widths(self.layers, *shape)
+        self._parameters = [] if shape is None else parameters(self.layers, *shape)
         self._reset_runtime()
-        if self._state is not None:
+        if state is not None:
             vector = buffers.allocate(sum(p.size for p in self._parameters), self.dtype, buffers.PARAMETERS)
             self._bind(buffers.views(vector, self._parameters, len(self.layers)))
-            if self._state.parameters.size:
-                vector[...] = self._state.parameters
-            self._state = self._state.owned(vector)
+            if state["parameters"].size:
+                vector[...] = state["parameters"]
+            self._state = State.from_dict(state, vector)
 
     def __copy__(self) -> Model:
         """A deep copy: a layer can be part of one model only."""

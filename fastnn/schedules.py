@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import shown, validate
+from .checks import pickled, shown, validate
 
 __all__ = [
     "Schedule",
@@ -51,6 +51,10 @@ class Schedule:
 
     def __repr__(self) -> str:
         return shown.spec(self.name, self.settings, TABLE)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy."""
+        return pickled.by_config(self, get, TABLE)
 
 
 def constant(learning_rate: float) -> Schedule:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Functions = dict[str, tuple[Callable[..., Any], int]]
 
 
-class Own:
+class UserDefined:
     """What is made of the user's functions: a pickle of it, or of a model, takes them along.
 
     Where it is loaded it is known as if it had been made there, unless there is another one of the name:
@@ -37,40 +37,40 @@ class Own:
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy."""
         what = self.kernel.split(".")[1]
-        return _arrived, (what, self.name, dict(vars(self)), _carried(self.kernel))
+        return restore, (what, self.name, dict(vars(self)), _carried(self.kernel))
 
 
 @dataclass(frozen=True, repr=False)
-class OwnActivation(Own, Activation):
+class UserActivation(UserDefined, Activation):
     """An activation of `activation`."""
 
 
 @dataclass(frozen=True, repr=False)
-class OwnLoss(Own, Loss):
+class UserLoss(UserDefined, Loss):
     """A loss of `loss`."""
 
 
 @dataclass(frozen=True, repr=False)
-class OwnSchedule(Own, Schedule):
+class UserSchedule(UserDefined, Schedule):
     """A schedule of `schedule`."""
 
 
-def _own_activation(name: str, kernel: str) -> OwnActivation:
-    return OwnActivation(name, kernel, {}, from_output=False)
+def _user_activation(name: str, kernel: str) -> UserActivation:
+    return UserActivation(name, kernel, {}, from_output=False)
 
 
-def _own_loss(name: str, kernel: str) -> OwnLoss:
-    return OwnLoss(name, kernel, {})
+def _user_loss(name: str, kernel: str) -> UserLoss:
+    return UserLoss(name, kernel, {})
 
 
-def _own_schedule(name: str, kernel: str) -> OwnSchedule:
-    return OwnSchedule(name, kernel, {})
+def _user_schedule(name: str, kernel: str) -> UserSchedule:
+    return UserSchedule(name, kernel, {})
 
 
 _KINDS: dict[str, tuple[Any, Callable[[str, str], Any]]] = {
-    "activation": (activations, _own_activation),
-    "loss": (losses, _own_loss),
-    "schedule": (schedules, _own_schedule),
+    "activation": (activations, _user_activation),
+    "loss": (losses, _user_loss),
+    "schedule": (schedules, _user_schedule),
 }
 _functions: dict[str, Functions] = {}  # of each kernel
 _from_pickles: set[str] = set()  # kernels whose functions no code of this process gave
@@ -113,10 +113,13 @@ def _carried(kernel: str) -> dict[str, tuple[Carried, int]] | None:
     return found or None
 
 
-def _arrived(
+def restore(
     what: str, name: str, fields: dict[str, Any], carried: dict[str, tuple[Carried, int]] | None
 ) -> Any:
-    """What a pickle holds, with its functions known here."""
+    """What a pickle holds, with its functions known here.
+
+    Pickles name it `fastnn.custom.restore`.
+    """
     kernel = fields["kernel"]
     if carried is None or _carried(kernel) != carried:  # it is not a copy within a process
         kernel = _find(what, name, carried) or _take_in(what, name, carried)
@@ -139,14 +142,14 @@ def _take_in(what: str, name: str, carried: dict[str, tuple[Carried, int]] | Non
     if carried is None:
         raise ValueError(
             f"the {what} {name!r} is not known here, and its functions could not be pickled; write them with "
-            f"def in a module, or make it by fn.{what} here first"
+            f"def in a module, or make it by fn.register_{what} here first"
         )
     try:
         functions = {role: (fetch(content), count) for role, (content, count) in carried.items()}
     except ImportError as error:
         raise ImportError(
             f"the functions of the {what} {name!r} are not to be found here: {error}; make their module "
-            f"importable, or make the {what} by fn.{what} first"
+            f"importable, or make the {what} by fn.register_{what} first"
         ) from error
     found = _find(what, name, carried)  # the module may have made it when it was imported
     if found is not None:

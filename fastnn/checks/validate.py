@@ -82,12 +82,14 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
         value = value["name"]
     own = what in ("activation", "loss", "schedule")
     if not isinstance(value, str):
-        hint = f"; fn.{what} makes one of a function" if own and callable(value) else ""
+        hint = f"; fn.register_{what} makes one of a function" if own and callable(value) else ""
         if value in table.values() or (isinstance(value, type) and issubclass(value, kind)):
             hint = hints.not_called(value)
         raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}{hint}")
     if value not in table:
-        hint = f"; one of your own must be made by fn.{what} before it is used or loaded" if own else ""
+        hint = (
+            f"; one of your own must be made by fn.register_{what} before it is used or loaded" if own else ""
+        )
         near = hints.nearest(value, table)
         raise ValueError(f"unknown {what} {value!r}{near}; known are {', '.join(sorted(table))}{hint}")
     entry = table[value]

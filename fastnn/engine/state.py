@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,20 +138,33 @@ class State:
         memory.restore(self)
         return memory
 
-    def owned(self, parameters: NDArray[Any]) -> State:
-        """A state of these parameters, with memory of its own for all that training writes to."""
-        own = self.optimizer  # once: another thread may replace it
-        optimizer = allocate(own.size, own.dtype.name, OPTIMIZER)
-        optimizer[...] = own
-        return replace(
-            self,
-            parameters=parameters,
-            optimizer=optimizer,
-            constants=np.array(self.constants),
-            counters=np.array(self.counters),
-            interrupted_epoch=None
-            if self.interrupted_epoch is None
-            else replace(self.interrupted_epoch, sums=np.array(self.interrupted_epoch.sums)),
+    def to_dict(self, with_parameters: bool) -> dict[str, Any]:
+        """A copy in terms of built-in types and arrays, for pickles; `parameters` may be left empty."""
+        epoch = self.interrupted_epoch
+        return {
+            "parameters": self.parameters[: None if with_parameters else 0].copy(),
+            "optimizer": self.optimizer.copy(),
+            "constants": self.constants.copy(),
+            "seed": self.seed,
+            "counters": self.counters.copy(),
+            "interrupted_epoch": None if epoch is None else asdict(epoch),
+            "callbacks": self.callbacks,
+        }
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any], parameters: NDArray[Any]) -> State:
+        """The state that `to_dict` copied, with these parameters and with memory of its own."""
+        optimizer = allocate(kept["optimizer"].size, kept["optimizer"].dtype.name, OPTIMIZER)
+        optimizer[...] = kept["optimizer"]
+        epoch = kept["interrupted_epoch"]
+        return cls(
+            parameters,
+            optimizer,
+            np.array(kept["constants"]),
+            kept["seed"],
+            np.array(kept["counters"]),
+            None if epoch is None else InterruptedEpoch(**epoch | {"sums": np.array(epoch["sums"])}),
+            kept["callbacks"],
         )
 
     def restore(self, other: State) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..initializers import Initializer
     from ..model import Model
 
+# Attributes that are not copied or pickled; the weights are, under the name of "parameters".
+_RUNTIME_ATTRIBUTES = {"_owner", "_standalone_model", "_views"}
+
 
 class Layer(KnownAttributes):
     """Base of all layers."""
@@ -55,13 +58,14 @@ class Layer(KnownAttributes):
         A model that is copied takes its copied layers up again; a layer that is copied by itself is
         free to become part of another model, with its weights.
         """
-        weights = {name: view.copy() for name, view in self._views.items()}
-        return {**vars(self), "_owner": None, "_standalone_model": None, "_views": weights}
+        kept = {name: value for name, value in vars(self).items() if name not in _RUNTIME_ATTRIBUTES}
+        return {**kept, "parameters": {name: view.copy() for name, view in self._views.items()}}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         vars(self).update(kept)
+        self._owner = self._standalone_model = None
         # Memory of its own: that of a pickle may be a file's, or one that cannot be written to.
-        self._views = {name: np.array(view) for name, view in self._views.items()}
+        self._views = {name: np.array(view) for name, view in vars(self).pop("parameters").items()}
 
     @property
     def trainable(self) -> bool:

@@ -27,10 +27,13 @@ except ImportError as error:
     message = "fastnn.onnx needs the package onnx; install the extra 'onnx': fastnn-jit[onnx]"
     raise ImportError(message) from error
 
+from .._public import set_module as _set_module
 from ._export import export
 from ._import import load
 
 __all__ = ["export", "load"]
+
+_set_module(__name__, (export, load))
 
 
 def __dir__() -> list[str]:

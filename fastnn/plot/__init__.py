@@ -4,12 +4,15 @@ Each function draws into `ax` if it is given, else into a new figure, and return
 titles, sizes and files are matplotlib's business: ``fn.plot.network(model).figure.savefig("net.png")``.
 """
 
+from .._public import set_module as _set_module
 from ._decision_boundary import decision_boundary
 from ._history import history
 from ._network import network
 from ._weights import weights
 
 __all__ = ["decision_boundary", "history", "network", "weights"]
+
+_set_module(__name__, (decision_boundary, history, network, weights))
 
 
 def __dir__() -> list[str]:

@@ -17,10 +17,13 @@ except ImportError as error:
     message = "fastnn.sklearn needs scikit-learn; install the extra 'sklearn': fastnn-jit[sklearn]"
     raise ImportError(message) from error
 
+from .._public import set_module as _set_module
 from ._classifier import MLPClassifier
 from ._regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+_set_module(__name__, (MLPClassifier, MLPRegressor))
 
 
 def __dir__() -> list[str]:

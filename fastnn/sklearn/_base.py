@@ -32,7 +32,7 @@ from ..losses import Loss
 from ..model import Model
 from ..optimizers import SGD, Adam, Optimizer
 from ..schedules import Schedule
-from ..user_functions import OwnActivation
+from ..user_functions import UserActivation
 from . import _solvers
 
 if TYPE_CHECKING:
@@ -297,14 +297,18 @@ class BaseMLP(BaseEstimator):
         if "model_" in state and "coefs_" in state:
             self._current_model()
             del state["coefs_"], state["intercepts_"]  # the model has them
+        if "_made_of" in state:
+            state["_made_of"] = tuple(self._made_of)
         named = self.activation if isinstance(self.activation, (list, tuple)) else [self.activation]
         found = [activations.TABLE.get(name) for name in named if isinstance(name, str)]
-        own = [made for made in found if isinstance(made, OwnActivation)]
-        return {**state, "_own_activations": own} if own else state
+        own = [made for made in found if isinstance(made, UserActivation)]
+        return {**state, "_user_activations": own} if own else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state.pop("_own_activations", None)  # they are known here now
+        state.pop("_user_activations", None)  # they are known here now
         super().__setstate__(state)
+        if hasattr(self, "_made_of"):
+            self._made_of = _Layout(*self._made_of)
         if hasattr(self, "model_"):
             self._bind()
 

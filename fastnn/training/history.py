@@ -115,7 +115,8 @@ class History:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: an error of a class that may not be known elsewhere is retold."""
         state = dict(vars(self))
-        if self.error is not None and type(self.error).__module__ not in ("builtins", errors.__name__):
+        known = ("builtins", "fastnn", errors.__name__)
+        if self.error is not None and type(self.error).__module__ not in known:
             state["error"] = _retold(self.error)
         return state
 

@@ -9,7 +9,7 @@ import numpy as np
 from numba import typeof
 
 import fastnn as fn
-from fastnn.compiler import object_cache
+from fastnn.compiler import cache_key
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -61,6 +61,6 @@ def test_the_second_process_loads_it(tmp_path):
 def test_other_kernels_make_another_type():
     """Numba sees a change of the user's own file only; but it looks for code by the arguments' types."""
     net = fn.Model([fn.Dense(1)]).build(2).network()
-    assert net.version.dtype.names == (f"kernels_{object_cache.key()}",)
+    assert net.version.dtype.names == (f"kernels_{cache_key.key()}",)
     other = fn.Network(**net._asdict() | {"version": np.zeros(0, [("kernels_other", np.int8)])})
     assert typeof(other) != typeof(net) == typeof(fn.Model([fn.Dense(5)]).build(3).network())

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import fastnn as fn
+from tests.helpers.pickled import PUBLIC, names_in
 from tests.helpers.tolerances import TRAINING
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,12 @@ def test_a_file_of_an_earlier_version(name, kind):
     history = model.fit(X, y, epochs=2, batch_size=16)
     assert_allclose(history.history["loss"], then["losses"], **TRAINING["float32"])
     assert_allclose(model.predict(X), then["later"], **TRAINING["float32"])
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_a_pickle_names_public_classes_only(name):
+    found = names_in((DATA / f"{name}.pickle").read_bytes())
+    assert ("fastnn", "Model") in found and {module for module, _ in found} <= PUBLIC
 
 
 @pytest.mark.parametrize("name", VERSIONS)

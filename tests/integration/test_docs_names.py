@@ -4,7 +4,6 @@ import ast
 import importlib
 import pkgutil
 import re
-import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import fastnn as fn
 import fastnn.kernels
 from fastnn.kernels.abi import descriptor, oprow
+from tests.helpers.defining_module import defining_module
 from tests.helpers.doc_blocks import BLOCK, DOCS, ROOT, commented, read
 
 # Modules by their own names; one of fastnn goes before one of kernels of the same name.
@@ -40,7 +40,7 @@ CAPITALS |= {"OMP_NUM_THREADS"}
 
 def set_in_methods(kind):
     """Attributes that the module of a class sets on anything, such as `self`."""
-    tree = ast.parse(Path(sys.modules[kind.__module__].__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(defining_module(kind).__file__).read_text(encoding="utf-8"))
     stored = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     return {node.attr for node in stored if isinstance(node.ctx, ast.Store)}
 

@@ -1,0 +1,20 @@
+"""Doctests of public classes and functions: they name the module that users import, not their file."""
+
+import doctest
+import inspect
+
+from tests.helpers.defining_module import is_defined_in
+
+_by_module_name = doctest.DocTestFinder._from_module
+
+
+def _from_module(self, module, object):
+    """Whether `object` is of `module`, so that its examples are run once, and with the lines of its file."""
+    if module is not None and inspect.isfunction(object):
+        return vars(module) is inspect.unwrap(object).__globals__
+    if module is not None and inspect.isclass(object) and object.__module__.partition(".")[0] == "fastnn":
+        return is_defined_in(object, module)
+    return _by_module_name(self, module, object)
+
+
+doctest.DocTestFinder._from_module = _from_module
