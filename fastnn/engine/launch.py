@@ -46,7 +46,7 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
 def draw_order(net: Network) -> None:
     """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
     if net.descriptor[d.ORDER]:
-        loader.function("random.shuffle")(0, address(net.descriptor))
+        loader.function("math.random.shuffle")(0, address(net.descriptor))
 
 
 def sums(net: Network) -> NDArray[np.float64]:
