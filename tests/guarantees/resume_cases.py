@@ -4,38 +4,15 @@
 with 0 none, and saves it.
 """
 
-import contextlib
 import json
 import sys
 from pathlib import Path
-from unittest import mock
 
 import fastnn as fn
-from fastnn.engine import launch
-from fastnn.kernels.abi import descriptor
 from tests.guarantees.cases import digest, fit
+from tests.helpers.interrupted import stopped_after
 
 EPOCHS = 4
-
-
-@contextlib.contextmanager
-def stopped_after(steps):
-    """Let Ctrl-C arrive while the compiled loop makes so many steps."""
-
-    left = [steps]
-
-    def run_and_stop(entry, net, threads=1, run=launch.run):
-        if entry != "train":
-            return run(entry, net, threads)
-        before = net.descriptor[descriptor.STEP]
-        net.descriptor[descriptor.MAX_STEPS] = left[0]
-        run(entry, net, threads)
-        left[0] -= net.descriptor[descriptor.STEP] - before
-        if left[0] == 0:
-            raise KeyboardInterrupt
-
-    with mock.patch.object(launch, "run", run_and_stop), contextlib.suppress(KeyboardInterrupt):
-        yield
 
 
 def train(model, shuffle):

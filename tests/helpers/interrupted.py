@@ -1,9 +1,14 @@
-"""A program that is stopped by Ctrl-C while it trains."""
+"""Training that is stopped by Ctrl-C: in a program, and after a step that is chosen."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
+
+from fastnn.engine import launch
+from fastnn.kernels.abi import descriptor
 
 
 def interrupt(script):
@@ -26,3 +31,23 @@ def interrupt(script):
             child.kill()
     assert (first, second, third, code) == ("ready\n", "stopped\n", "fine\n", 0), error
     return seconds
+
+
+@contextlib.contextmanager
+def stopped_after(steps):
+    """Let Ctrl-C arrive while the compiled loop makes so many steps."""
+
+    left = [steps]
+
+    def run_and_stop(entry, net, threads=1, run=launch.run):
+        if entry != "train":
+            return run(entry, net, threads)
+        before = net.descriptor[descriptor.STEP]
+        net.descriptor[descriptor.MAX_STEPS] = left[0]
+        run(entry, net, threads)
+        left[0] -= net.descriptor[descriptor.STEP] - before
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    with mock.patch.object(launch, "run", run_and_stop), contextlib.suppress(KeyboardInterrupt):
+        yield
