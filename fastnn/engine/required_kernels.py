@@ -115,4 +115,4 @@ def common(dtype: str) -> Kernels:
     yield from ((kernel, dtype) for kernel in _BESIDES)
     yield f"driver.batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
     yield "driver.loop.gradient", "float64"
-    yield "random.shuffle", "float64"
+    yield "math.random.shuffle", "float64"

@@ -1,9 +1,13 @@
 """Every layer: a row of a table, which says what it is called with and what it computes in plain NumPy."""
 
+import contextlib
+from unittest import mock
+
 import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn.compiler import loader
 from fastnn.layers import registry
 from tests.helpers.check_layer import check_layer
 from tests.helpers.reference import ACTIVATIONS, dense_forward
@@ -41,9 +45,9 @@ LAYERS = {
     "dense of one input": (lambda: fn.Dense(4), (1,), lambda x, p: x @ p["weights"] + p["bias"]),
     "dense of one output": (lambda: fn.Dense(1), (33,), lambda x, p: x @ p["weights"] + p["bias"]),
     "activation": (
-        lambda: fn.Activation("gelu"),
+        lambda: fn.Activation("silu"),
         (7,),
-        lambda x, p: ACTIVATIONS["gelu"][0](x),
+        lambda x, p: ACTIVATIONS["silu"][0](x),
     ),
     "activation of all outputs": (
         lambda: fn.Activation("softmax"),
@@ -76,3 +80,36 @@ def test_layer(name):
 
 def test_every_layer_has_a_row():
     assert {type(layer()) for layer, *_ in LAYERS.values()} == set(registry.TABLE.values())
+
+
+# --- what is wrong is noticed
+
+
+def other_gradient(kernel, dtype=None, address=loader.address):
+    return address(
+        "layers.activation.sigmoid.backward" if kernel.endswith("tanh.backward") else kernel, dtype
+    )
+
+
+def tanh(x, p):
+    return np.tanh(x)
+
+
+FAULTS = {
+    "check_values": (lambda x, p: np.tanh(x) * (1 + 1e-4), contextlib.nullcontext),
+    "check_gradients": (tanh, lambda: mock.patch.object(loader, "address", other_gradient)),
+    "check_copies": (
+        tanh,
+        lambda: mock.patch.object(
+            fn.Activation, "config", lambda layer: {"name": "activation", "activation": "elu"}
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("check", FAULTS)
+def test_a_fault_is_noticed(check):
+    reference, fault = FAULTS[check]
+    with fault(), pytest.raises(AssertionError) as failed:
+        check_layer(lambda: fn.Activation("tanh"), (4,), reference)
+    assert failed.value.__notes__ == [f"{check} of Activation('tanh')"]
