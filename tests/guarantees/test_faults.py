@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 import fastnn as fn
 from fastnn.engine import launch as engine
 from fastnn.training import loop
-from tests.helpers.interrupted import interrupt
+from tests.helpers.interrupted import assert_interrupt_stops
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(23, 3))
@@ -185,4 +185,4 @@ print("fine", flush=True)
     ids=["many epochs", "long epochs", "validation", "callback"],
 )
 def test_interrupt(rows, epochs, options):
-    assert interrupt(INTERRUPTED.format(rows=rows, epochs=epochs, options=options)) < 1
+    assert_interrupt_stops(INTERRUPTED.format(rows=rows, epochs=epochs, options=options), within=1)

