@@ -62,7 +62,7 @@ class Run:
                 return
             self.epochs = math.ceil(self.epochs * min(target / elapsed, 100))
 
-    def compute_statistics(self) -> None:
+    def measure(self) -> None:
         """Take one more time, in microseconds per training step."""
         time.sleep(PAUSE)
         self.times.append(1e6 * self.seconds() / (self.epochs * self.workload.steps_per_epoch))

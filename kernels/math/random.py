@@ -62,7 +62,7 @@ def shuffle(seed, epoch, order):
 
 
 def shuffle_entry(T):
-    """ORDER is written as in the training loop, for an epoch that is gone on with; the op is not used."""
+    """ORDER is written as in the training loop, for an epoch that is resumed; the op is not used."""
 
     def shuffle_op(op_address, net_address):
         net, _ = slots(net_address)
