@@ -1,7 +1,8 @@
 """One-hot coding: a column of categories becomes a column of zeros and ones for each category."""
 
-from ..abi import oprow
-from ..abi.tensors import constants, op_row, slots, tensor
+import numpy as np
+
+from ..abi.entries import Op
 from ..lowlevel._jit import kernel
 
 
@@ -44,29 +45,6 @@ def one_hot_backward(counts, dy, dx):
             out += count if count > 0 else 1
 
 
-def forward_entry(T):
-    """Op: X, the constants (counts, then categories) -> Y."""
-
-    def one_hot_forward_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, _ = slots(net_address)
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        counts = constants(net, op, 0, n_in, T)
-        categories = constants(net, op, n_in, int(setting[oprow.SETTINGS]), T)
-        x, y = tensor(net, op[oprow.X], n_in, T), tensor(net, op[oprow.Y], n_out, T)
-        one_hot_forward(x, counts, categories, y)
-
-    return one_hot_forward_op
-
-
-def backward_input_entry(T):
-    """Op: DY, the constants -> DX."""
-
-    def one_hot_backward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        counts = constants(net, op, 0, n_in, T)
-        one_hot_backward(counts, tensor(net, op[oprow.DY], n_out, T), tensor(net, op[oprow.DX], n_in, T))
-
-    return one_hot_backward_op
+_op = Op(constants={"counts": "n_in", "categories": "n_categories"}, settings={"n_categories": np.int64})
+forward_entry = _op.entry(one_hot_forward, writes="y")
+backward_input_entry = _op.entry(one_hot_backward, writes="dx")

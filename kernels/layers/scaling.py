@@ -7,8 +7,9 @@ are float64.
 
 import numpy as np
 
-from ..abi import descriptor, oprow
-from ..abi.tensors import constants, op_row, slots, tensor
+from ..abi import descriptor
+from ..abi.entries import Op
+from ..abi.tensors import slots
 from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import view
 
@@ -25,7 +26,7 @@ def scaling_forward(x, shift, scale, y):
 
 @kernel
 def scaling_backward(scale, dy, dx):
-    """Write ``dx = dy / scale``; dx of shape (0, n) is left out."""
+    """Write ``dx = dy / scale``; dx and dy of shape (rows, n), scale of shape (n,)."""
     for i in range(dx.shape[0]):
         for j in range(dx.shape[1]):
             dx[i, j] = dy[i, j] / scale[j]
@@ -97,30 +98,9 @@ def _data(net, dtype):
     return x, view(net[descriptor.SAMPLE_WEIGHT], 0 if net[descriptor.SAMPLE_WEIGHT] == 0 else n, dtype)
 
 
-def forward_entry(T):
-    """Op: X, the constants (shift, then scale) -> Y."""
-
-    def scaling_forward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n = op[oprow.N_IN]
-        x, y = tensor(net, op[oprow.X], n, T), tensor(net, op[oprow.Y], n, T)
-        scaling_forward(x, constants(net, op, 0, n, T), constants(net, op, n, n, T), y)
-
-    return scaling_forward_op
-
-
-def backward_input_entry(T):
-    """Op: DY -> DX."""
-
-    def scaling_backward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n = op[oprow.N_IN]
-        scale = constants(net, op, n, n, T)
-        scaling_backward(scale, tensor(net, op[oprow.DY], n, T), tensor(net, op[oprow.DX], n, T))
-
-    return scaling_backward_op
+_op = Op(constants={"shift": "n_in", "scale": "n_in"})
+forward_entry = _op.entry(scaling_forward, writes="y")
+backward_input_entry = _op.entry(scaling_backward, writes="dx")
 
 
 def moments_entry(T):

@@ -8,6 +8,7 @@ output and the target as they are.
 from collections import namedtuple
 
 from ..abi import descriptor, oprow
+from ..abi.entries import Op
 from ..abi.tensors import constants, op_row, slots, tensor
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import address, call, view
@@ -25,7 +26,7 @@ def unscale_forward(x, mean, scale, y):
 
 @kernel
 def unscale_backward(scale, dy, dx):
-    """Write ``dx = dy * scale``; dx of shape (0, n) is left out."""
+    """Write ``dx = dy * scale``; dx and dy of shape (rows, n), scale of shape (n,)."""
     for i in range(dx.shape[0]):
         for j in range(dx.shape[1]):
             dx[i, j] = dy[i, j] * scale[j]
@@ -39,30 +40,9 @@ def scale_target(target, mean, scale, scaled):
             scaled[i, j] = (target[i, j] - mean[j]) / scale[j]
 
 
-def forward_entry(T):
-    """Op: X, the constants (mean, then scale) -> Y."""
-
-    def unscale_forward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n = op[oprow.N_IN]
-        x, y = tensor(net, op[oprow.X], n, T), tensor(net, op[oprow.Y], n, T)
-        unscale_forward(x, constants(net, op, 0, n, T), constants(net, op, n, n, T), y)
-
-    return unscale_forward_op
-
-
-def backward_input_entry(T):
-    """Op: DY -> DX."""
-
-    def unscale_backward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n = op[oprow.N_IN]
-        scale = constants(net, op, n, n, T)
-        unscale_backward(scale, tensor(net, op[oprow.DY], n, T), tensor(net, op[oprow.DX], n, T))
-
-    return unscale_backward_op
+_op = Op(constants={"mean": "n_in", "scale": "n_in"})
+forward_entry = _op.entry(unscale_forward, writes="y")
+backward_input_entry = _op.entry(unscale_backward, writes="dx")
 
 
 def _loss_entry(T):

@@ -1,0 +1,259 @@
+"""Entries made from declarations: what they hand to a kernel, and what a declaration may not say."""
+
+import ctypes
+import importlib
+import pkgutil
+import re
+import traceback
+
+import numpy as np
+import pytest
+from numba import cfunc
+
+import fastnn.kernels
+from fastnn.kernels.abi import descriptor, oprow, tensors
+from fastnn.kernels.abi.entries import BY_ELEMENT, Op
+from fastnn.kernels.lowlevel._jit import ENTRY_SIGNATURE, INTERPRETED, inline_ir, kernel
+
+ROWS, N_IN, N_OUT = 3, 4, 2
+
+
+def python_view(address, shape, dtype):
+    """What `simd.view` is to compiled code."""
+    shape = tuple(int(size) for size in shape) if isinstance(shape, tuple) else (int(shape),)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = (ctypes.c_char * size).from_address(int(address))
+    return np.frombuffer(memory, dtype).reshape(shape)
+
+
+class Memory:
+    """A descriptor, an op row, and flat vectors of zeros that they point to."""
+
+    def __init__(self, dtype):
+        self.op, self.net = np.zeros(oprow.SIZE, np.int64), np.zeros(descriptor.SIZE, np.int64)
+        self.setting = self.op.view(np.float64)[oprow.SETTINGS :]
+        self.vectors = {}
+        for slot in ("WORKSPACE", "INPUT", "OUTPUT", "PARAMETERS", "SHARD_GRADIENT", "CONSTANTS"):
+            self.vectors[slot] = np.zeros(100, dtype)
+            self.net[getattr(descriptor, slot)] = self.vectors[slot].ctypes.data
+        self.net[descriptor.ROWS], self.net[descriptor.ITEMSIZE] = ROWS, np.dtype(dtype).itemsize
+        self.op[oprow.N_IN], self.op[oprow.N_OUT] = N_IN, N_OUT
+        self.dtype = dtype
+
+    def run(self, factory, monkeypatch):
+        """Run an entry on this memory: compiled, or as Python where there is no JIT."""
+        if INTERPRETED:
+            monkeypatch.setattr(tensors, "view", python_view)
+            monkeypatch.setitem(factory.__globals__, "view", python_view)
+            factory(self.dtype)(self.op.ctypes.data, self.net.ctypes.data)
+        else:
+            options = {"error_model": "numpy", "_nrt": False}
+            cfunc(ENTRY_SIGNATURE, **options)(factory(self.dtype)).ctypes(
+                self.op.ctypes.data, self.net.ctypes.data
+            )
+
+
+def expected(size=100, **parts):
+    """A vector of zeros, but for parts that begin at some offset and are of so many equal numbers."""
+    vector = np.zeros(size)
+    for start, count, value in parts.values():
+        vector[start : start + count] = value
+    return vector
+
+
+def test_a_kernel_is_handed_the_arrays_that_are_declared(dtype, monkeypatch):
+    @kernel
+    def fill(x, w, b, first, second, mask, rate, count, dw, y, n_in):
+        x[ROWS - 1, N_IN - 1] = x.shape[0] * 10 + x.shape[1]
+        w[N_IN - 1, N_OUT - 1] = w.shape[0] * 10 + w.shape[1]
+        b[N_OUT - 1] = b.size
+        first[0], second[0] = first.size, second.size
+        mask[ROWS * N_IN - 1] = mask.size
+        dw[N_IN - 1, N_OUT - 1] = dw.size
+        y[0, 0], y[0, 1], y[1, 0] = rate, count, n_in
+        y[ROWS - 1, N_OUT - 1] = y.shape[0] * 10 + y.shape[1]
+
+    op = Op(
+        parameters={"w": "n_in, n_out", "b": "n_out"},
+        constants={"first": "n_in", "second": "count"},
+        scratch={"mask": "rows * n_in"},
+        settings={"rate": None, "count": np.int64},
+    )
+    memory = Memory(dtype)
+    memory.op[[oprow.X, oprow.Y, oprow.SCRATCH]] = 10, oprow.OUTPUT, 50
+    memory.op[[oprow.W, oprow.B, oprow.CONSTANTS]] = 20, 40, 7
+    memory.setting[:2] = 0.25, 5
+    memory.run(op.entry(fill, writes="y"), monkeypatch)
+    vectors = memory.vectors
+    assert vectors["WORKSPACE"].tolist() == expected(x=(21, 1, 34), mask=(61, 1, 12)).tolist()
+    assert vectors["PARAMETERS"].tolist() == expected(w=(27, 1, 42), b=(41, 1, 2)).tolist()
+    assert vectors["SHARD_GRADIENT"].tolist() == expected(dw=(27, 1, 8)).tolist()
+    assert vectors["CONSTANTS"].tolist() == expected(first=(7, 1, 4), second=(11, 1, 5)).tolist()
+    assert vectors["OUTPUT"][:6].tolist() == [0.25, 5, N_IN, 0, 0, 32]
+    assert not vectors["INPUT"].any()
+
+
+def test_shapes_are_computed_of_numbers_settings_and_sizes(dtype, monkeypatch):
+    @kernel
+    def fill(x, y, moments):
+        x[5, 1] = x.shape[0] * 10 + x.shape[1]
+        moments[5, 0] = moments.shape[0] * 10 + moments.shape[1]
+        y[5] = y.size
+
+    op = Op(
+        tensors={"x": "rows * positions, features", "y": "rows * positions"},
+        scratch={"moments": "rows * positions, 1"},
+        settings={"features": np.int64},
+        sizes={"positions": "n_in // features"},
+    )
+    memory = Memory(dtype)
+    memory.op[[oprow.X, oprow.Y, oprow.SCRATCH]] = oprow.INPUT, 20, 30
+    memory.setting[0] = 2
+    memory.run(op.entry(fill, writes="y moments"), monkeypatch)
+    assert memory.vectors["INPUT"].tolist() == expected(x=(11, 1, 62)).tolist()
+    assert memory.vectors["WORKSPACE"].tolist() == expected(y=(25, 1, 6), moments=(35, 1, 61)).tolist()
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_an_optional_array_has_no_rows_where_there_is_none(given, dtype, monkeypatch):
+    @kernel
+    def fill(b, pairs, y):
+        y[0, 0] = b.size
+        y[0, 1] = pairs.shape[0] * 10 + pairs.shape[1]
+
+    op = Op(
+        parameters={"w": "n_in, n_out", "b": "n_out"},
+        scratch={"pairs": "rows, 2"},
+        optional=("b", "pairs"),
+    )
+    memory = Memory(dtype)
+    memory.op[oprow.Y] = 0
+    memory.op[[oprow.B, oprow.SCRATCH]] = (4, 20) if given else (oprow.NONE, oprow.NONE)
+    memory.run(op.entry(fill, writes="y"), monkeypatch)
+    assert memory.vectors["WORKSPACE"][:2].tolist() == ([N_OUT, 32] if given else [0, 2])
+
+
+@pytest.mark.parametrize("y_at", [0, 20, 50])
+def test_a_kernel_gets_one_array_where_two_lie_at_one_place(y_at, dtype, monkeypatch):
+    @inline_ir
+    def add(x, x2, y, y_is_x):
+        for i in range(y.size):
+            y[i] = x[i] + x2[i] + (100 if y_is_x else 0)
+
+    op = Op(tensors={**BY_ELEMENT, "x2": "rows * n_in"})
+    factory = op.entry(add, writes="y", over=("x", "x2"))
+    memory = Memory(dtype)
+    memory.op[oprow.N_OUT] = N_IN
+    memory.op[[oprow.X, oprow.X2, oprow.Y]] = 0, 20, y_at
+    memory.vectors["WORKSPACE"][:40] = np.arange(40)
+    memory.run(factory, monkeypatch)
+    total = np.arange(12) + np.arange(20, 32) + (100 if y_at == 0 else 0)
+    assert memory.vectors["WORKSPACE"][y_at : y_at + 12].tolist() == total.tolist()
+    assert re.findall(r"add\((.*?), y_is_x\)", factory.source) == ["y, x2, y", "x, y, y", "x, x2, y"]
+
+
+def test_an_unknown_name_is_refused_when_a_module_is_imported():
+    def forward(x, beta, y):
+        pass
+
+    with pytest.raises(TypeError, match=r"test_entries.*forward takes 'beta', which its op does not have"):
+        Op().entry(forward, writes="y")
+    Op(parameters={"beta": "n_in"}).entry(forward, writes="y")
+
+
+@pytest.mark.parametrize(
+    "declaration", [{"writes": "dx"}, {"writes": "y n_in"}, {"writes": "y", "over": ("dy",)}]
+)
+def test_what_is_written_is_an_array_of_the_kernel(declaration):
+    def forward(x, y, n_in):
+        pass
+
+    with pytest.raises(TypeError, match=r"forward takes no array '(dx|n_in|dy)'"):
+        Op().entry(forward, **declaration)
+
+
+@pytest.mark.parametrize("group", ["parameters", "constants", "scratch", "tensors"])
+def test_a_shape_of_unknown_numbers_is_refused(group):
+    with pytest.raises(TypeError, match=r"shape \(n_in // k\) of 'x' is of unknown numbers: k"):
+        Op(**{group: {"x": "n_in // k"}})
+
+
+def test_a_traceback_shows_the_source_of_an_entry():
+    def broken(x):
+        pass
+
+    factory = Op().entry(broken, writes="x")
+    with pytest.raises(Exception) as raised:  # an address that is none
+        factory(np.float32)(None, None)
+    assert "op = view(op_address, oprow.SIZE, int64)" in "".join(traceback.format_exception(raised.value))
+
+
+def declared():
+    """All entries of the library that are made from a declaration, one of each kernel's code, by name."""
+    found = {}
+    for info in pkgutil.walk_packages(fastnn.kernels.__path__, "fastnn.kernels."):
+        if info.ispkg or "._" in info.name:
+            continue
+        for name, value in vars(importlib.import_module(info.name)).items():
+            fields = {
+                f"{name}.{field}": getattr(value, field) for field in getattr(type(value), "_fields", ())
+            }
+            for path, factory in {name: value, **fields}.items():
+                if hasattr(factory, "op") and hasattr(factory, "writes"):
+                    code = getattr(factory.kernel, "py_func", factory.kernel).__code__
+                    found.setdefault(code, (f"{info.name.removeprefix('fastnn.kernels.')}.{path}", factory))
+    return dict(found.values())
+
+
+DECLARED = declared()
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_kernel_names_in_its_docstring_what_it_writes(name):
+    factory = DECLARED[name]
+    described = factory.kernel.__doc__
+    assert re.search(r"\bWrites?\b|\*\*written\*\*", described)
+    for array in factory.writes:
+        assert re.search(rf"\b{array}\b", described)
+
+
+# Where tensors lie in the workspace, and what settings are where 4 will not do.
+OFFSETS = {"x": 0, "x2": 50, "y": 100, "dx": 150, "dx2": 200, "dy": 250, "scratch": 300}
+SETTINGS = {"layers.dropout": 0.5}
+
+
+def written_by(factory, setting, monkeypatch):
+    """What an entry writes when it runs: names of tensors, "scratch", "gradient", or flat vectors."""
+    memory = Memory(np.float32)
+    rng = np.random.default_rng(0)
+    for slot in ("WORKSPACE", "PARAMETERS", "SHARD_GRADIENT"):
+        memory.vectors[slot] = rng.uniform(1, 2, 400).astype(np.float32)
+        memory.net[getattr(descriptor, slot)] = memory.vectors[slot].ctypes.data
+    memory.vectors["CONSTANTS"][...] = 1
+    memory.setting[:] = setting
+    memory.op[oprow.N_OUT], memory.net[descriptor.TRAINING] = N_IN, 1
+    for name, offset in OFFSETS.items():
+        memory.op[getattr(oprow, name.upper())] = offset
+    memory.op[[oprow.W, oprow.B, oprow.W2, oprow.B2]] = 0, 50, 100, 150
+    before = {slot: vector.copy() for slot, vector in memory.vectors.items()}
+    memory.run(factory, monkeypatch)
+    changed = {slot: np.flatnonzero(vector != before[slot]) for slot, vector in memory.vectors.items()}
+    found = {name for name, at in OFFSETS.items() if ((changed["WORKSPACE"] // 50) == at // 50).any()}
+    others = {slot for slot, places in changed.items() if places.size and slot != "WORKSPACE"}
+    return found | {"gradient" if slot == "SHARD_GRADIENT" else slot for slot in others}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_kernel_writes_what_it_declares_and_nothing_else(name, monkeypatch):
+    factory = DECLARED[name]
+    written = written_by(factory, SETTINGS.get(name.rpartition(".")[0], 4), monkeypatch)
+    own = {array for array in factory.writes if array not in OFFSETS}
+    gradients = {array for array in own if array.startswith("d")}
+    expected = {*factory.writes} - own
+    assert written == expected | ({"gradient"} if gradients else set()) | (
+        {"scratch"} if own - gradients else set()
+    )
+
+
+def test_declarations_are_found():
+    assert {"layers.scaling.forward_entry", "layers.one_hot.backward_input_entry"} <= set(DECLARED)
