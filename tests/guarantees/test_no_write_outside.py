@@ -126,7 +126,7 @@ def test_the_order_of_the_samples():
     net = model_of()._network("train", 7)
     order = buffers.allocate(50, "int64", "the order of the samples")
     net.descriptor[d.ORDER], net.descriptor[d.N_SAMPLES] = buffers.address(order), 51
-    with pytest.raises(fn.errors.GuardError, match="random.shuffle .* beside the order"):
+    with pytest.raises(fn.errors.GuardError, match="math.random.shuffle .* beside the order"):
         launch.draw_order(net)
 
 
