@@ -254,7 +254,7 @@ class Model(KnownAttributes):
                 raise ValueError(f"{layer!r} is not adapted to data yet; use fit or {how}")
 
     def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Model:
-        """Let the layers of `fastnn.preprocessing` measure their numbers anew, one after the other.
+        """Let preprocessing layers compute their statistics again, one after the other.
 
         `fit` does so once, for those that have none yet.
 

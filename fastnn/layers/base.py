@@ -109,7 +109,7 @@ class Layer(KnownAttributes):
 
     @property
     def adapted(self) -> bool:
-        """Whether it has all numbers that it takes from data: see `fastnn.preprocessing`."""
+        """Whether it has all statistics that it takes from data: see `Preprocessing`."""
         return True
 
     def constants(self, n_in: int) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ def long_way(monkeypatch):
 
     def predict(model, X):
         with monkeypatch.context() as patch:
-            patch.setattr(PredictorPool, "few", lambda *arguments, **options: None)
+            patch.setattr(PredictorPool, "predict_small", lambda *arguments, **options: None)
             return model.predict(X)
 
     return predict

@@ -224,7 +224,7 @@ def test_what_is_not_finite_propagates(m, k, n, value, dtype, rng):
 
 OTHER_WIDTH = """
 import numpy as np
-from fastnn.kernels import vector_ir
+from fastnn.kernels.lowlevel import vector_ir
 vector_ir.VECTOR_BYTES = {width}
 from tests.kernels import test_gemm
 rng = np.random.default_rng(0)

@@ -137,8 +137,8 @@ def test_a_slower_loop_is_caught(function, what):
 
 INHERITANCE = """
 import numpy as np
-from fastnn.kernels import math
-from fastnn.kernels._jit import reduction
+from fastnn.kernels.math import elementary as math
+from fastnn.kernels.lowlevel._jit import reduction
 
 exp, log = math.exp, math.log
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn.layers.preprocessing import Preprocessing
 from tests.helpers.coded_data import CODED, CODES, NUMBERS, RNG, N, X, Y, network
 from tests.helpers.reference import central_difference
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE
@@ -200,7 +201,7 @@ def test_saved_and_copied(make, expected, dtype, tmp_path):
         assert np.array_equal(again(X), model(X))
         for layer, original in zip(again.layers, model.layers, strict=True):
             assert repr(layer) == repr(original) and layer.config() == original.config()
-            if isinstance(original, fn.preprocessing.Preprocessing):
+            if isinstance(original, Preprocessing):
                 assert {name: v.tolist() for name, v in layer.statistics.items()} == {
                     name: v.tolist() for name, v in original.statistics.items()
                 }
