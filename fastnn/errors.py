@@ -30,7 +30,7 @@ class GradientError(AssertionError):
 
 
 class GuardError(RuntimeError):
-    """Compiled code wrote outside of its memory: see `fastnn.guard`. Please report it."""
+    """Compiled code wrote outside of its memory: see `fastnn.memory.guard`. Please report it."""
 
 
 class CompilationError(ValueError):

@@ -111,7 +111,7 @@ class Model(KnownAttributes):
     ----------
     layers : tuple of Layer
     loss : Loss or None
-    head : fastnn.head.Head
+    head : fastnn.layers.head.Head
         What the output of the last layer is: values, logits, probabilities or log-probabilities.
     metrics : tuple of Metric
     dtype : str

@@ -1,7 +1,7 @@
 """Layers: specifications of what a network computes.
 
-Their base is `fastnn.layer.Layer`; those that prepare the data are in `fastnn.scaling` and
-`fastnn.one_hot`.
+Their base is `fastnn.layers.base.Layer`; those that prepare the data are in `fastnn.layers.scaling` and
+`fastnn.layers.one_hot`.
 
 To add one: a subclass that answers `output_size`, `parameter_shapes` and `ops`, and a line in
 `TABLE`.

@@ -1,1 +1,1 @@
-"""Layers."""
+"""Kernels of layers."""

@@ -43,7 +43,7 @@ def test_the_key_depends_on_the_content_only(tree):
     for path in tree.rglob("*.py"):
         os.utime(path, (0, 0))
     shutil.rmtree(tree / "__pycache__", ignore_errors=True)
-    assert key() == key() == object_cache.key()
+    assert key() == key() == cache_key.key()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
@@ -58,13 +58,13 @@ def test_an_edit_of_a_kernel_file_changes_the_key(path, tree):
 
 def test_files_that_come_go_or_change_names_change_the_key(tree):
     keys = [key()]
-    (tree / "dense.py").rename(tree / "dense2.py")
+    (tree / "layers" / "dense.py").rename(tree / "layers" / "dense2.py")
     keys.append(key())
-    (tree / "dense2.py").unlink()
+    (tree / "layers" / "dense2.py").unlink()
     keys.append(key())
     (tree / "new.py").write_bytes(b"")
     keys.append(key())
-    loss, metric = (tree / name for name in ("loss.py", "metric.py"))
+    loss, metric = (tree / "training" / name for name in ("loss.py", "metric.py"))
     first, second = loss.read_bytes(), metric.read_bytes()
     loss.write_bytes(second)
     metric.write_bytes(first)
@@ -196,11 +196,11 @@ def test_what_cannot_be_found_out_is_the_key_of_one_process(change, word, monkey
 ANSWER = """
 import sys
 import fastnn as fn
-from fastnn import native, _cache, _key
+from fastnn.compiler import cache_key, loader
 assert fn.__file__.startswith(sys.path[0]), fn.__file__
 if len(sys.argv) > 1:
-    print(*fn.Activation("relu")([[1.0]])[0], native.compilations > 0, end=" ")
-print(_cache.key(), _key.fault())
+    print(*fn.Activation("relu")([[1.0]])[0], loader.compilations > 0, end=" ")
+print(cache_key.key(), cache_key.fault())
 """
 
 
@@ -266,7 +266,7 @@ def edited(folder):
     """The sources with another relu."""
     for name in ("fastnn", "kernels"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    path = folder / "kernels" / "activation.py"
+    path = folder / "kernels" / "layers" / "activation.py"
     text = path.read_text(encoding="utf-8")
     relu = "def _relu(x, p):\n"
     assert relu in text

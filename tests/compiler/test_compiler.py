@@ -82,10 +82,10 @@ import json, os, sys
 from pathlib import PosixPath
 from llvmlite import binding
 import fastnn as fn
-from fastnn import native
+from fastnn.compiler import loader
 os.chdir(os.environ["STRANGE"])
 sys.path[:0] = eval(os.environ["PATHS"])
-assert native.prepare({SMALL!r}) == 2
+assert loader.prepare({SMALL!r}) == 2
 assert "numba" not in sys.modules, "compiled by the process itself"
 """
 

@@ -180,8 +180,8 @@ ANOTHER_USER = PROBE.replace(
     """
 import os
 import numpy, tqdm.auto
-from fastnn import _cache
-_cache.key(), native._engine()
+from fastnn.compiler import cache_key
+cache_key.key(), loader._engine()
 os.setgid(12345)
 os.setuid(12345)
 print""",

@@ -119,7 +119,7 @@ def test_the_driver_is_of_no_dtype(kernels_of):
 COLD_AND_WARM = """
 import sys
 import numpy as np, fastnn as fn
-from fastnn import _cpus, native
+from fastnn.compiler import available_cpus, loader
 
 def train(*widths, act="relu"):
     X, y = fn.datasets.spiral(20, 3, seed=0)
@@ -127,7 +127,7 @@ def train(*widths, act="relu"):
     model = fn.Model(layers, loss="cross_entropy", optimizer="sgd", metrics=[], seed=0)
     model.fit(X, y, epochs=2)
     model.predict(X)
-    return native.compilations, len(native._ADDRESSES)
+    return loader.compilations, len(loader._ADDRESSES)
 
 print(*train(4), *train(7, 30, 2), *train(9, act="tanh"), *train(1, 2, act="tanh"), "numba" in sys.modules)
 """

@@ -85,8 +85,8 @@ def predict_while_fitting(seconds, n_in=2048):
 START = """
 import sys
 import fastnn as fn
-from fastnn import native
-print(fn.Activation("relu")([[-1.0, 2.0]]).tolist(), native.compilations)
+from fastnn.compiler import loader
+print(fn.Activation("relu")([[-1.0, 2.0]]).tolist(), loader.compilations)
 """
 
 

@@ -42,7 +42,9 @@ def test_random_networks():
 
 
 def test_the_guards_are_off_unless_asked_for():
-    program = "from fastnn import guard, plan; print(guard.ON, guard.zone(4))"
+    program = (
+        "from fastnn.engine import plan; from fastnn.memory import guard; print(guard.ON, guard.zone(4))"
+    )
     for value, expected in (("", "False 0"), ("0", "False 0"), ("1", "True 256")):
         assert run("-c", program, guarded=value).stdout.strip() == expected
 
@@ -146,17 +148,17 @@ def test_an_error_is_reported_once():
 
 BEYOND_A_FENCE = """
 import numpy as np, fastnn as fn
-from fastnn import calls
+from fastnn.engine import launch
 from numpy.lib.stride_tricks import as_strided
-from tests.guarantees.fences import copy_of, empty, fences
+from tests.helpers.guard_pages import copy_of, empty, fences
 with fences():
     model = fn.Model([fn.Dense({n_out})], seed=0).build(3)
     net, x = model._predictor(), copy_of(np.ones((7, 3), np.float32))
     out = empty((7, {n_out}), "float32", "")
-    calls.predict(net, x, out)
+    launch.predict(net, x, out)
     print("inside", flush=True)
     {fault}
-    calls.predict(net, x, out)
+    launch.predict(net, x, out)
 print("outside", flush=True)
 """
 

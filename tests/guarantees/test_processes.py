@@ -28,8 +28,8 @@ def serial(steps):
 
 # Many fits, each interrupted after another step; weights, memory and history must be those of a whole step.
 INTERRUPTED = """
-from fastnn import training
-training.SLICE = 0.004  # otherwise all of them stop at the end of the same slice
+from fastnn.training import loop
+loop.SLICE = 0.004  # otherwise all of them stop at the end of the same slice
 serial(1), make().fit(X, y, epochs=3, batch_size=None, threads=4)
 seen = set()
 
@@ -59,7 +59,7 @@ assert len(seen) > 5, seen
 
 # A worker that sends a signal as its last act: the signal's handler raises while the caller waits.
 SIGNALLED = """
-from fastnn import threads
+from fastnn.engine import threads
 
 class Stop(Exception):
     pass
@@ -201,13 +201,13 @@ def test_forks_while_other_threads_make_models():
 COLD = """
 import os, signal, sys, threading, time
 import fastnn as fn
-from fastnn import _compiler, native
+from fastnn.compiler import loader, workers
 
 SMALL = [("training.schedule.constant.forward", "float64"), ("layers.activation.relu.forward", "float32")]
 """
 
 INTERRUPTED_WHILE_COMPILING = """
-_compiler._can_start = lambda: alone == "no"
+workers._can_start = lambda: alone == "no"
 timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
 timer.start()
 try:
@@ -218,8 +218,8 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 timer.join()
-assert native.prepare(SMALL) in (0, 1, 2)
-assert native.prepare(SMALL) == 0
+assert loader.prepare(SMALL) in (0, 1, 2)
+assert loader.prepare(SMALL) == 0
 assert fn.forward.__name__ == "forward"
 assert fn.Activation("relu")([[-1.0, 2.0]]).tolist() == [[0.0, 2.0]]
 """
@@ -230,7 +230,7 @@ def cold(script, folder, timeout=120):
     return run("-c", COLD + script, timeout=timeout, FASTNN_CACHE_DIR=str(folder))
 
 
-@pytest.mark.parametrize("get", ["native.prepare(SMALL)", "fn.forward"])
+@pytest.mark.parametrize("get", ["loader.prepare(SMALL)", "fn.forward"])
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3, 0.5])
 def test_an_interrupt_of_the_first_compilation(get, delay, tmp_path):
     """Wherever in the import of Numba or in a compilation that is, the next call works."""
@@ -239,7 +239,7 @@ def test_an_interrupt_of_the_first_compilation(get, delay, tmp_path):
 
 
 def test_an_interrupt_while_other_processes_compile(tmp_path):
-    script = "delay, get, alone = 0.5, lambda: native.prepare(SMALL), 'no'" + INTERRUPTED_WHILE_COMPILING
+    script = "delay, get, alone = 0.5, lambda: loader.prepare(SMALL), 'no'" + INTERRUPTED_WHILE_COMPILING
     assert cold(script, tmp_path / "cache") == "interrupted\n"
 
 
@@ -250,10 +250,10 @@ stop = threading.Event()
 
 def work():
     while not stop.is_set():
-        native._ADDRESSES.clear()
+        loader._ADDRESSES.clear()
         if compiles:  # what is compiled is not found again
-            native._cache.read = lambda symbol: None
-        native.prepare(SMALL)
+            loader._cache.read = lambda symbol: None
+        loader.prepare(SMALL)
         time.sleep(0.001)  # what is loaded stays, and there is room for some ten thousand
 
 def forks(count, pause):
@@ -263,15 +263,15 @@ def forks(count, pause):
         child = os.fork()
         if child == 0:
             signal.alarm(60)  # where it waits for a lock of a thread that it does not have
-            native._ADDRESSES.clear()
-            native.prepare(SMALL)
+            loader._ADDRESSES.clear()
+            loader.prepare(SMALL)
             right = fn.Activation("relu")([[-1.0, 2.0]]).tolist() == [[0.0, 2.0]]
             os._exit(0 if right else 1)
         statuses.append(os.waitpid(child, 0)[1])
     return statuses
 
-native.prepare(SMALL), fn.Activation("relu")([[1.0]])
-_compiler._can_start = lambda: elsewhere
+loader.prepare(SMALL), fn.Activation("relu")([[1.0]])
+workers._can_start = lambda: elsewhere
 thread = threading.Thread(target=work)
 thread.start()
 try:
@@ -334,7 +334,9 @@ def test_a_fork_while_another_thread_draws_a_bar():
 def test_a_fork_takes_the_lock_of_machine_code_last():
     """A thread that changes a model may wait for it."""
     script = "import sys, fastnn; names = list(sys.modules); print(*map(names.index, sys.argv[1:]))"
-    first, second = map(int, run("-c", script, "fastnn.native", "fastnn.turns").split())
+    first, second = map(
+        int, run("-c", script, "fastnn.compiler.loader", "fastnn.engine.weights_lock").split()
+    )
     assert first < second
 
 

@@ -29,7 +29,7 @@ PROGRAM = """
 import time
 import numpy as np
 import fastnn as fn
-from fastnn import progress
+from fastnn.training import progress
 {settings}
 X = np.random.default_rng(0).normal(size=(40, 3))
 layers = [fn.Dense(4), fn.Dense(1)]
@@ -119,7 +119,7 @@ def test_the_bar_moves_within_an_epoch():
 X = np.zeros((20_000, 3), np.float32)
 model.fit(X, X[:, 0], batch_size=1, epochs=1)
 """
-    _, seen = in_terminal(80, body, ALWAYS + "\nfrom fastnn import training\ntraining.SLICE = 0.001")
+    _, seen = in_terminal(80, body, ALWAYS + "\nfrom fastnn.training import loop\nloop.SLICE = 0.001")
     lengths = [line.count("\u2588") for line in seen if line.startswith("epoch 1/1") and "left" in line]
     assert len(set(lengths)) > 3 and lengths == sorted(lengths)
 
@@ -128,7 +128,7 @@ def test_what_is_printed_goes_above_the_bar():
     body = """
 import sys, warnings
 from tqdm import tqdm
-from fastnn import _notice
+from fastnn.compiler import notice
 
 def say(epoch, logs):
     print("printed", end=" ")
@@ -137,7 +137,7 @@ def say(epoch, logs):
     if epoch == 3:
         warnings.warn("a warning")
     tqdm.write(f"by tqdm {epoch}")
-    _notice.say(f"a notice {epoch}")
+    notice.say(f"a notice {epoch}")
 
 streams = sys.stdout, sys.stderr
 for _ in tqdm(range(1)):

@@ -104,7 +104,7 @@ CTRL_C = """
 import warnings
 import numpy as np
 import fastnn as fn
-from fastnn import calls
+from fastnn.engine import launch
 from fastnn.sklearn import MLPRegressor
 
 rng = np.random.default_rng(0)
@@ -163,7 +163,7 @@ class Counter(fn.Callback):
         self.name, self.calls, self.failures = name, launch, {"begin": begin, "end": end}
 
     def note(self, where):
-        self.calls.append(f"{self.name} {where}")
+        self.launch.append(f"{self.name} {where}")
         if self.failures[where]:
             raise self.failures[where]
 
