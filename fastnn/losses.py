@@ -7,7 +7,8 @@ are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``. Keras's 
 The loss of a batch is the mean of the losses of its rows, weighted by `sample_weight` if it is given
 (``sum(w * loss) / sum(w)``, as `numpy.average`); `sse` alone is the plain sum. A row's loss is the
 mean over the outputs where there are several; where each output has a weight of its own, the mean is over the
-outputs of all rows. A last activation that belongs to a loss is computed together with it: see `fastnn.layers.head`.
+outputs of all rows. A last activation that belongs to a loss is computed together with it: see
+`fastnn.layers.head`.
 
 To add one: its kernel in ``kernels/training/loss.py``, a function here, a line in `TABLE`.
 """

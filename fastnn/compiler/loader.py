@@ -42,7 +42,8 @@ def address(kernel: str, dtype: str) -> int:
     ----------
     kernel : str
         Where its factory is found: ``"layers.dense.forward"`` is ``forward_entry`` in
-        ``fastnn.kernels.layers.dense``, ``"layers.activation.relu.forward"`` that of ``relu`` in ``activation``.
+        ``fastnn.kernels.layers.dense``, ``"layers.activation.relu.forward"`` that of ``relu`` in
+        ``fastnn.kernels.layers.activation``.
     dtype : str
         ``"float32"`` or ``"float64"``.
 

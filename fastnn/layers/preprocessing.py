@@ -4,8 +4,8 @@ They stand before the first layer that has weights. `Model.fit` adapts those tha
 from the samples that it trains on, before the first step; later calls leave them as they are.
 `Preprocessing.adapt` and `Model.adapt` measure anew.
 
-The kinds are in `fastnn.layers.scaling` and `fastnn.layers.one_hot`. To add one: a subclass of `Preprocessing` that
-answers `compute_statistics`, `constants` and `ops`, and a line in `layers.TABLE`.
+The kinds are in `fastnn.layers.scaling` and `fastnn.layers.one_hot`. To add one: a subclass of
+`Preprocessing` that answers `compute_statistics`, `constants` and `ops`, and a line in `layers.TABLE`.
 """
 
 from __future__ import annotations

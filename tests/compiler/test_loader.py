@@ -281,6 +281,6 @@ def test_a_warm_process_trains_without_numba():
 
 def test_one_process_loads_a_kernel_once():
     fn.Activation("relu")([[1.0]])
-    before = dict(fn.native._ADDRESSES)
+    before = dict(fn.compiler.loader._ADDRESSES)
     fn.Activation("relu")([[1.0, 2.0]])
-    assert before == fn.native._ADDRESSES
+    assert before == fn.compiler.loader._ADDRESSES

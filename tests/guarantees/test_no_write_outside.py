@@ -42,9 +42,7 @@ def test_random_networks():
 
 
 def test_the_guards_are_off_unless_asked_for():
-    program = (
-        "from fastnn.engine import plan; from fastnn.memory import guard; print(guard.ON, guard.zone(4))"
-    )
+    program = "from fastnn.memory import guard; print(guard.ON, guard.zone(4))"
     for value, expected in (("", "False 0"), ("0", "False 0"), ("1", "True 256")):
         assert run("-c", program, guarded=value).stdout.strip() == expected
 
