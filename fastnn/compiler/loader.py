@@ -10,16 +10,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import importlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..engine import threads
 from ..memory import guard
-from . import available_cpus, notice, object_cache
+from . import available_cpus, build, notice, object_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +26,6 @@ _LOCK = threading.RLock()
 # Held while other processes compile, which takes long: a child that is forked meanwhile compiles for itself.
 _compiling = threading.RLock()
 _ADDRESSES: dict[tuple[str, str], int] = {}
-_CUSTOM: dict[str, Callable[[str], Any]] = {}
 
 #: Number of kernels that this process compiled, and did not load.
 compilations = 0
@@ -83,7 +79,7 @@ def register(kernel: str, make: Callable[[str], Any]) -> None:
         Called when an entry of the kernel is first needed for a dtype.
     """
     with _LOCK:
-        _CUSTOM[kernel] = functools.cache(make)
+        build.register(kernel, make)
         for entry in [entry for entry in _ADDRESSES if entry[0].rpartition(".")[0] == kernel]:
             del _ADDRESSES[entry]
 
@@ -131,7 +127,7 @@ def undisturbed() -> Iterator[None]:
 def _compile_elsewhere(kernels: list[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
     """Have kernels compiled by other processes, and keep what they deliver; None for the rest."""
     global compilations
-    from . import workers
+    from . import workers  # only here: it imports subprocess
 
     cpus = available_cpus.cpus()
     notice.compiling(len(kernels), workers.seconds([kernel for kernel, _ in kernels], cpus))
@@ -172,41 +168,11 @@ def _load(code: bytes, symbol: str) -> int:
 def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
     """Object code of a kernel, compiled here, and kept if it is not the user's."""
     global compilations
-    code = compile_kernel(kernel, dtype, symbol)
+    code = build.compile_kernel(kernel, dtype, symbol)
     compilations += 1
     if not kernel.startswith("custom."):
         object_cache.write(symbol, code)
     return code
-
-
-def compile_kernel(kernel: str, dtype: str, symbol: str) -> bytes:
-    """Object code of a kernel's entry, with a C function of the name `symbol`, by Numba in this process."""
-    jit = importlib.import_module("fastnn.kernels.lowlevel._jit")
-    if jit.INTERPRETED:
-        own = kernel.startswith("custom.")
-        missing = "a function of yours" if own else f"{kernel}, which is not cached yet"
-        raise RuntimeError(
-            f"fastnn needs Numba's compiler for {missing}, and NUMBA_DISABLE_JIT=1 switches it off; "
-            "python -m fastnn warmup, without that, compiles all kernels of the library"
-        )
-    path, _, last = kernel.rpartition(".")
-    factory = getattr(_place(path, dtype), f"{last}_entry")
-    code: bytes = jit.compile_entry(factory(np.dtype(dtype).type), symbol)
-    return code
-
-
-def _place(path: str, dtype: str) -> Any:
-    """Where a kernel's entry factories are: a module of `kernels/`, an object in one, or the user's."""
-    room, module, *names = path.split(".")
-    if room == "custom":
-        if path not in _CUSTOM:
-            make = f"fn.register_{module}"
-            raise ValueError(f"the {module} {names[0]!r} is not known here; make it by {make} first")
-        return _CUSTOM[path](dtype)
-    place: Any = importlib.import_module(f"fastnn.kernels.{room}.{module}")
-    for name in names:
-        place = getattr(place, name)
-    return place
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import cache_key
+from . import build, cache_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,14 +165,12 @@ def serve(key: str) -> None:
 
     Nothing if the code that this process found is not that of the one which asks: its key tells.
     """
-    from . import loader
-
     if key != cache_key.key():
         return
     requests: BinaryIO = sys.stdin.buffer
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # so that nothing else that is printed can be taken for an answer
         for line in requests:
-            code = loader.compile_kernel(*json.loads(line))
+            code = build.compile_kernel(*json.loads(line))
             answers.write(len(code).to_bytes(8, "big") + code)
             answers.flush()
