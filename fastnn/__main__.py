@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from . import warmup
 from .compiler import loader, notice, object_cache
-from .engine import required_kernels
 
 _DTYPES = ["float32", "float64"]
 
@@ -15,8 +15,8 @@ _DTYPES = ["float32", "float64"]
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fastnn", description="Compiled kernels and their cache.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    warmup = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
-    warmup.add_argument(
+    command = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
+    command.add_argument(
         "--dtype",
         choices=_DTYPES,
         action="append",
@@ -28,7 +28,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def _warmup(dtypes: list[str]) -> int:
-    compiled = loader.prepare(entry for dtype in dtypes for entry in required_kernels.common(dtype))
+    compiled = loader.prepare(entry for dtype in dtypes for entry in warmup.common(dtype))
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
     if compiled and (fault := object_cache.fault()):
         print(f"none could be kept: {notice.with_remedy(fault)}", file=sys.stderr)

@@ -170,7 +170,7 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self) -> None:  # noqa: D102
         if self._best_parameters is not None:
-            with self.model.weights_lock.change():
+            with self.model.executor.weights_lock.change():
                 self.model.parameters[...] = self._best_parameters
             self._best_parameters = None
 

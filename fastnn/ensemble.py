@@ -104,16 +104,16 @@ class Ensemble(KnownAttributes):
             As `Model.predict`.
         """
         for model in self.models:
-            model.check_names(X)
+            model.executor.columns.check_names(X)
         given: dict[str, NDArray[Any]] = {}
         total = np.zeros(0, self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
-            own = model.coded(X)
+            own = model.executor.columns.coded(X)
             if own is X:  # as for all models of its dtype
                 if model.dtype not in given:
                     given[model.dtype] = array_checks.array("X", X, model.dtype, (1, 2), keep_mapped=True)
                 own = given[model.dtype]
-            outputs = model.predict_coded(own, table=X)
+            outputs = model.executor.predict(own, table=X)
             opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
             total = total if total.size else np.zeros(outputs.shape, self._dtype)
             total += total.dtype.type(weight) * opinion

@@ -27,12 +27,13 @@ from .data import array_checks
 from .data.tables import column_names
 from .data.weights import sample_weights, times
 from .engine import launch
-from .engine.plan import frozen_ranges, parameters
 from .memory.buffers import empty
+from .training.arguments import check_samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from .engine.executor import Executor
     from .model import Model
 
 __all__ = ["least_squares", "minimize"]
@@ -109,18 +110,19 @@ def minimize(
     True
     """
     optimize = _optimize()
-    model.check_names(X)
-    data = model._checked(X, y, sample_weight, penalties=True)
+    executor = model.executor
+    executor.columns.check_names(X)
+    data = check_samples(executor, X, y, sample_weight, penalties=True)
     if threads is not None:
         threads = validate.integer("threads", threads, low=1)
-    model._require_adapted()
-    model.build(data[0].shape[1])
-    model.take_names(column_names(X))
-    with model._lock, _Search(model) as search:
+    executor.require_adapted()
+    executor.build(data[0].shape[1])
+    executor.columns.take_names(column_names(X))
+    with executor.weights_lock.held(), _Search(executor) as search:
 
         def loss_and_gradient(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             search.move_to(w)
-            loss, gradient = model._loss_and_gradient(data, threads)
+            loss, gradient = executor.loss_and_gradient(data, threads)
             search.note(loss)
             # A copy, whatever the dtype: it is written over.
             return loss, search.without_frozen(gradient.astype(np.float64))
@@ -205,26 +207,25 @@ def least_squares(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     memory_limit = validate.integer("memory_limit", memory_limit, low=0)
-    model.check_names(X)
-    x, target, present = model._checked(X, y, None)
+    executor = model.executor
+    executor.columns.check_names(X)
+    x, target, present = check_samples(executor, X, y, None)
     weight = times(sample_weights(sample_weight, len(x), outputs=target.shape[1]), present)
     x = array_checks.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
-    model._require_adapted()
-    _require_fits(
-        method, target.size, sum(p.size for p in parameters(model.layers, x.shape[1])), memory_limit
-    )
-    model.build(x.shape[1])
-    model.take_names(column_names(X))
+    executor.require_adapted()
+    _require_fits(method, target.size, executor.parameter_count(x.shape[1]), memory_limit)
+    executor.build(x.shape[1])
+    executor.columns.take_names(column_names(X))
     scale = np.ones(1) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(len(x), -1)
-    with model._lock, _Search(model) as search:
-        net = model.inside(1)
+    with executor.weights_lock.held(), _Search(executor) as search:
+        net = executor.embedded_network(1)
         derivatives = empty((target.size, search.start.size), model.dtype, "the Jacobian")
         jacobian = derivatives if model.dtype == "float64" else np.empty(derivatives.shape)
         row_scale = np.broadcast_to(scale, target.shape).reshape(-1, 1)
 
         def residuals(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)
-            error: NDArray[np.float64] = (scale * (model.predict_coded(x) - target)).ravel()
+            error: NDArray[np.float64] = (scale * (executor.predict(x) - target)).ravel()
             search.note(float(error @ error))
             return error
 
@@ -273,12 +274,12 @@ class _Search:
         Where it begins.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._parameters, self._weights_lock = model.parameters, model.weights_lock
-        self._best = model.parameters.copy()
+    def __init__(self, executor: Executor) -> None:
+        self._parameters, self._weights_lock = executor.state.parameters, executor.weights_lock
+        self._best = self._parameters.copy()
         self._lowest = np.inf
-        self.start = model.parameters.astype(np.float64)
-        self._frozen = frozen_ranges(model.layers, parameters(model.layers, model.n_in or 0))
+        self.start = self._parameters.astype(np.float64)
+        self._frozen = executor.frozen_ranges()
 
     def __enter__(self) -> _Search:
         return self

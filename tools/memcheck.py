@@ -83,7 +83,7 @@ def workload(seed, count, requests, fault):
             import fastnn as fn
 
             model = fn.Model([fn.Dense(5)], "mse", seed=0).build(3)
-            model._network("train", 7).ops[0, oprow.Y] += fault
+            model.executor.network("train", 7).ops[0, oprow.Y] += fault
             model.fit(np.ones((7, 3), "f"), np.ones((7, 5), "f"), batch_size=7)
         for number in range(count):
             fuzz.Case(seed, number, np.copy).run()

@@ -16,10 +16,17 @@ from . import array_checks, categories, tables
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..layers.base import Layer
-
     #: The categories of each column that a layer codes, by the layer's identity.
     Found = dict[int, list[NDArray[Any]]]
+
+
+class Layer(Protocol):
+    """What this module asks of any layer."""
+
+    codes: bool
+
+    def changed_columns(self, n_in: int) -> list[int] | None:
+        """Numbers of the columns that it changes, while the others pass through; None if it is not so."""
 
 
 class Coder(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..layers.base import Layer
     from ..losses import Loss
 
 # Powers of two between which the largest weight is left as it is: there is room for the sum of many
@@ -30,6 +29,13 @@ if TYPE_CHECKING:
 _COMMON = {"float32": 32, "float64": 256}
 # Those between which it must lie where its scale counts.
 _ABSOLUTE = {"float32": 100, "float64": 900}
+
+
+class Layer(Protocol):
+    """What this module asks of a layer."""
+
+    def penalties(self) -> tuple[float, float, float]:
+        """Factors l1, l2 and alpha of the penalty on its weights."""
 
 
 def sample_weights(sample_weight: Any, n: int, *, prefix: str = "", outputs: int = 0) -> NDArray[Any] | None:

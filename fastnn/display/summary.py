@@ -27,7 +27,7 @@ def table(model: Model) -> tuple[list[tuple[str, str, str]], str]:
     for layer, n_in, n_out in zip(model.layers, sizes, sizes[1:], strict=False):
         count = None
         if n_in is not None:
-            count = sum(view.size for view in layer._views.values())
+            count = sum(view.size for view in layer.views.values())
             total += count
         frozen = "" if layer.trainable or not layer.parameter_shapes(1) else ", frozen"
         rows.append((f"{layer!r}{frozen}", f"(n, {_text(n_out)})", _text(count)))

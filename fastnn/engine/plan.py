@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..memory import guard
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..layers.base import Layer
+    from ..initializers import Initializer
 
 _ALIGN = 64  # bytes; where a tensor begins, so that a vector does not straddle two cache lines
 
@@ -65,6 +65,32 @@ class OpSpec:
     needs_output: bool = False
     scratch_per_row: int = 0
     shared_scratch: int = 0
+
+
+class Layer(Protocol):
+    """What the engine asks of a layer: see `fastnn.Layer`, which says what each of these is."""
+
+    checks_rows: bool
+    of_targets: bool
+    codes: bool
+    kernels: tuple[str, ...]
+
+    @property
+    def trainable(self) -> bool: ...  # noqa: D102
+    @property
+    def adapted(self) -> bool: ...  # noqa: D102
+    @property
+    def views(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
+    def attach(self, executor: Any) -> None: ...  # noqa: D102
+    def bind(self, views: dict[str, NDArray[Any]]) -> None: ...  # noqa: D102
+    def output_size(self, n_in: int) -> int: ...  # noqa: D102
+    def parameter_shapes(self, n_in: int) -> dict[str, tuple[int, ...]]: ...  # noqa: D102
+    def initializer(self, name: str) -> Initializer: ...  # noqa: D102
+    def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
+    def constants(self, n_in: int) -> NDArray[np.float64]: ...  # noqa: D102
+    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
+    def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
+    def ops(self, n_in: int) -> list[OpSpec]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -142,6 +168,14 @@ def parameters(layers: Sequence[Layer], n_in: int) -> list[Parameter]:
         for name, shape in layer.parameter_shapes(size).items():
             result.append(Parameter(index, name, shape, offset))
             offset += result[-1].size
+    return result
+
+
+def views(vector: NDArray[Any], places: Sequence[Parameter], n_layers: int) -> list[dict[str, NDArray[Any]]]:
+    """For each layer its weights and bias, as views into the flat vector."""
+    result: list[dict[str, NDArray[Any]]] = [{} for _ in range(n_layers)]
+    for p in places:
+        result[p.layer][p.name] = vector[p.offset : p.offset + p.size].reshape(p.shape)
     return result
 
 

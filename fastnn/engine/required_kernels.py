@@ -5,17 +5,16 @@ What is left out here works all the same: `native.address` compiles it when it i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from .. import activations, losses, optimizers, schedules
-from ..layers.preprocessing import Preprocessing
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..losses import Loss
     from ..metrics import Metric
-    from ..model import Model
+    from ..optimizers import Optimizer
+    from .head import Head
+    from .plan import Layer
 
     Kernels = Iterator[tuple[str, str]]
 
@@ -23,7 +22,22 @@ if TYPE_CHECKING:
 _PENALTY, _METRIC = ("forward", "gradient"), ("forward", "result")
 
 
-def by_model(model: Model, training: bool) -> Kernels:
+class Described(Protocol):
+    """A model, or what runs one."""
+
+    @property
+    def dtype(self) -> str: ...  # noqa: D102
+    @property
+    def layers(self) -> Sequence[Layer]: ...  # noqa: D102
+    @property
+    def head(self) -> Head: ...  # noqa: D102
+    @property
+    def metrics(self) -> tuple[Metric, ...]: ...  # noqa: D102
+    @property
+    def optimizer(self) -> Optimizer: ...  # noqa: D102
+
+
+def by_model(model: Described, training: bool) -> Kernels:
     """Kernels by which a model predicts, or trains and is evaluated."""
     dtype = model.dtype
     yield "driver.batch.check", dtype
@@ -37,7 +51,7 @@ def by_model(model: Model, training: bool) -> Kernels:
                 if training
                 else ()
             )
-        elif isinstance(layer, Preprocessing):
+        elif layer.kernels:
             yield "driver.batch.check", "float64"
             yield from ((kernel, dtype) for kernel in (layer.kernels if training else layer.kernels[:1]))
         else:
@@ -68,51 +82,3 @@ def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
     for metric in measured:
         for entry in _METRIC:
             yield f"{metric.kernel}.{entry}", dtype
-
-
-# What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
-# numbers that estimators report.
-_BESIDES = (
-    "embedded.jacobian.input_gradient",
-    "embedded.jacobian.jacobian",
-    "embedded.jacobian.parameter_jacobian",
-    "training.loss.weighted_binary_cross_entropy.forward",
-    "layers.one_hot.backward_input",
-    "training.reported_loss.binary_log_loss.forward",
-    "training.reported_loss.log_loss.forward",
-    "training.reported_loss.poisson_deviance.forward",
-    "training.reported_loss.squared_error.forward",
-    "layers.scaling.backward_input",
-    "layers.unscale.backward_input",
-    "layers.unscale.forward",
-    "layers.unscale.loss.forward",
-)
-
-
-def common(dtype: str) -> Kernels:
-    """All kernels of the library, but those that convert rows of unusual dtypes in mapped files."""
-    from ..layers.one_hot import OneHot
-    from ..layers.registry import Dense, Dropout
-    from ..layers.scaling import MinMax, Standardize
-    from ..model import Model
-
-    def model(activation: str = "relu", loss: str = "mse", optimizer: str = "adam") -> Model:
-        measured = ["mae", "mse", "r2"] if losses.get(loss).target == "values" else "auto"
-        first = [OneHot(), Standardize(), MinMax()]
-        layers = [*first, Dense(1, activation, l2=1.0), Dropout(0.5)]
-        return Model(layers, loss, optimizer, measured, dtype, seed=0)
-
-    cases: dict[str, Iterable[str]] = {
-        "activation": activations.TABLE,
-        "loss": losses.TABLE,
-        "optimizer": optimizers.TABLE,
-    }
-    for setting, names in cases.items():
-        for name in names:
-            yield from by_model(model(**{setting: name}), training=True)
-    for name in schedules.TABLE:
-        yield f"training.schedule.{name}.forward", "float64"
-    yield from ((kernel, dtype) for kernel in _BESIDES)
-    yield f"driver.batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
-    yield "driver.loop.gradient", "float64"
-    yield "math.random.shuffle", "float64"

@@ -26,7 +26,6 @@ from ..layers import registry as layer_table
 from ..layers.base import Layer
 from ..layers.one_hot import OneHot
 from ..layers.preprocessing import Preprocessing
-from ..training.callback import states
 from . import files, signatures
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
     from safetensors.numpy import save as to_bytes
 
     training = validate.boolean("training", training)
-    with model.weights_lock.exclusive():  # between two steps of a fit in another thread
+    with model.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         model.state  # noqa: B018 - refuses a model that is not built
         optimizer = copy.copy(model.optimizer)  # whose settings stay as they are
         config: dict[str, Any] = {
@@ -67,7 +66,7 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
             config["feature_names_in_"] = model.feature_names_in_.tolist()
         tensors: dict[str, Any] = {}
         for i, layer in enumerate(model.layers):
-            tensors |= {f"{i}.{name}": view for name, view in layer._views.items()}
+            tensors |= {f"{i}.{name}": view for name, view in layer.views.items()}
             if isinstance(layer, Preprocessing):
                 tensors |= {f"{i}.{name}": values for name, values in layer.statistics.items()}
             if isinstance(layer, OneHot) and layer.adapted and any(of is not None for of in layer.labels):
@@ -98,7 +97,7 @@ def _training(model: Model, optimizer: Optimizer) -> tuple[dict[str, Any], dict[
         pause = asdict(state.interrupted_epoch)
         tensors["sums"] = pause.pop("sums")
         counters["pause"] = {"position": state.position, **pause}
-    if known := states(model):
+    if known := model.executor.known_to_callbacks():
         for i, own in enumerate(known.values()):
             arrays = {name: value for name, value in own.items() if hasattr(value, "shape")}
             tensors |= {f"{_CALLBACK}{i}.{name}": value for name, value in arrays.items()}
@@ -242,12 +241,12 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
         shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in known}
     _check_shapes(file, shapes)
     for p in places:
-        model.layers[p.layer]._views[p.name] = _tensor(file, f"{p.layer}.{p.name}", model.dtype)
+        model.layers[p.layer].views[p.name] = _tensor(file, f"{p.layer}.{p.name}", model.dtype)
     model.build(n_in)
     if training is not None:
         _restore_training(model, training, file)
     if "feature_names_in_" in config:
-        model.take_names(_names(config["feature_names_in_"], n_in))
+        model.executor.columns.take_names(_names(config["feature_names_in_"], n_in))
     return model
 
 

@@ -90,12 +90,12 @@ def load_torch(
             f"the state has {len(groups)} Linear layers ({', '.join(groups)}), the model has {len(layers)} "
             f"Dense layers{hint}"
         )
-    with model._lock:
+    with model.executor.weights_lock.held():
         n_in, given = _fitting(model, layers, groups, entries)
         model.build(n_in)
         for layer, values in zip(layers, given, strict=True):
             for name, array in values.items():
-                layer._set_parameter(name, array)
+                layer.set_parameter(name, array)
     return model
 
 

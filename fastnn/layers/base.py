@@ -14,6 +14,7 @@ import numpy as np
 from ..checks import validate
 from ..checks.attributes import KnownAttributes
 from ..data import array_checks
+from ..engine.executor import Executor
 from ..memory.buffers import dtype_name
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
     from ..engine.plan import OpSpec
     from ..initializers import Initializer
-    from ..model import Model
 
 # Attributes that are not copied or pickled; the weights are, under the name of "parameters".
-_RUNTIME_ATTRIBUTES = {"_owner", "_standalone_model", "_views"}
+_RUNTIME_ATTRIBUTES = {"_owner", "_standalone", "_views"}
 
 
 class Layer(KnownAttributes):
@@ -37,13 +37,15 @@ class Layer(KnownAttributes):
     of_targets = False
     #: Whether it codes columns of categories: see `checks.coding`.
     codes = False
+    #: Kernels that it runs by, then those that it measures by; empty if they are those of `ops`.
+    kernels: tuple[str, ...] = ()
     _trainable = True
 
     def __init__(self) -> None:
         # A weak reference: the memory of a model that is no longer used is free at once, not when
         # Python looks for cycles.
-        self._owner: weakref.ref[Model] | None = None
-        self._standalone_model: Model | None = None  # of this layer only, if it is used outside of a model
+        self._owner: weakref.ref[Executor] | None = None
+        self._standalone: Executor | None = None  # of this layer only, if it is used outside of a model
         self._views: dict[str, NDArray[Any]] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -63,7 +65,7 @@ class Layer(KnownAttributes):
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         vars(self).update(kept)
-        self._owner = self._standalone_model = None
+        self._owner = self._standalone = None
         # Memory of its own: that of a pickle may be a file's, or one that cannot be written to.
         self._views = {name: np.array(view) for name, view in vars(self).pop("parameters").items()}
 
@@ -83,13 +85,27 @@ class Layer(KnownAttributes):
         self._trainable = validate.boolean("trainable", value)
 
     @property
-    def _model(self) -> Model | None:
-        """The model it is part of, which may be one of this layer only."""
+    def executor(self) -> Executor | None:
+        """What runs the model that it is part of, or the layer alone if it was called outside of a model."""
         return None if self._owner is None else self._owner()
 
-    def _attach(self, model: Model) -> None:
-        """Become part of a model."""
-        self._owner, self._standalone_model = weakref.ref(model), None
+    @property
+    def is_free(self) -> bool:
+        """Whether it may become part of a model."""
+        return self.executor is None or self._standalone is not None
+
+    def attach(self, executor: Executor) -> None:
+        """Become part of a model, which this runs."""
+        self._owner, self._standalone = weakref.ref(executor), None
+
+    @property
+    def views(self) -> dict[str, NDArray[Any]]:
+        """Its parameters by name, as views into the vector of the model; empty before they are made."""
+        return self._views
+
+    def bind(self, views: dict[str, NDArray[Any]]) -> None:
+        """Take these parameters in place of earlier ones."""
+        self._views = views
 
     def output_size(self, n_in: int) -> int:
         """Numbers that a row of the output has, for an input of `n_in`; 0 if that is not known yet."""
@@ -137,13 +153,12 @@ class Layer(KnownAttributes):
         A layer outside of a model builds itself on the first call, with float32 weights unless it has
         others.
         """
-        model = self._model
-        if model is None:
-            from ..model import Model
-
-            model = Model([self], dtype=next((view.dtype for view in self._views.values()), "float32"))
-            self._standalone_model = model
-        return model.call_layer(self, x)
+        executor = self.executor
+        if executor is None:
+            dtype = next((dtype_name(view.dtype) for view in self._views.values()), "float32")
+            executor = Executor((self,), dtype)  # attaches this layer
+            self._standalone = executor
+        return executor.call_layer(self, x)
 
     def _parameter(self, name: str) -> NDArray[Any]:
         if name not in self._views:
@@ -153,7 +168,8 @@ class Layer(KnownAttributes):
             )
         return self._views[name]
 
-    def _set_parameter(self, name: str, value: ArrayLike) -> None:
+    def set_parameter(self, name: str, value: ArrayLike) -> None:
+        """Write values into one of its parameters, after a check."""
         view = self._parameter(name)
         given = array_checks.array(name, value, dtype_name(view.dtype), tuple(range(3)))
         if given.shape != view.shape:

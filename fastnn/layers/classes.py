@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine import launch, network
-from ..engine.plan import plan
-from ..memory.buffers import empty
+from ..engine import weightless
 from .head import TABLE
 from .registry import Activation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..engine.head import Head
     from ..losses import Loss
-    from .head import Head
 
 
 def require(what: str, head: Head, loss: Loss | None) -> None:
@@ -61,7 +59,8 @@ def probabilities(head: Head, outputs: NDArray[Any]) -> NDArray[Any]:
         return outputs
     if head.output == "log_probabilities":
         return np.asarray(np.exp(outputs))
-    return _activated("softmax" if head.target == "classes" else "sigmoid", outputs)
+    name = "softmax" if head.target == "classes" else "sigmoid"
+    return weightless.outputs([Activation(name)], outputs)
 
 
 def decisions(head: Head, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -75,13 +74,3 @@ def decisions(head: Head, outputs: NDArray[Any]) -> NDArray[Any]:
     if head.target == "shares":
         return np.asarray(outputs > head.threshold)
     return np.asarray(np.arange(outputs.shape[1]) == outputs.argmax(axis=1)[:, np.newaxis])
-
-
-def _activated(name: str, x: NDArray[Any]) -> NDArray[Any]:
-    """An activation of `x`, of shape (n, width)."""
-    dtype, nothing = x.dtype.name, np.zeros(0, x.dtype)
-    layout = plan([Activation(name)], x.shape[1], len(x), dtype, training=False)
-    net = network.network(layout, nothing, constants=nothing, batch_size=len(x))
-    out = empty(x.shape, dtype, "the output")
-    launch.predict(net, x, out)
-    return out

@@ -9,10 +9,11 @@ together; whoever has to know what a model's output means asks `Head.output`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import activations
+from ..engine.head import Head
 from .registry import Activation, Dense
 
 if TYPE_CHECKING:
@@ -57,33 +58,6 @@ _ADVICE = {
     "binary_cross_entropy": ("logits", "'sigmoid' or none, or loss='cross_entropy' for one class of several"),
     "poisson": ("the logarithm of the rate", "none"),
 }
-
-
-@dataclass(frozen=True)
-class Head:
-    """How a model's output and its loss belong together.
-
-    Attributes
-    ----------
-    output : {"values", "logits", "probabilities", "log_probabilities"}
-        What the output of the model is.
-    target : {"values", "classes", "shares"}
-        What it is an output for: that of `Loss.target`.
-    loss : Loss or None
-        The loss, with the kernel of what it is computed from.
-    ops : int
-        How many of the last ops come after what the loss is computed from.
-    """
-
-    output: str
-    target: str
-    loss: Loss | None
-    ops: int = 0
-
-    @property
-    def threshold(self) -> float:
-        """Where an output that stands alone turns from one class of two to the other."""
-        return 0.0 if self.output == "logits" else 0.5
 
 
 def head_of(layers: Sequence[Layer], loss: Loss | None) -> Head:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from .preprocessing import Blocks
+    from ..engine.weightless import Blocks
 
 
 class OneHot(Preprocessing):

@@ -12,22 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from ..data import array_checks, coding, sample_checks, weights
-from ..engine import launch, network
-from ..engine.plan import constants, plan, widths
-from ..memory.buffers import empty
+from ..engine import weightless
 from .base import Layer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    #: Rows of the data in the model's dtype, and their weights or None.
-    Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
+    from ..engine.executor import Executor
+    from ..engine.weightless import Blocks
 
 
 class Preprocessing(Layer):
@@ -42,8 +40,6 @@ class Preprocessing(Layer):
 
     #: Names of the numbers that it measures, as they are saved.
     names: ClassVar[tuple[str, str]]
-    #: Kernels that it runs by, then those that it measures by.
-    kernels: ClassVar[tuple[str, ...]]
     #: What codes among the numbers stand for: see `OneHot`.
     _labels: tuple[Any, ...] = ()
 
@@ -79,13 +75,13 @@ class Preprocessing(Layer):
             If they are none, do not fit together, or the model is built for another number of columns or
             categories; the layer is then as it was.
         """
-        with self._changing() as model:
+        with self._changing() as executor:
             self._take_statistics(numbers)
-            if model is not None:
-                model.refresh_constants()
+            if executor is not None:
+                executor.refresh_constants()
 
     def _take_statistics(self, numbers: Mapping[str, ArrayLike]) -> None:
-        """As `set_statistics`, but a model goes by them only after `Model.refresh_constants`."""
+        """As `set_statistics`, but a model goes by them only after `Executor.refresh_constants`."""
         checked = {
             name: array_checks.array(name, numbers[name], "float64", (1,)).copy() for name in self.names
         }
@@ -98,10 +94,10 @@ class Preprocessing(Layer):
 
     def _require_sizes(self, numbers: dict[str, NDArray[np.float64]]) -> None:
         """Raise a ValueError if a built model has no place for these numbers."""
-        model = self._model
-        if model is None or model.n_in is None:
+        executor = self.executor
+        if executor is None or executor.n_in is None:
             return
-        n_in = widths(model.layers, model.n_in)[model.layers.index(self)]
+        n_in = executor.sizes[executor.layers.index(self)]
         other = copy.copy(self)
         other._statistics = numbers
         other.constants(n_in)
@@ -109,14 +105,14 @@ class Preprocessing(Layer):
             raise ValueError("the model is built for another number of categories; make a new model")
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Any]:
-        """While its numbers change: its model, which no other thread trains; errors undo what was done."""
-        model = self._model
+    def _changing(self) -> Iterator[Executor | None]:
+        """While its numbers change: what runs it, which no other thread trains; errors undo what was done."""
+        executor = self.executor
         with (
-            contextlib.nullcontext() if model is None else model.weights_lock.held(),
+            contextlib.nullcontext() if executor is None else executor.weights_lock.held(),
             undone_on_error([self]),
         ):
-            yield model
+            yield executor
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         super().__setstate__(kept)
@@ -152,18 +148,20 @@ class Preprocessing(Layer):
             If an argument is not what is described above, or the layer is part of a model that is
             built for another number of columns or categories; the layer is then as it was.
         """
-        dtype = "float64" if self._model is None else self._model.dtype
-        if self._model is not None and self._model.layers[0] is self:
-            self._model.check_names(X)
+        executor = self.executor
+        dtype = "float64" if executor is None else executor.dtype
+        if executor is not None and executor.layers[0] is self:
+            executor.columns.check_names(X)
         found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), anew=True)
         x = coding.coded([self], X, dtype, found=found)
         x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)
-        with self._changing() as model:
-            self._take_statistics(self.compute_statistics(inputs([], x, weight, dtype), x.shape[1]))
+        with self._changing() as executor:
+            blocks = weightless.blocks([], x, weight, dtype)
+            self._take_statistics(self.compute_statistics(blocks, x.shape[1]))
             coding.take([self], found)
-            if model is not None:
-                model.refresh_constants()
+            if executor is not None:
+                executor.refresh_constants()
         return self
 
     def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
@@ -182,24 +180,6 @@ class Preprocessing(Layer):
         return f"{type(self).__name__}({columns})"
 
 
-def inputs(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str) -> Blocks:
-    """What adapted `layers` make of samples, block by block, in `dtype`."""
-    n_in = X.shape[1]
-    parts = array_checks.blocks(X)
-    if layers:
-        layout = plan(layers, n_in, parts[0].stop, dtype, training=False)
-        net = network.network(
-            layout, np.zeros(0, dtype), constants=constants(layers, n_in, dtype), batch_size=layout.rows
-        )
-    for part in parts:
-        block = np.ascontiguousarray(X[part], dtype)
-        if layers:
-            out = empty((len(block), layout.n_out), dtype, "the output")
-            launch.predict(net, block, out)
-            block = out
-        yield block, None if weight is None else weight[part]
-
-
 def adapt(
     layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, anew: bool
 ) -> None:
@@ -207,7 +187,9 @@ def adapt(
     n_in = X.shape[1]
     for i, layer in enumerate(layers):
         if isinstance(layer, Preprocessing) and not layer.of_targets and (anew or not layer.adapted):
-            layer._take_statistics(layer.compute_statistics(inputs(layers[:i], X, weight, dtype), n_in))
+            layer._take_statistics(
+                layer.compute_statistics(weightless.blocks(layers[:i], X, weight, dtype), n_in)
+            )
         n_in = layer.output_size(n_in)
 
 
@@ -220,24 +202,16 @@ def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None)
         return
     dtype = y.dtype.name
     if weight is None or weight.ndim == 1:
-        layer._take_statistics(layer.compute_statistics(inputs([], y, weight, dtype), y.shape[1]))
+        layer._take_statistics(layer.compute_statistics(weightless.blocks([], y, weight, dtype), y.shape[1]))
         return
     alone = np.flatnonzero(~weight.any(axis=0))
     if alone.size:
         raise ValueError(f"{layer!r} cannot be adapted: no target of output {alone[0]} counts, or is there")
     columns = [(y[:, j : j + 1], np.ascontiguousarray(weight[:, j])) for j in range(y.shape[1])]
-    found = [layer.compute_statistics(inputs([], target, own, dtype), 1) for target, own in columns]
+    found = [
+        layer.compute_statistics(weightless.blocks([], target, own, dtype), 1) for target, own in columns
+    ]
     layer._take_statistics({name: np.concatenate([each[name] for each in found]) for name in layer.names})
-
-
-def check(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
-    """Raise a ValueError if checked samples hold what an adapted layer cannot take."""
-    for i, layer in enumerate(layers):
-        if layer.checks_rows and layer.adapted:
-            first = 0
-            for block, _ in inputs(layers[:i], X, None, dtype):
-                layer.check_rows(block, first, name)
-                first += len(block)
 
 
 @contextlib.contextmanager

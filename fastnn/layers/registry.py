@@ -11,22 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import activations, initializers
 from ..checks import shown, validate
-from ..data import array_checks
 from ..engine.plan import OpSpec
 from ..kernels.abi import oprow
-from ..memory.buffers import dtype_name
 from .base import Layer
 from .one_hot import OneHot
 from .scaling import MinMax, Standardize
 from .unscale import Unscale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     from ..activations import Activation as ActivationSpec
@@ -95,7 +89,7 @@ class Dense(Layer):
 
     @weights.setter
     def weights(self, value: ArrayLike) -> None:
-        self._set_parameter("weights", value)
+        self.set_parameter("weights", value)
 
     @property
     def bias(self) -> NDArray[Any]:
@@ -108,7 +102,7 @@ class Dense(Layer):
     def bias(self, value: ArrayLike) -> None:
         if not self.use_bias:
             raise ValueError("the dense layer has no bias: it was made with use_bias=False")
-        self._set_parameter("bias", value)
+        self.set_parameter("bias", value)
 
     def output_size(self, n_in: int) -> int:  # noqa: D102
         return self.units
@@ -234,17 +228,3 @@ def activation_op(activation: ActivationSpec, width: int) -> OpSpec:
 
 
 TABLE = {kind.kind: kind for kind in (Dense, Activation, Dropout, Standardize, MinMax, OneHot, Unscale)}
-
-
-def draw_parameters(layers: Sequence[Layer], views: list[dict[str, NDArray[Any]]], seed: int) -> None:
-    """Fill the layers' parameters by their initializers; each layer has a generator of its own.
-
-    A layer that has weights already keeps them.
-    """
-    for index, (layer, arrays) in enumerate(zip(layers, views, strict=True)):
-        generator = np.random.default_rng([seed, index])
-        for name, view in arrays.items():
-            if name in layer._views:
-                continue
-            drawn = layer.initializer(name).draw(view.shape, generator)
-            view[...] = array_checks.array(name, drawn, dtype_name(view.dtype), (1, 2))

@@ -17,7 +17,7 @@ from .preprocessing import Preprocessing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .preprocessing import Blocks
+    from ..engine.weightless import Blocks
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: smaller numbers are flushed to zero
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..data import array_checks, sample_checks, weights
+from ..engine import weightless
 from ..engine.plan import OpSpec
-from .preprocessing import Preprocessing, inputs
+from .preprocessing import Preprocessing
 from .scaling import moments
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .preprocessing import Blocks
+    from ..engine.weightless import Blocks
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: smaller numbers are flushed to zero
 
@@ -85,15 +86,16 @@ class Unscale(Preprocessing):
             If an argument is not what is described above, or the layer is part of a model with another
             number of outputs; the layer is then as it was.
         """
-        dtype = "float64" if self._model is None else self._model.dtype
+        dtype = "float64" if self.executor is None else self.executor.dtype
         given = array_checks.array("y", y, dtype, (1, 2))
         target = given.reshape(-1, 1) if given.ndim == 1 else given
         target = sample_checks.features(target, dtype, None, name="y", given=given.shape, table=y)
         weight = weights.of_samples(sample_weight, len(target), dtype)
-        with self._changing() as model:
-            self._take_statistics(self.compute_statistics(inputs([], target, weight, dtype), target.shape[1]))
-            if model is not None:
-                model.refresh_constants()
+        with self._changing() as executor:
+            blocks = weightless.blocks([], target, weight, dtype)
+            self._take_statistics(self.compute_statistics(blocks, target.shape[1]))
+            if executor is not None:
+                executor.refresh_constants()
         return self
 
     def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102

@@ -1,4 +1,4 @@
-"""Flat buffers: allocated once, aligned, handed out as views."""
+"""Flat buffers: allocated once, aligned."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import numpy as np
 from . import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
-
-    from ..engine.plan import Parameter
 
 _ALIGN = 64  # bytes: a cache line, and the widest vector register
 
@@ -52,13 +48,3 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
 def address(values: NDArray[Any] | None) -> int:
     """Address of the first element; 0 for None."""
     return 0 if values is None else values.ctypes.data
-
-
-def views(
-    vector: NDArray[Any], parameters: Sequence[Parameter], n_layers: int
-) -> list[dict[str, NDArray[Any]]]:
-    """For each layer its weights and bias, as views into the flat vector."""
-    result: list[dict[str, NDArray[Any]]] = [{} for _ in range(n_layers)]
-    for p in parameters:
-        result[p.layer][p.name] = vector[p.offset : p.offset + p.size].reshape(p.shape)
-    return result

@@ -408,11 +408,10 @@ def _layer(step: Step, dtype: str) -> Layer:
         weights, bias = step.product.weights, step.product.bias
         given = {"weights": weights} | ({} if bias is None else {"bias": bias})
         dense = Dense(step.width, step.activation, use_bias=bias is not None)
-        dense._views = {
-            name: array_checks.array(name, values, dtype, (1, 2)) for name, values in given.items()
-        }
-        for name, values in dense._views.items():
+        arrays = {name: array_checks.array(name, values, dtype, (1, 2)) for name, values in given.items()}
+        for name, values in arrays.items():
             array_checks.finite(name, values)
+        dense.bind(arrays)
         return dense
     if step.activation is not None:
         return Activation(step.activation)

@@ -112,7 +112,7 @@ def export(
         network = estimator.model
     probabilities = validate.boolean("probabilities", probabilities)
     versions = _versions(opset, ir_version)
-    with network.weights_lock.exclusive():  # between two steps of a fit in another thread
+    with network.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         graph = Writer(network.dtype if dtype is None else validate.dtype(dtype), versions[0])
         n_in = _write(graph, network, scaler)
         if estimator is None:
@@ -141,7 +141,7 @@ def _versions(opset: int | None, ir_version: int | None) -> tuple[int, int]:
 def _write(graph: Writer, model: Model, scaler: Any) -> int:
     """Write the layers; returns the number of columns of the input."""
     model.state  # noqa: B018 - refuses a model that is not built
-    model._require_adapted()
+    model.executor.require_adapted()
     assert model.n_in is not None
     if scaler is not None:
         graph.name = "scaler"

@@ -41,7 +41,7 @@ class Outputs(Protocol):
 
 def outputs_of(model: Any, X: ArrayLike) -> Outputs:
     """The outputs of a model or an estimator, with the samples `X` checked."""
-    if hasattr(model, "predict_coded"):
+    if hasattr(model, "executor"):
         return _OfModel(model, X)
     if not callable(getattr(model, "predict", None)):
         raise TypeError(f"model must be a Model, or an estimator with predict, got {model!r}")
@@ -52,15 +52,15 @@ class _OfModel:
     classes: Sequence[Any] | None = None
 
     def __init__(self, model: Model, X: ArrayLike) -> None:
-        model.check_names(X)
-        self._model = model
-        self.samples = sample_checks.features(model.coded(X), model.dtype, model.n_in, table=X)
+        self._executor, columns = model.executor, model.executor.columns
+        columns.check_names(X)
+        self.samples = sample_checks.features(columns.coded(X), model.dtype, model.n_in, table=X)
         self.threshold = model.head.threshold
         of_values = model.loss is None or model.loss.target == "values"
         self.of_classes = not (of_values and model.n_out == 1)
 
     def at(self, points: NDArray[Any]) -> NDArray[Any]:
-        return self._model.predict_coded(points).reshape(len(points), -1)
+        return self._executor.predict(points).reshape(len(points), -1)
 
 
 class _OfEstimator:

@@ -99,7 +99,7 @@ def fit_stochastic(
     except DivergenceError as error:
         look.diverged(error)
     if estimator.early_stopping:
-        with model.weights_lock.change():
+        with model.executor.weights_lock.change():
             model.parameters[...] = estimator._best_parameters
     look.warn()
 
@@ -221,7 +221,8 @@ class _Look(Callback):
         if estimator.scoring is None:
             return float(estimator._held_out_score(self.model.predict(X), y, weight))
         if estimator.scoring == "loss":
-            return -self.model.evaluate(X, estimator._targets(y, X.dtype), weight)["loss"]
+            figures = self.model.evaluate(X, estimator._targets(y, X.dtype), weight)
+            return -float(figures["loss"])
         with warnings.catch_warnings():
             # The estimator may have been given columns with names, of which nothing is left here.
             warnings.filterwarnings("ignore", "X does not have valid feature names")
@@ -251,7 +252,7 @@ class _Look(Callback):
             f"{what} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} "
             "consecutive epochs."
         )
-        rate = self.model.optimizer.learning_rate  # type: ignore[attr-defined]
+        rate = self.model.optimizer.learning_rate
         if self.rates == "adaptive" and rate > _SMALLEST_RATE:
             self._set_rate(rate / 5)
             self._say(f"{message} Setting learning rate to {rate / 5:f}")

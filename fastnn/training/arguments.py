@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
-from ..data import coding, names, weights
+from ..data import coding, missing, names, sample_checks, weights
 from ..data.split import kept, validation
 from ..data.tables import column_names
-from ..engine.plan import widths
+from ..engine.weightless import check_rows
 from .callback import Callback, as_callback
 from .history import History
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Model
+    from ..engine.executor import Executor
 
 
 @dataclass
@@ -66,8 +66,43 @@ class FitArguments:
     initial_epoch: int = 0
 
 
+def check_samples(
+    executor: Executor,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    n_in: int | None = None,
+    name: str = "",
+    penalties: bool = False,
+    found: coding.Found | None = None,
+    coded: bool = False,
+    table: Any = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Samples, targets and weights, checked before anything changes; with all penalties, or without.
+
+    `found` is for `coding.coded`, unless X is `coded`; `table` is what X was made of.
+    """
+    layers, loss, dtype = executor.layers, executor.loss, executor.dtype
+    if loss is None:
+        raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
+    n_in, table = executor.n_in or n_in, X if table is None else table
+    if not coded:
+        X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found)
+    x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
+    check_rows(layers, x, dtype, f"{name}X")
+    n_out = executor.output_size(x.shape[1])
+    y, present = missing.filled(y, loss, dtype, f"{name}y")
+    target = sample_checks.targets(y, loss, n_out, x.shape, dtype, prefix=name)
+    outputs = weights.of_outputs(loss, n_out)
+    counts = weights.scale_counts(loss, layers if penalties else ())
+    weight = weights.of_samples(
+        sample_weight, len(x), dtype, counts, prefix=name, outputs=outputs, present=present
+    )
+    return x, target, weight
+
+
 def check_fit_arguments(
-    model: Model,
+    executor: Executor,
     check: Callable[..., Any],
     X: Any,
     y: Any,
@@ -83,17 +118,20 @@ def check_fit_arguments(
     resume: Any = False,
     initial_epoch: Any = 0,
 ) -> FitArguments:
-    """A call of `fit` with its arguments checked; `check` is `_checked`, or does the same."""
-    model.load_kernels(training=True)
+    """A call of `fit` with its arguments checked.
+
+    `check` is `check_samples` of this executor, or does the same.
+    """
+    executor.load_kernels(training=True)
     given_names = column_names(X)
-    model.check_names(X)
+    executor.columns.check_names(X)
     split = validation_split if validation_data is None else 0.0
-    dtype = model.dtype
-    found = coding.find(model.layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
+    layers, dtype = executor.layers, executor.dtype
+    found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
     x, target, present = check(X, y, None, found=found)
-    assert model.loss is not None
-    n_out = widths(model.layers, x.shape[1])[-1]
-    outputs = weights.of_outputs(model.loss, n_out)
+    assert executor.loss is not None
+    n_out = executor.output_size(x.shape[1])
+    outputs = weights.of_outputs(executor.loss, n_out)
     given_weight = weights.sample_weights(sample_weight, len(x), outputs=outputs)
     data, held_out = validation(
         validation_data, validation_split, x, target, weights.times(given_weight, present)
@@ -102,12 +140,12 @@ def check_fit_arguments(
     n, n_in = x.shape
     given_weight, present = (None if w is None else w[:n] for w in (given_weight, present))
     given_weight, weight = weights.of_training(
-        given_weight, present, class_weight, target, model.loss, model.layers, n_out
+        given_weight, present, class_weight, target, executor.loss, layers, n_out
     )
     if held_out is not None:
         Xv, yv, held_weight = held_out
         if validation_data is not None:
-            known = given_names if model.feature_names_in_ is None else tuple(model.feature_names_in_)
+            known = executor.columns.names or given_names
             names.check(known, column_names(Xv), "validation X")
         from_split = validation_data is None
         held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ", found=found, coded=from_split)
@@ -125,7 +163,7 @@ def check_fit_arguments(
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
     called = [as_callback(callback) for callback in callbacks]
-    model.optimizer.settings()  # they may have been changed
+    executor.optimizer.settings()  # they may have been changed
     data = (x, target, weight)
     options = {"found": found, "resume": resume, "initial_epoch": initial_epoch}
     count = epochs - initial_epoch

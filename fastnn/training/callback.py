@@ -15,7 +15,7 @@ from ..checks.attributes import KnownAttributes
 from ..checks.hints import not_called
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..engine.executor import Executor
 
 
 class _Reference(weakref.ref):  # type: ignore[type-arg]
@@ -43,15 +43,15 @@ class Callback(KnownAttributes):
 
     period: int = 1
     called_last: bool = False
-    _model: weakref.ref[Model] | None = None
+    _model: weakref.ref[Any] | None = None
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Any:
         """The model that is trained, or was trained last."""
-        return None if self._model is None else self._model()  # type: ignore[return-value]
+        return None if self._model is None else self._model()
 
     @model.setter
-    def model(self, model: Model | None) -> None:
+    def model(self, model: Any) -> None:
         self._model = None if model is None else _Reference(model)
 
     def __repr__(self) -> str:
@@ -155,14 +155,18 @@ class CallbackList:
     Parameters
     ----------
     model : Model
+        What callbacks are told of.
+    executor : Executor
+        What runs it.
     callbacks : sequence of Callback
     resume : bool
         Whether they go on with what those of the latest fit knew.
     """
 
-    def __init__(self, model: Model, callbacks: Sequence[Callback], resume: bool) -> None:
-        self.model, self.callbacks = model, sorted(callbacks, key=lambda callback: bool(callback.called_last))
-        known = (model.state.callbacks or {}) if resume else {}
+    def __init__(self, model: Any, executor: Executor, callbacks: Sequence[Callback], resume: bool) -> None:
+        self.model, self.executor = model, executor
+        self.callbacks = sorted(callbacks, key=lambda callback: bool(callback.called_last))
+        known = (executor.state.callbacks or {}) if resume else {}
         #: What those that have not been told yet knew; it stays with the model if they never are.
         self._known = {name: known[name] for name, _ in self._named() if name in known}
         self._begun: list[tuple[str, Callback]] = []
@@ -170,7 +174,7 @@ class CallbackList:
 
     def begin(self, epoch: int) -> None:
         """Tell each that training begins, with this epoch of the model's."""
-        self.model.called = self
+        self.executor.callback_states = self.states
         for i, (name, callback) in enumerate(self._named()):
             callback.model = self.model
             callback.on_train_begin()
@@ -225,8 +229,8 @@ class CallbackList:
 
     def _keep_states(self) -> None:
         """Leave what the callbacks know with the model, for a fit that goes on."""
-        self.model.called = None
-        self.model.state.callbacks = self.states()
+        self.executor.callback_states = None
+        self.executor.state.callbacks = self.states()
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What each of the callbacks knows, by its name."""
@@ -266,11 +270,6 @@ def _check_figures(callback: Callback, logs: dict[str, float]) -> None:
         if not isinstance(name, str) or name == "epoch":
             raise ValueError(f"{what}; the name of a figure must be text, and not 'epoch'")
         raise TypeError(f"{what}; a figure must be a number")
-
-
-def states(model: Model) -> dict[str, dict[str, Any]]:
-    """What the callbacks of a model's running or latest fit know."""
-    return (model.state.callbacks or {}) if model.called is None else model.called.states()
 
 
 def _checked_state(callback: Callback) -> dict[str, Any]:

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
 from ..data import array_checks
-from ..engine.plan import parameters, widths
 from ..engine.threads import get_threads
 from ..engine.weights_lock import working_for
-from ..model import Model
-from .arguments import check_fit_arguments
+from .arguments import check_fit_arguments, check_samples
 from .callback import Callback
 from .history import History
 from .loop import outer_stop
 from .progress import Bar, say, style, texts
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from ..engine.executor import Executor
     from .arguments import FitArguments
 
 _LOOK_UP = 0.1  # seconds between two looks at how far the threads are
 
 
 def fit_many(
-    models: Sequence[Model],
+    models: Sequence[Trainer],
     X: Any,
     y: Any,
     *,
@@ -138,19 +138,19 @@ def fit_many(
     for i, model in enumerate(models):
         own = {name: column[i] for name, column in columns.items()}
         try:
-            tasks.append(check_fit_arguments(model, check.of(model), **own, **shared))
+            tasks.append(check_fit_arguments(model.executor, check.of(model.executor), **own, **shared))
         except (TypeError, ValueError) as error:
             raise type(error)(f"model {i}: {error}") from error
     _train_all(models, tasks, threads, shown)
     return [task.history for task in tasks]
 
 
-def sequence_of_models(models: Any) -> list[Model]:
+def sequence_of_models(models: Any) -> list[Trainer]:
     """The models as a list, if each is one and stands there once."""
-    if isinstance(models, Model) or not isinstance(models, Sequence):
+    if isinstance(models, Trainer) or not isinstance(models, Sequence):
         raise TypeError(f"models must be a sequence of models, got {models!r}")
     for i, model in enumerate(models):
-        if not isinstance(model, Model):
+        if not isinstance(model, Trainer):
             raise TypeError(f"models must be fastnn models, got {model!r} at {i}")
     if not models:
         raise ValueError("models must not be empty")
@@ -189,32 +189,32 @@ def _own_callbacks(callbacks: Any, count: int) -> list[Any]:
 
 
 class _SharedChecks:
-    """`Model._checked` for models that share data: it is converted once, and looked through once."""
+    """`check_samples` for models that share data: it is converted once, and looked through once."""
 
     def __init__(self) -> None:
         self._converted: dict[Any, Any] = {}
         self._checked: dict[Any, Any] = {}
 
-    def of(self, model: Model) -> Callable[..., Any]:
-        """What takes the place of the model's own `_checked`."""
+    def of(self, executor: Executor) -> Callable[..., Any]:
+        """`check_samples` for a model that this runs."""
 
         def check(X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "", **coding: Any) -> Any:
-            if any(layer.codes for layer in model.layers):  # X is converted by what the model knows
-                return model._checked(X, y, weight, n_in, name, **coding)
+            if any(layer.codes for layer in executor.layers):  # X is converted by what the model knows
+                return check_samples(executor, X, y, weight, n_in, name, **coding)
             arrays = (
-                self._array(f"{name}X", X, model.dtype, (2,), keep_mapped=True),
-                self._array(f"{name}y", y, model.dtype, (1, 2)),
-                weight,  # its common scale may change: see `checks.weights`
+                self._array(f"{name}X", X, executor.dtype, (2,), keep_mapped=True),
+                self._array(f"{name}y", y, executor.dtype, (1, 2)),
+                weight,  # its common scale may change: see `data.weights`
             )
-            wanted_in = model.n_in or n_in or arrays[0].shape[1]
-            n_out = widths(model.layers, wanted_in)[-1]
-            settings = model.dtype, repr(model.loss), model.missing_targets
+            wanted_in = executor.n_in or n_in or arrays[0].shape[1]
+            n_out, loss = executor.output_size(wanted_in), executor.loss
+            settings = executor.dtype, repr(loss), "" if loss is None else loss.missing_targets
             key = (*map(id, arrays), *settings, wanted_in, n_out)
-            if any(layer.checks_rows for layer in model.layers):
-                key = (*key, id(model))
+            if any(layer.checks_rows for layer in executor.layers):
+                key = (*key, id(executor))
             # The arrays are kept as well: an address says which one it is only as long as it lives.
             if key not in self._checked:
-                self._checked[key] = arrays, model._checked(*arrays, n_in, name, table=X)
+                self._checked[key] = arrays, check_samples(executor, *arrays, n_in, name, table=X)
             return self._checked[key][1]
 
         return check
@@ -229,7 +229,7 @@ class _SharedChecks:
         return self._converted[key][1]
 
 
-def _train_all(models: list[Model], tasks: list[FitArguments], threads: int, verbose: int) -> None:
+def _train_all(models: list[Trainer], tasks: list[FitArguments], threads: int, verbose: int) -> None:
     """Train every model; record the errors in the histories, and warn of them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
@@ -279,10 +279,10 @@ def _train_all(models: list[Model], tasks: list[FitArguments], threads: int, ver
         warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
-def _work(model: Model, task: FitArguments) -> int:
+def _work(model: Trainer, task: FitArguments) -> int:
     """About how long a model trains: the longest are begun first, so that no thread is idle at the end."""
     n, n_in = task.data[0].shape
-    size = sum(place.size for place in parameters(model.layers, n_in))
+    size = model.executor.parameter_count(n_in)
     return int(task.epochs * n * size)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,8 @@ from .callback import CallbackList
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..engine.executor import Executor
     from ..engine.network import Network
-    from ..model import Model
     from .arguments import FitArguments
     from .progress import Bar, Lines
     from .thread_tuner import ThreadTuner
@@ -51,7 +51,9 @@ class Training:
     Parameters
     ----------
     model : Model
-        Built.
+        What callbacks are told of; its `stop_training` ends training.
+    executor : Executor
+        What runs it; built.
     net : Network
         Laid out for a batch.
     task : FitArguments
@@ -68,7 +70,8 @@ class Training:
 
     def __init__(
         self,
-        model: Model,
+        model: Any,
+        executor: Executor,
         net: Network,
         task: FitArguments,
         *,
@@ -77,12 +80,13 @@ class Training:
         thread_tuner: ThreadTuner,
         stop: threading.Event | None,
     ) -> None:
-        self.model, self.net, self.data, self.thread_tuner = model, net, task.data, thread_tuner
+        self.model, self.executor, self.net = model, executor, net
+        self.data, self.thread_tuner, self.state = task.data, thread_tuner, executor.state
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
         self.progress, self.stop = progress, stop or outer_stop()
-        self.callbacks = CallbackList(model, task.callbacks, task.resume)
-        self.names = ["loss", *(metric.name for metric in model.metrics)]
-        self.first_epoch, self.first_number = model.state.epoch, task.initial_epoch
+        self.callbacks = CallbackList(model, executor, task.callbacks, task.resume)
+        self.names = ["loss", *(metric.name for metric in executor.metrics)]
+        self.first_epoch, self.first_number = self.state.epoch, task.initial_epoch
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
         self.figures = allocate(math.prod(shape), "float64", "figures").reshape(shape)
         n = len(task.data[0])
@@ -91,14 +95,14 @@ class Training:
         self.order = allocate(n if ordered else 0, "int64", "the order of the samples")
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
-        self.resumed = model.state.interrupted_epoch if task.resume else None
+        self.resumed = self.state.interrupted_epoch if task.resume else None
         if self.resumed is None:
-            with model.weights_lock.change():
-                model.state.interrupted_epoch, model.state.position = None, 0
+            with executor.weights_lock.change():
+                self.state.interrupted_epoch, self.state.position = None, 0
         self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
-        self.first_position = model.state.position
-        model.refresh_optimizer(net)
-        self.last_finite_state = model.last_finite_state = model.state.copy(model.last_finite_state)
+        self.first_position = self.state.position
+        executor.refresh_optimizer(net)
+        executor.last_finite_state = self.state.copy(executor.last_finite_state)
         self.reported = 0
 
     def run(self) -> None:
@@ -124,7 +128,7 @@ class Training:
         self._take_results()
         self.history.trim()
         if self.give_order is not None:
-            self.model.state.position = 0  # a function that gives orders counts from the start of a fit
+            self.state.position = 0  # a function that gives orders counts from the start of a fit
         if self.progress is not None:
             self.progress.close(*self._done())
 
@@ -135,9 +139,9 @@ class Training:
         slots[d.ORDER] = address(self.order) if self.order.size else 0
         slots[d.ORDERS] = 0
         slots[d.TRAINING] = 1
-        slots[d.BATCH_MEANS] = self.model.loss is not None and self.model.loss.reported != ""
+        slots[d.BATCH_MEANS] = self.executor.loss is not None and self.executor.loss.reported != ""
         slots[d.HISTORY_WIDTH] = self.figures.shape[1]
-        self.model.state.write(slots)
+        self.state.write(slots)
         slots[d.EPOCH], slots[d.POSITION] = self.first_epoch, self.first_position
         if self.resumed is not None:
             launch.draw_order(self.net)
@@ -147,7 +151,7 @@ class Training:
         """Take up what a compiled call has done: counters, figures, and what it takes to go on from here."""
         if not self.under_way:
             return
-        state, slots = self.model.state, self.net.descriptor
+        state, slots = self.state, self.net.descriptor
         state.read(slots)
         self._take_figures()
         state.interrupted_epoch = None
@@ -159,13 +163,13 @@ class Training:
         self.under_way = False
 
     def _run_slices(self) -> None:
-        state, slots = self.model.state, self.net.descriptor
+        state, slots = self.state, self.net.descriptor
         last_epoch = self.first_epoch + self.epochs
         steps = 1
         kept_at = time.perf_counter()
         while self.epoch < last_epoch and not self.model.stop_training:
             slots[d.LAST_EPOCH] = self._last_epoch()  # may call the user's function: before all that follows
-            self.model.refresh_optimizer(self.net)
+            self.executor.refresh_optimizer(self.net)
             slots[d.HISTORY] = address(self.figures)
             slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
             threads, part = self.thread_tuner.choose()
@@ -173,7 +177,7 @@ class Training:
             start = time.perf_counter()
             try:
                 with defer_interrupt():  # what the call did and what is recorded of it belong together
-                    with self.model.weights_lock.change():
+                    with self.executor.weights_lock.change():
                         self.under_way = True
                         try:
                             launch.run("train", self.net, threads)
@@ -191,7 +195,7 @@ class Training:
                 if not self._is_finite():
                     self._diverged()
                 if late:
-                    self.last_finite_state = self.model.last_finite_state = state.copy(self.last_finite_state)
+                    self.executor.last_finite_state = state.copy(self.executor.last_finite_state)
                     kept_at = now
             self._finish_epochs()
             if self.progress is not None:
@@ -248,16 +252,16 @@ class Training:
 
     def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
         """How many epochs are done, with a part of the present one, and what gives the latest figures."""
-        part = self.model.state.position / len(self.data[0])
+        part = self.state.position / len(self.data[0])
         return len(self.history.epoch) + part, self.history.last_figures
 
     def _is_finite(self) -> bool:
         """Whether the weights, and what the optimizer remembers of their gradients, are finite."""
-        state = self.model.state
+        state = self.state
         return scan.is_finite(state.parameters, state.optimizer)
 
     def _diverged(self) -> None:
-        state, what = self.model.state, "the loss or a weight"
+        state, what = self.state, "the loss or a weight"
         if scan.is_finite(state.parameters) and not scan.is_finite(state.optimizer):
             what = "what the optimizer remembers"  # its steps would be zeros from now on
         error = DivergenceError(
@@ -266,7 +270,8 @@ class Training:
             what,
         )
         if not self._is_finite():
-            with self.model.weights_lock.change():
-                state.restore(self.last_finite_state)
+            assert self.executor.last_finite_state is not None
+            with self.executor.weights_lock.change():
+                state.restore(self.executor.last_finite_state)
         state.interrupted_epoch, state.position = None, 0  # an epoch that diverged cannot go on
         raise error

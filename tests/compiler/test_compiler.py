@@ -14,8 +14,9 @@ import pytest
 
 import fastnn as fn
 import fastnn.kernels
+from fastnn import warmup
 from fastnn.__main__ import main
-from fastnn.compiler import available_cpus, loader, object_cache, workers
+from fastnn.compiler import available_cpus, build, loader, object_cache, workers
 from fastnn.engine import required_kernels
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, ROOT, objects, run_script
 
@@ -209,14 +210,14 @@ def test_all_that_a_model_needs_is_listed(layers, loss, options, y, monkeypatch)
 
 
 def test_the_common_kernels_exist_and_those_of_models_are_among_them():
-    common = set(required_kernels.common("float32"))
+    common = set(warmup.common("float32"))
     for layers, loss, options, _ in MODELS.values():
         free = [type(layer)(**{k: v for k, v in layer.config().items() if k != "name"}) for layer in layers]
         model = fn.Model(free, loss, **{**options, "dtype": "float32"})
         assert set(required_kernels.by_model(model, training=True)) <= common
     for kernel, _ in common:
         path, _, entry = kernel.rpartition(".")
-        assert callable(getattr(loader._place(path, "float32"), f"{entry}_entry"))
+        assert callable(getattr(build._place(path, "float32"), f"{entry}_entry"))
 
 
 def entries():
@@ -242,7 +243,7 @@ UNUSUAL |= {"layers.activation.identity.forward", "layers.activation.identity.ba
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_no_kernel_is_forgotten_by_warmup(dtype):
-    listed = {kernel for kernel, _ in required_kernels.common(dtype)}
+    listed = {kernel for kernel, _ in warmup.common(dtype)}
     assert set(entries()) - listed == UNUSUAL | {f"driver.batch.{dtype}.gather"}
 
 
@@ -262,7 +263,7 @@ def test_after_warmup_nothing_is_compiled(dtype, monkeypatch, tmp_path):
             model.loss_and_gradient(x, LABELS)
             model.network()
     assert len(asked) > 20
-    assert asked - set(required_kernels.common(dtype)) == set()
+    assert asked - set(warmup.common(dtype)) == set()
 
 
 # ---- commands ----------------------------------------------------------------------------------
@@ -279,7 +280,7 @@ def cache(monkeypatch, tmp_path):
 
 
 def test_warmup_then_clear(cache, capsys, monkeypatch):
-    monkeypatch.setattr(required_kernels, "common", lambda dtype: [(SMALL[0]), (SMALL[1][0], dtype)])
+    monkeypatch.setattr(warmup, "common", lambda dtype: [(SMALL[0]), (SMALL[1][0], dtype)])
     monkeypatch.setattr(loader, "_ADDRESSES", {})
     assert main(["warmup", "--dtype", "float64", "--dtype", "float32"]) == 0
     shown = capsys.readouterr().out
@@ -297,7 +298,7 @@ def test_warmup_then_clear(cache, capsys, monkeypatch):
 
 def test_warmup_where_nothing_can_be_kept(cache, capsys, monkeypatch):
     cache.write_text("a file in the folder's place")
-    monkeypatch.setattr(required_kernels, "common", lambda dtype: SMALL[:1])
+    monkeypatch.setattr(warmup, "common", lambda dtype: SMALL[:1])
     monkeypatch.setattr(loader, "_ADDRESSES", {})
     assert main(["warmup"]) == 1
     assert f"none could be kept: {cache}" in capsys.readouterr().err

@@ -23,7 +23,7 @@ class Setting:
         model = fn.Model(layers, loss, fn.Adam(0.1), dtype="float64", seed=0).build(N_IN)
         state = model.state
         self.guards = [Guarded.of(state.parameters), Guarded.of(np.zeros(2 * state.parameters.size))]
-        model._state = State(*(g.inside for g in self.guards), state.constants, state.seed)
+        model.executor._state = State(*(g.inside for g in self.guards), state.constants, state.seed)
         net, owned = model.network(MOST), {}
         for name in ("gradients", "workspace", "sums", "loss"):
             self.guards.append(Guarded.of(getattr(net, name)))

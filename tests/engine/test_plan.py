@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn import model as models
 from fastnn.compiler import loader
+from fastnn.engine import builder
 from fastnn.engine.network import Network
 from fastnn.kernels.abi import descriptor as d
 from fastnn.kernels.abi import oprow
@@ -186,8 +186,8 @@ DTYPES = st.sampled_from(["float32", "float64"])
 def test_plan_of_a_stack(name):
     for n_in, rows, dtype in ((5, 3, "float64"), (33, 17, "float32"), (1, 1, "float32")):
         model = model_of(STACKS[name], n_in, dtype)
-        check_training(model._new_network(rows))
-        check_inference(model._predictor())
+        check_training(model.executor.new_network(rows))
+        check_inference(model.executor.new_predictor())
 
 
 @pytest.mark.parametrize("metrics", ["auto", ["accuracy", "mse"], ["mae"]], ids=str)
@@ -197,10 +197,10 @@ def test_plan_of_a_head(metrics):
         model = fn.Model([fn.Dense(5, "gelu"), *last], "binary_cross_entropy", metrics=metrics, seed=0).build(
             4
         )
-        net = model._new_network(7)
+        net = model.executor.new_network(7)
         check_training(net, head=1)
         assert (net.ops[-1, oprow.FORWARD] != 0) == (metrics != "auto")
-        check_inference(model._predictor())
+        check_inference(model.executor.new_predictor())
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -208,9 +208,9 @@ def test_plan_of_a_head(metrics):
 def test_plan_of_a_random_stack(makers, n_in, rows, n_shards, dtype):
     model = model_of(makers, n_in, dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "shards", lambda rows, n_parameters: n_shards)
-        check_training(model._new_network(rows))
-    check_inference(model._predictor())
+        patch.setattr(builder, "shards", lambda rows, n_parameters: n_shards)
+        check_training(model.executor.new_network(rows))
+    check_inference(model.executor.new_predictor())
 
 
 # What is written where, in the rows of: dense, gelu, dropout, dense, tanh. The walk must object.
@@ -232,7 +232,7 @@ WRONG_PLACES = {
 @pytest.mark.parametrize("name", WRONG_PLACES)
 def test_the_walk_finds_a_wrong_place(name):
     layers = [fn.Dense(5, "gelu"), fn.Dropout(0.5), fn.Dense(5, "tanh")]
-    net = fn.Model(layers, loss="mse", seed=0).build(5)._new_network(7)
+    net = fn.Model(layers, loss="mse", seed=0).build(5).executor.new_network(7)
     check_training(net)
     row, column, other_row, other_column = WRONG_PLACES[name]
     net.ops[row, column] = net.ops[other_row, other_column]
@@ -241,6 +241,6 @@ def test_the_walk_finds_a_wrong_place(name):
 
 
 def test_the_walk_finds_a_workspace_that_is_too_small():
-    net = fn.Model([fn.Dense(5, "gelu")], loss="mse", seed=0).build(5)._new_network(7)
+    net = fn.Model([fn.Dense(5, "gelu")], loss="mse", seed=0).build(5).executor.new_network(7)
     with pytest.raises(AssertionError, match="fit"):
         check_training(Network(**net._asdict() | {"workspace": net.workspace[:, :-16]}))

@@ -103,7 +103,7 @@ def weights_of(subject):
         state = subject.state
         return state.parameters.tobytes(), state.optimizer.tobytes(), state.constants.tobytes(), state.step
     if isinstance(subject, fn.Layer):
-        numbers = {**subject._views, **getattr(subject, "numbers", {})}
+        numbers = {**subject.views, **getattr(subject, "numbers", {})}
         return {name: values.tobytes() for name, values in numbers.items()}
     return [weights_of(each) for each in getattr(subject, "models", subject) or []]
 

@@ -24,11 +24,10 @@ from unittest import mock
 import numpy as np
 
 import fastnn as fn
-from fastnn import model as models
 from fastnn.compiler import loader
-from fastnn.engine import launch
+from fastnn.engine import builder, launch
 from fastnn.kernels.abi import descriptor as d
-from fastnn.memory import guard
+from fastnn.memory import buffers, guard
 from fastnn.memory.buffers import address
 from tests.helpers.guard_pages import copy_of, fences
 from tests.helpers.networks import ACTIVATION_CASES, activation, draw_target
@@ -115,11 +114,11 @@ class Case:
 
     def run(self):
         """The results of all calls, as bytes and text."""
-        count, shards = self.shards, models.shards
+        count, shards = self.shards, builder.shards
         results = []
         with (
-            mock.patch.object(models, "shards", lambda *sizes: count or shards(*sizes)),
-            mock.patch.object(models, "_CHUNK", self.chunk),
+            mock.patch.object(builder, "shards", lambda *sizes: count or shards(*sizes)),
+            mock.patch.object(builder, "_CHUNK", self.chunk),
         ):
             self.model.adapt(self.given["X"])
             for _ in range(self.rng.integers(3, 8)):
@@ -131,7 +130,7 @@ class Case:
                 results.append((call.__name__, result))
                 for name, array in self.data.items():
                     assert np.array_equal(self.given[name], array), f"{name} was changed"
-        if self.model._state is not None:
+        if self.model.executor._state is not None:
             state = self.model.state
             results.append(("end", (state.parameters.tobytes(), state.optimizer.tobytes())))
         return results
@@ -186,18 +185,18 @@ def loss_and_gradient(case):
 
 
 def one_layer(case):
-    if case.model._state is None:
+    if case.model.executor._state is None:
         return None
     layer = case.model.layers[case.rng.integers(len(case.model.layers))]
     index = case.model.layers.index(layer)
-    width = models.widths(case.model.layers, case.n_in)[index]
+    width = case.model.executor.sizes[index]
     return layer(case.rng.normal(size=(int(case.rng.integers(1, 20)), width))).tobytes()
 
 
 def derivatives(case):
     """The entries that the user's compiled code calls."""
     model = case.model
-    if model._state is None:
+    if model.executor._state is None:
         return None
     net = model.network(max_batch=pick(case.rng, [1, 3, 16]))
     x = case.some()["X"].astype(case.dtype)
@@ -209,7 +208,7 @@ def derivatives(case):
         "parameter_jacobian": (len(x) * width, model.parameters.size),
     }
     name = pick(case.rng, sorted(sizes))
-    out = models.buffers.allocate(int(np.prod(sizes[name])), dtype, "derivatives")
+    out = buffers.allocate(int(np.prod(sizes[name])), dtype, "derivatives")
     launch.set_data(net, x, None, None)
     net.descriptor[d.Y], net.descriptor[d.OUTPUT] = address(dy), address(out)
     loader.function(f"embedded.jacobian.{name}", dtype)(0, address(net.descriptor))
@@ -222,7 +221,7 @@ def copied(case):
 
 
 def saved(case):
-    if case.model._state is None:
+    if case.model.executor._state is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model")

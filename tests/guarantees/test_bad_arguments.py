@@ -158,9 +158,8 @@ ELSEWHERE = {
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
 }
 #: Public, but for the engine: what they are given has been checked.
-OF_THE_ENGINE = {"Layer.check_rows", "OneHot.check_rows", "Model.call_layer"}
+OF_THE_ENGINE = {"Layer.check_rows", "OneHot.check_rows"}
 OF_THE_ENGINE |= {"OneHot.set_categories", "OneHot.set_labels"}
-OF_THE_ENGINE |= {"Model.check_names", "Model.coded", "Model.predict_coded"}
 NAMES_OF_DATA = {"X", "y", "sample_weight", "source"}
 
 

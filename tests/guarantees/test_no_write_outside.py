@@ -57,7 +57,7 @@ def model_of(act="relu", **options):
 def trained(change, **options):
     """Train a model after something in its network was changed for the worse."""
     model = model_of(**options)
-    net = model._network("train", 7)
+    net = model.executor.network("train", 7)
     change(net)
     model.fit(np.ones((7, 3)), np.ones((7, 2)), batch_size=7)
 
@@ -98,7 +98,7 @@ def test_the_gradient():
 
 def test_the_output():
     model, x = model_of(), np.ones((7, 3), np.float32)
-    net, out = model._predictor(), buffers.empty((6, 2), "float32", "the output")
+    net, out = model.executor.new_predictor(), buffers.empty((6, 2), "float32", "the output")
     with pytest.raises(fn.errors.GuardError, match="driver.loop.predict .* 2 numbers changed beside the out"):
         launch.predict(net, x, out)
     launch.predict(net, x[:6], out)
@@ -107,7 +107,7 @@ def test_the_output():
 
 def test_more_rows_than_the_workspace_is_for():
     model = model_of()
-    net, x = model._predictor(), np.ones((2000, 3), np.float32)
+    net, x = model.executor.new_predictor(), np.ones((2000, 3), np.float32)
     net.descriptor[d.PREDICT_BATCH] = 1100  # of 1024
     with pytest.raises(fn.errors.GuardError, match="beside workspace"):
         launch.predict(net, x, buffers.empty((2000, 2), "float32", "the output"))
@@ -115,7 +115,7 @@ def test_more_rows_than_the_workspace_is_for():
 
 def test_the_history():
     model, X, y = model_of(metrics=["mae"]), np.ones((7, 3), np.float32), np.ones((7, 2), np.float32)
-    net, figures = model._network("evaluate", 7), buffers.allocate(2, "float64", "figures")
+    net, figures = model.executor.network("evaluate", 7), buffers.allocate(2, "float64", "figures")
     launch.set_data(net, X, y, None)
     net.descriptor[d.HISTORY], net.descriptor[d.HISTORY_WIDTH] = buffers.address(figures) + 8, 2
     with pytest.raises(fn.errors.GuardError, match="1 numbers changed beside figures of 2 numbers"):
@@ -123,7 +123,7 @@ def test_the_history():
 
 
 def test_the_order_of_the_samples():
-    net = model_of()._network("train", 7)
+    net = model_of().executor.network("train", 7)
     order = buffers.allocate(50, "int64", "the order of the samples")
     net.descriptor[d.ORDER], net.descriptor[d.N_SAMPLES] = buffers.address(order), 51
     with pytest.raises(fn.errors.GuardError, match="math.random.shuffle .* beside the order"):
@@ -140,7 +140,7 @@ def test_an_error_is_reported_once():
     model, x = model_of(), np.ones((7, 3), np.float32)
     out = buffers.empty((6, 2), "float32", "the output")
     with pytest.raises(fn.errors.GuardError):
-        launch.predict(model._predictor(), x, out)
+        launch.predict(model.executor.new_predictor(), x, out)
     model.predict(x)
 
 
@@ -151,7 +151,7 @@ from numpy.lib.stride_tricks import as_strided
 from tests.helpers.guard_pages import copy_of, empty, fences
 with fences():
     model = fn.Model([fn.Dense({n_out})], seed=0).build(3)
-    net, x = model._predictor(), copy_of(np.ones((7, 3), np.float32))
+    net, x = model.executor.new_predictor(), copy_of(np.ones((7, 3), np.float32))
     out = empty((7, {n_out}), "float32", "")
     launch.predict(net, x, out)
     print("inside", flush=True)

@@ -126,7 +126,7 @@ def test_raised_anywhere_in_a_fit(name, monkeypatch):
     monkeypatch.setattr(loop, "SLICE", 0.0)  # a slice a step
     options = {"epochs": 2, "batch_size": 4, "shuffle": False, "verbose": 0, **FITS[name]}
     if name == "a team":  # 12 rows are one shard otherwise, for one thread
-        monkeypatch.setattr("fastnn.model.shards", lambda rows, n: 2)
+        monkeypatch.setattr("fastnn.engine.builder.shards", lambda rows, n: 2)
     states, handler = weights_of_steps(options), signal.getsignal(signal.SIGINT)
     places = Places()
     while True:
@@ -134,7 +134,7 @@ def test_raised_anywhere_in_a_fit(name, monkeypatch):
         place = places.raise_at_next(lambda: model.fit(X, Y, **options))  # noqa: B023
         assert signal.getsignal(signal.SIGINT) is handler, place
         assert state(model) == states[model.state.step], place
-        assert not model.weights_lock.version & 1, place
+        assert not model.executor.weights_lock.version & 1, place
         copy = in_another_thread(lambda: pickle.loads(pickle.dumps(model)), place)  # noqa: B023
         for each in (model, copy):
             in_another_thread(lambda: each.fit(X, Y, **{**options, "epochs": 1}), place)  # noqa: B023

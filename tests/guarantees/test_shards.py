@@ -50,7 +50,7 @@ def test_numbers_dropped_in_all_shards(rows):
     mask = np.empty(rows * 67)
     dropout.dropout_mask(0.4, model.seed, 2, 0, 0, mask)
     mask = mask.reshape(rows, 67)
-    _, net = model._networks["train"]
+    _, net = model.executor._networks["train"]
     (op,) = net.ops[net.ops[:, oprow.STREAM] == 2]
     assert len(net.shards) == SHARDS[rows]
     used = [

@@ -43,14 +43,14 @@ def used(**options):
 
 def state_of(model):
     """All that training and building change."""
-    state = model._state
+    state = model.executor._state
     built = None
     if state is not None:
         vectors = (state.parameters.tobytes(), state.optimizer.tobytes())
         built = (*vectors, state.seed, state.step, state.epoch, state.position)
     history = model.history
     record = None if history is None else (id(history), list(history.epoch), str(history.history))
-    views = [sorted(layer._views) for layer in model.layers]
+    views = [sorted(layer.views) for layer in model.layers]
     return built, model.n_in, model.n_out, views, record, str(model.optimizer), model.stop_training
 
 

@@ -33,6 +33,7 @@ CLASSES = {
 }
 # What a dotted name may begin with.
 STARTS = {**CLASSES, **MODULES, "fn": fn, "fastnn": fn, "kernels": fastnn.kernels, "net": fn.Network}
+STARTS["model"] = fn.Model  # not the module
 CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__members__}
 CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR", "FASTNN_THREADS"}
 CAPITALS |= {"OMP_NUM_THREADS"}

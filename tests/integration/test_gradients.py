@@ -163,7 +163,7 @@ def test_a_model_without_weights_has_an_empty_gradient():
 
 def masks_of(model):
     """Factors that the Dropout layers used in the last step of training, read from the workspace."""
-    _, net = model._networks["train"]
+    _, net = model.executor._networks["train"]
     rows = int(net.shards[0, descriptor.ROWS])
     result = {}
     for index, layer in enumerate(model.layers):
@@ -260,7 +260,7 @@ def test_a_wrong_row_of_a_table_is_caught(name):
     table, row, column, kernel = WRONG_ROWS[name]
     model, X, y = a_small_model()
     assert_plain(model, X, y)
-    _, net = model._networks["gradient"]
+    _, net = model.executor._networks["gradient"]
     getattr(net, table)[row, column] = loader.address(kernel, "float64") if kernel else 0
     with pytest.raises(AssertionError):
         assert_plain(model, X, y)
@@ -275,7 +275,7 @@ def test_the_gradient_of_another_activation_is_caught(case):
     model = model_of([fn.Dense(7), fn.Activation(activation(case)), fn.Dense(3)])
     X, y = draw_point(model, 3, 5, np.random.default_rng(11))
     model.loss_and_gradient(X, y)
-    _, net = model._networks["gradient"]
+    _, net = model.executor._networks["gradient"]
     net.ops[1, oprow.BACKWARD_INPUT] = loader.address(f"layers.activation.{other}.backward_input", "float64")
     with pytest.raises(AssertionError):
         assert_central_difference(model, X, y)

@@ -61,14 +61,14 @@ def test_bounds_are_kept():
 
 def losses_seen(model, monkeypatch):
     """A list that fills with the losses that the model is asked for, and their parameters."""
-    seen, ask = [], model._loss_and_gradient
+    seen, ask = [], model.executor.loss_and_gradient
 
     def ask_and_note(*arguments):
         loss, gradient = ask(*arguments)
         seen.append((loss, model.parameters.copy()))
         return loss, gradient
 
-    monkeypatch.setattr(model, "_loss_and_gradient", ask_and_note)
+    monkeypatch.setattr(model.executor, "loss_and_gradient", ask_and_note)
     return seen
 
 

@@ -155,7 +155,7 @@ def test_training_leaves_the_activation_out(loss, last):
     model.fit(X, target(loss))
     model.loss_and_gradient(X, target(loss))
     for purpose in ("train", "gradient"):
-        _, net = model._networks[purpose]
+        _, net = model.executor._networks[purpose]
         assert not net.ops[-1, [oprow.FORWARD, oprow.BACKWARD_INPUT, oprow.BACKWARD_WEIGHTS]].any()
         assert (net.ops[:-1, oprow.FORWARD] != 0).all()
 

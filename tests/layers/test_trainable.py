@@ -27,7 +27,7 @@ def stack(optimizer="adam", dtype="float64", l2=0.0):
 
 def part(model, index):
     """Where a layer's parameters lie in the flat vector."""
-    sizes = [sum(view.size for view in layer._views.values()) for layer in model.layers]
+    sizes = [sum(view.size for view in layer.views.values()) for layer in model.layers]
     return slice(sum(sizes[:index]), sum(sizes[: index + 1]))
 
 

@@ -122,7 +122,7 @@ def test_compiled_code():
 
 def test_nothing_is_compiled_late():
     model = network(fn.Unscale())
-    model.load_kernels(training=True)
+    model.executor.load_kernels(training=True)
     compiled = loader.compilations
     model.fit(X, Y, validation_split=0.2)
     assert loader.compilations == compiled

@@ -79,7 +79,7 @@ def test_other_columns_are_held_at_their_medians():
     model = fn.Model([fn.Standardize(), fn.Dense(8, "tanh"), fn.Dense(3)], loss="cross_entropy", seed=0)
     model.fit(wide, Y, epochs=5)
     seen = []
-    model.predict_coded = lambda points: seen.append(points) or np.zeros((len(points), 3))
+    model.executor.predict = lambda points: seen.append(points) or np.zeros((len(points), 3))
     ax = fn.plot.decision_boundary(model, wide, np.eye(3)[Y], columns=(3, 1), resolution=10)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("column 3", "column 1")
     assert np.unique(seen[0][:, 0]) == 7 and np.unique(seen[0][:, 2]) == np.median(wide[:, 2])

@@ -142,7 +142,7 @@ def test_arrays_that_fit_are_used_where_they_lie():
     models = [fn.Model([fn.Dense(3)], "mse", seed=i) for i in range(2)]
     fn.fit_many(models, x, y, batch_size=None)
     for model in models:
-        _, net = model._networks["train"]
+        _, net = model.executor._networks["train"]
         assert net.descriptor[fn.kernels.descriptor.X] == x.ctypes.data
 
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 import fastnn as fn
+from fastnn.engine.executor import Executor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -249,10 +250,10 @@ def test_all_figures_are_of_the_same_weights(monkeypatch):
     y = VALUES[:, 0]
     before = model.build(3).evaluate(X, y)
     assert before["mae"] == pytest.approx(before["mean_error"])
-    predict, changed = fn.Model.predict_coded, threading.Event()
+    predict, changed = Executor.predict, threading.Event()
 
     def change():
-        with model.weights_lock.change():
+        with model.executor.weights_lock.change():
             model.parameters[...] += 1
         changed.set()
 
@@ -261,6 +262,6 @@ def test_all_figures_are_of_the_same_weights(monkeypatch):
         changed.wait(0.1)
         return predict(self, *arguments, **more)
 
-    monkeypatch.setattr(fn.Model, "predict_coded", late)
+    monkeypatch.setattr(Executor, "predict", late)
     assert model.evaluate(X, y) == before
     assert changed.wait(60)

@@ -1,0 +1,408 @@
+"""Executor: what runs a model. It owns the parameters, the networks over them, the locks and the kernels.
+
+Everything that trains, saves, draws or exports a model goes by its executor; so does a layer that is called
+by itself.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import metrics as metric_table
+from .. import optimizers
+from ..checks import validate
+from ..compiler import loader
+from ..data import array_checks, coding, sample_checks
+from ..kernels.abi import descriptor as d
+from ..memory import buffers
+from . import launch, network, required_kernels
+from .builder import NetworkBuilder, output_size, parameter_count
+from .columns import Columns
+from .head import Head
+from .optimizer_rows import FitOptimizer, optimizer_state
+from .prediction import PredictorPool
+from .state import State
+from .threads import team_size
+from .weightless import check_rows
+from .weights_lock import WeightsLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..losses import Loss
+    from ..metrics import Metric
+    from ..optimizers import Optimizer
+    from .network import Network, OptimizerState
+    from .plan import Layer, Parameter
+
+# Of what a copy is made: arguments, and attributes.
+_SETTINGS = ("layers", "dtype", "seed", "loss", "optimizer", "metrics", "metric_functions")
+#: The keys of `Executor.to_dict`.
+PICKLED = (*_SETTINGS, "feature_names", "input_shape", "state")
+
+
+class Executor:
+    """Layers, and what it takes to run and to train them.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        They become those of this executor.
+    dtype : str
+    seed : int, optional
+        A random one if not given.
+    head : Head, optional
+    loss : Loss, optional
+    optimizer : Optimizer, optional
+    metrics : sequence of Metric
+    metric_functions : sequence of function
+        User-defined metrics.
+
+    Attributes
+    ----------
+    weights_lock : WeightsLock
+        Of those who change the weights and those who predict.
+    predictors : PredictorPool
+    columns : Columns
+    last_finite_state : State or None
+        The last state known to be finite, while training.
+    callback_states : function or None
+        Gives what the callbacks know, while training.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[Layer, ...],
+        dtype: str,
+        seed: int | None = None,
+        *,
+        head: Head | None = None,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        metrics: Sequence[Metric] = (),
+        metric_functions: Sequence[Callable[..., Any]] = (),
+    ) -> None:
+        self.layers, self.dtype, self.loss = layers, dtype, loss
+        self.head = Head("values", "values", None) if head is None else head
+        self.metrics, self.metric_functions = tuple(metrics), tuple(metric_functions)
+        self._optimizer = optimizers.get("adam") if optimizer is None else optimizer
+        self._builder: NetworkBuilder | None = None
+        self._state: State | None = None
+        self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        self.weights_lock = WeightsLock()
+        self.predictors = PredictorPool(any(layer.checks_rows for layer in layers), self.weights_lock)
+        self.columns = Columns(layers, dtype, self.predictors)
+        self.last_finite_state: State | None = None
+        self.callback_states: Callable[[], dict[str, dict[str, Any]]] | None = None
+        self._networks: dict[str, tuple[int, Network]] = {}
+        self._optimizer_state: OptimizerState | None = None
+        self._fit_optimizer = FitOptimizer()
+        self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
+        for layer in layers:
+            layer.attach(self)
+
+    # ---- what it is ----------------------------------------------------------------------------
+
+    @property
+    def n_in(self) -> int | None:
+        """Numbers that a row of the input has; None until it is built."""
+        return None if self._builder is None else self._builder.sizes[0]
+
+    @property
+    def n_out(self) -> int | None:
+        """Numbers that a row of the output has; None until it is built."""
+        return None if self._builder is None else self._builder.sizes[-1]
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it has weights."""
+        return self._state is not None
+
+    @property
+    def state(self) -> State:
+        """Parameters, the optimizer's memory and counters."""
+        if self._state is None:
+            raise ValueError("the model is not built yet; use model.build(n_in) or fit")
+        return self._state
+
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers that a row of the input and of each layer's output has."""
+        return self._built().sizes
+
+    @property
+    def places(self) -> list[Parameter]:
+        """Where weights and biases lie in the vector of the parameters."""
+        return self._built().places
+
+    @property
+    def chunk(self) -> int:
+        """How many rows prediction goes through at a time."""
+        return self._built().chunk
+
+    def frozen_ranges(self) -> list[tuple[int, int]]:
+        """The ranges of the parameters that are not trained."""
+        return self._built().frozen_ranges()
+
+    def output_size(self, n_in: int) -> int:
+        """Numbers that a row of the output has for an input of `n_in`; 0 if that is not known yet."""
+        built = self._builder
+        return built.sizes[-1] if built is not None and built.n_in == n_in else output_size(self.layers, n_in)
+
+    def parameter_count(self, n_in: int) -> int:
+        """How many parameters it has for an input of `n_in`."""
+        return parameter_count(self.layers, n_in)
+
+    def _built(self) -> NetworkBuilder:
+        if self._builder is None:
+            self.state  # noqa: B018 - says that it is not built
+        assert self._builder is not None
+        return self._builder
+
+    @property
+    def seed(self) -> int:
+        """Of the random numbers."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        seed = validate.integer("seed", value, low=0)
+        if seed >= 2**63:
+            raise ValueError(f"seed must be < 2**63, got {value!r}")
+        self._seed = seed
+        if self._state is not None:
+            self._state.seed = seed
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; a new one begins with no memory."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Optimizer) -> None:
+        # Not while another thread trains with the old one's memory.
+        with self.weights_lock.held(), self.weights_lock.exclusive():
+            self._optimizer = value
+            for state in (self._state, self.last_finite_state):  # a fit may go back to the latter
+                if state is not None:
+                    state.forget_optimizer()
+
+    # ---- building ------------------------------------------------------------------------------
+
+    def build(self, n_in: int) -> None:
+        """Make the weights, for inputs of `n_in` numbers, or check that they are for so many."""
+        if self._state is None:  # otherwise without the lock, which a fit in another thread holds
+            with self.weights_lock.held():
+                if self._state is None:
+                    self._make_weights(n_in)
+        if n_in != self.n_in:
+            raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
+
+    def _make_weights(self, n_in: int) -> None:
+        built = NetworkBuilder(self.layers, n_in, self.dtype)
+        if 0 in built.sizes:
+            self.require_adapted()
+        vector, arrays = built.new_vector()
+        built.draw(arrays, self.seed)
+        numbers = built.constants()
+        self._bind(arrays)
+        self._builder = built
+        self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
+        self.columns.refresh(n_in)
+
+    def _bind(self, arrays: list[dict[str, NDArray[Any]]]) -> None:
+        """Make these the layers' weights; what a layer has already, from use alone, is kept."""
+        for layer, own in zip(self.layers, arrays, strict=True):
+            for name, view in own.items():
+                if name in layer.views:
+                    old = layer.views[name]
+                    if old.shape != view.shape:
+                        raise ValueError(f"{layer!r} has {name} of shape {old.shape}, not {view.shape}")
+                    view[...] = old
+        for layer, own in zip(self.layers, arrays, strict=True):
+            layer.bind(own)
+
+    def require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
+        """Raise a ValueError if one of the layers has no numbers yet."""
+        for layer in self.layers if layers is None else layers:
+            if not layer.adapted:
+                how = "model.layers[-1].adapt(y)" if layer.of_targets else "model.adapt(X)"
+                raise ValueError(f"{layer!r} is not adapted to data yet; use fit or {how}")
+
+    def refresh_constants(self) -> None:
+        """Take over the numbers of layers that were adapted; a ValueError if sizes do not fit."""
+        self.columns.refresh(self.n_in)
+        if self._state is not None:
+            numbers = self._built().constants()
+            with self.weights_lock.change():
+                self._state.take_constants(numbers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that a copy or a pickle has of it: everything but networks, locks and kernels.
+
+        The layers bring the weights, unless another thread trains: they are copied later, when the
+        weights may be those of another step.
+        """
+        kept: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
+        kept["feature_names"], kept["state"] = self.columns.names, None
+        kept["input_shape"] = None if self.n_in is None else (self.n_in,)
+        if self._state is not None:
+            training = not self.weights_lock.fit_lock.is_free()
+            kept["state"] = self._state.to_dict(with_parameters=training)
+            kept["state"]["callbacks"] = self.known_to_callbacks()
+        return kept
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any], head: Head) -> Executor:
+        """What `to_dict` copied, with the weights that the layers have, or those of the state."""
+        result = cls(head=head, **{name: kept[name] for name in _SETTINGS})
+        result.columns.names, state = kept["feature_names"], kept["state"]
+        if state is not None:
+            (n_in,) = kept["input_shape"]
+            built = result._builder = NetworkBuilder(result.layers, n_in, result.dtype)
+            vector, arrays = built.new_vector()
+            result._bind(arrays)
+            if state["parameters"].size:
+                vector[...] = state["parameters"]
+            result._state = State.from_dict(state, vector)
+        result.columns.refresh(result.n_in)
+        return result
+
+    # ---- running -------------------------------------------------------------------------------
+
+    def predict(self, X: Any, out: NDArray[Any] | None = None, table: Any = None) -> NDArray[Any]:
+        """Output for what `coded` gave, after `check_names` of the `table`; see `Model.predict`."""
+        given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True)
+        few = self.predictors.predict_small(given, out, looked_at=True)
+        if few is not None:
+            return few
+        x = given if given.ndim == 2 else given.reshape(1, -1)
+        self.load_kernels(training=False)
+        # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
+        ahead = out is not None or self._state is None or self.predictors.checks_rows
+        x = sample_checks.features(
+            x,
+            self.dtype,
+            self.n_in,
+            keep_mapped=True,
+            check_finite=ahead,
+            given=given.shape,
+            table=table,
+        )
+        check_rows(self.layers, x, self.dtype, "X")
+        if self._state is None:  # not otherwise: build waits for a fit in another thread
+            self.require_adapted()
+        shape = (*given.shape[:-1], self.output_size(x.shape[1]))
+        if out is None:
+            result = buffers.empty(shape, self.dtype, "the output")
+        else:
+            result = array_checks.output(out, shape, self.dtype)
+            x = x.copy() if np.may_share_memory(x, out) else x
+        if self._state is None:
+            self.build(x.shape[1])
+        if not self.predictors.predict_batched(self.new_predictor, x, result.reshape(len(x), -1)):
+            array_checks.finite("X", x, self.dtype, table)
+        return result if out is None else out
+
+    def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
+        """Output of one of the layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
+        given = array_checks.array("x", coding.coded([layer], X, self.dtype, "x"), self.dtype, (1, 2))
+        x = given if given.ndim == 2 else given.reshape(1, -1)
+        index = self.layers.index(layer)
+        if index == 0:
+            self.columns.check_names(X, "x")
+        self.require_adapted(self.layers[: index + 1])
+        if self._state is None and len(self.layers) == 1:
+            self.build(sample_checks.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
+        state, built = self.state, self._built()
+        n_in, n_out = built.sizes[index : index + 2]
+        x = sample_checks.features(x, self.dtype, n_in, name="x", given=given.shape)
+        check_rows([layer], x, self.dtype, "x")
+        net = built.for_one_layer(index, state, len(x))
+        out = buffers.empty((*given.shape[:-1], n_out), self.dtype, "the output")
+        with self.weights_lock.exclusive():
+            launch.predict(net, x, out.reshape(len(x), -1))
+        return out
+
+    def loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
+        """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
+        with self.weights_lock.exclusive():
+            net = self.network("gradient", len(data[0]))
+            launch.set_data(net, *data)
+            launch.run("gradient", net, team_size(len(data[0]), self.state.parameters.size, threads))
+            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0]
+
+    def evaluate(
+        self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
+    ) -> dict[str, float]:
+        """Loss and metrics on checked data."""
+        figures = buffers.allocate(1 + len(self.metrics), "float64", "figures")
+        with self.weights_lock.exclusive():
+            rows = min(len(X), 4 * self.chunk)
+            net = self.network("evaluate", rows)
+            launch.set_data(net, X, y, weight)
+            slots = net.descriptor
+            slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
+            launch.run("evaluate", net, team_size(rows, self.state.parameters.size, threads))
+            outputs = self.predict(X) if self.metric_functions else None  # of the same weights
+        found = dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
+        if outputs is not None and self.loss is not None:
+            found |= metric_table.own_figures(self.metric_functions, self.loss, y, outputs, weight)
+        return found
+
+    # ---- networks ------------------------------------------------------------------------------
+
+    def load_kernels(self, training: bool) -> None:
+        """Load what this model needs, or compile it all at once."""
+        if training not in self._loaded:
+            loader.prepare(required_kernels.by_model(self, training))
+            self._loaded.add(training)
+
+    def network(self, purpose: str, rows: int) -> Network:
+        """A network to "train", to "evaluate" or for the "gradient"; the latest of each purpose is kept."""
+        kept = self._networks.get(purpose)
+        if kept is None or kept[0] != rows:
+            kept = self._networks[purpose] = (rows, self.new_network(rows, purpose))
+        return kept[1]
+
+    def new_network(self, rows: int, purpose: str = "train") -> Network:
+        """See `NetworkBuilder.for_training`."""
+        self.require_adapted()
+        return self._built().for_training(self.state, self.head, self.metrics, rows, purpose)
+
+    def new_predictor(self) -> Network:
+        """See `NetworkBuilder.for_prediction`."""
+        self.require_adapted()
+        return self._built().for_prediction(self.state)
+
+    def embedded_network(self, rows: int) -> Network:
+        """A network for compiled code, for steps of `rows` samples at most; it does not need Numba."""
+        state = self.state
+        net = self.new_network(rows, "embedded")
+        network.prepare_inside(net, state, self.loss is not None and self.loss.target == "classes")
+        return net
+
+    def optimizer_state(self) -> OptimizerState:
+        """The optimizer for compiled code: see `Model.optimizer_state`."""
+        with self.weights_lock.exclusive():
+            self._optimizer_state = self._state_of(copy.copy(self._optimizer), self._optimizer_state)
+            return self._optimizer_state
+
+    def _state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
+        with self.weights_lock.exclusive():
+            return optimizer_state(self.state, optimizer, self.places, self.frozen_ranges(), kept)
+
+    def refresh_optimizer(self, net: Network) -> None:
+        """Let a network train by what the optimizer is now: see `FitOptimizer`."""
+        trained = [layer.trainable for layer in self.layers]
+        memory = self.state.optimizer
+        self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
+
+    def known_to_callbacks(self) -> dict[str, dict[str, Any]]:
+        """What the callbacks of the running or the latest fit know."""
+        return (self.state.callbacks or {}) if self.callback_states is None else self.callback_states()

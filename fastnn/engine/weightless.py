@@ -1,0 +1,54 @@
+"""Layers without weights, run by themselves: those that prepare the data, and activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data import array_checks
+from ..memory.buffers import empty
+from . import launch
+from .builder import without_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .plan import Layer
+
+    #: Rows of the data in the model's dtype, and their weights or None.
+    Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
+
+
+def outputs(layers: Sequence[Layer], x: NDArray[Any]) -> NDArray[Any]:
+    """What layers make of a C-contiguous array of shape (n, width), in its dtype."""
+    dtype = x.dtype.name
+    net, n_out = without_weights(layers, x.shape[1], len(x), dtype)
+    out = empty((len(x), n_out), dtype, "the output")
+    launch.predict(net, x, out)
+    return out
+
+
+def blocks(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str) -> Blocks:
+    """What adapted layers make of samples, block by block, in `dtype`."""
+    parts = array_checks.blocks(X)
+    if layers:
+        net, n_out = without_weights(layers, X.shape[1], parts[0].stop, dtype)
+    for part in parts:
+        block = np.ascontiguousarray(X[part], dtype)
+        if layers:
+            out = empty((len(block), n_out), dtype, "the output")
+            launch.predict(net, block, out)
+            block = out
+        yield block, None if weight is None else weight[part]
+
+
+def check_rows(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
+    """Raise a ValueError if checked samples hold what an adapted layer cannot take."""
+    for i, layer in enumerate(layers):
+        if layer.checks_rows and layer.adapted:
+            first = 0
+            for block, _ in blocks(layers[:i], X, None, dtype):
+                layer.check_rows(block, first, name)
+                first += len(block)

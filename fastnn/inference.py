@@ -1,0 +1,265 @@
+"""Inference: a model's shape, its parameters, and what it predicts; all that needs no training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from .checks import validate
+from .checks.attributes import KnownAttributes
+from .data import names
+from .engine.network import refuse_constants
+from .layers import classes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .engine.executor import Executor
+    from .engine.head import Head
+    from .engine.network import Network
+    from .engine.prediction import PredictorPool
+    from .engine.state import State
+    from .layers.base import Layer
+
+
+class Inference(KnownAttributes):
+    """Base of `fastnn.Model`: what it is, and what it predicts."""
+
+    _executor: Executor
+    _predictors: PredictorPool  # the executor's
+
+    def _run_by(self, executor: Executor) -> None:
+        """Let this be what runs it."""
+        self._executor, self._predictors = executor, executor.predictors
+
+    @property
+    def executor(self) -> Executor:
+        """What runs it: for those who extend fastnn."""
+        return self._executor
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers. They, and what follows, cannot be changed: weights and plans depend on them."""
+        return cast("tuple[Layer, ...]", self._executor.layers)
+
+    @property
+    def dtype(self) -> str:
+        """``"float32"`` or ``"float64"``."""
+        return self._executor.dtype
+
+    @property
+    def head(self) -> Head:
+        """What the output is, and what the loss is computed from."""
+        return self._executor.head
+
+    @property
+    def n_in(self) -> int | None:
+        """Numbers that a row of the input has; None until the model is built."""
+        return self._executor.n_in
+
+    @property
+    def n_out(self) -> int | None:
+        """Numbers that a row of the output has; None until the model is built."""
+        return self._executor.n_out
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any] | None:
+        """Names of the columns of the table that it was first fitted with, as in scikit-learn, or None."""
+        return names.as_array(self._executor.columns.names)
+
+    @property
+    def state(self) -> State:
+        """Parameters, the optimizer's memory and counters of a built model."""
+        return self._executor.state
+
+    @property
+    def parameters(self) -> NDArray[Any]:
+        """All weights and biases, as one vector of shape (n_parameters,), which may be written to.
+
+        Layer by layer: the weights, of shape (n_in, n_out) in C order, then the bias.
+        """
+        return self._executor.state.parameters
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any of its layers is trained; setting it sets all of theirs: see `Layer.trainable`."""
+        return any(layer.trainable for layer in self.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = value
+
+    @property
+    def seed(self) -> int:
+        """Of the random numbers; a new one counts from the next step on, or for the initial weights."""
+        return self._executor.seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._executor.seed = value
+
+    def build(self, n_in: int) -> Self:
+        """Make the weights, for inputs of `n_in` numbers.
+
+        Called by `fit` and by the first call otherwise; on a built model it only checks the size.
+
+        Parameters
+        ----------
+        n_in : int
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the model is built for another size already.
+        """
+        self._executor.build(validate.integer("n_in", n_in, low=1))
+        return self
+
+    def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """What the last layer gives: logits where it has no activation, probabilities behind a softmax.
+
+        May be called by several threads at once, and while another one trains the model: then a call waits
+        for up to about 0.1 s, and sees the weights of a finished step.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+        out : array of shape (n, n_out), or (n_out,) for one sample, optional
+            Of the model's dtype and C-contiguous: the result is written there, and no array is
+            allocated if `X` is of the model's dtype as well. May overlap `X`, which is copied then.
+
+        Returns
+        -------
+        array of shape (n, n_out), or (n_out,) for one sample
+            `out`, or a new one of the model's dtype. A row does not depend on the rows around it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X` is not numbers, of another shape, or not finite, or `out` is not as described above;
+            `out` is then as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(2)], seed=0).build(3)
+        >>> out = np.empty(2, np.float32)
+        >>> model.predict([1, 2, 3], out=out) is out
+        True
+        """
+        few = self._predictors.predict_small(X, out)
+        if few is not None:
+            return few
+        columns = self._executor.columns
+        columns.check_names(X)
+        return self._executor.predict(columns.coded(X), out, X)
+
+    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+        """See `predict`."""
+        return self.predict(X)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Probabilities of the classes, whether the last layer gives them or logits.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+
+        Returns
+        -------
+        array of shape (n, n_classes), or (n_classes,) for one sample
+            Of the model's dtype. One output that stands for a class of two gives two columns, as in
+            scikit-learn; several such outputs, which stand for labels, give a column each.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if the loss is not one of classes.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(1)], loss="binary_cross_entropy", seed=0).build(2)
+        >>> model.predict_proba([[0.0, 0.0]])
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        classes.require("predict_proba", self.head, self._executor.loss)
+        return classes.by_class(self.head, self.predict(X))
+
+    def predict_class(self, X: ArrayLike) -> Any:
+        """Number of the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+
+        Returns
+        -------
+        int64 array of shape (n,), or a number for one sample
+            For several outputs that stand for labels (`binary_cross_entropy`) an array of 0 and 1, of
+            shape (n, n_out) or (n_out,).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_proba`.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+        >>> model = fn.Model([fn.Dense(32, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+        >>> history = model.fit(X, y, epochs=200)
+        >>> bool((model.predict_class(X) == y).mean() > 0.9)
+        True
+        """
+        classes.require("predict_class", self.head, self._executor.loss)
+        return classes.numbers(self.head, self.predict(X))
+
+    def network(self, max_batch: int = 32) -> Network:
+        """The model as arrays, for use inside compiled code: see ``docs/compiled_code.md``.
+
+        For `fastnn.forward`, `input_gradient`, `jacobian`, `parameter_jacobian`, and for a model with a
+        loss `loss_and_gradient` and `train_step`. The weights are the model's own: what a later `fit`
+        changes is seen, and what `train_step` changes is the model's. A network belongs to one thread at
+        a time: see `fastnn.clone_workspace`.
+
+        Parameters
+        ----------
+        max_batch : int
+            Most samples of a training step. Other functions take any number, and go through them so
+            many at a time at most. The memory of the workspace is proportional to it.
+
+        Returns
+        -------
+        Network
+            A NamedTuple of arrays, valid as an argument of functions compiled by Numba. As a global, a
+            variable of an enclosing function or a default argument it is refused when they are compiled.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the model is not built, or `max_batch` is not an integer >= 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numba import njit
+        >>> import fastnn as fn
+        >>> net = fn.Model([fn.Dense(2, "tanh")], seed=0).build(3).network()
+        >>> @njit
+        ... def largest_output(net, x, out):
+        ...     fn.forward(net, x, out)
+        ...     return out.argmax()
+        >>> largest_output(net, np.array([1, 2, 3], np.float32), np.empty(2, np.float32))
+        0
+        """
+        net = self._executor.embedded_network(validate.integer("max_batch", max_batch, low=1))
+        refuse_constants()
+        return net

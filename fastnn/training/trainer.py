@@ -1,0 +1,389 @@
+"""What trains a model: one call of `fit`, and all else that needs the loss."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from .. import optimizers
+from ..checks import validate
+from ..data import coding, sample_checks, weights
+from ..data.rows import as_samples
+from ..data.tables import column_names
+from ..engine.threads import team_size
+from ..engine.weightless import check_rows
+from ..inference import Inference
+from ..layers import preprocessing
+from .arguments import FitArguments, check_fit_arguments, check_samples
+from .callback import Callback
+from .loop import Training
+from .progress import Bar, Lines, reporter, style
+from .thread_tuner import ThreadTuner
+
+if TYPE_CHECKING:
+    import threading
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..engine.executor import Executor
+    from ..engine.network import OptimizerState
+    from ..losses import Loss
+    from ..metrics import Metric
+    from ..optimizers import Optimizer
+    from .history import History
+
+
+class Trainer(Inference):
+    """Base of `fastnn.Model`: how it is trained and evaluated."""
+
+    history: History | None
+    stop_training: bool
+    _thread_tuners: dict[int, ThreadTuner]  # by the rows of a step: that of the latest fit
+
+    def _run_by(self, executor: Executor) -> None:
+        super()._run_by(executor)
+        self._thread_tuners = {}
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss."""
+        return self._executor.loss
+
+    @property
+    def missing_targets(self) -> str:
+        """Whether targets may be NaN."""
+        return "raise" if self.loss is None else self.loss.missing_targets
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of the library."""
+        return self._executor.metrics
+
+    @property
+    def metric_functions(self) -> tuple[Callable[..., Any], ...]:
+        """User-defined metrics."""
+        return self._executor.metric_functions
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer. Its attributes may be changed at any time; a new one begins with no memory.
+
+        `fit` takes what they are between two compiled calls, which take about 0.1 s.
+        """
+        return self._executor.optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: str | Optimizer) -> None:
+        self._executor.optimizer = optimizers.get(value)
+
+    def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Let preprocessing layers compute their statistics again, one after the other.
+
+        `fit` does so once, for those that have none yet.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what `fit` takes, or the model is built for other numbers of
+            columns or categories; the layers are then as they were.
+        """
+        executor, layers, dtype = self._executor, self.layers, self.dtype
+        executor.columns.check_names(X)
+        found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype), anew=True)
+        x = coding.coded(layers, X, dtype, n_in=self.n_in, found=found)
+        x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X)
+        weight = weights.of_samples(sample_weight, len(x), dtype)
+        with executor.weights_lock.held(), preprocessing.undone_on_error(layers):
+            preprocessing.adapt(layers, x, weight, dtype, anew=True)
+            coding.take(layers, found)
+            executor.refresh_constants()
+            executor.columns.take_names(column_names(X))
+        return self
+
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Loss and metrics on given data.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`; or one sample, as for `partial_fit`.
+
+        Returns
+        -------
+        dict of str to float
+            ``{"loss": ..., "accuracy": ...}``, then metrics of your own by their names; the loss includes
+            the penalties on the weights.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        return self._executor.evaluate(*self._checked(X, y, sample_weight))
+
+    def loss_and_gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, NDArray[Any]]:
+        """Loss of all samples as one batch, and its gradient with respect to all parameters.
+
+        Dropout does not drop. The penalties on the weights are included.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`; or one sample, as for `partial_fit`.
+
+        Returns
+        -------
+        loss : float
+        gradient : array of shape (n_parameters,)
+            In the order of `parameters`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        data = self._checked(X, y, sample_weight, penalties=True)
+        with self._executor.weights_lock.exclusive():
+            loss, gradient = self._executor.loss_and_gradient(data)
+            return loss, gradient.copy()
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        shuffle: bool | Callable[[int], ArrayLike] = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]] = (),
+        verbose: Any = "auto",
+        threads: int | None = None,
+        resume: bool = False,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in)
+            Finite numbers. A C-contiguous array of the model's dtype is used where it lies, and so is a
+            C-contiguous `numpy.memmap` of any real dtype but float16, which may be larger than the
+            memory; any other array is converted once.
+        y : array of shape (n, n_out), or (n,) for one output
+            For `cross_entropy` and `nll` also class numbers of shape (n,) or (n, 1).
+        epochs : int
+            How many times to go through the data, less `initial_epoch`.
+        batch_size : int or None
+            Samples of a step; None is all.
+        shuffle : bool or function
+            Whether to go through the samples in a new order each epoch. A function gives the order
+            itself: ``function(epoch)``, with epochs counted from `initial_epoch`, is an array of n numbers
+            of samples.
+        sample_weight : array of shape (n,), optional
+            Numbers >= 0. Their common scale is free, and may be beyond what the dtype holds; not so
+            with `sse`, a sum, and with penalties `alpha`, where it is refused then. For losses of values
+            and of labels also (n, n_out), a weight for each output.
+        class_weight : dict of int to float, or "balanced", optional
+            Factors of the samples of each class that are trained on, 1 for those not named;
+            "balanced" makes all classes weigh the same. Of several labels they are factors of the
+            classes 0 and 1 of each label; a list has one for each label.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after each epoch.
+        validation_split : float, 0 <= validation_split < 1
+            This share of the samples, the last, is not trained on but evaluated after each epoch.
+        callbacks : sequence of Callback or function
+            Called between epochs; see `fastnn.callbacks`.
+        verbose : "auto", 0, 1 or 2
+            1 shows a bar of progress, 2 prints a line an epoch; "auto" is 1 in a terminal or notebook,
+            and 0 elsewhere.
+        threads : int, optional
+            How many threads to train with. If not given, one, or up to `fastnn.get_threads` where the
+            work of a step is worth it and they prove faster. The result is the same bits in any case.
+        resume : bool
+            Whether this goes on with the latest fit, also one of before the model was saved with
+            ``training=True``. The callbacks then know what those of that fit knew (see
+            `Callback.get_state`). If it was interrupted within an epoch, that epoch is resumed and counted
+            among `epochs`; otherwise, or where a function gave its order, it is begun again.
+        initial_epoch : int
+            Number of the first epoch, as in Keras: training goes from there until `epochs`, and the
+            history and callbacks count so.
+
+        Returns
+        -------
+        History
+            Also kept as `history`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what is described above; the model is then as it was.
+        DivergenceError
+            If the loss, a weight or what the optimizer remembers becomes NaN or infinite; the last
+            finite weights are kept.
+        KeyboardInterrupt
+            On Ctrl-C, within a fraction of a second; the model is that of a finished step.
+        """
+        shown = style(verbose)
+        if threads is not None:
+            threads = validate.integer("threads", threads, low=1)
+        task = check_fit_arguments(
+            self._executor,
+            functools.partial(check_samples, self._executor),
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            callbacks=callbacks,
+            resume=resume,
+            initial_epoch=initial_epoch,
+        )
+        watched = [str(getattr(callback, "monitor", "")) for callback in task.callbacks]
+        self.train(task, threads, reporter(shown, task.epochs, task.initial_epoch, watched))
+        return task.history
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int | None = None,
+    ) -> Self:
+        """Go through the given data once, in its order; by default in a single step.
+
+        Parameters
+        ----------
+        X, y, sample_weight, batch_size
+            As for `fit`. For one sample `X` may have the shape (n_in,), as in `predict`; `y` is then its
+            target, a number or of shape (n_out,), and `sample_weight` a number.
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `fit`.
+        """
+        X, y, sample_weight = as_samples(X, y, sample_weight, self.n_in, self._executor.output_size)
+        self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
+        return self
+
+    def optimizer_state(self) -> OptimizerState:
+        """The optimizer as arrays, for `fastnn.train_step` inside compiled code.
+
+        Its memory and the counter of steps are the model's own, so that `fit` and `train_step` can take
+        weights_lock. Where the optimizer's settings were changed, a new call enters them into what earlier
+        calls returned. Where another optimizer was set, or one that remembers more, ask for the new
+        state: the earlier one goes on with the old optimizer. May be called while another thread trains the
+        model: it then waits for up to about 0.1 s, as `predict` does.
+
+        Returns
+        -------
+        OptimizerState
+            A NamedTuple of arrays, valid as an argument of functions compiled by Numba.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or a setting was changed to one that is out of range.
+        """
+        return self._executor.optimizer_state()
+
+    def train(
+        self,
+        task: FitArguments,
+        threads: int | None = None,
+        progress: Bar | Lines | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Do what `check_fit_arguments` has checked; see `Training`."""
+        executor = self._executor
+        with executor.weights_lock.fit():
+            self._adapt_and_build(task)
+            state = executor.state
+            if task.resume and state.interrupted_epoch is not None:
+                state.interrupted_epoch.check(len(task.data[0]), task.rows, task.shuffle, state.position)
+            self.history = task.history
+            training = Training(
+                self,
+                executor,
+                executor.network("train", task.rows),
+                task,
+                evaluate=self._validation_of(task, threads),
+                progress=progress,
+                thread_tuner=self._thread_tuner(task.rows, threads),
+                stop=stop,
+            )
+            try:
+                training.run()
+            except Exception as error:
+                task.history.note(error)
+                raise
+
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, penalties: bool = False
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Samples or a single one, their targets and weights, checked; then the model is built."""
+        executor = self._executor
+        X, y, sample_weight = as_samples(X, y, sample_weight, self.n_in, executor.output_size)
+        executor.columns.check_names(X)
+        data = check_samples(executor, X, y, sample_weight, penalties=penalties)
+        executor.require_adapted()
+        executor.build(data[0].shape[1])
+        return data
+
+    def _validation_of(
+        self, task: FitArguments, threads: int | None
+    ) -> Callable[[], dict[str, float]] | None:
+        """What gives the figures of the validation data, if there are such data."""
+        if task.validation is None:
+            return None
+        evaluate = functools.partial(self._executor.evaluate, *task.validation, threads)
+        return lambda: {f"val_{name}": value for name, value in evaluate().items()}
+
+    def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
+        """That of the fit before, if it was for as many rows and threads: it knows how fast they are."""
+        team, fixed = team_size(rows, self._executor.state.parameters.size, threads), threads is not None
+        known = self._thread_tuners.get(rows)
+        if known is None or (known.threads, known.fixed) != (team, fixed):
+            self._thread_tuners = {rows: ThreadTuner(team, fixed)}
+        return self._thread_tuners[rows]
+
+    def _adapt_and_build(self, task: FitArguments) -> None:
+        executor, layers, x = self._executor, self.layers, task.data[0]
+        with preprocessing.undone_on_error(layers):
+            if not all(layer.adapted for layer in layers):
+                preprocessing.adapt(layers, x, task.sample_weight, self.dtype, anew=False)
+                coding.take(layers, task.found)
+                preprocessing.adapt_to_targets(layers[-1], *task.data[1:])
+                executor.refresh_constants()
+                if task.validation is not None:
+                    check_rows(layers, task.validation[0], self.dtype, "validation X")
+            executor.build(x.shape[1])
+            executor.columns.take_names(task.names)

@@ -1,0 +1,60 @@
+"""The kernels that `python -m fastnn warmup` compiles: those of all models that the library can make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import activations, losses, optimizers, schedules
+from .engine.required_kernels import by_model
+from .layers.one_hot import OneHot
+from .layers.registry import Dense, Dropout
+from .layers.scaling import MinMax, Standardize
+from .model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .engine.required_kernels import Kernels
+
+# What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
+# numbers that estimators report.
+_BESIDES = (
+    "embedded.jacobian.input_gradient",
+    "embedded.jacobian.jacobian",
+    "embedded.jacobian.parameter_jacobian",
+    "training.loss.weighted_binary_cross_entropy.forward",
+    "layers.one_hot.backward_input",
+    "training.reported_loss.binary_log_loss.forward",
+    "training.reported_loss.log_loss.forward",
+    "training.reported_loss.poisson_deviance.forward",
+    "training.reported_loss.squared_error.forward",
+    "layers.scaling.backward_input",
+    "layers.unscale.backward_input",
+    "layers.unscale.forward",
+    "layers.unscale.loss.forward",
+)
+
+
+def common(dtype: str) -> Kernels:
+    """All kernels of the library, but those that convert rows of unusual dtypes in mapped files."""
+
+    def model(activation: str = "relu", loss: str = "mse", optimizer: str = "adam") -> Model:
+        measured = ["mae", "mse", "r2"] if losses.get(loss).target == "values" else "auto"
+        first = [OneHot(), Standardize(), MinMax()]
+        layers = [*first, Dense(1, activation, l2=1.0), Dropout(0.5)]
+        return Model(layers, loss, optimizer, measured, dtype, seed=0)
+
+    cases: dict[str, Iterable[str]] = {
+        "activation": activations.TABLE,
+        "loss": losses.TABLE,
+        "optimizer": optimizers.TABLE,
+    }
+    for setting, names in cases.items():
+        for name in names:
+            yield from by_model(model(**{setting: name}), training=True)
+    for name in schedules.TABLE:
+        yield f"training.schedule.{name}.forward", "float64"
+    yield from ((kernel, dtype) for kernel in _BESIDES)
+    yield f"driver.batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
+    yield "driver.loop.gradient", "float64"
+    yield "math.random.shuffle", "float64"
