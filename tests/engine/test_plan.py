@@ -203,6 +203,7 @@ def test_plan_of_a_head(metrics):
         check_inference(model.executor.new_predictor())
 
 
+@pytest.mark.filterwarnings("ignore:the last activation does not fit the loss")
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(LAYERS, st.integers(1, 40), st.integers(1, 70), st.integers(1, 5), DTYPES)
 def test_plan_of_a_random_stack(makers, n_in, rows, n_shards, dtype):
