@@ -13,25 +13,56 @@ from tests.helpers.check_layer import check_layer
 from tests.helpers.reference import ACTIVATIONS, dense_forward
 
 
-def scaled(x, p):
+def standardize(x, p):
     return (x - p["mean"]) / p["scale"]
 
 
-def min_max(x, p):
-    return (x - p["data_min"]) / (p["data_max"] - p["data_min"])
+def min_max(x, p, low=0.0, high=1.0):
+    return low + (high - low) * (x - p["data_min"]) / (p["data_max"] - p["data_min"])
+
+
+def some_columns(scale, columns):
+    """What scales only these columns."""
+
+    def reference(x, p):
+        return np.where(np.isin(np.arange(x.shape[1]), columns), scale(x, p), x)
+
+    return reference
 
 
 def categories(rng, shape):
-    """Numbers, and in column 1 one of four categories, all of which are among the first samples."""
+    """Numbers, and in columns 1 and 3 categories 0 ... 3, all of which are among the first samples."""
     x = rng.normal(size=shape)
     x[:, 1] = (np.arange(len(x)) * 3) % 4
+    x[:, 3] = np.arange(len(x)) % 4
     return x
 
 
-def one_hot(x, p):
-    codes = np.equal.outer(x[:, 1], p["categories"]).astype(float)
-    return np.hstack([x[:, :1], codes, x[:, 2:]])
+def one_hot(*columns):
+    """Of these columns, as many categories each as `counts` says."""
 
+    def reference(x, p):
+        known = dict(
+            zip(columns, np.split(p["categories"], np.cumsum(p["counts"])[:-1].astype(int)), strict=True)
+        )
+        parts = [
+            np.equal.outer(x[:, j], known[j]) if j in known else x[:, j : j + 1] for j in range(x.shape[1])
+        ]
+        return np.hstack(parts).astype(float)
+
+    return reference
+
+
+def in_units(x, p):
+    return x * p["scale"] + p["mean"]
+
+
+def loss_of_scaled_target(output, target, p):
+    return np.mean(((output - target) / p["scale"]) ** 2)
+
+
+#: A price and something tiny, side by side.
+TARGETS = np.array([[2.1e5, -0.011, 1.0], [2.9e5, -0.009, 5.0], [2.3e5, -0.0101, -3.0]])
 
 #: Name: what makes the layer, the shape of a sample, the reference, options of `check_layer`.
 LAYERS = {
@@ -55,19 +86,37 @@ LAYERS = {
         lambda x, p: ACTIVATIONS["softmax"][0](x),
     ),
     "dropout": (lambda: fn.Dropout(0.3), (7,), lambda x, p: x),
-    "standardize": (lambda: fn.Standardize(), (6,), scaled, {"first": True}),
-    "min_max": (lambda: fn.MinMax(), (6,), min_max, {"first": True}),
-    "one_hot": (
-        lambda: fn.OneHot(1),
+    "standardize": (fn.Standardize, (6,), standardize, {"first": True}),
+    "standardize some": (
+        lambda: fn.Standardize([0, -3]),
+        (5,),
+        some_columns(standardize, [0, 2]),
+        {"first": True},
+    ),
+    "min_max": (fn.MinMax, (6,), min_max, {"first": True}),
+    "min_max of a range": (
+        lambda: fn.MinMax(-2, 5, columns=[1]),
         (3,),
-        one_hot,
+        some_columns(lambda x, p: min_max(x, p, -2, 5), [1]),
+        {"first": True},
+    ),
+    "one_hot": (
+        lambda: fn.OneHot([1, 3]),
+        (5,),
+        one_hot(1, 3),
+        {"first": True, "draw": categories, "differentiable": False},
+    ),
+    "one_hot of given categories": (
+        lambda: fn.OneHot([3, 1], [[3, 0, 1, 2], [9, 3, 2, 1, 0]]),
+        (5,),
+        one_hot(3, 1),
         {"first": True, "draw": categories, "differentiable": False},
     ),
     "unscale": (
-        lambda: fn.Unscale().adapt(np.arange(12.0).reshape(4, 3) ** 2),
+        lambda: fn.Unscale().adapt(TARGETS),
         (3,),
-        lambda x, p: x * p["scale"] + p["mean"],
-        {"last": True, "loss": lambda output, y, p: np.mean(((output - y) / p["scale"]) ** 2)},
+        in_units,
+        {"last": True, "loss": loss_of_scaled_target},
     ),
 }
 
@@ -87,7 +136,8 @@ def test_every_layer_has_a_row():
 
 def other_gradient(kernel, dtype=None, address=loader.address):
     return address(
-        "layers.activation.sigmoid.backward" if kernel.endswith("tanh.backward") else kernel, dtype
+        "layers.activation.sigmoid.backward_input" if kernel.endswith(".tanh.backward_input") else kernel,
+        dtype,
     )
 
 

@@ -1,13 +1,9 @@
 """Standardize, MinMax and OneHot: what they compute, when they adapt, and how they are kept."""
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn.layers.preprocessing import Preprocessing
 from tests.helpers.coded_data import CODED, CODES, NUMBERS, RNG, N, X, Y, network
 from tests.helpers.reference import central_difference
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE
@@ -188,24 +184,6 @@ def test_gradient_by_the_input(make):
 
 
 # ---- Files, copies, showing --------------------------------------------------------------------------------
-
-
-@EACH
-@DTYPE
-def test_saved_and_copied(make, expected, dtype, tmp_path):
-    model = network(make(), dtype=dtype)
-    model.fit(X, Y, epochs=2)
-    path = tmp_path / "model.safetensors"
-    model.save(path, training=True)
-    for again in (fn.load(path), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        assert np.array_equal(again(X), model(X))
-        for layer, original in zip(again.layers, model.layers, strict=True):
-            assert repr(layer) == repr(original) and layer.config() == original.config()
-            if isinstance(original, Preprocessing):
-                assert {name: v.tolist() for name, v in layer.statistics.items()} == {
-                    name: v.tolist() for name, v in original.statistics.items()
-                }
-        assert again.fit(X, Y).history["loss"] == copy.deepcopy(model).fit(X, Y).history["loss"]
 
 
 def test_a_model_that_is_not_adapted_is_saved_so(tmp_path):

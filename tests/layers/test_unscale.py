@@ -1,10 +1,8 @@
 """`Unscale`: a network that trains on the scaled target, and answers in the target's units."""
 
 import copy
-import pickle
 
 import numpy as np
-import onnxruntime
 import pytest
 from numba import njit
 
@@ -68,35 +66,11 @@ def test_float32_learns_a_large_target_that_it_would_not_learn_otherwise():
     assert model.predict(X).dtype == np.float32
 
 
-@pytest.mark.parametrize("batch_size", [N, 32, 7])
-def test_threads_and_shards_change_no_bit(batch_size):
-    records = []
-    for threads in (1, 2):
-        model = fn.Model([fn.Dense(200, "tanh"), fn.Dense(2), fn.Unscale()], "mse", seed=0)
-        model.fit(X, Y, epochs=2, batch_size=batch_size, threads=threads)
-        records.append(model.parameters.tobytes())
-    assert records[0] == records[1]
-
-
 @pytest.mark.parametrize("loss", [*LOSSES, fn.losses.mse().scaled(3)], ids=repr)
 def test_gradients(loss):
     model = network(fn.Unscale(), loss=loss)
     model.fit(X, Y, epochs=2)
     assert fn.check_gradient(model, X[:20], Y[:20], WEIGHT[:20]) < 1e-6
-
-
-def test_derivatives_by_the_input():
-    model = network(fn.Unscale())
-    model.fit(X, Y, epochs=2)
-    net = model.network()
-    jacobian, x = np.empty((2, 3)), X[0].copy()
-    fn.jacobian(net, x, jacobian)
-    step = 1e-5
-    for j in range(3):
-        high, low = x.copy(), x.copy()
-        high[j], low[j] = x[j] + step, x[j] - step
-        slope = (model.predict(high) - model.predict(low)) / (2 * step)
-        np.testing.assert_allclose(jacobian[:, j], slope, rtol=1e-5, atol=1e-9)
 
 
 def test_compiled_code():
@@ -180,36 +154,6 @@ def test_a_target_that_does_not_vary():
 def test_it_scales_alone():
     layer = fn.Unscale().adapt([1.0, 3.0])
     assert layer([[0.0], [2.0]]).tolist() == [[2], [4]]
-
-
-def pickled(model):
-    return pickle.loads(pickle.dumps(model))
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, pickled, "file"])
-def test_it_is_kept_and_goes_on_to_the_same_bits(copied, tmp_path):
-    model = network(fn.Unscale(), dtype="float32")
-    model.fit(X, Y, epochs=2)
-    if copied == "file":
-        model.save(tmp_path / "m.safetensors", training=True)
-        again = fn.load(tmp_path / "m.safetensors")
-    else:
-        again = copied(model)
-    assert np.array_equal(again.predict(X), model.predict(X))
-    assert again.fit(X, Y, epochs=2).history == model.fit(X, Y, epochs=2).history
-    assert np.array_equal(again.parameters, model.parameters)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_graph_gives_the_same(dtype, tmp_path):
-    model = network(fn.Unscale(), dtype=dtype)
-    model.fit(X, Y, epochs=2)
-    fn.onnx.export(model, tmp_path / "m.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    (outputs,) = session.run(None, {session.get_inputs()[0].name: X.astype(dtype)})
-    np.testing.assert_allclose(outputs, model.predict(X), rtol=2e-6, atol=1e-9)
-    again = fn.onnx.load(tmp_path / "m.onnx")
-    np.testing.assert_allclose(again.predict(X), model.predict(X), rtol=2e-6, atol=1e-9)
 
 
 def test_many_models_ensembles_and_scipy():
