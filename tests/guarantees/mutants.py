@@ -24,7 +24,8 @@ KERNELS = ROOT / "kernels"
 class Mutant(NamedTuple):
     """A fault: `before` stands in a file of `kernels/` once, and becomes `after`.
 
-    `tests` are those that are run. In kernels without compilation, as `make nojit` does, or compiled.
+    `file` is its name alone, which no other has. `tests` are those that are run, without the sweeps, as
+    `make test` does; in kernels without compilation, as `make nojit` does, or compiled.
     """
 
     file: str
@@ -32,6 +33,12 @@ class Mutant(NamedTuple):
     after: str
     tests: tuple[str, ...]
     compiled: bool = False
+
+
+def source(kernels, mutant):
+    """The file in which it is."""
+    [path] = kernels.rglob(f"{mutant.file}.py")
+    return path
 
 
 def interpreted(file, before, after, test=None):
@@ -42,7 +49,7 @@ def compiled(file, before, after, *tests):
     return Mutant(file, before, after, tuple(f"tests/{test}" for test in tests), compiled=True)
 
 
-GEMM, BESIDE_NUMPY = "kernels/test_gemm.py", "test_fit.py::test_training_beside_numpy"
+GEMM, BESIDE_NUMPY = "kernels/test_gemm.py", "training/test_fit.py::test_training_beside_numpy"
 MUTANTS = {
     # kernels, run without compilation
     "dropped bias": interpreted(
@@ -134,31 +141,31 @@ MUTANTS = {
     ),
     "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
     "first op not gone back through": compiled(
-        "driver", "range(net[d.N_OPS] - 1, -1, -1)", "range(net[d.N_OPS] - 1, 0, -1)", BESIDE_NUMPY
+        "loop", "range(net[d.N_OPS] - 1, -1, -1)", "range(net[d.N_OPS] - 1, 0, -1)", BESIDE_NUMPY
     ),
-    "steps not counted": compiled("driver", "            step += 1\n", "", BESIDE_NUMPY),
+    "steps not counted": compiled("loop", "            step += 1\n", "", BESIDE_NUMPY),
     "loss divided by rows, not by weights": compiled(
-        "driver",
+        "loop",
         "(1.0 / weight if weight > 0.0 else 0.0)",
         "1.0 / rows",
-        "test_fit.py::test_a_whole_weight_counts_a_row_as_often",
+        "training/test_fit.py::test_a_whole_weight_counts_a_row_as_often",
     ),
     "every gradient clipped": compiled(
-        "driver", "return limit / norm if norm > limit else 1.0", "return limit / norm", BESIDE_NUMPY
+        "loop", "return limit / norm if norm > limit else 1.0", "return limit / norm", BESIDE_NUMPY
     ),
     "last shard not summed": compiled(
         "batch",
         "range(1, net[descriptor.N_SHARDS])",
         "range(1, net[descriptor.N_SHARDS] - 1)",
-        "trust/test_shards.py",
+        "guarantees/test_shards.py",
     ),
     "masks of shards alike": compiled(
-        "dropout", "first = net[descriptor.FIRST_ROW] * width", "first = 0", "trust/test_shards.py"
+        "dropout", "first = net[descriptor.FIRST_ROW] * width", "first = 0", "guarantees/test_shards.py"
     ),
     "adam without bias correction": compiled(
         "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY
     ),
-    "alpha twice": compiled("penalty", "+ 0.5 * alpha", "+ alpha", "test_objective.py"),
+    "alpha twice": compiled("penalty", "+ 0.5 * alpha", "+ alpha", "training/test_objective.py"),
 }
 
 #: So many are tried in `make test`, where `make nojit` runs the same tests without a fault.
@@ -193,7 +200,8 @@ class Copy:
             "NUMBA_DISABLE_JIT": "0" if mutant.compiled else "1",
         }
         shutil.rmtree(self.root / "numba", ignore_errors=True)  # which does not see a callee's change
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        command += ["-m", "not sweep", *mutant.tests]
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=900
         )
@@ -208,7 +216,7 @@ class Copy:
 
     def fault(self, mutant):
         """None if the tests fail with the mutant, as they should; else what is wrong."""
-        path = self.root / "fastnn" / "kernels" / f"{mutant.file}.py"
+        path = source(self.root / "fastnn" / "kernels", mutant)
         text = path.read_text(encoding="utf-8")
         if text.count(mutant.before) != 1:
             return f"{path.name} has {mutant.before!r} {text.count(mutant.before)} times"

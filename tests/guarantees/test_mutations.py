@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.guarantees.mutants import FAST, KERNELS, MUTANTS, Copy
+from tests.guarantees.mutants import FAST, KERNELS, MUTANTS, Copy, source
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def test_a_fault_that_changes_nothing_is_not_noticed(copy):
 
 def test_every_fault_is_in_one_place():
     for name, mutant in MUTANTS.items():
-        text = (KERNELS / f"{mutant.file}.py").read_text(encoding="utf-8")
+        text = source(KERNELS, mutant).read_text(encoding="utf-8")
         assert text.count(mutant.before) == 1, name
         assert mutant.before != mutant.after
     assert len(MUTANTS) >= 40
