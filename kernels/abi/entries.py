@@ -1,4 +1,4 @@
-"""Entries made from a declaration: what an op owns, and what its kernels write.
+"""Entries: made from a declaration of what an op owns and its kernels write, or of a body written by hand.
 
 A kernel's parameters say by their names what it is given. `Op` says what there is: the tensors and numbers
 that all ops have, and the op's own parameters, constants, scratch memory and settings::
@@ -10,14 +10,18 @@ that all ops have, and the op's own parameters, constants, scratch memory and se
 `dataclass` and `namedtuple` do: Numba needs a function with these very lines. (Closures that look up one
 array each give the same machine code, and take 20 to 40 % longer to compile.) ``print(forward_entry.source)``
 shows it, and so do tracebacks.
+
+What fits no declaration is a function ``body(op, setting, net, real, T)`` that `entry` decorates.
 """
 
 import ast
+import functools
 import inspect
 import linecache
 
 import numpy as np
 
+from ..lowlevel._jit import inline_ir
 from ..lowlevel.simd import view
 from . import descriptor, oprow
 from .tensors import tensor_address
@@ -61,6 +65,28 @@ _GLOBALS = {
 }
 
 
+def entry(body):
+    """Factory of the entry that runs ``body(op, setting, net, real, T)``, for use as a decorator.
+
+    It is given the op row and the descriptor, each as int64 and as float64 numbers of the same memory, and
+    the model's dtype.
+    """
+    inlined = inline_ir(body)
+
+    @functools.wraps(body)
+    def factory(T):
+        def run(op_address, net_address):
+            op = view(op_address, oprow.SIZE, np.int64)
+            setting = view(op_address, oprow.SIZE, np.float64)
+            net = view(net_address, descriptor.SIZE, np.int64)
+            real = view(net_address, descriptor.SIZE, np.float64)
+            inlined(op, setting, net, real, T)
+
+        return run
+
+    return factory
+
+
 class Op:
     """What there is for the kernels of an op.
 
@@ -101,10 +127,10 @@ class Op:
             self._numbers[name] = f"{number}(setting[oprow.SETTINGS + {i}])"
         self._numbers |= sizes or {}
         for name, shape in tensors.items():
-            self._add(name, shape, f"tensor_address(net, op[oprow.{name.upper()}])")
+            self._add(name, shape, _tensor(name.upper(), shape))
         for name, shape in (scratch or {}).items():
             own = _unless_none(shape, "SCRATCH") if name in optional else shape
-            self._add(name, own, "tensor_address(net, op[oprow.SCRATCH])")
+            self._add(name, own, _tensor("SCRATCH", shape))
         for i, (name, shape) in enumerate((parameters or {}).items()):
             own = _unless_none(shape, f"PARAMETERS + {i}") if name in optional else shape
             self._add(name, own, _element("PARAMETERS", f"op[oprow.PARAMETERS + {i}]"))
@@ -177,6 +203,11 @@ class Op:
 def _names(source):
     """Names that Python source mentions."""
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+
+
+def _tensor(column, shape):
+    """Source of the address of a tensor whose offset is in a column of the op row."""
+    return f"tensor_address(net, op[oprow.{column}])"
 
 
 def _element(vector, offset):

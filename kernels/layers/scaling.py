@@ -8,8 +8,7 @@ are float64.
 import numpy as np
 
 from ..abi import descriptor
-from ..abi.entries import Op
-from ..abi.tensors import slots
+from ..abi.entries import Op, entry
 from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import view
 
@@ -103,28 +102,20 @@ forward_entry = _op.entry(scaling_forward, writes="y")
 backward_input_entry = _op.entry(scaling_backward, writes="dx")
 
 
-def moments_entry(T):
+@entry
+def moments_entry(op, setting, net, real, T):
     """Op: X, SAMPLE_WEIGHT -> METRIC_STATE: see `moments`, n numbers for each argument, `total` last."""
-
-    def moments_op(op_address, net_address):
-        net, _ = slots(net_address)
-        n, state = net[descriptor.N_FEATURES], net[descriptor.METRIC_STATE]
-        mean, squares = view(state, n, np.float64), view(state + 8 * n, n, np.float64)
-        block, more = view(state + 16 * n, n, np.float64), view(state + 24 * n, n, np.float64)
-        total = view(state + 32 * n, 1, np.float64)
-        x, weight = _data(net, T)
-        moments(x, weight, total, mean, squares, block, more)
-
-    return moments_op
+    n, state = net[descriptor.N_FEATURES], net[descriptor.METRIC_STATE]
+    mean, squares = view(state, n, np.float64), view(state + 8 * n, n, np.float64)
+    block, more = view(state + 16 * n, n, np.float64), view(state + 24 * n, n, np.float64)
+    total = view(state + 32 * n, 1, np.float64)
+    x, weight = _data(net, T)
+    moments(x, weight, total, mean, squares, block, more)
 
 
-def extremes_entry(T):
+@entry
+def extremes_entry(op, setting, net, real, T):
     """Op: X, SAMPLE_WEIGHT -> METRIC_STATE: `low` and `high`, n numbers each."""
-
-    def extremes_op(op_address, net_address):
-        net, _ = slots(net_address)
-        n, state = net[descriptor.N_FEATURES], net[descriptor.METRIC_STATE]
-        x, weight = _data(net, T)
-        extremes(x, weight, view(state, n, np.float64), view(state + 8 * n, n, np.float64))
-
-    return extremes_op
+    n, state = net[descriptor.N_FEATURES], net[descriptor.METRIC_STATE]
+    x, weight = _data(net, T)
+    extremes(x, weight, view(state, n, np.float64), view(state + 8 * n, n, np.float64))

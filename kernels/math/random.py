@@ -8,7 +8,7 @@ however the batch is divided, and training resumes where it stopped.
 import numpy as np
 
 from ..abi import descriptor as d
-from ..abi.tensors import slots
+from ..abi.entries import entry
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import view
 
@@ -61,11 +61,7 @@ def shuffle(seed, epoch, order):
         order[i], order[j] = order[j], order[i]
 
 
-def shuffle_entry(T):
+@entry
+def shuffle_entry(op, setting, net, real, T):
     """ORDER is written as in the training loop, for an epoch that is resumed; the op is not used."""
-
-    def shuffle_op(op_address, net_address):
-        net, _ = slots(net_address)
-        shuffle(net[d.SEED], net[d.EPOCH], view(net[d.ORDER], net[d.N_SAMPLES], np.int64))
-
-    return shuffle_op
+    shuffle(net[d.SEED], net[d.EPOCH], view(net[d.ORDER], net[d.N_SAMPLES], np.int64))

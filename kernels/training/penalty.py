@@ -9,7 +9,8 @@ Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 7.1.
 import numpy as np
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import op_row, slots, weights
+from ..abi.entries import entry
+from ..abi.tensors import weights
 from ..lowlevel._jit import inline_ir, kernel, reduction
 from ..lowlevel.simd import flat, view
 
@@ -41,33 +42,23 @@ def _factors(real, setting):
     return setting[oprow.SETTINGS], setting[oprow.SETTINGS + 1] + 0.5 * alpha
 
 
-def forward_entry(T):
+@entry
+def forward_entry(op, setting, net, real, T):
     """Op: W, SCALE -> PENALTY is increased."""
-
-    def penalty_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, real = slots(net_address)
-        w = flat(weights(net, net[descriptor.PARAMETERS], op, T))
-        l1, l2 = _factors(real, setting)
-        real[descriptor.PENALTY] += penalty_value(w, l1, l2)
-
-    return penalty_op
+    w = flat(weights(net, net[descriptor.PARAMETERS], op, T))
+    l1, l2 = _factors(real, setting)
+    real[descriptor.PENALTY] += penalty_value(w, l1, l2)
 
 
-def gradient_entry(T):
+@entry
+def gradient_entry(op, setting, net, real, T):
     """Op: W, SCALE -> the gradient of W is increased, as far as it lies in this thread's part."""
-
-    def penalty_gradient_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, real = slots(net_address)
-        start, end = op[oprow.W], op[oprow.W] + op[oprow.N_IN] * op[oprow.N_OUT]
-        part = net[descriptor.PART_START]
-        start, end = max(start, part), min(end, part + net[descriptor.PART_SIZE])
-        if start < end:
-            skip = start * net[descriptor.ITEMSIZE]
-            w = view(net[descriptor.PARAMETERS] + skip, end - start, T)
-            dw = view(net[descriptor.GRADIENT] + skip, end - start, T)
-            l1, l2 = _factors(real, setting)
-            penalty_gradient(w, T(l1), T(l2), dw)
-
-    return penalty_gradient_op
+    start, end = op[oprow.W], op[oprow.W] + op[oprow.N_IN] * op[oprow.N_OUT]
+    part = net[descriptor.PART_START]
+    start, end = max(start, part), min(end, part + net[descriptor.PART_SIZE])
+    if start < end:
+        skip = start * net[descriptor.ITEMSIZE]
+        w = view(net[descriptor.PARAMETERS] + skip, end - start, T)
+        dw = view(net[descriptor.GRADIENT] + skip, end - start, T)
+        l1, l2 = _factors(real, setting)
+        penalty_gradient(w, T(l1), T(l2), dw)

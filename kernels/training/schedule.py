@@ -10,7 +10,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import op_row, slots
+from ..abi.entries import entry
 from ..lowlevel._jit import force_inline
 
 Schedule = namedtuple("Schedule", "kernel forward_entry")
@@ -19,17 +19,13 @@ Schedule = namedtuple("Schedule", "kernel forward_entry")
 def make_schedule(function):
     """A schedule with its entry. Op: STEP -> LEARNING_RATE."""
 
-    def forward_entry(T):
-        def schedule_op(op_address, net_address):
-            _, setting = op_row(op_address)
-            net, real = slots(net_address)
-            p = oprow.SETTINGS
-            step = np.float64(net[descriptor.STEP])
-            real[descriptor.LEARNING_RATE] = function(
-                step, setting[p], setting[p + 1], setting[p + 2], setting[p + 3], setting[p + 4]
-            )
-
-        return schedule_op
+    @entry
+    def forward_entry(op, setting, net, real, T):
+        p = oprow.SETTINGS
+        step = np.float64(net[descriptor.STEP])
+        real[descriptor.LEARNING_RATE] = function(
+            step, setting[p], setting[p + 1], setting[p + 2], setting[p + 3], setting[p + 4]
+        )
 
     return Schedule(function, forward_entry)
 

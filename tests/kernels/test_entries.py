@@ -12,8 +12,9 @@ from numba import cfunc
 
 import fastnn.kernels
 from fastnn.kernels.abi import descriptor, oprow, tensors
-from fastnn.kernels.abi.entries import BY_ELEMENT, Op
+from fastnn.kernels.abi.entries import BY_ELEMENT, Op, entry
 from fastnn.kernels.lowlevel._jit import ENTRY_SIGNATURE, INTERPRETED, inline_ir, kernel
+from fastnn.kernels.lowlevel.simd import view
 
 ROWS, N_IN, N_OUT = 3, 4, 2
 
@@ -150,6 +151,23 @@ def test_a_kernel_gets_one_array_where_two_lie_at_one_place(y_at, dtype, monkeyp
     total = np.arange(12) + np.arange(20, 32) + (100 if y_at == 0 else 0)
     assert memory.vectors["WORKSPACE"][y_at : y_at + 12].tolist() == total.tolist()
     assert re.findall(r"add\((.*?), y_is_x\)", factory.source) == ["y, x2, y", "x, y, y", "x, x2, y"]
+
+
+def test_a_body_is_handed_both_tables_and_the_dtype(dtype, monkeypatch):
+    @entry
+    def example_entry(op, setting, net, real, T):
+        """What it does."""
+        vector = view(net[descriptor.OUTPUT], 3, T)
+        vector[0], vector[1] = op[oprow.N_IN], setting[oprow.SETTINGS]
+        vector[2] = real[descriptor.SCALE]
+
+    assert (example_entry.__name__, example_entry.__doc__) == ("example_entry", "What it does.")
+    monkeypatch.setitem(globals(), "view", python_view if INTERPRETED else view)
+    memory = Memory(dtype)
+    memory.setting[0] = 0.5
+    memory.net.view(np.float64)[descriptor.SCALE] = 0.25
+    memory.run(example_entry, monkeypatch)
+    assert memory.vectors["OUTPUT"][:4].tolist() == [N_IN, 0.5, 0.25, 0]
 
 
 def test_an_unknown_name_is_refused_when_a_module_is_imported():
