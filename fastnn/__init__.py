@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, plot, schedules
 from ._public import set_module as _set_module
+from ._version import __version__ as __version__
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .checks.hints import nearest as _nearest
 from .custom import register_activation, register_loss, register_schedule
@@ -20,8 +21,8 @@ from .engine.threads import get_threads, set_threads
 from .ensemble import Ensemble
 from .errors import CompilationError, DivergenceError, GradientError
 from .gradient_check import check_gradient
-from .io.checkpoint import load
-from .io.torch_state import load_torch
+from .io.load import load
+from .io.load_torch import load_torch
 from .kernels.abi.status import Status
 from .layers.base import Layer
 from .layers.one_hot import OneHot
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
         parameter_jacobian,
         train_step,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "SGD",

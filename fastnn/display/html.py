@@ -12,35 +12,35 @@ import numpy as np
 from .summary import table
 
 if TYPE_CHECKING:
-    from ..model import Model
-    from ..training.history import History
+    from ..inference import Inference
 
 _LEFT, _RIGHT = "text-align:left", "text-align:right"
 _WIDTH, _HEIGHT = 160, 32  # of a curve, in pixels
 
 
-def model_html(model: Model) -> str:
+def model_html(model: Inference) -> str:
     """The layers of a model as a table."""
-    loss = "no loss" if model.loss is None else model.loss.name
-    optimizer = type(model.optimizer).__name__
+    executor = model.executor
+    loss = "no loss" if executor.loss is None else executor.loss.name
+    optimizer = type(executor.optimizer).__name__
     (head, *rows), end = table(model)
     caption = f"<b>Model</b> &middot; {escape(loss)} &middot; {escape(optimizer)} &middot; {escape(end)}"
     return _table(caption, head, rows, (_LEFT, _LEFT, _RIGHT))
 
 
-def history_html(history: History) -> str:
-    """First, best and last figures of a history, and their curves."""
-    caption = f"<b>History</b> &middot; {len(history.epoch)} epochs"
-    if history.error is not None:
-        caption += f" &middot; ended by {escape(f'{type(history.error).__name__}: {history.error}')}"
+def history_html(logs: dict[str, list[float]], epochs: int, error: Exception | None) -> str:
+    """First, last, smallest and largest values of what a history recorded, and their curves."""
+    caption = f"<b>History</b> &middot; {epochs} epochs"
+    if error is not None:
+        caption += f" &middot; ended by {escape(f'{type(error).__name__}: {error}')}"
     head = ("", "first", "last", "least", "most", "")
     rows = []
-    for name, values in history.history.items():
+    for name, values in logs.items():
         if values:
             known = [value for value in values if not math.isnan(value)] or values
             numbers = (values[0], values[-1], min(known), max(known))
             rows.append((name, *(f"{number:.4g}" for number in numbers)))
-    curves = [_curve(values) for values in history.history.values() if values]
+    curves = [_curve(values) for values in logs.values() if values]
     return _table(caption, head, rows, (_LEFT, *[_RIGHT] * 4, _LEFT), curves)
 
 

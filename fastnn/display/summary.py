@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ..engine.plan import frozen_ranges, parameters, widths
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..inference import Inference
 
 
-def summary(model: Model) -> str:
+def summary(model: Inference) -> str:
     """Table of the layers, their output shapes and parameter counts; unknown sizes as ``?``."""
     rows, end = table(model)
     columns = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -19,7 +19,7 @@ def summary(model: Model) -> str:
     return "\n".join([lines[0], rule, *lines[1:], rule, end])
 
 
-def table(model: Model) -> tuple[list[tuple[str, str, str]], str]:
+def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
     """The rows of the table, its head first, and what stands below them."""
     sizes = [None] * (len(model.layers) + 1) if model.n_in is None else widths(model.layers, model.n_in)
     rows = [("layer", "output shape", "parameters")]

@@ -1,69 +1,55 @@
-"""Saving and loading: safetensors, the configuration as JSON in its metadata.
+"""Saving in the safetensors format, with the configuration as JSON in its metadata.
 
-Tensors are named by layer, ``0.weights``, ``0.bias``. Loading runs no code from the file, and
-allocates nothing before the configuration, the tensors' sizes and the file's length are known to
-agree.
+Tensors are named by layer: ``0.weights``, ``0.bias``.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import math
 import os
-import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .. import metrics as metric_table
 from ..checks import validate
 from ..data import array_checks
-from ..data.categories import labels_of_one_kind
-from ..engine.plan import parameters, widths
-from ..engine.state import InterruptedEpoch
-from ..layers import registry as layer_table
-from ..layers.base import Layer
 from ..layers.one_hot import OneHot
 from ..layers.preprocessing import Preprocessing
-from . import files, signatures
+from . import files
+from .tensor_files import LARGEST_HEADER
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..engine.executor import Executor
+    from ..inference import Inference
     from ..optimizers import Optimizer
 
-_FORMAT = 1
-# Largest header, in bytes: thousands of layers. JSON takes up to fifty times its length in memory.
-_HEADER = 4 << 20
-_COLUMNS = 1 << 20  # of the input of a model without weights
-_REPEATED = 4  # how often layers that prepare the data may have so many columns
-_DTYPES = ("F32", "F64")
-_CALLBACK = "callback."  # begins the names of arrays that callbacks know, by the callback's number
+FORMAT = 1  # of the configuration
+CALLBACK = "callback."  # begins the names of arrays that callbacks know, by the callback's number
 
 
-def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> None:
+def save(model: Inference, path: str | os.PathLike[str], training: bool = False) -> None:
     """Write a built model; the file is replaced in one step, or left as it was."""
     from safetensors.numpy import save as to_bytes
 
-    training = validate.boolean("training", training)
-    with model.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
-        model.state  # noqa: B018 - refuses a model that is not built
-        optimizer = copy.copy(model.optimizer)  # whose settings stay as they are
+    training, executor = validate.boolean("training", training), model.executor
+    with executor.weights_lock.exclusive():  # between two steps of a fit in another thread
+        executor.state  # noqa: B018 - refuses a model that is not built
+        optimizer = copy.copy(executor.optimizer)  # whose settings stay as they are
         config: dict[str, Any] = {
-            "format": _FORMAT,
-            "n_in": model.n_in,
+            "format": FORMAT,
+            "n_in": executor.n_in,
             "layers": [layer.config() for layer in model.layers],
             "frozen": [i for i, layer in enumerate(model.layers) if not layer.trainable],
-            "loss": None if model.loss is None else model.loss.config(),
+            "loss": None if executor.loss is None else executor.loss.config(),
             "optimizer": optimizer.config(),
-            "metrics": [metric.name for metric in model.metrics],
-            "dtype": model.dtype,
-            "seed": model.seed,
+            "metrics": [metric.name for metric in executor.metrics],
+            "dtype": executor.dtype,
+            "seed": executor.seed,
         }
-        if model.metric_functions:
-            config["metric_functions"] = [function.__name__ for function in model.metric_functions]
-        if model.feature_names_in_ is not None:
-            config["feature_names_in_"] = model.feature_names_in_.tolist()
+        if executor.metric_functions:
+            config["metric_functions"] = [function.__name__ for function in executor.metric_functions]
+        if executor.columns.names:
+            config["feature_names_in_"] = list(executor.columns.names)
         tensors: dict[str, Any] = {}
         for i, layer in enumerate(model.layers):
             tensors |= {f"{i}.{name}": view for name, view in layer.views.items()}
@@ -73,21 +59,23 @@ def save(model: Model, path: str | os.PathLike[str], training: bool = False) -> 
                 labels = [None if of is None else of.tolist() for of in layer.labels]
                 config.setdefault("labels", {})[str(i)] = labels
         if training:
-            config["training"], memory = _training(model, optimizer)
+            config["training"], memory = _training(executor, optimizer)
             tensors |= memory
         for name, values in tensors.items():
             array_checks.finite(f"the model is not saved: its tensor {name!r}", values)
         text = json.dumps(config, default=lambda number: number.item())  # NumPy's numbers as Python's
         content = to_bytes(tensors, {"fastnn": text})
     size = int.from_bytes(content[:8], "little")
-    if size > _HEADER:
-        raise ValueError(f"the model's configuration is too large for a file: {size} bytes of {_HEADER}")
+    if size > LARGEST_HEADER:
+        raise ValueError(
+            f"the model's configuration is too large for a file: {size} bytes, the limit is {LARGEST_HEADER}"
+        )
     files.replace(path, content)
 
 
-def _training(model: Model, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+def _training(executor: Executor, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
     """What training needs to go on: counters, and tensors."""
-    state, tensors = model.state, {}
+    state, tensors = executor.state, {}
     # The memory is of another size if the optimizer's settings were changed after training.
     size, memory = optimizer.state_vectors() * state.parameters.size, state.optimizer
     if memory.size == size > 0:
@@ -97,252 +85,12 @@ def _training(model: Model, optimizer: Optimizer) -> tuple[dict[str, Any], dict[
         pause = asdict(state.interrupted_epoch)
         tensors["sums"] = pause.pop("sums")
         counters["pause"] = {"position": state.position, **pause}
-    if known := model.executor.known_to_callbacks():
+    if known := executor.known_to_callbacks():
         for i, own in enumerate(known.values()):
             arrays = {name: value for name, value in own.items() if hasattr(value, "shape")}
-            tensors |= {f"{_CALLBACK}{i}.{name}": value for name, value in arrays.items()}
+            tensors |= {f"{CALLBACK}{i}.{name}": value for name, value in arrays.items()}
         counters["callbacks"] = {
             callback: {name: value for name, value in own.items() if not hasattr(value, "shape")}
             for callback, own in known.items()
         }
     return counters, tensors
-
-
-def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] | None = None) -> Model:
-    """A model from a file that `Model.save` wrote.
-
-    Parameters
-    ----------
-    path : str or path
-    metrics : sequence of function, optional
-        Metrics of your own, of which a file has the names only: without them the model is one without
-        these metrics.
-
-    Warns
-    -----
-    UserWarning
-        If `metrics` is not given, and the model was saved with such metrics.
-
-    Returns
-    -------
-    Model
-        Built, with its weights. If it was saved with ``training=True``, training goes on as if it had
-        not been interrupted.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it is not a file of fastnn's, or damaged, or has an activation, loss or schedule of the
-        user's own that is not registered.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> import numpy as np
-    >>> import fastnn as fn
-    >>> model = fn.Model([fn.Dense(2)], seed=0).build(3)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "model.safetensors")
-    ...     model.save(path)
-    ...     again = fn.load(path)
-    >>> np.array_equal(again.parameters, model.parameters)
-    True
-    """
-    path = os.fspath(path)
-    own = metric_table.functions([] if metrics is None else metrics, only=True)
-    with open_tensors(path) as file:
-        text = (file.metadata() or {}).get("fastnn")
-        if text is None:
-            raise ValueError(
-                f"{path} is a safetensors file, but not of a fastnn model; fn.load_torch(path, model) reads "
-                "weights of PyTorch's layers"
-            )
-        try:
-            config = json.loads(text)
-            if config["format"] > _FORMAT:
-                raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
-            names = ", ".join([str(name) for name in config.get("metric_functions", [])])
-            model = _model(config, file, own)
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
-            raise ValueError(f"{path} does not hold a fastnn model that fits together: {what}") from error
-    if names and metrics is None:
-        warnings.warn(
-            f"the model was saved with metrics of the user's own, {names}: files do not hold functions; give "
-            f"them to load, metrics=[{names}], or metrics=[] to go without",
-            stacklevel=2,
-        )
-    return model
-
-
-def open_tensors(path: str) -> Any:
-    """A safetensors file, its header checked: the sizes fill the file, and nothing overlaps.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ValueError
-        If it is not such a file, or its header is too long to be that of a model.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    head = files.head(path)
-    signatures.refuse_others(path, head, signatures.SAFETENSORS)
-    size = int.from_bytes(head[:8], "little")
-    if size > _HEADER:
-        raise ValueError(f"{path} is not a safetensors file of a model: its header would have {size} bytes")
-    try:
-        return safe_open(path, framework="numpy")
-    except (SafetensorError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from error
-
-
-def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
-    from ..model import Model
-
-    entries = config["layers"]
-    kinds = [validate.from_table("layer", entry["name"], layer_table.TABLE, type) for entry in entries]
-    n_in = validate.integer("n_in", config["n_in"], low=1)
-    # With weights there are as many numbers in the file; some layers without make arrays of this size.
-    numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
-    prepared = sum(issubclass(kind, Preprocessing) for kind in kinds)
-    if n_in > numbers or n_in * prepared > _REPEATED * numbers:
-        raise ValueError(f"n_in={n_in} is more than the file can be for")
-    layers: list[Layer] = [
-        kind(**{key: value for key, value in entry.items() if key != "name"})
-        for kind, entry in zip(kinds, entries, strict=True)
-    ]
-    options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
-    options["metrics"] = [*options["metrics"], *functions]
-    model = Model(layers, **options)
-    for i in config.get("frozen", []):
-        layers[validate.integer("frozen", i, low=0)].trainable = False
-    shapes = _restore_numbers(layers, file)
-    _restore_labels(layers, config.get("labels", {}))
-    sizes = zip(layers, widths(layers, n_in), strict=False)  # one-hot layers may widen one another
-    columns = sum(size for layer, size in sizes if isinstance(layer, Preprocessing))
-    if columns > _REPEATED * numbers:
-        raise ValueError(f"its layers prepare {columns} columns in all, more than the file can be for")
-    places = parameters(layers, n_in)
-    shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}
-    # Numbers of any size here: nothing is allocated before they are found in the file.
-    training = config.get("training")
-    if training is not None:
-        vectors = model.optimizer.state_vectors() * sum(p.size for p in places)
-        if "optimizer" in file.keys():
-            shapes["optimizer"] = (vectors,)
-        if training["pause"] is not None:
-            n_out = widths(layers, n_in)[-1]
-            shapes["sums"] = (3 + sum(metric.state_size(n_out) for metric in model.metrics),)
-        known = [name for name in file.keys() if name.startswith(_CALLBACK)]
-        shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in known}
-    _check_shapes(file, shapes)
-    for p in places:
-        model.layers[p.layer].views[p.name] = _tensor(file, f"{p.layer}.{p.name}", model.dtype)
-    model.build(n_in)
-    if training is not None:
-        _restore_training(model, training, file)
-    if "feature_names_in_" in config:
-        model.executor.columns.take_names(_names(config["feature_names_in_"], n_in))
-    return model
-
-
-def _names(value: Any, n_in: int) -> tuple[str, ...]:
-    """Names of the columns that the model was fitted with."""
-    if not isinstance(value, list) or len(value) != n_in or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"feature_names_in_ must be {n_in} names, got {str(value)[:100]}")
-    return tuple(value)
-
-
-def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...]]:
-    """Give preprocessing layers what they measured, and return the shapes of these tensors."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    known = set(file.keys())
-    for i, layer in enumerate(layers):
-        names = {f"{i}.{name}" for name in layer.names} if isinstance(layer, Preprocessing) else set()
-        if isinstance(layer, Preprocessing) and (present := names & known):
-            if present != names:
-                raise ValueError(f"it lacks the tensors {sorted(names - present)}")
-            numbers = {name: _tensor(file, f"{i}.{name}", "float64") for name in layer.names}
-            layer.set_statistics(numbers)
-            shapes |= {f"{i}.{name}": values.shape for name, values in numbers.items()}
-    return shapes
-
-
-def _restore_labels(layers: list[Layer], labels: dict[str, Any]) -> None:
-    """Tell layers that code text or large integers what their codes stand for."""
-    for key, columns in labels.items():
-        layer = layers[int(key)] if key.isdecimal() and int(key) < len(layers) else None
-        if not isinstance(layer, OneHot):
-            raise ValueError(f"layer {key[:20]} has no categories")
-        layer.set_labels([None if own is None else labels_of_one_kind(own) for own in columns])
-
-
-def _check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raise a ValueError if the file's tensors are not these."""
-    names = set(file.keys())
-    if lacking := sorted(set(shapes) - names):
-        raise ValueError(f"it lacks the tensors {lacking[:5]}")
-    if unknown := sorted(names - set(shapes)):
-        raise ValueError(f"unknown tensors {unknown[:5]}")
-    for name, shape in shapes.items():
-        tensor = file.get_slice(name)
-        if tuple(tensor.get_shape()) != shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.get_shape())}, not {shape}")
-        if tensor.get_dtype() not in _DTYPES:
-            raise ValueError(f"{name} is of {tensor.get_dtype()}, not of {' or '.join(_DTYPES)}")
-
-
-def _tensor(file: Any, name: str, dtype: str) -> Any:
-    values = array_checks.array(name, file.get_tensor(name), dtype, (1, 2))
-    array_checks.finite(name, values)
-    return values
-
-
-def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None:
-    state, pause = model.state, training["pause"]
-    if "optimizer" in file.keys():
-        memory = _tensor(file, "optimizer", model.dtype)
-        state.optimizer_vectors(model.optimizer.state_vectors())[...] = memory
-    state.step = _counter("step", training["step"])
-    state.epoch = _counter("epoch", training["epoch"])
-    state.callbacks = _callback_states(training.get("callbacks", {}), file)
-    if pause is None:
-        return
-    n_samples = _counter("n_samples", pause["n_samples"], low=2)
-    batch_size = _counter("batch_size", pause["batch_size"], low=1)
-    state.position = _counter("position", pause["position"], low=1)
-    if state.position >= n_samples or state.position % batch_size:
-        raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
-    shuffle = validate.boolean("shuffle", pause["shuffle"])
-    state.interrupted_epoch = InterruptedEpoch(
-        n_samples, batch_size, shuffle, _tensor(file, "sums", "float64")
-    )
-
-
-def _callback_states(known: dict[str, dict[str, Any]], file: Any) -> dict[str, dict[str, Any]]:
-    """What callbacks knew: plain values, and arrays of the file."""
-    states = {callback: dict(own) for callback, own in known.items()}
-    for callback, own in states.items():
-        for name, value in own.items():
-            if value is not None and not isinstance(value, (bool, int, float, str)):
-                raise ValueError(f"{name} of {callback} must be a number or text, got {value!r}")
-    names = list(states)
-    for tensor in file.keys():
-        if tensor.startswith(_CALLBACK):
-            i, _, name = tensor.removeprefix(_CALLBACK).partition(".")
-            if not i.isdecimal() or int(i) >= len(names):
-                raise ValueError(f"unknown tensors {[tensor]}")
-            dtype = {"F32": "float32", "F64": "float64"}[file.get_slice(tensor).get_dtype()]
-            states[names[int(i)]][name] = _tensor(file, tensor, dtype)
-    return states
-
-
-def _counter(name: str, value: Any, low: int = 0) -> int:
-    count = validate.integer(name, value, low=low)
-    if count >= 2**62:
-        raise ValueError(f"{name} must be less than 2**62, got {count}")
-    return count

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import files, signatures
-from .checkpoint import open_tensors
+from .tensor_files import open_tensors
 
 #: Shape of a tensor, and a function that gives it as an array.
 Entry = tuple[tuple[int, ...], Callable[[], Any]]

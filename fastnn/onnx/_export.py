@@ -17,6 +17,7 @@ from ..layers.one_hot import OneHot
 from ..layers.registry import Activation, Dense, Dropout
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
+from ..model import Model
 from ._estimator import Estimator, write_outputs
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
 from ._scaler import shift_and_scale
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from ..layers.base import Layer
-    from ..model import Model
 
 _OPSET = 20  # the first with Gelu; of October 2023
 _FIRST = 13  # the first in which all else is written as it is today; of 2020
@@ -103,8 +103,6 @@ def export(
     ...     os.listdir(folder)
     ['model.onnx']
     """
-    from ..model import Model
-
     if isinstance(model, Model):
         estimator, network = None, model
     else:

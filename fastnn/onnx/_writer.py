@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from .._version import __version__
 from ..data import array_checks
 from ._expressions import Expression, Operation, Setting, parse
 
@@ -101,8 +102,6 @@ class Writer:
 
     def model(self, n_in: int, ir_version: int) -> onnx.ModelProto:
         """The graph of one input, X."""
-        from .. import __version__
-
         kind = helper.np_dtype_to_tensor_dtype(self.dtype)
         x = helper.make_tensor_value_info("X", kind, ["batch", n_in])
         constants = list(self._constants.values())

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from ..model import Model
+    from ..inference import Inference
     from ._outputs import Outputs
 
 _MOST_POINTS = 5000  # that are drawn
 
 
 def decision_boundary(
-    model: Model | Any,
+    model: Inference | Any,
     X: ArrayLike,
     y: ArrayLike | None = None,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,11 +13,17 @@ from ._style import COLORS, pyplot
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..training.history import History
+
+class Record(Protocol):
+    """What is drawn of a `fastnn.History`."""
+
+    history: dict[str, list[float]]
+    learning_rate: list[float]
+    epoch: list[int]
 
 
 def history(
-    history: History,
+    history: Record,
     names: str | Sequence[str] | None = None,
     *,
     label: str | None = None,
@@ -86,7 +92,7 @@ def history(
     return axes[0] if single else np.array(axes)
 
 
-def _chosen_names(history: History, names: str | Sequence[str] | None, only_loss: bool) -> list[str]:
+def _chosen_names(history: Record, names: str | Sequence[str] | None, only_loss: bool) -> list[str]:
     known = list(dict.fromkeys(name.removeprefix("val_") for name in history.history))
     known = [name for name in known if name != "learning_rate"]
     if isinstance(names, str):
@@ -105,7 +111,7 @@ def _chosen_names(history: History, names: str | Sequence[str] | None, only_loss
     return chosen
 
 
-def _draw_figure(ax: Axes, history: History, name: str, label: str | None) -> None:
+def _draw_figure(ax: Axes, history: Record, name: str, label: str | None) -> None:
     """One figure over the epochs, and its validation twin."""
     from matplotlib.ticker import MaxNLocator
 
@@ -135,7 +141,7 @@ def _draw_figure(ax: Axes, history: History, name: str, label: str | None) -> No
         ax.legend(frameon=False)
 
 
-def _lines(history: History, name: str) -> dict[str, list[float]]:
+def _lines(history: Record, name: str) -> dict[str, list[float]]:
     """The values of a figure, of the training and of the validation data."""
     if name == "learning_rate":
         return {name.replace("_", " "): history.history.get(name, history.learning_rate)}

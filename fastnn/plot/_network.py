@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from ..inference import Inference
     from ..layers.base import Layer
-    from ..model import Model
 
 _UNIT = "#444444"
 
 
-def network(model: Model, *, most: int = 10, ax: Axes | None = None) -> Axes:
+def network(model: Inference, *, most: int = 10, ax: Axes | None = None) -> Axes:
     """Draw the units and the weights of a built model.
 
     A line is a weight: orange if it is positive, blue if negative, the stronger the larger it is among
@@ -82,7 +82,7 @@ class _Column:
         return None if self.width <= most else most / 2 - (most - most // 2)
 
 
-def _columns(model: Model) -> list[_Column]:
+def _columns(model: Inference) -> list[_Column]:
     assert model.n_in is not None
     sizes = widths(model.layers, model.n_in)
     result = [_Column(sizes[0], "input")]
@@ -97,7 +97,7 @@ def _columns(model: Model) -> list[_Column]:
     return result
 
 
-def _draw(model: Model, most: int, ax: Axes | None, plt: Any) -> Axes:
+def _draw(model: Inference, most: int, ax: Axes | None, plt: Any) -> Axes:
     """Draw the columns of units, the weights between them, and what they are called."""
     columns = _columns(model)
     half = min(max(column.width for column in columns), most + 1) / 2

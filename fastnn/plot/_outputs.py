@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ..model import Model
+    from ..inference import Inference
 
 
 class Outputs(Protocol):
@@ -51,12 +51,12 @@ def outputs_of(model: Any, X: ArrayLike) -> Outputs:
 class _OfModel:
     classes: Sequence[Any] | None = None
 
-    def __init__(self, model: Model, X: ArrayLike) -> None:
+    def __init__(self, model: Inference, X: ArrayLike) -> None:
         self._executor, columns = model.executor, model.executor.columns
         columns.check_names(X)
         self.samples = sample_checks.features(columns.coded(X), model.dtype, model.n_in, table=X)
         self.threshold = model.head.threshold
-        of_values = model.loss is None or model.loss.target == "values"
+        of_values = model.executor.loss is None or model.executor.loss.target == "values"
         self.of_classes = not (of_values and model.n_out == 1)
 
     def at(self, points: NDArray[Any]) -> NDArray[Any]:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from ..model import Model
+    from ..inference import Inference
 
 _MOST_IMAGES = 64
 
 
 def weights(
-    model: Model,
+    model: Inference,
     layer: int | None = None,
     *,
     image_shape: tuple[int, int] | None = None,

@@ -292,6 +292,10 @@ class BaseMLP(BaseEstimator):
                 layer.bias = bias
         return self.model_
 
+    def __fastnn_model__(self) -> Model:
+        """The model, for `fastnn.onnx`."""
+        return self._current_model()
+
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state and "coefs_" in state:

@@ -128,7 +128,7 @@ class History:
     def _repr_html_(self) -> str:
         from ..display.html import history_html
 
-        return history_html(self)
+        return history_html(self.history, len(self.epoch), self.error)
 
 
 def _retold(error: Exception) -> RuntimeError:

@@ -59,6 +59,10 @@ def test_a_file_saved_again_is_the_same(name, tmp_path):
     assert [layer.config() for layer in again.layers] == [layer.config() for layer in model.layers]
 
 
+def test_the_version_is_that_of_the_project():
+    assert fn.__version__ == PROJECT["version"]
+
+
 def test_the_noxfile_begins_with_the_oldest_python():
     tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
     found = [

@@ -1,0 +1,224 @@
+"""Loading what `Model.save` wrote.
+
+Nothing in the file is executed, and nothing is allocated before the configuration, the tensors' sizes and
+the file's length are known to agree.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import metrics as metric_table
+from ..checks import validate
+from ..data.categories import labels_of_one_kind
+from ..engine.plan import parameters, widths
+from ..engine.state import InterruptedEpoch
+from ..layers import registry as layer_table
+from ..layers.base import Layer
+from ..layers.one_hot import OneHot
+from ..layers.preprocessing import Preprocessing
+from ..model import Model
+from .checkpoint import CALLBACK, FORMAT
+from .tensor_files import check_shapes, open_tensors, tensor
+
+_COLUMNS = 1 << 20  # of the input of a model without weights
+_REPEATED = 4  # how often layers that prepare the data may have so many columns
+
+
+def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] | None = None) -> Model:
+    """A model from a file that `Model.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+    metrics : sequence of function, optional
+        Metrics of your own, of which a file has the names only: without them the model is one without
+        these metrics.
+
+    Warns
+    -----
+    UserWarning
+        If `metrics` is not given, and the model was saved with such metrics.
+
+    Returns
+    -------
+    Model
+        Built, with its weights. If it was saved with ``training=True``, training goes on as if it had
+        not been interrupted.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not a file of fastnn's, or damaged, or has an activation, loss or schedule of the
+        user's own that is not registered.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import fastnn as fn
+    >>> model = fn.Model([fn.Dense(2)], seed=0).build(3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     model.save(path)
+    ...     again = fn.load(path)
+    >>> np.array_equal(again.parameters, model.parameters)
+    True
+    """
+    path = os.fspath(path)
+    own = metric_table.functions([] if metrics is None else metrics, only=True)
+    with open_tensors(path) as file:
+        text = (file.metadata() or {}).get("fastnn")
+        if text is None:
+            raise ValueError(
+                f"{path} is a safetensors file, but not of a fastnn model; fn.load_torch(path, model) reads "
+                "weights of PyTorch's layers"
+            )
+        try:
+            config = json.loads(text)
+            if config["format"] > FORMAT:
+                raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
+            names = ", ".join([str(name) for name in config.get("metric_functions", [])])
+            model = _model(config, file, own)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
+            raise ValueError(f"{path} does not hold a fastnn model that fits together: {what}") from error
+    if names and metrics is None:
+        warnings.warn(
+            f"the model was saved with metrics of the user's own, {names}: files do not hold functions; give "
+            f"them to load, metrics=[{names}], or metrics=[] to go without",
+            stacklevel=2,
+        )
+    return model
+
+
+def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
+    entries = config["layers"]
+    kinds = [validate.from_table("layer", entry["name"], layer_table.TABLE, type) for entry in entries]
+    n_in = validate.integer("n_in", config["n_in"], low=1)
+    # With weights there are as many numbers in the file; some layers without make arrays of this size.
+    numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
+    prepared = sum(issubclass(kind, Preprocessing) for kind in kinds)
+    if n_in > numbers or n_in * prepared > _REPEATED * numbers:
+        raise ValueError(f"n_in={n_in} is more than the file can be for")
+    layers: list[Layer] = [
+        kind(**{key: value for key, value in entry.items() if key != "name"})
+        for kind, entry in zip(kinds, entries, strict=True)
+    ]
+    options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
+    options["metrics"] = [*options["metrics"], *functions]
+    model = Model(layers, **options)
+    for i in config.get("frozen", []):
+        layers[validate.integer("frozen", i, low=0)].trainable = False
+    shapes = _restore_numbers(layers, file)
+    _restore_labels(layers, config.get("labels", {}))
+    sizes = zip(layers, widths(layers, n_in), strict=False)  # one-hot layers may widen one another
+    columns = sum(size for layer, size in sizes if isinstance(layer, Preprocessing))
+    if columns > _REPEATED * numbers:
+        raise ValueError(f"its layers prepare {columns} columns in all, more than the file can be for")
+    places = parameters(layers, n_in)
+    shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}
+    # Numbers of any size here: nothing is allocated before they are found in the file.
+    training = config.get("training")
+    if training is not None:
+        vectors = model.optimizer.state_vectors() * sum(p.size for p in places)
+        if "optimizer" in file.keys():
+            shapes["optimizer"] = (vectors,)
+        if training["pause"] is not None:
+            n_out = widths(layers, n_in)[-1]
+            shapes["sums"] = (3 + sum(metric.state_size(n_out) for metric in model.metrics),)
+        known = [name for name in file.keys() if name.startswith(CALLBACK)]
+        shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in known}
+    check_shapes(file, shapes)
+    for p in places:
+        model.layers[p.layer].views[p.name] = tensor(file, f"{p.layer}.{p.name}", model.dtype)
+    model.build(n_in)
+    if training is not None:
+        _restore_training(model, training, file)
+    if "feature_names_in_" in config:
+        model.executor.columns.take_names(_names(config["feature_names_in_"], n_in))
+    return model
+
+
+def _names(value: Any, n_in: int) -> tuple[str, ...]:
+    """Names of the columns that the model was fitted with."""
+    if not isinstance(value, list) or len(value) != n_in or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"feature_names_in_ must be {n_in} names, got {str(value)[:100]}")
+    return tuple(value)
+
+
+def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...]]:
+    """Give preprocessing layers what they measured, and return the shapes of these tensors."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    known = set(file.keys())
+    for i, layer in enumerate(layers):
+        names = {f"{i}.{name}" for name in layer.names} if isinstance(layer, Preprocessing) else set()
+        if isinstance(layer, Preprocessing) and (present := names & known):
+            if present != names:
+                raise ValueError(f"it lacks the tensors {sorted(names - present)}")
+            numbers = {name: tensor(file, f"{i}.{name}", "float64") for name in layer.names}
+            layer.set_statistics(numbers)
+            shapes |= {f"{i}.{name}": values.shape for name, values in numbers.items()}
+    return shapes
+
+
+def _restore_labels(layers: list[Layer], labels: dict[str, Any]) -> None:
+    """Tell layers that code text or large integers what their codes stand for."""
+    for key, columns in labels.items():
+        layer = layers[int(key)] if key.isdecimal() and int(key) < len(layers) else None
+        if not isinstance(layer, OneHot):
+            raise ValueError(f"layer {key[:20]} has no categories")
+        layer.set_labels([None if own is None else labels_of_one_kind(own) for own in columns])
+
+
+def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None:
+    state, pause = model.state, training["pause"]
+    if "optimizer" in file.keys():
+        memory = tensor(file, "optimizer", model.dtype)
+        state.optimizer_vectors(model.optimizer.state_vectors())[...] = memory
+    state.step = _counter("step", training["step"])
+    state.epoch = _counter("epoch", training["epoch"])
+    state.callbacks = _callback_states(training.get("callbacks", {}), file)
+    if pause is None:
+        return
+    n_samples = _counter("n_samples", pause["n_samples"], low=2)
+    batch_size = _counter("batch_size", pause["batch_size"], low=1)
+    state.position = _counter("position", pause["position"], low=1)
+    if state.position >= n_samples or state.position % batch_size:
+        raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
+    shuffle = validate.boolean("shuffle", pause["shuffle"])
+    state.interrupted_epoch = InterruptedEpoch(
+        n_samples, batch_size, shuffle, tensor(file, "sums", "float64")
+    )
+
+
+def _callback_states(known: dict[str, dict[str, Any]], file: Any) -> dict[str, dict[str, Any]]:
+    """What callbacks knew: plain values, and arrays of the file."""
+    states = {callback: dict(own) for callback, own in known.items()}
+    for callback, own in states.items():
+        for name, value in own.items():
+            if value is not None and not isinstance(value, (bool, int, float, str)):
+                raise ValueError(f"{name} of {callback} must be a number or text, got {value!r}")
+    names = list(states)
+    for key in file.keys():
+        if key.startswith(CALLBACK):
+            i, _, name = key.removeprefix(CALLBACK).partition(".")
+            if not i.isdecimal() or int(i) >= len(names):
+                raise ValueError(f"unknown tensors {[key]}")
+            dtype = {"F32": "float32", "F64": "float64"}[file.get_slice(key).get_dtype()]
+            states[names[int(i)]][name] = tensor(file, key, dtype)
+    return states
+
+
+def _counter(name: str, value: Any, low: int = 0) -> int:
+    count = validate.integer(name, value, low=low)
+    if count >= 2**62:
+        raise ValueError(f"{name} must be less than 2**62, got {count}")
+    return count

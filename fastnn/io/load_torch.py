@@ -1,0 +1,215 @@
+"""Weights from PyTorch: the state of a `torch.nn.Sequential` with the same layers.
+
+PyTorch itself is needed only for files that `torch.save` wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checks import validate
+from ..data import array_checks
+from ..engine.plan import widths
+from ..layers.preprocessing import Preprocessing
+from ..layers.registry import Activation, Dense, Dropout
+from ..model import Model
+from . import torch_files
+from .torch_state import dense_layers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .torch_files import Entry
+
+# Where a checkpoint has the state among counters and the optimizer's memory.
+_WITHIN = ("state_dict", "model_state_dict", "model")
+
+
+def load_torch(
+    source: Mapping[str, Any] | str | os.PathLike[str], model: Model, *, prefix: str = ""
+) -> Model:
+    """Take the weights of a PyTorch model of the same layers.
+
+    Parameters
+    ----------
+    source : dict, or path
+        What ``state_dict()`` of a `torch.nn.Sequential` gives, with tensors or arrays of any
+        floating-point type, or the path of a file of it: in the safetensors format, or, where PyTorch 2.6
+        or later is installed, of ``torch.save``, of which nothing is run. The keys are ``"0.weight"``,
+        ``"0.bias"``, ``"2.weight"`` and so on, in any order, perhaps after a prefix such as ``"net."``.
+        Layers that are named without numbers are taken in the order of the dict. Of a checkpoint, the
+        dict ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` in it is taken.
+    model : Model
+        Its `Dense` layers take the `Linear` layers of the state in turn; it is built if it is not yet.
+    prefix : str
+        Only keys that begin so are taken, or the dict of this name: ``"actor."`` of an actor and a critic.
+
+    Returns
+    -------
+    Model
+        The model given, with new weights. Where training stands, and the optimizer's memory, is not
+        changed.
+
+    Raises
+    ------
+    ImportError
+        If the file is of ``torch.save`` and PyTorch is not installed: the message says how to convert it.
+    OSError
+        If the file cannot be read.
+    TypeError, ValueError
+        If a key, a shape or a type does not fit; the model is then as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnn as fn
+    >>> state = {"0.weight": np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), "0.bias": np.zeros(3)}
+    >>> model = fn.load_torch(state, fn.Model([fn.Dense(3, "relu")]))
+    >>> model.predict([[1.0, 0.0]])
+    array([[1., 3., 5.]], dtype=float32)
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a fastnn.Model, got {model!r}")
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix must be a text such as 'actor.', got {prefix!r}")
+    entries, ordered = _entries(source, prefix)
+    groups = _groups(entries, ordered=ordered)
+    layers = dense_layers(model, (Dense, Activation, Dropout, Preprocessing))
+    if len(groups) != len(layers):
+        firsts = list(dict.fromkeys(group.partition(".")[0] for group in groups if "." in group))
+        hint = f"; prefix={firsts[0]!r} takes one of its networks" if len(firsts) > 1 else ""
+        raise ValueError(
+            f"the state has {len(groups)} Linear layers ({', '.join(groups)}), the model has {len(layers)} "
+            f"Dense layers{hint}"
+        )
+    with model.executor.weights_lock.held():
+        n_in, given = _fitting(model, layers, groups, entries)
+        model.build(n_in)
+        for layer, values in zip(layers, given, strict=True):
+            for name, array in values.items():
+                layer.set_parameter(name, array)
+    return model
+
+
+def _entries(source: Any, prefix: str) -> tuple[dict[str, Entry], bool]:
+    """The tensors that a state has below a prefix, and whether their order is that of the layers."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        if not torch_files.is_pickled(path):
+            tensors = _below(prefix, torch_files.tensors(path))
+            return {key: torch_files.entry(tensor) for key, tensor in tensors.items()}, False
+        source = torch_files.unpickled(path)
+    if not isinstance(source, Mapping):
+        hint = ", not the module: give module.state_dict()" if hasattr(source, "state_dict") else ""
+        raise TypeError(f"source must be a dict or the path of a file{hint}, got {source!r}")
+    source = _state_within(source, _WITHIN)
+    if (name := prefix.rstrip(".")) and isinstance(source.get(name), Mapping):
+        source, prefix = _state_within(source[name], _WITHIN), ""
+    return {key: _entry(key, value) for key, value in _below(prefix, source).items()}, True
+
+
+def _state_within(source: Mapping[Any, Any], names: tuple[str, ...]) -> Mapping[Any, Any]:
+    """The state in a checkpoint; the source itself if it is none."""
+    return next((source[name] for name in names if isinstance(source.get(name), Mapping)), source)
+
+
+def _below(prefix: str, tensors: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Those whose keys begin with a prefix, without it; a ValueError if there are none."""
+    if not prefix:
+        return dict(tensors)
+    start = prefix if prefix.endswith(".") else f"{prefix}."
+    below = {
+        key.removeprefix(start): value
+        for key, value in tensors.items()
+        if isinstance(key, str) and key.startswith(start)
+    }
+    if not below:
+        firsts = dict.fromkeys(str(key).partition(".")[0] for key in tensors)
+        raise ValueError(f"no key begins with prefix={prefix!r}; they begin with {', '.join(firsts)}")
+    return below
+
+
+def _entry(key: Any, value: Any) -> Entry:
+    """Shape and numbers of a tensor of a dict."""
+    if isinstance(value, Mapping):
+        raise TypeError(
+            f"{key!r} must be a tensor or an array, got a dict; prefix={key!r} takes the state in it"
+        )
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{key!r} must not be a masked array; fill or drop the masked values")
+    try:
+        return tuple(value.shape), lambda: _array(key, value)
+    except (AttributeError, TypeError) as error:
+        raise TypeError(f"{key!r} must be a tensor or an array, got {type(value).__name__}") from error
+
+
+def _array(key: str, value: Any) -> Any:
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            if "float16" in str(value.dtype):  # bfloat16 too, which NumPy does not have
+                value = value.float()
+            value = value.numpy()
+        value = np.asarray(value)
+        if value.dtype.name == "bfloat16":
+            value = value.astype(np.float32)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise TypeError(f"{key!r} cannot be made an array: {error}") from error
+    if value.dtype.kind != "f":
+        raise TypeError(f"{key!r} must be floating-point numbers, got {value.dtype}")
+    return value
+
+
+def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[str, str]]:
+    """The Linear layers in their order: for each its keys, ``{"weights": "0.weight", ...}``."""
+    groups: dict[str, dict[str, str]] = {}
+    for key in entries:
+        match = re.fullmatch(r"(?:(.*)\.)?(weight|bias)", key) if isinstance(key, str) else None
+        if match is None:
+            raise ValueError(f"{key!r} is not a weight or bias of a Linear layer, such as '0.weight'")
+        name = "weights" if match[2] == "weight" else "bias"
+        groups.setdefault(match[1] or "", {})[name] = key
+    # By number where the names differ by numbers only: "10" is after "2", whatever the file's order is.
+    forms = {re.sub(r"\d+", "0", group) for group in groups}
+    if len(forms) == 1:
+        return dict(sorted(groups.items(), key=lambda item: [int(n) for n in re.findall(r"\d+", item[0])]))
+    if not ordered:
+        raise ValueError(
+            f"the order of {', '.join(groups)} cannot be told from a file; give a dict in the layers' order"
+        )
+    return groups
+
+
+def _fitting(
+    model: Model, layers: list[Dense], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
+) -> tuple[int, list[dict[str, NDArray[Any]]]]:
+    """Size of the input, and for each layer its new parameters, all checked."""
+    n_in = model.n_in
+    given: list[dict[str, NDArray[Any]]] = []
+    for layer, keys in zip(layers, groups.values(), strict=True):
+        if "weights" not in keys:
+            raise ValueError(f"the state has {keys['bias']!r}, but no weight of that layer")
+        shape = entries[keys["weights"]][0]
+        if len(shape) != 2:
+            raise ValueError(f"{keys['weights']!r} has shape {shape}, that of a Linear layer has two numbers")
+        if n_in is None:
+            n_in = validate.integer("n_in", int(shape[1]), low=1)
+        size = widths(model.layers, n_in)[model.layers.index(layer)]
+        wanted = {name: want[::-1] for name, want in layer.parameter_shapes(size).items()}
+        if set(keys) != set(wanted):
+            what = "has no bias" if "bias" in wanted else "has a bias"
+            raise ValueError(f"the layer of {keys['weights']!r} {what}, unlike {layer!r} of the model")
+        values = {}
+        for name, key in keys.items():
+            if entries[key][0] != wanted[name]:
+                raise ValueError(f"{key!r} has shape {entries[key][0]}, {layer!r} needs {wanted[name]}")
+            values[name] = array_checks.array(repr(key), np.asarray(entries[key][1]()).T, model.dtype, (1, 2))
+            array_checks.finite(repr(key), values[name])
+        given.append(values)
+    assert n_in is not None
+    return n_in, given

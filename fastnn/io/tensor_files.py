@@ -1,0 +1,57 @@
+"""Safetensors files of which nothing is believed before it is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..data import array_checks
+from . import files, signatures
+
+#: Largest header, in bytes: thousands of layers. JSON takes up to fifty times its length in memory.
+LARGEST_HEADER = 4 << 20
+_DTYPES = ("F32", "F64")
+
+
+def open_tensors(path: str) -> Any:
+    """A safetensors file, its header checked: the sizes fill the file, and nothing overlaps.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not such a file, or its header is too long to be that of a model.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    head = files.head(path)
+    signatures.refuse_others(path, head, signatures.SAFETENSORS)
+    size = int.from_bytes(head[:8], "little")
+    if size > LARGEST_HEADER:
+        raise ValueError(f"{path} is not a safetensors file of a model: its header would have {size} bytes")
+    try:
+        return safe_open(path, framework="numpy")
+    except (SafetensorError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from error
+
+
+def check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise a ValueError if the file's tensors are not these."""
+    names = set(file.keys())
+    if lacking := sorted(set(shapes) - names):
+        raise ValueError(f"it lacks the tensors {lacking[:5]}")
+    if unknown := sorted(names - set(shapes)):
+        raise ValueError(f"unknown tensors {unknown[:5]}")
+    for name, shape in shapes.items():
+        found = file.get_slice(name)
+        if tuple(found.get_shape()) != shape:
+            raise ValueError(f"{name} has shape {tuple(found.get_shape())}, not {shape}")
+        if found.get_dtype() not in _DTYPES:
+            raise ValueError(f"{name} is of {found.get_dtype()}, not of {' or '.join(_DTYPES)}")
+
+
+def tensor(file: Any, name: str, dtype: str) -> Any:
+    """A tensor of the file as an array; a ValueError if it holds NaN or infinity."""
+    values = array_checks.array(name, file.get_tensor(name), dtype, (1, 2))
+    array_checks.finite(name, values)
+    return values
