@@ -36,12 +36,12 @@ class Estimator(NamedTuple):
             raise TypeError(f"model must be a fastnn.Model or an estimator of fastnn.sklearn, got {given!r}")
         if not hasattr(given, "out_activation_"):
             raise ValueError(f"the estimator is not fitted yet: {given!r}")
-        if not hasattr(given, "__fastnn_model__"):
+        if not hasattr(given, "current_model"):
             raise TypeError(
                 f"model must be an estimator of fastnn.sklearn, not of another library: {given!r}"
             )
         classes = getattr(given, "classes_", None)
-        model = given.__fastnn_model__()  # with the coefficients that may have been assigned
+        model = given.current_model()  # with the coefficients that may have been assigned
         return cls(model, given.out_activation_, None if classes is None else np.asarray(classes))
 
 

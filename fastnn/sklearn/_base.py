@@ -14,7 +14,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     Interval,
     Options,
@@ -33,7 +32,6 @@ from ..model import Model
 from ..optimizers import SGD, Adam, Optimizer
 from ..schedules import Schedule
 from ..user_functions import UserActivation
-from . import _solvers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,42 +90,7 @@ class BaseMLP(BaseEstimator):
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
-    # ---- fitting -------------------------------------------------------------------------------
-
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        validation: tuple[Any, Any, Any] = (None, None, None),
-        incremental: bool = False,
-    ) -> Any:
-        """Train for `max_iter` epochs at most; for one, from where training stands, if `incremental`."""
-        self._validate_params()
-        sizes = self._hidden_sizes()
-        self._check_combination(validation)
-        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        X, y, classes_weight = self._validate_input(X, y, incremental, reset=first)
-        if sample_weight is not None:
-            counts = "the penalty alpha" if self.alpha else ""
-            sample_weight = _weights("sample_weight", sample_weight, X, counts)
-        weight = sample_weight
-        if classes_weight is not None:
-            weight = classes_weight if weight is None else weight * classes_weight
-        self.n_outputs_ = self._count_outputs(y)
-        self._random_state = check_random_state(self.random_state)
-        self._prepare_model([X.shape[1], *sizes, self.n_outputs_], X.dtype.name, first)
-        if self.solver == "lbfgs":
-            _solvers.fit_lbfgs(self, X, self._targets(y, X.dtype), weight)
-        else:
-            if first:
-                self._start_records()
-            held_out = self._validation_set(validation, X.dtype)
-            _solvers.fit_stochastic(self, X, y, weight, sample_weight, held_out, incremental)
-        self._bind()
-        if not np.isfinite(self.model_.parameters).all():
-            raise ValueError(_solvers.NON_FINITE)
-        return self
+    # ---- checks --------------------------------------------------------------------------------
 
     def _validate_params(self) -> None:
         """Check the parameters; activations of the user's own may have been made since this was imported."""
@@ -176,17 +139,7 @@ class BaseMLP(BaseEstimator):
         if self._count_outputs(y) != self.n_outputs_:
             raise ValueError(f"y_val must have {self.n_outputs_} outputs as y, got {self._count_outputs(y)}")
         X = X.astype(dtype, copy=False)
-        return X, y, None if weight is None else _weights("sample_weight_val", weight, X)
-
-    def _start_records(self) -> None:
-        """Begin the records of a stochastic solver anew."""
-        self.loss_curve_: list[float] = []
-        self.validation_loss_curve_: Any = None
-        self._no_improvement_count = 0
-        self._best_parameters = self.model_.parameters.copy()
-        self.validation_scores_: Any = [] if self.early_stopping else None
-        self.best_validation_score_: Any = -np.inf if self.early_stopping else None
-        self.best_loss_: Any = None if self.early_stopping else np.inf
+        return X, y, None if weight is None else checked_weights("sample_weight_val", weight, X)
 
     # ---- the model -----------------------------------------------------------------------------
 
@@ -200,7 +153,7 @@ class BaseMLP(BaseEstimator):
             self._draw_weights(sizes)
             self._bind()
             return
-        old, layout = self._current_model(), self._layout(sizes, dtype)
+        old, layout = self.current_model(), self._layout(sizes, dtype)
         if self._made_of.sizes != layout.sizes:
             before, now = list(self._made_of.sizes), sizes
             raise ValueError(f"the sizes of layers must stay the same: {before} before, {now} now")
@@ -274,7 +227,7 @@ class BaseMLP(BaseEstimator):
         self.coefs_ = [layer.weights for layer in _dense(self.model_)]
         self.intercepts_ = [layer.bias for layer in _dense(self.model_)]
 
-    def _current_model(self) -> Model:
+    def current_model(self) -> Model:
         """The model, after taking up what was assigned to `coefs_` and `intercepts_`."""
         if not hasattr(self, "model_"):  # weights without a fit
             sizes = [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)]
@@ -292,14 +245,10 @@ class BaseMLP(BaseEstimator):
                 layer.bias = bias
         return self.model_
 
-    def __fastnn_model__(self) -> Model:
-        """The model, for `fastnn.onnx`."""
-        return self._current_model()
-
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state and "coefs_" in state:
-            self._current_model()
+            self.current_model()
             del state["coefs_"], state["intercepts_"]  # the model has them
         if "_made_of" in state:
             state["_made_of"] = tuple(self._made_of)
@@ -322,7 +271,7 @@ class BaseMLP(BaseEstimator):
         """Output of the last layer, of shape (n_samples, n_outputs), before `out_activation_`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return self._current_model().predict(X.toarray() if issparse(X) else X)
+        return self.current_model().predict(X.toarray() if issparse(X) else X)
 
     # ---- what the classifier and the regressor say ---------------------------------------------
 
@@ -378,6 +327,6 @@ def _dense(model: Model) -> list[Dense]:
     return [layer for layer in model.layers if isinstance(layer, Dense)]
 
 
-def _weights(name: str, weight: Any, X: NDArray[Any], counts: str = "") -> NDArray[Any]:
+def checked_weights(name: str, weight: Any, X: NDArray[Any], counts: str = "") -> NDArray[Any]:
     """Checked weights of samples in the dtype of X; see `in_dtype`."""
     return in_dtype(name, _check_sample_weight(weight, X, dtype=np.float64), X.dtype.name, counts)

@@ -16,13 +16,14 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from .. import losses
 from ..losses import Loss
-from ._base import BaseMLP, has_partial_fit
+from ._base import has_partial_fit
+from ._solvers import TrainableMLP
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, TrainableMLP):
     """Multi-layer perceptron classifier, as `sklearn.neural_network.MLPClassifier` and more.
 
     Binary, multiclass and multilabel. All parameters, attributes and methods of scikit-learn's class have
@@ -87,7 +88,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
     loss = "log_loss"
 
     _parameter_constraints = {
-        **BaseMLP._parameter_constraints,
+        **TrainableMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 

@@ -15,7 +15,8 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import losses
 from ..losses import Loss
-from ._base import BaseMLP, has_partial_fit
+from ._base import has_partial_fit
+from ._solvers import TrainableMLP
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -27,7 +28,7 @@ _REPORTED = {
 }
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, TrainableMLP):
     """Multi-layer perceptron regressor, as `sklearn.neural_network.MLPRegressor` and more.
 
     One output or several. All parameters, attributes and methods of scikit-learn's class have its meaning
@@ -78,7 +79,7 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
     """
 
     _parameter_constraints = {
-        **BaseMLP._parameter_constraints,
+        **TrainableMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"}), Loss],
         "delta": [Interval(Real, 0, None, closed="neither")],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
