@@ -164,7 +164,7 @@ class OneHot(Preprocessing):
         return {"counts": counts, "categories": np.concatenate(found)}
 
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:  # noqa: D102
-        for column, known in self._by_column(x.shape[1]).items():
+        for column, known in self.by_column(x.shape[1]).items():
             unknown = np.flatnonzero(~np.isin(x[:, column], known))
             if unknown.size:
                 row = unknown[0]
@@ -179,7 +179,8 @@ class OneHot(Preprocessing):
             )
         return columns
 
-    def _by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
+    def by_column(self, n_in: int) -> dict[int, NDArray[np.float64]]:
+        """The numbers that stand for the categories of each coded column, by the number of the column."""
         return dict(zip(self._coded(n_in), self._split(), strict=True))
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:

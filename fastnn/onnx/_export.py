@@ -212,7 +212,7 @@ def _write_one_hot(graph: Writer, layer: OneHot, n_in: int) -> None:
             f"{layer!r} has categories that are text, or integers beyond 2**24, which a graph of numbers "
             "does not take; code them before, and train on the codes"
         )
-    by_column = layer._by_column(n_in)
+    by_column = layer.by_column(n_in)
     coded, source, categories = [], [], []
     for column in range(n_in):
         own = by_column.get(column)

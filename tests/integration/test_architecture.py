@@ -43,6 +43,11 @@ NUMBA_OPTIONS = {
 }
 
 
+# Private by their names, but meant for others: of NamedTuples; of locks, as `threading.Condition` uses them;
+# of Numba, where what kernels need has no public name.
+NOT_PRIVATE = {"_asdict", "_is_owned", "_release_save", "_getvalue", "_definitions"}
+
+
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -110,6 +115,37 @@ def numba_options(tree):
     keys = [key for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys]
     constants = [key.value for key in keys if isinstance(key, ast.Constant)]
     return [name for name in keywords + constants if name in NUMBA_OPTIONS]
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__") and name not in NOT_PRIVATE
+
+
+def own_names(tree):
+    """What a module itself defines or sets, wherever."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def foreign_private_members(tree):
+    """Private members of another module's objects that are read, set or imported.
+
+    A module may use what it defines, and a class what its bases define.
+    """
+    own, found = set(own_names(tree)), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own:
+            if ast.unparse(node.value) not in ("self", "cls", "super()"):
+                found.append(ast.unparse(node))
+        elif isinstance(node, ast.ImportFrom) and node.level and node.module:
+            found += [f"{node.module}.{alias.name}" for alias in node.names if is_private(alias.name)]
+    return found
 
 
 def offences(rule, paths):
@@ -189,6 +225,28 @@ def test_a_numba_option_is_found(option):
     source = f"@njit(inline='always', {option}=True)\ndef f(x):\n    return x"
     assert numba_options(ast.parse(source)) == [option]
     assert numba_options(ast.parse(f"OPTIONS = {{'{option}': True, **MORE}}")) == [option]
+
+
+def test_no_module_uses_private_members_of_another_ones_objects():
+    assert offences(foreign_private_members, FASTNN + KERNELS) == {}
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("model._state", ["model._state"]),
+        ("def f(layer):\n    layer._views = {}", ["layer._views"]),
+        ("class A(B):\n    def f(self):\n        return self.model._lock", ["self.model._lock"]),
+        ("state.layers[0]._views['bias']", ["state.layers[0]._views"]),
+        ("from .plan import _places", ["plan._places"]),
+        ("class A(B):\n    def f(self):\n        return self._x + super()._x", []),
+        ("class A:\n    def f(self, other):\n        self._x = other._x", []),
+        ("class A:\n    _x = 1\n\ndef f(a):\n    return a._x", []),
+        ("from . import _jit\nfrom numba.core import _x\nnet._asdict()\nx.__class__", []),
+    ],
+)
+def test_a_private_member_is_found(source, expected):
+    assert foreign_private_members(ast.parse(source)) == expected
 
 
 def modules_loaded_by(statement):
