@@ -16,7 +16,7 @@ import fastnn as fn
 import fastnn.kernels
 from fastnn import warmup
 from fastnn.__main__ import main
-from fastnn.compiler import available_cpus, build, loader, object_cache, workers
+from fastnn.compiler import available_cpus, build, cache_key, loader, object_cache, workers
 from fastnn.engine import required_kernels
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, ROOT, objects, run_script
 
@@ -32,11 +32,11 @@ def test_the_first_fit_of_all_is_compiled_by_other_processes(tmp_path):
     assert NOTICE.fullmatch(first.stderr) and "once" in first.stderr
     assert second.stderr == "" and second.stdout.split()[:-1] == first.stdout.split()[:-1]
     names = set(objects(tmp_path))
-    assert {"fastnn.driver.train.float64", "fastnn.gemm.product.float32"} <= names
+    assert {"fastnn.driver.loop.train.float64", "fastnn.linalg.gemm.product.float32"} <= names
     assert not any(name.endswith("float64") and "driver" not in name for name in names - SCHEDULES)
 
 
-SCHEDULES = {"fastnn.schedule.constant.forward.float64"}
+SCHEDULES = {"fastnn.training.schedule.constant.forward.float64"}
 
 
 def test_objects_of_other_processes_are_right():
@@ -130,7 +130,7 @@ def test_nothing_of_the_current_folder_is_run(flags, paths, variables, tmp_path)
 
 
 def test_a_process_that_finds_other_code_compiles_nothing(monkeypatch):
-    monkeypatch.setattr(object_cache, "key", lambda: "0" * 32)
+    monkeypatch.setattr(cache_key, "key", lambda: "0" * 32)
     assert workers.compile_together(REQUESTS, 2) == {}
 
 
@@ -226,7 +226,7 @@ def entries():
         module = importlib.import_module(info.name)
         place = info.name.removeprefix("fastnn.kernels.")
         public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-        for name, value in public.items() if not place.startswith("_") else ():
+        for name, value in public.items() if "._" not in place else ():
             if name.endswith("_entry") and value.__module__ == info.name:
                 yield f"{place}.{name.removesuffix('_entry')}"
             fields = getattr(value, "_fields", ()) if not isinstance(value, type) else ()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fastnn as fn
-from fastnn.compiler import object_cache, trust
+from fastnn.compiler import cache_key, object_cache, trust
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, PROBE, ROOT, objects, run_script
 
 RIGHT = "[[0.0, 2.0]]"
@@ -68,8 +68,8 @@ def test_code_of_another_key_is_not_read(cache, in_process, monkeypatch):
     in_process(cache)
     assert all(object_cache.read(symbol) for symbol in DAMAGED)
     (old,) = cache.iterdir()
-    monkeypatch.setattr(object_cache, "key", lambda: "0" * 32)
-    old.rename(cache / object_cache.key())
+    monkeypatch.setattr(cache_key, "key", lambda: "0" * 32)
+    old.rename(cache / cache_key.key())
     object_cache._own.cache_clear()
     assert [object_cache.read(symbol) for symbol in DAMAGED] == [None, None]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastnn.compiler import object_cache, trust
+from fastnn.compiler import cache_key, object_cache, trust
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are those of POSIX")
 as_root = pytest.mark.skipif(
@@ -76,7 +76,7 @@ def test_a_sticky_folder_may_hold_the_cache_but_not_be_it(base, monkeypatch):
     assert kept(base / "cache", monkeypatch)
     (base / "cache").chmod(0o1777)
     assert kept(base / "cache", monkeypatch)
-    (base / "cache" / object_cache.key()).chmod(0o1777)
+    (base / "cache" / cache_key.key()).chmod(0o1777)
     assert not kept(base / "cache", monkeypatch)
 
 
