@@ -13,6 +13,8 @@ import fastnn as fn
 from fastnn.io import files
 from tests.guarantees.programs import run
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
 

@@ -14,6 +14,8 @@ import fastnn as fn
 from tests.helpers.pickled import PUBLIC, names_in
 from tests.helpers.tolerances import TRAINING
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "fixtures"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

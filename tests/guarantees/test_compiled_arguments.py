@@ -9,6 +9,9 @@ from numba.core.errors import NumbaError
 
 import fastnn as fn
 from tests.helpers.array_likes import read_only
+from tests.helpers.sweeps import sampled
+
+pytestmark = pytest.mark.slow  # each call is typed by Numba
 
 MODEL = fn.Model([fn.Dense(4, "tanh"), fn.Dense(2)], "mse", seed=0).build(3)
 NET, STATE = MODEL.network(max_batch=5), MODEL.optimizer_state()
@@ -58,7 +61,7 @@ def call(name, **changed):
     return getattr(fn, name)(NET, *([STATE] if base == "train_step" else []), *arrays)
 
 
-@pytest.mark.parametrize(("name", "array", "kind"), CASES)
+@pytest.mark.parametrize(("name", "array", "kind"), sampled(CASES, every=5))
 def test_wrong_types_are_refused_before_anything_is_written(name, array, kind):
     value = {**KINDS, "read-only": read_only}[kind](ARRAYS[array])
     before = MODEL.parameters.tobytes(), STATE.vectors.tobytes(), [a.tobytes() for a in ARRAYS.values()]

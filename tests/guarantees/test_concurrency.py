@@ -20,6 +20,8 @@ from fastnn.training import loop
 from tests.guarantees import soak
 from tests.guarantees.soak import at_once
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X, LABELS, VALUES = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300), RNG.normal(size=(300, 7))
 

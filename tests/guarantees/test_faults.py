@@ -9,6 +9,8 @@ from fastnn.engine import launch as engine
 from fastnn.training import loop
 from tests.helpers.interrupted import assert_interrupt_stops
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(23, 3))
 Y = X @ [[1.0, 0.0], [-2.0, 1.0], [0.5, 1.0]]

@@ -17,6 +17,8 @@ from tests.helpers.networks import draw_point
 from tests.helpers.sweeps import sampled
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE, PRODUCT
 
+pytestmark = pytest.mark.slow
+
 EPS = 1e-6
 KINDS = [name for name, kind in registry.TABLE.items() if not kind.of_targets]
 #: Rows, inputs, width of the hidden layer, outputs.

@@ -8,6 +8,9 @@ import pytest
 import fastnn as fn
 from tests.guarantees import soak
 from tests.guarantees.programs import run
+from tests.helpers.sweeps import sampled
+
+pytestmark = pytest.mark.slow
 
 X = np.random.default_rng(0).normal(size=(20, 2))
 Y = X[:, 0] * X[:, 1]
@@ -80,7 +83,7 @@ for i in range(400):
 
 
 @linux
-@pytest.mark.parametrize("name", GROWTHS)
+@pytest.mark.parametrize("name", sampled(GROWTHS, every=3))
 def test_memory_stays_flat(name):
     assert int(run("-c", RESIDENT + GROWTHS[name] + "print(resident() - before)")) < 1_000_000
 

@@ -4,6 +4,8 @@ import pytest
 
 from tests.guarantees.mutants import FAST, KERNELS, MUTANTS, Copy, source
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):

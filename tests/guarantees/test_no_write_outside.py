@@ -16,6 +16,8 @@ from fastnn.kernels.abi import descriptor as d
 from fastnn.kernels.abi import oprow
 from fastnn.memory import buffers, guard
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NETWORKS = 60  # of the 2,000 that `make fuzz` draws
 

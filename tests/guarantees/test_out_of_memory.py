@@ -1,6 +1,7 @@
 """Promise 6: where memory runs out there is a MemoryError; the model is as it was, or of a finished step."""
 
 import functools
+import itertools
 import pickle
 import sys
 
@@ -9,6 +10,9 @@ import pytest
 
 import fastnn as fn
 from tests.guarantees.programs import run
+from tests.helpers.sweeps import sampled
+
+pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 2))
@@ -123,8 +127,7 @@ def digest(model):
     return state.parameters.tobytes(), state.optimizer.tobytes(), state.step, state.epoch
 
 
-@pytest.mark.parametrize("trained", [False, True], ids=["new", "trained"])
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("name", "trained"), sampled(itertools.product(CALLS, (False, True)), every=3))
 def test_an_allocation_that_fails(name, trained):
     call, twin = CALLS[name], built(trained)
     call(twin)

@@ -1,5 +1,6 @@
 """Promise 7: real signals while several threads train; processes started in any way, after a fit and cold."""
 
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -9,6 +10,9 @@ import pytest
 
 from tests.guarantees.programs import run
 from tests.guarantees.soak import start_cold_at_once
+from tests.helpers.sweeps import sampled
+
+pytestmark = pytest.mark.slow
 
 SETUP = """
 import os, signal, sys, threading, time
@@ -230,8 +234,10 @@ def cold(script, folder, timeout=120):
     return run("-c", COLD + script, timeout=timeout, FASTNN_CACHE_DIR=str(folder))
 
 
-@pytest.mark.parametrize("get", ["loader.prepare(SMALL)", "fn.forward"])
-@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3, 0.5])
+@pytest.mark.parametrize(
+    ("get", "delay"),
+    sampled(itertools.product(["loader.prepare(SMALL)", "fn.forward"], [0.02, 0.1, 0.3, 0.5]), every=3),
+)
 def test_an_interrupt_of_the_first_compilation(get, delay, tmp_path):
     """Wherever in the import of Numba or in a compilation that is, the next call works."""
     script = f"delay, get, alone = {delay}, lambda: {get}, 'yes'" + INTERRUPTED_WHILE_COMPILING
@@ -287,11 +293,16 @@ assert statuses == [0] * count, statuses
 @pytest.mark.parametrize(
     "settings",
     [
-        "compiles, elsewhere, count, pause = False, False, 40, 0.003",
-        "compiles, elsewhere, count, pause = True, False, 8, 0.05",
-        "compiles, elsewhere, count, pause = True, True, 2, 0.3",
+        pytest.param("compiles, elsewhere, count, pause = False, False, 40, 0.003", id="loads"),
+        pytest.param(
+            "compiles, elsewhere, count, pause = True, False, 8, 0.05", id="compiles", marks=pytest.mark.sweep
+        ),
+        pytest.param(
+            "compiles, elsewhere, count, pause = True, True, 2, 0.3",
+            id="has others compile",
+            marks=pytest.mark.sweep,
+        ),
     ],
-    ids=["loads", "compiles", "has others compile"],
 )
 def test_a_fork_while_another_thread_makes_machine_code(settings, tmp_path):
     cold(settings + FORKED_WHILE_OTHERS_WORK, tmp_path / "cache", timeout=300)
@@ -380,6 +391,7 @@ def test_processes_that_are_started_after_a_fit(method, tmp_path):
     assert run(tmp_path / "started.py", method) == "fine\n"
 
 
+@pytest.mark.sweep
 def test_four_processes_that_start_cold_at_once():
     """50 times in `make soak`."""
     counts = start_cold_at_once()

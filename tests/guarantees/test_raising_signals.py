@@ -20,6 +20,8 @@ import pytest
 import fastnn as fn
 from fastnn.training import loop
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 3)).astype("f"), RNG.normal(size=(12, 2)).astype("f")
 SOURCES = str(Path(fn.__file__).parent)

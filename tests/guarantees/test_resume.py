@@ -10,6 +10,8 @@ from tests.guarantees.cases import CASES, DTYPES, OPTIMIZERS, SCHEDULES, digest,
 from tests.guarantees.resume_cases import EPOCHS, train, train_and_stop
 from tests.helpers.sweeps import sampled
 
+pytestmark = pytest.mark.slow
+
 TRAININGS = {
     **{
         f"{optimizer}, {schedule}": {"optimizer": OPTIMIZERS[optimizer], "rate": rate}

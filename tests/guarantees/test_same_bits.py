@@ -12,6 +12,8 @@ from fastnn.kernels.lowlevel import vector_ir
 from tests.guarantees import programs
 from tests.guarantees.cases import CASES, DTYPES, digest, fit, model_of
 
+pytestmark = pytest.mark.slow
+
 NAMES = [f"{name}, {dtype}" for dtype in DTYPES for name in CASES]
 
 

@@ -12,6 +12,8 @@ import fastnn as fn
 from fastnn.engine.state import InterruptedEpoch
 from fastnn.kernels.abi import oprow
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(64, 5)), RNG.normal(size=(64, 2))
@@ -67,6 +69,7 @@ print(np.isfinite(model.parameters).all(), model.state.optimizer.size in (0, mod
 """
 
 
+@pytest.mark.sweep
 def test_settings_that_others_change_all_the_time(tmp_path):
     program = tmp_path / "stress.py"
     program.write_text(STRESS, encoding="utf-8")
