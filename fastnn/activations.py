@@ -1,7 +1,7 @@
 """Activation functions, by name or with a setting.
 
-Wherever an activation is asked for, its name will do: ``fn.Dense(32, "relu")``. The functions here
-are for those that have a setting: ``fn.Dense(32, fn.activations.leaky_relu(0.2))``. The names ``linear``,
+Wherever an activation is expected, its name will do: ``fn.Dense(32, "relu")``. The functions here
+are for activations with a setting: ``fn.Dense(32, fn.activations.leaky_relu(0.2))``. The names ``linear``,
 ``logistic`` and ``swish`` stand for `identity`, `sigmoid` and `silu`.
 
 To add one: its kernels in ``kernels/layers/activation.py``, a function here, a line in `TABLE`.
@@ -48,9 +48,9 @@ class Activation:
     kernel : str
         Where its kernels are: ``"layers.activation.relu"``.
     settings : dict of str to float
-        Numbers that the kernels are given.
+        Numbers that are passed to the kernels.
     from_output : bool
-        Whether the derivative needs the output only, so that it may overwrite its input.
+        Whether the derivative needs only the output, so that the activation may overwrite its input.
     """
 
     name: str
@@ -102,7 +102,7 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
     Parameters
     ----------
     negative_slope : float
-        One that was learned, as that of PyTorch's PReLU, may be below 0.
+        A learned slope, like that of PyTorch's PReLU, may be negative.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
     array([[-1.,  4.]], dtype=float32)
     """
     slope = validate.number("negative_slope", negative_slope)
-    # From the input: with a slope of 0 the output does not tell the sign.
+    # From the input: with a slope of 0, the sign does not follow from the output.
     return Activation(
         "leaky_relu", "layers.activation.leaky_relu", {"negative_slope": slope}, from_output=False
     )
@@ -139,7 +139,7 @@ def selu() -> Activation:
 
 
 def gelu() -> Activation:
-    """``y = x * P(X <= x)`` for X from a standard normal distribution, exactly, by erf.
+    """``y = x * P(X <= x)`` for X from a standard normal distribution, exact, using erf.
 
     D. Hendrycks, K. Gimpel, *Gaussian error linear units* (2016).
     """
@@ -147,7 +147,7 @@ def gelu() -> Activation:
 
 
 def gelu_tanh() -> Activation:
-    """``y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x**3)))``, near gelu.
+    """``y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x**3)))``, an approximation of gelu.
 
     D. Hendrycks, K. Gimpel, *Gaussian error linear units* (2016).
     """
@@ -202,7 +202,7 @@ TABLE: dict[str, Any] = {
     )
 }
 
-#: Names that other libraries have for these. They are no names in files: there one's own may have them.
+#: Names that other libraries use for these. Files never contain them: user-defined activations may have them.
 ALIASES = {"linear": "identity", "logistic": "sigmoid", "swish": "silu"}
 
 

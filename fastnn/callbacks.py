@@ -1,7 +1,7 @@
 """Callbacks: what is called between epochs.
 
-A callback is a `Callback`, or a function of the epoch's number and its figures, that stops training
-by returning True:
+A callback is a `Callback`, or a function of the epoch's number and its logs that stops training by
+returning True:
 
 >>> import fastnn as fn
 >>> X, y = fn.datasets.xor()
@@ -43,12 +43,12 @@ def _text(path: Any) -> str:
     """The path of a file."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
-        raise TypeError(f"path must be a text or a pathlib.Path, got {path!r}")
+        raise TypeError(f"path must be a string or a pathlib.Path, got {path!r}")
     return text
 
 
 class _Monitor(Callback):
-    """Base of callbacks that watch whether a figure gets better."""
+    """Base of callbacks that monitor whether a value improves."""
 
     best: float
     wait: int
@@ -69,18 +69,18 @@ class _Monitor(Callback):
     def on_train_begin(self) -> None:
         self.best, self.wait, self._seen = math.nan, 0, False
 
-    def has_figure(self, logs: dict[str, float]) -> bool:
-        """Whether the epoch has the figure; one that no epoch had is refused."""
+    def is_logged(self, logs: dict[str, float]) -> bool:
+        """Whether the epoch has the monitored value; a ValueError if no epoch had it so far."""
         self._seen = self._seen or self.monitor in logs
         if not self._seen:
             raise ValueError(
-                f"unknown monitor {self.monitor!r}; this fit has {', '.join(logs)}. What a callback writes "
-                "reaches those behind it, with the same period"
+                f"unknown monitor {self.monitor!r}; this fit has {', '.join(logs)}. A value that a callback "
+                "adds to the logs reaches the callbacks after it that have the same period"
             )
         return self.monitor in logs
 
     def is_better(self, logs: dict[str, float]) -> bool:
-        """Take up the epoch's figure; `wait` counts the epochs since it was last better."""
+        """Record the epoch's value; `wait` counts the epochs since the last improvement."""
         value = logs[self.monitor]
         gain = self.best - value if self.mode == "min" else value - self.best
         better = math.isnan(self.best) or gain > self.min_delta
@@ -96,30 +96,30 @@ class _Monitor(Callback):
 
 
 class EarlyStopping(_Monitor):
-    """Stop when a figure has not got better for some epochs.
+    """Stop training when a monitored value has stopped improving.
 
-    Each fit begins anew, but one with ``resume=True``.
+    Each fit starts over, unless it is called with ``resume=True``.
 
     Parameters
     ----------
     monitor : str
-        Name of the figure, as in the history.
+        Name of the value, as in the history.
     patience : int, >= 0
-        So many epochs in a row without a better figure end training, as in Keras; 0 is as 1.
+        Number of epochs in a row without improvement after which training stops, as in Keras; 0 means 1.
     restore_best : bool
-        Whether to put back the weights of the best epoch in the end.
+        Whether to restore the weights of the best epoch at the end.
     min_delta : float, >= 0
-        How much better a figure must be to count.
+        Smallest change that counts as an improvement.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" is "max" for names that end in accuracy, acc, auc, f1, precision, r2,
-        recall or score, and "min" for all others.
+        Whether larger or smaller is better; "auto" is "max" for names that end in accuracy, acc, auc, f1,
+        precision, r2, recall or score, and "min" for all others.
     restore_best_weights : bool, optional
-        Another name of `restore_best`, as in Keras.
+        Keras's name for `restore_best`.
 
     Raises
     ------
     ValueError
-        During training, if there is no such figure.
+        During training, if there is no such value.
     """
 
     stopped_epoch: int | None
@@ -140,14 +140,14 @@ class EarlyStopping(_Monitor):
         if restore_best_weights is not None:
             other = validate.boolean("restore_best_weights", restore_best_weights)
             if self.restore_best and not other:
-                raise ValueError("restore_best=True and restore_best_weights=False say opposite things")
+                raise ValueError("restore_best=True and restore_best_weights=False contradict each other")
             self.restore_best = other
         self.stopped_epoch = None
         self._best_parameters: Any = None
 
     @property
     def restore_best_weights(self) -> bool:
-        """Another name of `restore_best`."""
+        """Keras's name for `restore_best`."""
         return self.restore_best
 
     @restore_best_weights.setter
@@ -159,7 +159,7 @@ class EarlyStopping(_Monitor):
         self.stopped_epoch, self._best_parameters = None, None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        if not self.has_figure(logs):
+        if not self.is_logged(logs):
             return
         if self.is_better(logs):
             if self.restore_best:
@@ -175,37 +175,37 @@ class EarlyStopping(_Monitor):
             self._best_parameters = None
 
     def get_state(self) -> dict[str, Any]:  # noqa: D102
-        # Once training has ended the best weights are the model's own.
+        # Once training has ended, the model has the best weights.
         best = {} if self._best_parameters is None else {"parameters": self._best_parameters}
         return {**super().get_state(), "restore_best": self.restore_best, **best}
 
     def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
         if self.restore_best and not state["restore_best"]:
-            return  # nobody kept the best weights: begin anew
+            return  # the best weights were not kept: start over
         super().set_state(state)
         if self.restore_best and not math.isnan(self.best):
             best = state.get("parameters", self.model.parameters)
             if best.shape != self.model.parameters.shape:
                 raise ValueError(
-                    f"EarlyStopping knows best weights of shape {best.shape}, but the model has "
+                    f"EarlyStopping has best weights of shape {best.shape}, but the model has "
                     f"{self.model.parameters.shape}"
                 )
             self._best_parameters = best.copy()
 
 
 class ReduceLROnPlateau(_Monitor):
-    """Lower the learning rate when a figure has not got better for some epochs.
+    """Reduce the learning rate when a monitored value has stopped improving.
 
-    Each fit begins anew, but one with ``resume=True``.
+    Each fit starts over, unless it is called with ``resume=True``.
 
     Parameters
     ----------
     monitor, patience, min_delta, mode
         As in `EarlyStopping`.
     factor : float, 0 < factor < 1
-        What the rate is multiplied with.
+        What the learning rate is multiplied by.
     min_lr : float, >= 0
-        The rate is not lowered further.
+        Lower bound of the learning rate.
 
     Raises
     ------
@@ -233,7 +233,7 @@ class ReduceLROnPlateau(_Monitor):
             raise ValueError("ReduceLROnPlateau needs a number as learning_rate, got a schedule")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        if self.has_figure(logs) and not self.is_better(logs) and self.wait >= self.patience:
+        if self.is_logged(logs) and not self.is_better(logs) and self.wait >= self.patience:
             rate = self._optimizer.learning_rate
             self._optimizer.learning_rate = min(rate, max(rate * self.factor, self.min_lr))
             self.wait = 0
@@ -246,31 +246,31 @@ class ReduceLROnPlateau(_Monitor):
 class ModelCheckpoint(_Monitor):
     """Save the model after each epoch, or after each that is the best so far.
 
-    The best so far is kept from one fit to the next, as in Keras. It is called after all other callbacks,
-    so that with ``training=True`` the file holds what those know of the epoch too.
+    The best value so far carries over from one fit to the next, as in Keras. It is called after all other
+    callbacks, so that with ``training=True`` the file includes their state after the epoch too.
 
     Parameters
     ----------
     path : str or path
-        ``{epoch}`` and the names of figures are filled in: ``"model-{epoch:02d}.safetensors"``. They may
-        be the loss, the metrics, those of validation data (``{val_loss}``), and the `monitor`. The
-        folder must exist when training begins.
+        ``{epoch}`` and the names of logged values are filled in: ``"model-{epoch:02d}.safetensors"``. These
+        are the loss, the metrics, both for the validation data (``{val_loss}``), and the `monitor`. The
+        folder must exist when training starts.
     monitor, mode
         As in `EarlyStopping`.
     save_best_only : bool
     training : bool
-        Whether to save all that training needs to go on; see `fastnn.Model.save`.
+        Whether to save all that is needed to resume training; see `fastnn.Model.save`.
     initial_value_threshold : float, optional
-        With `save_best_only` only epochs that are better than this are saved: the best of an earlier
-        training, say.
+        With `save_best_only`, only epochs that are better than this are saved, such as the best of an
+        earlier training.
 
     Raises
     ------
     ValueError
-        If the path cannot be filled in; during training, if there is no such figure.
+        If the path cannot be filled in; during training, if there is no such value.
     OSError
-        When training begins, if the folder does not exist or must not be written to; later, if the file
-        cannot be written.
+        When training starts, if the folder does not exist or is not writable; later, if the file cannot be
+        written.
     """
 
     called_last = True
@@ -297,7 +297,7 @@ class ModelCheckpoint(_Monitor):
         return paths.fields(self.path, ("epoch", "loss", *metrics.TABLE, self.monitor))
 
     def on_train_begin(self) -> None:
-        """The best so far stays."""
+        """Keep the best value so far."""
         self._fields()  # the path may have been changed
         paths.folder(self.path)
         if math.isnan(self.best) and self.initial_value_threshold is not None:
@@ -306,10 +306,10 @@ class ModelCheckpoint(_Monitor):
     def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
         other = float(state["best"])
         if math.isnan(self.best) or (other < self.best if self.mode == "min" else other > self.best):
-            self.best = other  # never what is worse than a file that this object wrote
+            self.best = other  # never worse than a file that this object wrote
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        if not self.save_best_only or (self.has_figure(logs) and self.is_better(logs)):
+        if not self.save_best_only or (self.is_logged(logs) and self.is_better(logs)):
             if missing := self._fields() - {"epoch", *logs}:
                 name = min(missing)
                 raise ValueError(f"path={self.path!r} has {{{name}}}; this fit has {', '.join(logs)}")
@@ -317,35 +317,35 @@ class ModelCheckpoint(_Monitor):
 
 
 class CSVLogger(Callback):
-    """Write the figures of each epoch as a line of a file.
+    """Write the logs of each epoch as a line of a CSV file.
 
-    A figure that is missing in an epoch is written as ``nan``.
+    A value that is missing in an epoch is written as ``nan``.
 
     Parameters
     ----------
     path : str or path
     append : bool
-        Whether lines are added to a file that exists. If not, it is overwritten in the first fit with
-        this object; later ones, and those with ``resume=True``, add to it.
+        Whether to append to an existing file. Otherwise the first fit with this object overwrites it; later
+        fits, and those with ``resume=True``, append to it.
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = _text(path)
         self.append = validate.boolean("append", append)
-        self._adds = False  # whether lines are added to what is there
+        self._adds = False  # whether the next line is appended
         self._columns: list[str] | None = None
 
     def on_train_begin(self) -> None:  # noqa: D102
         self._columns, self._adds = None, self._adds or self.append
-        with self._open("a"):  # finds out here whether it can be written
+        with self._open("a"):  # fails here if the file cannot be written
             pass
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
-        figures = {"epoch": epoch, **logs}
-        if self._columns is None or not figures.keys() <= set(self._columns):
-            self._begin(figures)
+        values = {"epoch": epoch, **logs}
+        if self._columns is None or not values.keys() <= set(self._columns):
+            self._begin(values)
         with self._open("a") as file:
-            csv.writer(file).writerow(figures.get(name, math.nan) for name in self._columns or ())
+            csv.writer(file).writerow(values.get(name, math.nan) for name in self._columns or ())
 
     def on_train_end(self) -> None:  # noqa: D102
         if not self._adds:  # no epoch was trained
@@ -357,14 +357,14 @@ class CSVLogger(Callback):
     def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
         self._adds = self._adds or bool(state["adds"])
 
-    def _begin(self, figures: dict[str, float]) -> None:
-        """Write the names of the columns; the lines of a file that is added to stay, and become longer."""
+    def _begin(self, values: dict[str, float]) -> None:
+        """Write the header; lines that are there already stay, and get the new columns."""
         rows: list[list[str]] = []
         if self._adds:
             with self._open("r") as file:
                 rows = list(csv.reader(file))
         old = rows[0] if rows else []
-        self._columns = [*old, *(name for name in figures if name not in old)]
+        self._columns = [*old, *(name for name in values if name not in old)]
         if rows and self._columns != old:
             new = ["nan"] * (len(self._columns) - len(old))
             text = io.StringIO(newline="")
@@ -372,7 +372,7 @@ class CSVLogger(Callback):
             files.replace(self.path, text.getvalue().encode())
         elif not rows:
             with self._open("w") as file:
-                csv.writer(file).writerows([self._columns] if figures else [])
+                csv.writer(file).writerows([self._columns] if values else [])
         self._adds = True
 
     def _open(self, mode: str) -> Any:

@@ -1,8 +1,8 @@
-"""A user's own activations, losses and schedules, which run inside the compiled loop.
+"""User-defined activations, losses and schedules, which run inside the compiled loop.
 
-They are functions of numbers, compiled by Numba once a process and dtype, when a model first needs
-them. No object code is kept on disk: what a function calls, and the constants that it has captured,
-cannot be told from its source. A pickle takes the functions along: see `user_functions`.
+They are functions of scalars, compiled by Numba once per process and dtype, when a model first needs
+them. Their object code is not cached on disk: what a function calls, and the constants that it has captured,
+do not follow from its source. Pickles include the functions: see `user_functions`.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ restore.__module__ = __name__  # pickles find it here
 def register_activation(
     forward: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
 ) -> Activation:
-    """Make an activation of two functions of numbers.
+    """Make an activation from its function and its derivative, both functions of scalars.
 
-    It can be used as it is or by its name, wherever an activation is asked for. It runs in the same
-    compiled loop as the built-in ones. Pickles of it, and of models that have it, take the functions along.
+    Use the result, or its name, wherever an activation is expected. It runs in the same compiled loop as the
+    built-in ones. Pickles of it, and of models that use it, include the functions.
 
     Parameters
     ----------
     forward : function of (x)
-        Decorated by Numba or not; `Notes` says what it may do. Further parameters keep their defaults, in
-        this and all other functions here.
+        Decorated by Numba or not; `Notes` says what it may do. Further parameters keep their default values;
+        this holds for all functions here.
     derivative : function of (x), or of (x, y)
         Derivative of `forward` at x; y is ``forward(x)``.
     name : str
-        An identifier, under which models are saved. Before such a file is loaded, the activation must
-        have been made under the same name.
+        An identifier, by which saved models refer to the activation. It must be registered under the same
+        name before such a file is loaded.
     replace : bool
-        Whether to take the place of an earlier activation of one's own of this name, as when a
-        notebook's cell is run again. Models made before keep the old one.
+        Whether to replace an earlier user-defined activation of this name, as when a notebook cell is run
+        again. Existing models keep the old one.
 
     Returns
     -------
@@ -52,20 +52,20 @@ def register_activation(
     Raises
     ------
     TypeError
-        If an argument is not of its kind, or a function does not take so many numbers.
+        If an argument has the wrong type, or a function does not take that many numbers.
     ValueError
         If there is an activation of this name already.
     CompilationError
-        When a model first uses it, if a function cannot be compiled, or may raise, print or allocate.
+        When a model first uses it, if a function cannot be compiled, or might raise, print or allocate.
 
     Notes
     -----
-    A function gets and gives numbers of the model's dtype. In it a literal or a global number beside a
-    float32 number is a float32 too, so that ``0.5 * x`` stays one; a warning is given if it computes in
-    float64 all the same. It is compiled as the project's kernels are, whatever options it was decorated
-    with: a division by zero gives infinity. Those of ``fastnn.kernels.math`` (`exp`, `log`, `log1p`,
-    `expm1`, `tanh`, `sigmoid`, `softplus`) are much faster than those of ``math``, because they become
-    vector instructions. Globals are constants: their values are those at the time of compilation.
+    A function takes and returns numbers of the model's dtype. Literals and global numbers that
+    meet a float32 number are treated as float32 too, so ``0.5 * x`` is one; you are warned if the function
+    computes in float64 nevertheless. It is compiled like the kernels of fastnn, whatever options it was
+    decorated with: a division by zero gives infinity. The functions of ``fastnn.kernels.math`` (`exp`,
+    `log`, `log1p`, `expm1`, `tanh`, `sigmoid`, `softplus`) are much faster than those of ``math``, because
+    they become vector instructions. Globals are constants, with their values at the time of compilation.
 
     Examples
     --------
@@ -88,19 +88,19 @@ def register_activation(
 def register_loss(
     value: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
 ) -> Loss:
-    """Make a loss of two functions of a prediction and a target, both numbers.
+    """Make a loss from its function and its derivative, both functions of a prediction and a target.
 
-    As for the built-in losses, a row's loss is the mean over the outputs, and a batch's the mean over
-    its rows, weighted by `sample_weight` if it is given.
+    As with the built-in losses, the loss of a row is the mean over its outputs, and that of a batch the mean
+    over its rows, weighted by `sample_weight` if it is given.
 
     Parameters
     ----------
     value : function of (prediction, target)
-        See the notes of `fastnn.activation` for what it may do.
+        See the notes of `fastnn.register_activation` for what it may do.
     derivative : function of (prediction, target)
-        Derivative of `value` by the prediction.
+        Derivative of `value` with respect to the prediction.
     name, replace
-        As for `fastnn.activation`.
+        As for `fastnn.register_activation`.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def register_loss(
     Raises
     ------
     TypeError, ValueError, CompilationError
-        As `fastnn.activation`.
+        As `fastnn.register_activation`.
 
     Examples
     --------
@@ -128,15 +128,15 @@ def register_loss(
 
 
 def register_schedule(function: Callable[..., Any], name: str, *, replace: bool = False) -> Schedule:
-    """Make a learning-rate schedule of a function of the step.
+    """Make a learning-rate schedule from a function of the step.
 
     Parameters
     ----------
     function : function of (step)
-        Gives the learning rate; the step is a float64, the number of updates made before. See the notes
-        of `fastnn.activation` for what it may do.
+        Returns the learning rate; the step is a float64, the number of updates made so far. See the notes
+        of `fastnn.register_activation` for what it may do.
     name, replace
-        As for `fastnn.activation`.
+        As for `fastnn.register_activation`.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def register_schedule(function: Callable[..., Any], name: str, *, replace: bool 
     Raises
     ------
     TypeError, ValueError, CompilationError
-        As `fastnn.activation`.
+        As `fastnn.register_activation`.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Small data sets to learn on: handwritten digits, spirals and exclusive or.
 
-Every function returns a pair ``(X, y)`` of new arrays: the inputs, one sample a row, in float32, and
+Every function returns a pair ``(X, y)`` of new arrays: the inputs, one sample per row, in float32, and
 the targets.
 """
 
@@ -67,7 +67,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 def spiral(
     samples: int = 100, classes: int = 3, seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Draw interleaved spirals in the plane, one arm a class: no straight line separates them.
+    """Draw interleaved spirals in the plane, one arm per class: no straight line separates them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ensemble: several models that answer as one."""
+"""Ensemble: several models that predict as one."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _COMBINE = ("mean", "probabilities", "vote")
 
 
 class Ensemble(KnownAttributes):
-    """Several models that answer as one: by their mean, or by a vote.
+    """Several models that predict as one: by their mean, or by a vote.
 
     Parameters
     ----------
     models : sequence of Model
-        Built, for the same numbers of inputs and outputs. They are used as they are at the time of a
-        call: further training is seen.
+        Built, with the same numbers of inputs and outputs. A call uses them as they are then: later training
+        is taken into account.
     combine : {"mean", "probabilities", "vote"}
-        What `predict` gives: the mean of the models' outputs, whatever these are; the mean of their
-        probabilities; or the share of models that say so, class by class. The latter two are for models
-        with a loss of classes: cross_entropy, nll, binary_cross_entropy.
+        What `predict` returns: the mean of the models' outputs, whatever these are; the mean of their
+        probabilities; or for each class the share of models that chose it. The latter two are for models
+        with a loss for classes: cross_entropy, nll, binary_cross_entropy.
     weights : sequence of float, optional
-        How much each model counts, >= 0; all the same if not given.
+        Weight of each model, >= 0; all equal if not given.
 
     Attributes
     ----------
     models : tuple of Model
     combine : str
     weights : tuple of float
-        Their sum is 1.
+        They sum to 1.
 
     Raises
     ------
@@ -49,8 +49,8 @@ class Ensemble(KnownAttributes):
 
     Notes
     -----
-    T. Dietterich, *Ensemble methods in machine learning*, Multiple Classifier Systems (2000). To keep an
-    ensemble, save its models, each in a file of its own, or pickle it.
+    T. Dietterich, *Ensemble methods in machine learning*, Multiple Classifier Systems (2000). To save an
+    ensemble, save each of its models to a file, or pickle it.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class Ensemble(KnownAttributes):
                 if model.head.target == "values":
                     loss = None if model.loss is None else model.loss.name
                     raise ValueError(
-                        f"{combine!r} needs models with a loss of classes, model {i} has {loss!r}"
+                        f"{combine!r} needs models with a loss for classes, model {i} has {loss!r}"
                     )
         else:
             _require_one_meaning(self.models)
@@ -86,7 +86,7 @@ class Ensemble(KnownAttributes):
         self._dtype = max(model.dtype for model in self.models)  # float64, if there is one
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """What the models say together; the largest number of a row is its class.
+        """Combined prediction of the models; the largest number of a row is its class.
 
         Parameters
         ----------
@@ -95,8 +95,8 @@ class Ensemble(KnownAttributes):
         Returns
         -------
         array of shape (n, n_out), or (n_out,) for one sample
-            What the models' outputs are, probabilities, or shares of the votes, as `combine` says; float64
-            if one of the models is.
+            Outputs, probabilities, or shares of the votes, depending on `combine`; float64 if one of the
+            models is.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Ensemble(KnownAttributes):
         total = np.zeros(0, self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
             own = model.executor.columns.coded(X)
-            if own is X:  # as for all models of its dtype
+            if own is X:  # as it is for all models of this dtype
                 if model.dtype not in given:
                     given[model.dtype] = array_checks.array("X", X, model.dtype, (1, 2), keep_mapped=True)
                 own = given[model.dtype]
@@ -126,7 +126,7 @@ class Ensemble(KnownAttributes):
     def evaluate(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Loss and metrics of what the models say together.
+        """Loss and metrics of the combined prediction.
 
         Loss and metrics are those of the first model, without penalties on weights. Votes have no loss.
 
@@ -155,10 +155,10 @@ class Ensemble(KnownAttributes):
         metrics = [*self.models[0].metrics, *self.models[0].metric_functions]
         settings: dict[str, Any] = {"loss": loss, "metrics": metrics}
         judge = Model([Activation(last)], dtype=self._dtype, seed=0, **settings)
-        figures = judge.evaluate(outputs, y, sample_weight)
+        logs = judge.evaluate(outputs, y, sample_weight)
         if self.combine == "vote":
-            del figures["loss"]
-        return figures
+            del logs["loss"]
+        return logs
 
     def _opinion(self, model: Model, outputs: NDArray[Any]) -> NDArray[Any]:
         """What is averaged: a model's outputs, probabilities or votes."""
@@ -193,18 +193,18 @@ def _require_one_meaning(models: tuple[Model, ...]) -> None:
     for i, model in enumerate(models):
         if model.head.output != first and "probabilities" in (model.head.output, first):
             raise ValueError(
-                f"the output of model {i} is {model.head.output}, that of the first {first}: their mean says "
-                "nothing; use combine='probabilities'"
+                f"the output of model {i} is {model.head.output}, that of the first {first}: their mean "
+                "is meaningless; use combine='probabilities'"
             )
 
 
 def _shares(weights: Any, count: int) -> tuple[float, ...]:
-    """Weights of which the sum is 1."""
+    """Weights that sum to 1."""
     if weights is None:
         return (1 / count,) * count
     given = array_checks.array("weights", weights, "float64", (1,))
     if given.shape != (count,):
-        raise ValueError(f"weights must be {count} numbers, one a model, got shape {given.shape}")
+        raise ValueError(f"weights must be {count} numbers, one for each model, got shape {given.shape}")
     array_checks.finite("weights", given)
     if given.min() < 0:
         raise ValueError(f"weights must be >= 0, got {given.min():g}")
@@ -215,7 +215,7 @@ def _shares(weights: Any, count: int) -> tuple[float, ...]:
 
 
 def _logits(probabilities: NDArray[Any], target: str) -> NDArray[Any]:
-    """Logits of classes, or of labels that stand alone, that have these probabilities; all finite."""
+    """Finite logits of classes, or of independent labels, that have these probabilities."""
     numbers = np.finfo(probabilities.dtype)
     p = np.maximum(probabilities, numbers.tiny)
     if target == "shares":

@@ -1,8 +1,8 @@
-"""Exceptions of fastnn's own."""
+"""Exceptions."""
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss, weights, or a memory of the optimizer that are not finite.
+    """The loss, the weights or the state of the optimizer became infinite or NaN during training.
 
     The model keeps the last finite weights. A lower learning rate, `global_clipnorm`, or inputs and
     targets scaled to about -1 ... 1 usually help.
@@ -10,8 +10,8 @@ class DivergenceError(ArithmeticError):
     Attributes
     ----------
     epoch, step : int
-        Where it was noticed: the epoch of this call of `fit`, counted from its `initial_epoch`, and the
-        batch of the epoch, counted from 0.
+        Where it was detected: the epoch of this call of `fit`, counted from its `initial_epoch`, and the
+        batch within the epoch, counted from 0.
     """
 
     def __init__(self, epoch: int, step: int, what: str = "the loss or a weight") -> None:
@@ -26,12 +26,12 @@ class DivergenceError(ArithmeticError):
 
 
 class GradientError(AssertionError):
-    """A gradient is not that of its function: see `fastnn.check_gradient`."""
+    """A gradient does not match its function: see `fastnn.check_gradient`."""
 
 
 class GuardError(RuntimeError):
-    """Compiled code wrote outside of its memory: see `fastnn.memory.guard`. Please report it."""
+    """Compiled code wrote outside its memory: see `fastnn.memory.guard`. Please report it."""
 
 
 class CompilationError(ValueError):
-    """A user's function cannot run in the compiled loop; the message says which, and why."""
+    """A user-defined function cannot run in the compiled loop; the message says which, and why."""

@@ -1,4 +1,4 @@
-"""A model's gradient beside central differences."""
+"""A model's gradient compared with central differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .model import Model
 
-# Numbers of the gradient that are smaller than this share of the largest are compared with that share.
+# Elements of the gradient that are smaller than this share of the largest are compared with that share.
 _SMALL = 1e-3
 
 
@@ -28,10 +28,10 @@ def check_gradient(
     tolerance: float = 1e-5,
     most: int = 1000,
 ) -> float:
-    """Compare a model's gradient with central differences: for layers, activations and losses of one's own.
+    """Compare a model's gradient with central differences: for user-defined layers, activations and losses.
 
-    The model is copied to float64, and not changed. Dropout does not drop. Where a function has a kink,
-    as `relu` at 0, differences across it say nothing: take other data then.
+    The model is copied to float64 and not changed. Dropout is inactive. Where a function has a kink, like
+    `relu` at 0, differences across it are meaningless: use other data then.
 
     Parameters
     ----------
@@ -40,11 +40,10 @@ def check_gradient(
     X, y, sample_weight
         As for `fastnn.Model.fit`; a few samples are enough.
     tolerance : float, > 0
-        Largest error of a number of the gradient, relative to the larger of it and the difference, or
-        to a thousandth of the largest number of the gradient.
+        Largest error of an element of the gradient, relative to the larger of the element and the difference,
+        or to a thousandth of the largest element.
     most : int
-        How many parameters are looked at, drawn at random if there are more. Each costs two forward
-        passes.
+        How many parameters are checked; chosen at random if there are more. Each costs two forward passes.
 
     Returns
     -------
@@ -84,14 +83,15 @@ def check_gradient(
     worst = int(errors.argmax()) if errors.size else 0
     if errors.size and not errors[worst] <= tolerance:
         raise GradientError(
-            f"the gradient by {_place(twin, int(chosen[worst]))} is {found[worst]:.9g}, central differences "
-            f"give {differences[worst]:.9g}: a relative error of {errors[worst]:.2g}, more than {tolerance:g}"
+            f"the gradient with respect to {_place(twin, int(chosen[worst]))} is {found[worst]:.9g}, "
+            f"central differences give {differences[worst]:.9g}: a relative error of {errors[worst]:.2g}, "
+            f"more than {tolerance:g}"
         )
     return float(errors.max(initial=0.0))
 
 
 def _central_difference(model: Model, i: int, data: tuple[Any, ...]) -> float:
-    """Derivative of the loss by parameter i, with the step that balances its two errors."""
+    """Derivative of the loss with respect to parameter i, with the step that balances its two errors."""
     start = model.parameters[i]
     step = np.finfo(np.float64).eps ** (1 / 3) * max(1.0, abs(start))
     sides = []
@@ -104,7 +104,7 @@ def _central_difference(model: Model, i: int, data: tuple[Any, ...]) -> float:
 
 
 def _place(model: Model, i: int) -> str:
-    """A parameter in words: where it stands in which layer."""
+    """Name of a parameter: its index in which layer."""
     p = next(p for p in model.executor.places if p.offset <= i < p.offset + p.size)
     index = ", ".join(str(int(k)) for k in np.unravel_index(i - p.offset, p.shape))
     return f"{p.name}[{index}] of layer {p.layer}, {model.layers[p.layer]!r},"

@@ -1,6 +1,6 @@
 """Initializers: the weights of a layer before training.
 
-Wherever an initializer is asked for, its name will do; the functions here are for those that have a
+Wherever an initializer is expected, its name will do; the functions here are for initializers with a
 setting: ``fn.Dense(32, kernel_initializer=fn.initializers.normal(std=0.1))``.
 
 To add one: a function here, a line in `TABLE`, and how it draws in `_DRAW`.
@@ -48,8 +48,8 @@ class Initializer:
         Name in `TABLE`.
     settings : dict of str to float
     function : callable, optional
-        Of one of your own: ``function(shape, generator) -> array``. Those of `TABLE` are plain data, which
-        any way of keeping objects can write.
+        Of a user-defined initializer: ``function(shape, generator) -> array``. Those of `TABLE` are plain
+        data, which any serializer can write.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Initializer:
     )
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """Weights of `shape`, (n_in, n_out) or (n_out,), by a `numpy.random.Generator`."""
+        """Weights of `shape`, (n_in, n_out) or (n_out,), from a `numpy.random.Generator`."""
         if self.function is not None:
             return self.function(shape, generator)
         return _DRAW[self.name](shape, generator, **self.settings)
@@ -72,7 +72,7 @@ class Initializer:
         return shown.spec(self.name, self.settings, TABLE)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle and copy: by name, or as it is if it is a user's own."""
+        """For pickle and copy: by name, or with its function if it is user-defined."""
         if self.name in TABLE:
             return get, (self.config(),)
         return Initializer, (self.name, self.settings, self.function)

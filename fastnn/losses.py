@@ -1,11 +1,11 @@
 """Losses, by name or with a setting.
 
-Wherever a loss is asked for, its name will do: ``fn.Model(layers, loss="mse")``. The functions here
-are for those that have a setting: ``loss=fn.losses.huber(delta=0.5)``. Keras's names
-(``mean_squared_error``, ``sparse_categorical_crossentropy``, ...) stand for them too: see `ALIASES`.
+Wherever a loss is expected, its name will do: ``fn.Model(layers, loss="mse")``. The functions here
+are for losses with a setting: ``loss=fn.losses.huber(delta=0.5)``. Keras's names
+(``mean_squared_error``, ``sparse_categorical_crossentropy``, ...) are accepted too: see `ALIASES`.
 
 The loss of a batch is the mean of the losses of its rows, weighted by `sample_weight` if it is given
-(``sum(w * loss) / sum(w)``, as `numpy.average`); `sse` alone is the plain sum. A row's loss is the
+(``sum(w * loss) / sum(w)``, like `numpy.average`); only `sse` is the plain sum. A row's loss is the
 mean over the outputs where there are several; where each output has a weight of its own, the mean is over the
 outputs of all rows. A last activation that belongs to a loss is computed together with it: see
 `fastnn.layers.head`.
@@ -50,24 +50,23 @@ class Loss:
     kernel : str
         Where its kernels are: ``"training.loss.mse"``.
     settings : dict of str to float
-        Numbers that the kernel is given.
+        Numbers that are passed to the kernel.
     target : {"values", "classes", "shares"}
-        What a target is: any numbers, one class of all outputs (its number, or a share for each),
-        or a number from 0 to 1 for each output.
+        What a target is: any numbers; a class (its number, or a share for each class); or a number from 0 to
+        1 for each output.
     is_sum : bool
         Whether the loss of a batch is the sum over its rows, not the mean.
     accuracy_threshold : float
-        Where what the kernel reads turns from one class of two to the other, NaN if the largest wins.
+        The value of what the kernel reads that separates two classes; NaN if the largest output wins.
     low : float
         Smallest value that a target may have.
     factor : float
-        What the loss and its gradient are multiplied with.
+        What the loss and its gradient are multiplied by.
     missing_targets : {"raise", "ignore"}
-        Whether a target may be NaN, and then counts for nothing.
+        Whether a target may be NaN, and is then ignored.
     reported : str
-        Kernels for training and evaluation if another number is to be reported than the one that is
-        trained for; an epoch's loss is then the mean of its batches' losses, as scikit-learn counts it.
-        Not saved.
+        Kernels for training and evaluation if the reported loss differs from the one that is minimized; the
+        loss of an epoch is then the mean of its batches' losses, as in scikit-learn. Not saved.
     """
 
     name: str
@@ -166,7 +165,7 @@ def poisson() -> Loss:
 
 
 def cross_entropy(label_smoothing: float = 0.0) -> Loss:
-    """``-sum(t * log(softmax(y)))``, from logits y, or behind a softmax of those that go into it.
+    """``-sum(t * log(softmax(y)))``, from logits y; after a softmax, from the logits that go into it.
 
     Targets are class numbers of shape (n,) or (n, 1), or shares of shape (n, n_out), one-hot or soft.
 
@@ -186,7 +185,7 @@ def cross_entropy(label_smoothing: float = 0.0) -> Loss:
 def nll() -> Loss:
     """Negative log-likelihood, ``-sum(t * y)``, from log-probabilities y; targets as `cross_entropy`.
 
-    For a network that ends in log_softmax, or in softmax, of whose probabilities the logarithms are taken.
+    For a network that ends in log_softmax, or in softmax: then the logarithms of its probabilities are taken.
     """
     return Loss("nll", "training.loss.nll", {}, "classes", accuracy_threshold=math.nan)
 
@@ -194,13 +193,13 @@ def nll() -> Loss:
 def binary_cross_entropy(pos_weight: float = 1.0) -> Loss:
     """``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(y)``, from logits y.
 
-    Behind a last activation sigmoid the output is p, and the loss the same.
+    After a last activation sigmoid the output is p, and the loss is the same.
 
     Parameters
     ----------
     pos_weight : float, > 0
-        What the first term is multiplied with: how often a label that holds counts. Another one for each
-        of several labels is given by `class_weight` of `Model.fit`.
+        What the first term is multiplied by: the weight of positive labels. For a weight per label, use
+        `class_weight` of `Model.fit`.
     """
     pos_weight = validate.number("pos_weight", pos_weight, above=0.0)
     settings, kernel = {"pos_weight": pos_weight}, "training.loss.weighted_binary_cross_entropy"
@@ -214,7 +213,7 @@ TABLE: dict[str, Any] = {
     for function in (mse, sse, mae, huber, quantile, poisson, cross_entropy, nll, binary_cross_entropy)
 }
 
-#: Names that other libraries have for these. They are no names in files: there one's own may have them.
+#: Names that other libraries use for these. Files never contain them: user-defined losses may have them.
 ALIASES = {
     "mean_squared_error": "mse",
     "mean_absolute_error": "mae",
@@ -239,7 +238,7 @@ def get(loss: str | dict[str, Any] | Loss) -> Loss:
 
 
 def with_missing(loss: Loss | None, missing_targets: Any) -> Loss:
-    """The same loss, by which targets may be missing or not."""
+    """The same loss, with another setting of `missing_targets`."""
     if loss is None:
         raise ValueError(
             f"missing_targets={missing_targets!r} needs a loss; give one: fn.Model(layers, loss=...)"

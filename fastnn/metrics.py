@@ -1,8 +1,8 @@
 """Metrics: what `fit` and `evaluate` report beside the loss.
 
 ======== =========================================================================================
-accuracy share of right rows: the largest output is the target's class; for outputs that stand
-         alone, each lies on the target's side of 0.5, or of 0 for logits (`binary_cross_entropy`)
+accuracy share of correct rows: the largest output is that of the target's class; with independent
+         outputs, each is on the target's side of 0.5, or of 0 for logits (`binary_cross_entropy`)
 mae      mean absolute error
 mse      mean squared error
 r2       coefficient of determination, the mean over the outputs, as scikit-learn's `r2_score`
@@ -10,10 +10,10 @@ r2       coefficient of determination, the mean over the outputs, as scikit-lear
 
 All are weighted by `sample_weight`. To add one: its kernels in ``kernels/training/metric.py``, a line here.
 
-A metric may also be a function of the user's own, ``function(y, prediction)``, that gives a number. It is
-called with all samples at once, and so by `fastnn.Model.evaluate` and for the validation data of `fit`:
-``val_`` and its name are then in the history, and callbacks can watch it. Where a model ignores missing
-targets, rows without any are left out for it, and single ones are NaN.
+A metric may also be a user-defined function, ``function(y, prediction)``, that returns a number. It is
+called with all samples at once, by `fastnn.Model.evaluate` and for the validation data of `fit`: the
+history then has ``val_`` followed by its name, and callbacks can monitor it. Where a model ignores missing
+targets, rows without any are left out, and single missing targets are NaN.
 
 >>> import numpy as np
 >>> import fastnn as fn
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metric"]
 
-#: A metric of the user's own.
+#: A user-defined metric.
 Function = Callable[..., Any]
 
 
@@ -63,11 +63,11 @@ class Metric:
     kernel : str
         Where its kernels are: ``"training.metric.accuracy"``.
     sums : int
-        How many float64 numbers it sums up.
+        How many float64 sums it accumulates.
     per_output : bool
-        Whether it sums up so many for each output.
+        Whether it has that many for each output.
     of_output : bool
-        Whether it reads the model's output, and not what the loss is computed from.
+        Whether it reads the model's output rather than what the loss is computed from.
     """
 
     name: str
@@ -77,11 +77,11 @@ class Metric:
     of_output: bool = True
 
     def state_size(self, n_out: int) -> int:
-        """How many float64 numbers it sums up for a model of so many outputs."""
+        """How many float64 sums it accumulates for a model with `n_out` outputs."""
         return self.sums * (n_out if self.per_output else 1)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle and copy: by name, or as it is if it is a user's own."""
+        """For pickle and copy: by name, or field by field if it is not in the table."""
         if TABLE.get(self.name) is self:
             return by_name, (self.name,)
         return Metric, (self.name, self.kernel, self.sums, self.per_output, self.of_output)
@@ -103,12 +103,12 @@ def by_name(name: str) -> Metric:
     return TABLE[name]
 
 
-# Ends of the names of figures of which more is better.
+# How the names of metrics end of which more is better.
 _MORE_IS_BETTER = ("accuracy", "acc", "auc", "f1", "precision", "r2", "recall", "score")
 
 
 def more_is_better(name: str) -> bool:
-    """Whether a figure of this name is better where it is larger."""
+    """Whether larger is better for a metric of this name."""
     return name.endswith(_MORE_IS_BETTER)
 
 
@@ -133,14 +133,14 @@ def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:
 
 
 def functions(metrics: object, only: bool = False) -> tuple[Function, ...]:
-    """The functions of the user's own among metrics.
+    """The user-defined functions among metrics.
 
     Raises
     ------
     TypeError
-        If there is anything else, and `only` functions are taken.
+        If `only` functions are accepted and there is anything else.
     ValueError
-        If one has no name, or that of another figure.
+        If one has no name, or the name of another metric.
     """
     found = [metric for metric in _listed(metrics) if _is_function(metric)]
     if only and len(found) < len(_listed(metrics)):
@@ -149,11 +149,11 @@ def functions(metrics: object, only: bool = False) -> tuple[Function, ...]:
     for function in found:
         name = getattr(function, "__name__", None)
         if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"a metric of your own is reported by its name: def it, got {function!r}")
-        if name in (*TABLE, "loss", "epoch", "learning_rate") or name in names:
             raise ValueError(
-                f"there is a figure {name!r} already; give your metric {function!r} another name"
+                f"a user-defined metric is reported by its name, so write it with def, got {function!r}"
             )
+        if name in (*TABLE, "loss", "epoch", "learning_rate") or name in names:
+            raise ValueError(f"the name {name!r} is taken already; give your metric {function!r} another one")
         names.append(name)
     return tuple(found)
 
@@ -165,14 +165,14 @@ def own_figures(
     prediction: NDArray[Any],
     weight: NDArray[Any] | None,
 ) -> dict[str, float]:
-    """What metrics of the user's own say.
+    """Values of user-defined metrics.
 
     Parameters
     ----------
     functions : tuple of callable
-        Each is called with targets and predictions. Of one column they are of shape (n,); class numbers
-        are integers. One that has a parameter `sample_weight` gets that, too. Where the loss ignores
-        missing targets, rows without any are left out, and single ones are NaN.
+        Each is called with targets and predictions. A single column has shape (n,); class numbers are
+        integers. A function that has a parameter `sample_weight` gets that too. Where the loss ignores
+        missing targets, rows without any are left out, and single missing targets are NaN.
     loss : Loss
     y, prediction : arrays of shape (n, n_targets) and (n, n_out)
     weight : array of shape (n,) or (n, n_out), or None
@@ -180,7 +180,7 @@ def own_figures(
     Raises
     ------
     TypeError
-        If a function does not give a number.
+        If a function does not return a number.
     """
     if loss.missing_targets == "ignore" and weight is not None:
         y, prediction, weight = missing.marked(y, prediction, weight)
@@ -194,7 +194,7 @@ def own_figures(
         value = function(y, prediction, **more)
         number = metric_values.as_float(value)
         if number is None:
-            raise TypeError(f"the metric {function.__name__} must give a number, got {value!r}")
+            raise TypeError(f"the metric {function.__name__} must return a number, got {value!r}")
         values[function.__name__] = number
     return values
 

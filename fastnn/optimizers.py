@@ -1,15 +1,15 @@
 """Optimizers: how a step changes the parameters.
 
-All take a number or a schedule (`fastnn.schedules`) as `learning_rate`, and by keyword:
+All take a number or a schedule (`fastnn.schedules`) as `learning_rate`, and these keywords:
 
 weight_decay : float
     Decoupled weight decay (I. Loshchilov, F. Hutter, *Decoupled weight decay regularization*, ICLR
     2019): every parameter is first multiplied by ``1 - learning_rate * weight_decay``. For penalties
-    that are a part of the loss see `l1` and `l2` of `fastnn.Dense`.
+    that are part of the loss see `l1` and `l2` of `fastnn.Dense`.
 global_clipnorm : float, optional
-    The whole gradient is scaled down to this Euclidean norm where it is larger.
+    The whole gradient is scaled down to this Euclidean norm if it is larger.
 clipvalue : float, optional
-    Each number of the gradient is limited to plus or minus this, after `global_clipnorm`.
+    Each element of the gradient is limited to plus or minus this, after `global_clipnorm`.
 
 To add one: its kernel in ``kernels/training/optimizer.py``, a class here, a line in `TABLE`.
 """
@@ -47,7 +47,7 @@ class Optimizer(KnownAttributes):
     kernel : str
         Where its kernel is: ``"training.optimizer.adam"``.
     own_settings : tuple of str
-        The attributes that its kernel takes, in its order.
+        The attributes that are passed to its kernel, in this order.
     """
 
     kernel: ClassVar[str]
@@ -61,7 +61,7 @@ class Optimizer(KnownAttributes):
         return schedules.get(self.learning_rate)  # type: ignore[attr-defined]
 
     def settings(self) -> tuple[float, ...]:
-        """All checked settings in the kernel's order: what all optimizers share, then its own."""
+        """All settings, checked, in the kernel's order: the shared ones, then its own."""
         self.schedule()
         config: dict[str, Any] = self.__dict__
         shared = [validate.number("weight_decay", config["weight_decay"], low=0.0)]
@@ -81,8 +81,8 @@ class Optimizer(KnownAttributes):
         return validate.number(name, value, low=0.0, below=1.0)
 
     def state_vectors(self) -> int:
-        """How many vectors of the size of the parameters it remembers."""
-        raise TypeError("an optimizer says how many vectors it remembers")
+        """How many vectors of the size of the parameters its state has."""
+        raise TypeError("an optimizer must define state_vectors, the number of its state vectors")
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
@@ -93,7 +93,7 @@ class Optimizer(KnownAttributes):
 
 @dataclass
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if asked for.
+    """Stochastic gradient descent, optionally with momentum.
 
     ``v = momentum * v + g; w -= learning_rate * v``; with `nesterov` the step is ``g + momentum * v``.
     I. Sutskever et al., *On the importance of initialization and momentum in deep learning*, ICML 2013.
@@ -206,8 +206,8 @@ class Adam(Optimizer):
     weight_decay, global_clipnorm, clipvalue
         See `fastnn.optimizers`.
     epsilon_hat : bool
-        Whether `epsilon` is the paper's epsilon-hat (the end of its section 2), as Keras and
-        scikit-learn have it: added to ``sqrt(v)``, and not to ``sqrt(v / (1 - beta_2**t))``.
+        Whether `epsilon` is the paper's epsilon-hat (the end of its section 2), as in Keras and
+        scikit-learn: added to ``sqrt(v)``, not to ``sqrt(v / (1 - beta_2**t))``.
     """
 
     kernel = "training.optimizer.adam"
@@ -229,7 +229,7 @@ class Adam(Optimizer):
 
 @dataclass
 class AdamW(Adam):
-    """`Adam` with a weight decay that is not zero to begin with.
+    """`Adam` with a weight decay that is not zero by default.
 
     I. Loshchilov, F. Hutter, *Decoupled weight decay regularization*, ICLR 2019.
 

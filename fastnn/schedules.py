@@ -1,6 +1,6 @@
 """Learning-rate schedules: the rate as a function of the step, computed in the compiled loop.
 
-Give one in place of the number: ``fn.Adam(learning_rate=fn.schedules.cosine(1e-3, 10_000))``. A step
+Pass one in place of the number: ``fn.Adam(learning_rate=fn.schedules.cosine(1e-3, 10_000))``. A step
 is one update, which is one batch; steps count from 0.
 
 To add one: its function in ``kernels/training/schedule.py``, a function here, a line in `TABLE`.
@@ -38,7 +38,7 @@ class Schedule:
     kernel : str
         Where its kernel is: ``"training.schedule.cosine"``.
     settings : dict of str to float
-        At most five numbers that the kernel is given, in this order; the first is the largest rate.
+        At most five numbers that are passed to the kernel, in this order; the first is the largest rate.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Schedule:
 
 
 def constant(learning_rate: float) -> Schedule:
-    """The same rate always.
+    """A constant rate.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def exponential(learning_rate: float, every: int, factor: float) -> Schedule:
 
 
 def cosine(learning_rate: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:
-    """Up in a line for `warmup` steps, then down by half a cosine until `steps`.
+    """Linear warm-up for `warmup` steps, then down along half a cosine until `steps`.
 
     I. Loshchilov, F. Hutter, *SGDR*, ICLR 2017, with the warm-up of P. Goyal et al., *Accurate,
     large minibatch SGD* (2017).
@@ -108,7 +108,7 @@ def cosine(learning_rate: float, steps: int, warmup: int = 0, final: float = 0.0
     learning_rate : float, >= 0
         Rate at the end of the warm-up.
     steps : int, > warmup
-        Step from which on the rate is `final`.
+        The rate is `final` from this step on.
     warmup : int, >= 0
         In steps.
     final : float, >= 0
@@ -130,7 +130,7 @@ def one_cycle(
     initial: float | None = None,
     final: float | None = None,
 ) -> Schedule:
-    """Up by half a cosine for `warmup` steps, then down by another until ``steps - 1``.
+    """Up along half a cosine for `warmup` steps, then down along another until ``steps - 1``.
 
     L. Smith, N. Topin, *Super-convergence* (2018).
 
@@ -139,7 +139,7 @@ def one_cycle(
     learning_rate : float, >= 0
         Largest rate.
     steps : int, >= 3
-        In all.
+        Total number.
     warmup : int, optional
         Step of the largest rate; 30 % of `steps` if not given.
     initial : float, optional

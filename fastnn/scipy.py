@@ -2,8 +2,8 @@
 
 The flat parameter vector is what SciPy calls x. `minimize` gives it the loss and its gradient,
 `least_squares` the residuals and their derivatives. Both take the whole data set as one batch, so they
-suit networks of some thousand parameters, and `least_squares` of some hundred; use float64, since these
-methods look at small differences of the loss.
+suit networks of some thousand parameters, `least_squares` of some hundred; use float64, since these methods
+depend on small differences of the loss.
 
 >>> import numpy as np
 >>> import fastnn as fn
@@ -57,18 +57,18 @@ def minimize(
     threads: int | None = None,
     **options: Any,
 ) -> Any:
-    """Minimize a model's loss over its parameters by `scipy.optimize.minimize`.
+    """Minimize a model's loss with respect to its parameters by `scipy.optimize.minimize`.
 
     The loss is that of all samples as one batch, the penalties on the weights included, as
-    `Model.loss_and_gradient` gives it; dropout does not drop. The model's own optimizer plays no part, and
-    what it remembers stays as it is. Parameters of layers that are frozen (`Layer.trainable`) stay as they
-    are: SciPy is told that the loss does not depend on them.
+    `Model.loss_and_gradient` returns it; dropout is inactive. The model's own optimizer is not used, and
+    its state does not change. Parameters of frozen layers (`Layer.trainable`) do not change: SciPy gets a
+    gradient of zero for them.
 
     Parameters
     ----------
     model : Model
-        With a loss; float64 where the last digits matter. A float32 model's loss is computed in float32,
-        and a method may stop early because it no longer sees it change.
+        With a loss; use float64 where the last digits matter. The loss of a float32 model is computed in
+        float32, and a method may stop early because it no longer sees it change.
     X : array of shape (n, n_in)
     y : array of shape (n, n_out) or (n,)
     method : str
@@ -83,16 +83,16 @@ def minimize(
     Returns
     -------
     scipy.optimize.OptimizeResult
-        `x` are the parameters, which the model has then, and `fun` their loss.
+        `x` are the parameters, which the model then has, and `fun` their loss.
 
     Raises
     ------
     ImportError
         If SciPy is not installed.
     TypeError, ValueError
-        If the data is not as for `Model.fit`, or SciPy refuses an option; the model is then as it was.
+        If the data is not as for `Model.fit`, or SciPy rejects an option; the model is then unchanged.
     KeyboardInterrupt, or what `callback` raises
-        The model has then the best parameters that were met.
+        The model then has the best parameters that were found.
 
     Notes
     -----
@@ -145,21 +145,21 @@ def least_squares(
     """Fit a model to values by `scipy.optimize.least_squares`: the losses `mse` and `sse`.
 
     For every sample and output there is a residual, ``sqrt(sample_weight) * (output - y)``, and the
-    Jacobian holds its derivatives by all parameters. It is filled by compiled code, in place. So few
-    steps are needed that, for networks of some hundred parameters, no other method comes close in
-    precision. Dropout does not drop; the model's own optimizer plays no part. Frozen layers stay as they
-    are, as in `minimize`.
+    Jacobian holds its derivatives with respect to all parameters. Compiled code fills it in place. So few
+    steps are needed that, for networks of some hundred parameters, no other method comes close in precision.
+    Dropout is inactive, and the model's own optimizer is not used. Frozen layers do not change, as in
+    `minimize`.
 
     Parameters
     ----------
     model : Model
-        With the loss `mse` or `sse`, and no penalties on weights. In float32 the fit ends where that
-        dtype's digits do, at errors of about 1e-6 of the targets; use float64 for more.
+        With the loss `mse` or `sse`, and no penalties on weights. In float32 the precision is limited to
+        errors of about 1e-6 of the targets; use float64 for more.
     X : array of shape (n, n_in)
     y : array of shape (n, n_out) or (n,)
     method : {"lm", "trf", "dogbox"}
         "lm", Levenberg-Marquardt, needs at least as many residuals, ``n * n_out``, as parameters.
-        "trf" does without, and takes ``bounds``.
+        "trf" does not, and takes ``bounds``.
     sample_weight : array of shape (n,) or (n, n_out), optional
     memory_limit : int
         Bytes that may be used. The Jacobian has ``8 * n * n_out * n_parameters``, and SciPy makes copies
@@ -170,7 +170,7 @@ def least_squares(
     Returns
     -------
     scipy.optimize.OptimizeResult
-        `x` are the parameters, which the model has then; `cost` is half the sum of the squares of the
+        `x` are the parameters, which the model then has; `cost` is half the sum of the squares of the
         residuals; `fun` and `jac` are residuals and Jacobian.
 
     Raises
@@ -179,11 +179,11 @@ def least_squares(
         If SciPy is not installed.
     TypeError, ValueError
         If the model has another loss, or penalties; if the data is not as for `Model.fit`, or too
-        little for "lm"; if SciPy refuses an option. The model is then as it was.
+        little for "lm"; if SciPy rejects an option. The model is then unchanged.
     MemoryError
         If more than `memory_limit` would be needed, before anything is allocated.
     KeyboardInterrupt
-        The model has then the best parameters that were met.
+        The model then has the best parameters that were found.
 
     Notes
     -----
@@ -248,7 +248,7 @@ def _require_squares(model: Model) -> None:
         )
     for layer in model.layers:
         if any(layer.penalties()):
-            raise ValueError(f"least_squares has no place for the penalties of {layer!r}; use minimize")
+            raise ValueError(f"least_squares does not support the penalties of {layer!r}; use minimize")
 
 
 def _require_fits(method: str, m: int, n: int, memory_limit: int) -> None:
@@ -260,18 +260,18 @@ def _require_fits(method: str, m: int, n: int, memory_limit: int) -> None:
     memory = _METHODS[method] * 8 * m * n
     if memory > memory_limit:
         raise MemoryError(
-            f"least_squares with {m} residuals and {n} parameters needs about {memory:.3g} bytes, of which "
-            f"memory_limit={memory_limit} allows too few; use fewer samples, or minimize"
+            f"least_squares with {m} residuals and {n} parameters needs about {memory:.3g} bytes, more than "
+            f"memory_limit={memory_limit}; use fewer samples, or minimize"
         )
 
 
 class _Search:
-    """A walk through a model's parameters; when it is left, they are the best that were met.
+    """A search over a model's parameters; on exit the model has the best that were found.
 
     Attributes
     ----------
     start : float64 array of shape (n_parameters,)
-        Where it begins.
+        Where it starts.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -299,20 +299,20 @@ class _Search:
                 self._parameters[start:end] = self._best[start:end]
 
     def without_frozen(self, derivatives: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Make the derivatives by parameters that are not trained, along the last axis, zero."""
+        """Set the derivatives with respect to frozen parameters, along the last axis, to zero."""
         for start, end in self._frozen:
             derivatives[..., start:end] = 0
         return derivatives
 
     def note(self, loss: float) -> None:
-        """Take up the loss of the present parameters; NaN is no improvement."""
+        """Record the loss of the current parameters; NaN is no improvement."""
         if loss < self._lowest:
             self._lowest, self._best[...] = loss, self._parameters
 
     def end_at(self, w: NDArray[np.float64], loss: float) -> None:
-        """Let SciPy's result be the best, unless it is not finite; what is not trained in `w` is put back.
+        """Take SciPy's result as the best, unless it is not finite; frozen parameters in `w` are restored.
 
-        With bounds or constraints it is not always the lowest that was met.
+        With bounds or constraints it is not always the lowest that was found.
         """
         for start, end in self._frozen:
             w[start:end] = self.start[start:end]

@@ -316,7 +316,9 @@ def test_check_gradient_finds_a_wrong_derivative():
     wrong = fn.register_activation(own_tanh, lambda x, y: 1 - 1.001 * y * y, new_name())
     model = fn.Model([fn.Dense(5, wrong), fn.Dense(3)], "mse", seed=0)
     X, y = data(n=9)
-    with pytest.raises(fn.GradientError, match=r"gradient by weights\[\d, \d\] of layer 0, Dense\(5"):
+    with pytest.raises(
+        fn.GradientError, match=r"gradient with respect to weights\[\d, \d\] of layer 0, Dense\(5"
+    ):
         fn.check_gradient(model, X, y)
     assert issubclass(fn.GradientError, AssertionError)
     assert fn.check_gradient(model, X, y, tolerance=0.1) > 1e-5

@@ -204,7 +204,7 @@ LEAST_SQUARES_REFUSED = {
     "cross entropy": (dict(loss="cross_entropy"), {}, ValueError, "'mse' and 'sse', not 'cross_entropy'"),
     "huber": (dict(loss="huber"), {}, ValueError, "'mse' and 'sse', not 'huber'"),
     "no loss": (dict(loss=None), {}, ValueError, "the model has no loss"),
-    "penalty": (dict(l2=0.1), {}, ValueError, r"no place for the penalties of Dense\(6"),
+    "penalty": (dict(l2=0.1), {}, ValueError, r"does not support the penalties of Dense\(6"),
     "method": (
         {},
         dict(method="L-BFGS-B"),

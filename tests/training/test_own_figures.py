@@ -89,7 +89,7 @@ def test_epochs_without_the_figure_do_not_count():
 
 def test_a_figure_that_comes_too_late_is_explained():
     with pytest.raises(
-        ValueError, match="unknown monitor 'mine'; this fit has loss. .* reaches those behind"
+        ValueError, match="unknown monitor 'mine'; this fit has loss. .* reaches the callbacks after it"
     ):
         fit([fn.EarlyStopping("mine"), writes(1, 2)], 2)
 

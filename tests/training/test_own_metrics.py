@@ -148,7 +148,7 @@ def test_a_picture_of_own_figures():
 @pytest.mark.parametrize(
     ("metrics", "error", "message"),
     [
-        ([lambda y, p: 0], ValueError, "reported by its name: def it, got <function"),
+        ([lambda y, p: 0], ValueError, "reported by its name, so write it with def, got <function"),
         ([auc, auc], ValueError, "figure 'auc' already"),
         ([fn.EarlyStopping], TypeError, "EarlyStopping"),
         ([3], TypeError, "3"),
@@ -167,7 +167,7 @@ def test_names_of_other_figures(name):
         return 0
 
     own.__name__ = name
-    with pytest.raises(ValueError, match=f"there is a figure '{name}' already"):
+    with pytest.raises(ValueError, match=f"the name '{name}' is taken already"):
         network("mse", [own])
 
 
@@ -177,9 +177,9 @@ def test_what_is_no_number(value):
         return value
 
     model = network("mse", [own])
-    with pytest.raises(TypeError, match="the metric own must give a number, got "):
+    with pytest.raises(TypeError, match="the metric own must return a number, got "):
         model.evaluate(X, VALUES[:, 0])
-    with pytest.raises(TypeError, match="the metric own must give a number, got "):
+    with pytest.raises(TypeError, match="the metric own must return a number, got "):
         model.fit(X, VALUES[:, 0], validation_split=0.5)
 
 
