@@ -1,6 +1,6 @@
-"""Arrays of the user's: checked and converted, or an error that shows the offending value.
+"""The user's arrays, checked and converted; errors show the offending value.
 
-The one place that converts or copies a user's array: kernels check nothing.
+Only this module converts or copies a user's array: kernels check nothing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from . import objects, tables
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-_BLOCK = 1 << 20  # numbers that are looked at between two chances for Ctrl-C
-# What a mapped file may hold to be used where it lies: see `kernels.driver.batch`.
+_BLOCK = 1 << 20  # values that are checked between two chances for Ctrl-C
+# Dtypes of mapped files that are used in place: see `kernels.driver.batch`.
 _INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _CONVERTED = {"bool", "float32", "float64"} | _INTEGERS
 
 
 def columns(value: Any) -> tuple[int, ...] | None:
-    """Numbers of columns, none of which stands there twice; None for all."""
+    """Column indices without duplicates; None for all columns."""
     if value is None:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Iterable, numbers.Integral)):
@@ -41,7 +41,7 @@ def columns(value: Any) -> tuple[int, ...] | None:
 
 
 def column_numbers(chosen: tuple[int, ...] | None, n_in: int) -> list[int]:
-    """Checked columns of an input of `n_in`, counted from 0."""
+    """Checked column indices, from 0, for an input of `n_in` columns."""
     if chosen is None:
         return list(range(n_in))
     outside = [i for i in chosen if not -n_in <= i < n_in]
@@ -54,7 +54,7 @@ def column_numbers(chosen: tuple[int, ...] | None, n_in: int) -> list[int]:
 
 
 def blocks(values: NDArray[Any]) -> list[slice]:
-    """Slices of an array's rows, each of about a million numbers."""
+    """Slices of an array's rows, each of about a million values."""
     rows = max(_BLOCK // max(values[:1].size, 1), 1)
     return [slice(start, start + rows) for start in range(0, len(values), rows)]
 
@@ -64,9 +64,8 @@ def array(
 ) -> NDArray[Any]:
     """A C-contiguous array of `dtype` with one of the numbers of dimensions `ndim`.
 
-    The user's own memory if it is like that already, so that nothing is copied. With `keep_mapped` the
-    result has another dtype if `value` is a C-contiguous `numpy.memmap` of one: converting it would
-    load all of it.
+    If the user's array is like that already, it is not copied. With `keep_mapped`, a C-contiguous
+    `numpy.memmap` keeps its dtype: converting it would load all of it.
     """
     if (
         isinstance(value, np.ndarray)
@@ -87,7 +86,7 @@ def array(
 
 
 def place_of(index: tuple[int, ...], table: Any = None) -> str:
-    """Where a number stands, in words: its index, and the name of its column if `table` has names."""
+    """The place of a value for messages: its index, and the name of its column if `table` has names."""
     if len(index) == 2 and table is not None:
         return tables.place(table, *index)
     at = tuple(map(int, index))
@@ -105,7 +104,7 @@ def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
     if given.dtype.kind not in "buif":
         raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
     try:
-        with np.errstate(over="ignore"):  # too large for float32 is found as an infinity
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinity, and is found
             result = np.require(given, dtype, ["C", "A"])
     except (MemoryError, ValueError) as error:
         what = f"{name} of shape {given.shape} and dtype {given.dtype}"
@@ -120,7 +119,7 @@ def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
-    """An array of any dtype, unless NumPy would read something as numbers that is none."""
+    """An array of any dtype; what NumPy would wrongly read as numbers is rejected."""
     if value is None:
         raise TypeError(f"{name} must be an array of numbers, got None")
     if isinstance(value, (str, bytes, bytearray)):
@@ -132,12 +131,12 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise TypeError(f"{name} must not be a masked array; fill or drop the masked values")
     try:
         return np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:  # of other libraries' tensors, say
+    except (ValueError, TypeError, RuntimeError) as error:  # for example of other libraries' tensors
         raise ValueError(f"{name} cannot be converted to an array: {error}") from error
 
 
 def _is_mapped(value: NDArray[Any]) -> bool:
-    """Whether an array lies in a file, and its numbers are of a kind that the compiled loop converts."""
+    """Whether an array is memory-mapped, with a dtype that the compiled loop converts."""
     if not value.dtype.isnative or dtype_name(value.dtype) not in _CONVERTED:
         return False
     base: Any = value
@@ -149,8 +148,8 @@ def _is_mapped(value: NDArray[Any]) -> bool:
 def finite(name: str, values: NDArray[Any], dtype: str = "", table: Any = None) -> None:
     """Raise a ValueError if an element is NaN or infinite, or becomes so in `dtype`.
 
-    Block by block: an array may be larger than the memory, and Ctrl-C does not wait for all of it. The
-    message names the column if `table` is what the values were made of.
+    Works block by block: an array may be larger than memory, and Ctrl-C need not wait for all of it. The
+    message names the column if `table` is given, from which the values were converted.
     """
     if values.dtype.kind != "f":
         return
@@ -169,7 +168,7 @@ def finite(name: str, values: NDArray[Any], dtype: str = "", table: Any = None) 
 
 
 def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array that a result of this shape and dtype can be written to as it is."""
+    """An array into which a result of this shape and dtype can be written."""
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"out must be an array, got {out!r}")
     if out.shape != shape or out.dtype != dtype:
@@ -181,19 +180,19 @@ def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def same_rows(name: str, values: NDArray[Any], of: tuple[int, ...], other: str = "X") -> None:
-    """Raise a ValueError unless there are as many rows as `other`, of the shape `of`, has."""
+    """Raise a ValueError unless there are as many rows as in `other`, which has shape `of`."""
     if values.shape[0] != of[0]:
         raise ValueError(f"{name} must have {of[0]} rows, as {other} of shape {of}, got shape {values.shape}")
 
 
 def order(value: Any, n: int) -> NDArray[np.int64]:
-    """Checked order of `n` samples, as a function of the user's gives it."""
+    """Checked order of `n` samples, as a user-defined function returns it."""
     result = as_array("shuffle", value)
     if result.shape != (n,) or result.dtype.kind not in "iu":
         got = f"{result.dtype} of shape {result.shape}"
-        raise ValueError(f"shuffle must give integers of shape ({n},), got {got}")
+        raise ValueError(f"shuffle must return integers of shape ({n},), got {got}")
     if result.min() < 0 or result.max() >= n:
         raise ValueError(
-            f"shuffle must give numbers of samples, 0 ... {n - 1}, got {result.min()} ... {result.max()}"
+            f"shuffle must return indices of samples, 0 ... {n - 1}, got {result.min()} ... {result.max()}"
         )
     return result.astype(np.int64, copy=False)

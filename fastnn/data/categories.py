@@ -1,7 +1,7 @@
 """Columns of categories, before they are converted: text, or integers of any size.
 
-A category that is an integer of at most `LARGEST` in size stands for itself, since both dtypes hold it.
-Others are coded: their number in the order of the categories stands for them.
+A category that is an integer of absolute value at most `LARGEST` is used as it is, since both dtypes hold it.
+Others are coded: each is represented by its index in the list of categories.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    #: Where the number of a row stands, in words.
+    #: Describes the place of a value, by the number of its row.
     Place = Callable[[int], str]
 
-LARGEST = 2**24  # float32 holds integers up to there exactly
-NONE = 0.5  # stands for a number that is no category
+LARGEST = 2**24  # float32 holds integers up to this exactly
+NONE = 0.5  # represents a number that is not a category
 _REAL = (numbers.Real, np.bool_, decimal.Decimal)
-# The integers that a float holds exactly, each apart from its neighbours.
+# Up to these, a float distinguishes all integers.
 _EXACT = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
 
 
 def plain(name: str, values: NDArray[Any], place: Place) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """A column as it can be compared, and where it holds what is neither text nor an integer.
+    """A column in a form that can be compared, and where it has numbers that are not integers.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def plain(name: str, values: NDArray[Any], place: Place) -> tuple[NDArray[Any], 
     Returns
     -------
     values : array of shape (n,)
-        Of integers, of Python's integers or of text as objects.
+        Integers; or Python's integers or text as objects.
     odd : bool array of shape (n,)
-        Where a number is no integer: the value is then another.
+        Where a number is not an integer; its value is replaced then.
 
     Raises
     ------
     TypeError
-        If it holds something else than text and numbers, or both.
+        If it holds anything but text and numbers, or both.
     ValueError
-        If a number is not finite, or a float that is too large to tell it from the next.
+        If a number is not finite, or is a float so large that it may have been rounded.
     """
     try:
         odd = np.zeros(len(values), bool)
@@ -106,7 +106,7 @@ def _from_objects(name: str, values: NDArray[Any], place: Place) -> tuple[NDArra
 
 
 def stand_for_themselves(values: NDArray[Any], dtype: str) -> bool:
-    """Whether a column's numbers are the same in a dtype, so that none is taken for another one."""
+    """Whether a dtype holds all numbers of a column exactly, so that none is mistaken for another."""
     kind = values.dtype.kind
     if kind in "biu":
         return values.itemsize <= 2 or fit(values)
@@ -115,12 +115,12 @@ def stand_for_themselves(values: NDArray[Any], dtype: str) -> bool:
 
 
 def distinct(values: NDArray[Any]) -> NDArray[Any]:
-    """The categories of a column that `plain` gave, sorted.
+    """The categories of a column from `plain`, sorted.
 
     Returns
     -------
     array of shape (n,)
-        Numbers if all stand for themselves, else labels: of integers, or of objects.
+        Numbers if all are used as they are, else labels: integers or objects.
     """
     if values.dtype.kind == "O":
         return as_labels(sorted(set(values.tolist())))
@@ -129,12 +129,12 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit(found: NDArray[Any]) -> bool:
-    """Whether integers stand for themselves in any dtype."""
+    """Whether any dtype holds these integers exactly."""
     return found.dtype.kind in "iu" and not ((found > LARGEST) | (found < -LARGEST)).any()
 
 
 def as_labels(found: list[Any]) -> NDArray[Any]:
-    """Categories of one kind as an array: int64 if they are integers that fit, else objects."""
+    """Categories of one type as an array: int64 if they are integers that fit, else objects."""
     if all(isinstance(item, int) for item in found):
         try:
             return np.array(found, np.int64)
@@ -146,15 +146,15 @@ def as_labels(found: list[Any]) -> NDArray[Any]:
 
 
 def labels_of_one_kind(given: Any) -> NDArray[Any]:
-    """Labels out of a file: a list of text, or of integers."""
+    """Labels from a file: a list of strings or of integers."""
     for kind in (str, int):
         if isinstance(given, list) and given and all(type(item) is kind for item in given):
             return as_labels(given)
-    raise ValueError(f"labels must be a list of text or of integers, got {str(given)[:50]}")
+    raise ValueError(f"labels must be a list of strings or of integers, got {str(given)[:50]}")
 
 
 def codes(values: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Number of each value's label, -1 for those without."""
+    """Index of each value's label, -1 for those without one."""
     table = {label: code for code, label in enumerate(labels.tolist())}
     if values.dtype.kind == "O":
         return np.fromiter((table.get(item, -1) for item in values.tolist()), np.int64, len(values))
@@ -163,16 +163,16 @@ def codes(values: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def are_text(values: NDArray[Any]) -> bool:
-    """Whether labels, or what `plain` gave, are text."""
+    """Whether labels, or the result of `plain`, are text."""
     return values.dtype.kind == "O" and values.size > 0 and isinstance(values[0], str)
 
 
 def unknown(name: str, value: Any, place: str, known: NDArray[Any]) -> ValueError:
-    """The error for a value that is none of the known categories."""
+    """The error for a value that is not a known category."""
     shown = ", ".join(map(_shown, known[:10].tolist())) + (", ..." if known.size > 10 else "")
     return ValueError(
         f"{name} has the unknown category {_shown(value)} at {place}; known are {shown} "
-        "(OneHot(handle_unknown='ignore') would make zeros of it)"
+        "(OneHot(handle_unknown='ignore') would encode it as zeros)"
     )
 
 

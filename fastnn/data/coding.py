@@ -1,7 +1,7 @@
 """What `OneHot` sees of samples before they are converted: text, and integers that a float would round.
 
-Where a layer codes a column of the samples themselves, its categories are found and looked up in the
-user's own data. What comes of it are samples as an array, with numbers of categories in these columns.
+Where a layer codes a column of the samples themselves, its categories are found and looked up in the user's
+data as given. The result is an array of samples with the indices of categories in these columns.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Layer(Protocol):
-    """What this module asks of any layer."""
+    """What this module needs of any layer."""
 
     codes: bool
 
     def changed_columns(self, n_in: int) -> list[int] | None:
-        """Numbers of the columns that it changes, while the others pass through; None if it is not so."""
+        """Indices of the columns that it changes, while others pass through; None for other layers."""
 
 
 class Coder(Protocol):
@@ -40,7 +40,7 @@ class Coder(Protocol):
     categories: list[NDArray[Any]]
 
     def set_labels(self, labels: list[NDArray[Any] | None]) -> None:
-        """Take what codes stand for."""
+        """Set what the codes represent."""
 
 
 def coders(layers: Iterable[Layer]) -> list[Coder]:
@@ -49,14 +49,14 @@ def coders(layers: Iterable[Layer]) -> list[Coder]:
 
 
 def has_labels(layers: Iterable[Layer]) -> bool:
-    """Whether there are categories that do not stand for themselves."""
+    """Whether some categories are represented by codes."""
     return any(coder.has_labels for coder in coders(layers))
 
 
 def numeric_columns(layers: Sequence[Layer], n_in: int) -> NDArray[np.int64] | None:
-    """Columns of samples in which layers know only categories that stand for themselves.
+    """Columns of samples whose categories are all numbers that are used as they are.
 
-    None if there are others, or a layer is not adapted yet.
+    None if some are coded, or a layer is not adapted yet.
     """
     if not all(coder.adapted for coder in coders(layers)) or has_labels(layers):
         return None
@@ -65,7 +65,7 @@ def numeric_columns(layers: Sequence[Layer], n_in: int) -> NDArray[np.int64] | N
 
 
 def _are_plain(X: Any, columns: NDArray[np.int64], n_in: int | None, dtype: str) -> bool:
-    """Whether the numbers in some columns of an array are the same in a dtype."""
+    """Whether a dtype holds the numbers in some columns of an array exactly."""
     if type(X) is not np.ndarray or X.ndim not in (1, 2) or X.shape[-1] != n_in:
         return False
     return categories.stand_for_themselves(X.T[columns], dtype)
@@ -81,28 +81,28 @@ def coded(
     found: Found | None = None,
     numeric: NDArray[np.int64] | None = None,
 ) -> Any:
-    """Samples with numbers in place of categories that a dtype may not hold; `X` itself if there are none.
+    """Samples with codes in place of categories that a dtype may not hold; `X` itself if there are none.
 
     Parameters
     ----------
     layers : sequence of Layer
-        Into the first of which the samples come.
+        The first gets the samples.
     X
-        As the user gave it.
+        As given by the user.
     dtype : str
     name : str
-        What messages call it.
+        Its name in messages.
     n_in : int, optional
         How many columns it must have.
     found : dict, optional
-        What `find` gave, for layers that are not adapted yet.
+        Result of `find`, for layers that are not adapted yet.
     numeric : array of int, optional
-        What `numeric_columns` gave.
+        Result of `numeric_columns`.
 
     Raises
     ------
     TypeError, ValueError
-        If a column holds no categories, or an unknown one where that is an error.
+        If a column does not hold categories, or holds an unknown one where that is an error.
     """
     if not any(layer.codes for layer in layers):
         return X
@@ -132,19 +132,19 @@ def coded(
 
 
 def find(
-    layers: Sequence[Layer], X: Any, rows: Callable[[int], NDArray[np.bool_]], *, anew: bool = False
+    layers: Sequence[Layer], X: Any, rows: Callable[[int], NDArray[np.bool_]], *, again: bool = False
 ) -> Found:
-    """The categories of the columns that layers code, if these are not adapted yet, or of all with `anew`.
+    """The categories of the columns that layers code: of unadapted layers, or of all with `again`.
 
     Parameters
     ----------
     layers, X
         As for `coded`.
     rows : callable
-        Which of how many samples count.
+        Given their number, tells which samples count.
     """
     found: Found = {}
-    wanted = [coder for coder in coders(layers) if not coder.is_given and (anew or not coder.adapted)]
+    wanted = [coder for coder in coders(layers) if not coder.is_given and (again or not coder.adapted)]
     if not wanted:
         return found
     samples = Samples("X", X)
@@ -162,14 +162,14 @@ def find(
 
 
 def take(layers: Iterable[Layer], found: Found) -> None:
-    """Let layers that have measured codes know what these stand for."""
+    """Give the layers that have adapted to codes the categories that these represent."""
     for coder in coders(layers):
         if id(coder) in found:
             coder.set_labels([None if of.dtype.kind == "f" else of for of in found[id(coder)]])
 
 
 class Samples:
-    """Samples as the user gave them: their shape, and their columns with dtypes of their own."""
+    """Samples as given by the user: their shape, and their columns, each with its own dtype."""
 
     def __init__(self, name: str, X: Any) -> None:
         self.name, self.given = name, X
@@ -184,11 +184,11 @@ class Samples:
         self.shape = tuple(X.shape) if self.is_table else self.array.shape
 
     def place(self, row: int, j: int) -> str:
-        """Where a value stands, in words."""
+        """The place of a value, for messages."""
         return tables.place(self.given, row, j)
 
     def column(self, j: int) -> NDArray[Any]:
-        """A column as it was given."""
+        """A column as given."""
         if not self.is_table:
             return np.asarray(self.array[:, j])
         try:
@@ -203,7 +203,7 @@ class Samples:
         return categories.plain(self.name, self.column(j), lambda row: self.place(row, j))
 
     def with_columns(self, replaced: dict[int, NDArray[Any]], dtype: str) -> NDArray[Any]:
-        """All as an array of a dtype, in which some columns are replaced."""
+        """All samples as an array of a dtype, with some columns replaced."""
         if self.is_table:
             return tables.to_array(self.name, self.given, dtype, replaced)
         rest = self.array
@@ -218,17 +218,17 @@ class Samples:
 
 
 def _has_lost(given: NDArray[Any]) -> bool:
-    """Whether an array made of a list is another thing than the list: text for numbers, rounded integers."""
+    """Whether an array made from a list may differ from it: text instead of numbers, rounded integers."""
     return given.dtype.kind not in "biuf" or bool(given.dtype.kind == "f" and (np.abs(given) >= 2**53).any())
 
 
 def _direct(
     layers: Sequence[Layer], n_in: int, found: Found, until: Coder | None = None
 ) -> list[tuple[Coder, NDArray[np.int64]]]:
-    """The layers that code columns of the samples as they are, and for each of their columns which it is.
+    """The layers that code columns of the unchanged samples, and the index of each of their columns.
 
-    -1 stands for a column that another layer has made or changed. A layer behind one that is not adapted is
-    left out, since it is not known yet where its columns come from.
+    -1 marks a column that another layer has made or changed. A layer after one that is not adapted is left
+    out, since it is not known yet where its columns come from.
     """
     result: list[tuple[Coder, NDArray[np.int64]]] = []
     origins = np.arange(n_in)
@@ -265,7 +265,7 @@ def _distinct(samples: Samples, j: int, rows: NDArray[np.bool_]) -> NDArray[Any]
 def _codes(
     samples: Samples, j: int, coder: Coder, known: NDArray[Any] | None, dtype: str
 ) -> NDArray[Any] | None:
-    """What stands for the categories of a column; None if they stand for themselves."""
+    """The codes of the categories of a column; None if the categories are used as they are."""
     values = samples.column(j)
     is_numeric = known is None or known.dtype.kind == "f"
     if is_numeric and categories.stand_for_themselves(values, dtype):
@@ -279,7 +279,9 @@ def _codes(
     if text != categories.are_text(known):
         right = "numbers" if text else "text"
         got = f"got {plain[:1].tolist()[0]!r} at {samples.place(0, j)}"
-        raise TypeError(f"{samples.name} must hold {right} there, as what {coder!r} was adapted to, {got}")
+        raise TypeError(
+            f"{samples.name} must hold {right} there, like the data that {coder!r} was adapted to, {got}"
+        )
     codes = np.where(odd, -1, categories.codes(plain, known))
     unknown = codes < 0
     if coder.checks_rows and unknown.any():

@@ -1,4 +1,4 @@
-"""Targets that are missing: NaN, where the loss is told to ignore them."""
+"""Missing targets: NaN, where the loss ignores them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def filled(y: Any, loss: Loss, dtype: str, name: str = "y") -> tuple[Any, NDArray[Any] | None]:
-    """Targets with 0 in place of those that are missing, and weights of 0 and 1 that tell which these are.
+    """Targets with 0 in place of missing ones, and weights of 0 for those and of 1 for all others.
 
     Returns
     -------
     y
-        As given if none is missing, or the loss does not ignore them.
-    present : array of shape (n,), or (n, n_out) where each output is judged by itself; or None
+        Unchanged if none is missing, or if the loss does not ignore them.
+    present : array of shape (n,), or (n, n_out) where outputs can be missing one by one; or None
         In `dtype`; None if none is missing.
     """
     if loss.missing_targets != "ignore":
@@ -41,7 +41,7 @@ def filled(y: Any, loss: Loss, dtype: str, name: str = "y") -> tuple[Any, NDArra
 def marked(
     y: NDArray[Any], prediction: NDArray[Any], weight: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Targets, predictions and weights of rows with a target that counts; others in these are NaN."""
+    """Targets, predictions and weights of the rows that have a target; missing ones in these are NaN."""
     there = weight.reshape(len(weight), -1) > 0
     rows = there.any(axis=1)
     y, prediction, weight, there = y[rows], prediction[rows], weight[rows], there[rows]

@@ -1,4 +1,4 @@
-"""Names of columns: those that a model was fitted with, and those of a table that it is given now."""
+"""Column names: those that a model was fitted with, and those of the table passed now."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def check(known: tuple[str, ...] | None, given: tuple[str, ...], name: str = "X"
     Parameters
     ----------
     known : tuple of str or None
-        Of the columns that the model was fitted with; empty if they had none, None if it was not fitted.
+        Of the columns that the model was fitted with; empty if they had no names, None if it is not fitted.
     given : tuple of str
-        Those of the table at hand; empty if there are none.
+        Those of the current table; empty if it has none.
     name : str
-        What messages call it.
+        Its name in messages.
 
     Warns
     -----
     UserWarning
-        If only one of the two has names, so that nothing can be told.
+        If only one of the two has names, so that they cannot be compared.
     """
     if known is None or known == given:
         return
@@ -36,7 +36,7 @@ def check(known: tuple[str, ...] | None, given: tuple[str, ...], name: str = "X"
         text = f"{name} has no column names, but the model was fitted with a table that has"
         warnings.warn(f"{text}: {_shown(known)}", UserWarning, stacklevel=4)
     elif not known:
-        text = f"{name} has column names, but the model was fitted without"
+        text = f"{name} has column names, but the model was fitted without names"
         warnings.warn(f"{text}: {_shown(given)}", UserWarning, stacklevel=4)
     elif sorted(known) == sorted(given):
         raise ValueError(
@@ -48,7 +48,7 @@ def check(known: tuple[str, ...] | None, given: tuple[str, ...], name: str = "X"
         missing = [column for column in known if column not in set(given)]
         parts = [f"unknown: {_shown(unknown)}"] if unknown else []
         parts += [f"missing: {_shown(missing)}"] if missing else []
-        parts = parts or [f"got {_shown(given)}, expected {_shown(known)}"]  # one stands there twice
+        parts = parts or [f"got {_shown(given)}, expected {_shown(known)}"]  # one is there twice
         raise ValueError(f"{name} must have the columns that the model was fitted with; {'; '.join(parts)}")
 
 
@@ -57,5 +57,5 @@ def _shown(names: list[str] | tuple[str, ...]) -> str:
 
 
 def as_array(names: tuple[str, ...] | None) -> NDArray[Any] | None:
-    """The names as scikit-learn gives them, an array of objects; None if there are none."""
+    """The names as in scikit-learn, an array of objects; None if there are none."""
     return np.array(names, dtype=object) if names else None

@@ -1,4 +1,4 @@
-"""Arrays of Python objects: the numbers among them, and nothing that only looks like one."""
+"""Arrays of Python objects: real numbers are converted, and what only looks like a number is not."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def to_numbers(
     Parameters
     ----------
     name, what : str
-        What messages call the argument, and what it is.
+        Name of the argument in messages, and what it is.
     given : array of objects
     place : callable
-        Where an element stands, in words, by its index.
+        Describes the place of an element, by its index.
 
     Raises
     ------
     TypeError
-        If an object is no number; it is shown with its place.
+        If an object is not a number; the message shows it and its place.
     """
     kinds = set(map(type, given.flat))
     if any(issubclass(kind, _NO_NUMBERS) for kind in kinds):
@@ -61,7 +61,7 @@ def _refusal(
     place: Callable[[tuple[int, ...]], str],
     is_wrong: Callable[[Any], bool],
 ) -> TypeError:
-    """The error for the first object that is wrong."""
+    """The error for the first object that is not a number."""
     for at, item in np.ndenumerate(given):
         if is_wrong(item):
             where = f" at {place(at)}" if at else ""

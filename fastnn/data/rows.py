@@ -1,4 +1,4 @@
-"""One sample where several are expected: a row, its target and its weight."""
+"""A single sample where several are expected: a row, its target and its weight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..checks import hints
 def as_samples(
     X: Any, y: Any, weight: Any, n_in: int | None, n_out: Callable[[int], int]
 ) -> tuple[Any, Any, Any]:
-    """Samples, targets and weights, of which each has an axis for the samples; as they are if X has one.
+    """Samples, targets and weights, each with an axis for the samples; unchanged if X has one already.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def as_samples(
     n_in : int or None
         Of the model; None if it is not built.
     n_out : callable
-        How many outputs it has for an input of so many numbers.
+        Its number of outputs, given the size of its input.
 
     Raises
     ------
@@ -46,9 +46,9 @@ def as_samples(
 
 
 def _shape_of_vector(value: Any) -> tuple[int] | None:
-    """The shape of what has one axis, None for anything else."""
+    """The shape of what has a single axis, None for anything else."""
     shape = getattr(value, "shape", None)
-    if getattr(getattr(value, "dtype", None), "names", None):  # records are refused as such
+    if getattr(getattr(value, "dtype", None), "names", None):  # records are rejected as such
         return None
     if shape is not None:
         return (int(shape[0]),) if isinstance(shape, tuple) and len(shape) == 1 else None

@@ -1,4 +1,4 @@
-"""Samples and targets as `fit` takes them: checked, or an error that shows what was given."""
+"""Samples and targets as `fit` takes them, checked; errors show what was given."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def features(
     given: tuple[int, ...] | None = None,
     table: Any = None,
 ) -> NDArray[Any]:
-    """Checked samples, of shape (n, n_in); with `keep_mapped` perhaps of another dtype, see `array`.
+    """Checked samples, of shape (n, n_in); with `keep_mapped` possibly of another dtype, see `array`.
 
-    `given` is the shape that messages show, if it is another than that of `X`, and `table` what the user
-    gave, which may name the columns.
+    `given` is the shape shown in messages, if it differs from that of `X`; `table` is the argument as given
+    by the user, which may name the columns.
     """
     result = array_checks.array(name, X, dtype, (2,), keep_mapped=keep_mapped)
     shape = given or result.shape
@@ -63,7 +63,7 @@ def targets(
         raise ValueError(f"{name} must have shape {wanted}({n}, {n_out}), got {result.shape}")
     elif loss.target != "values" and (result.min() < 0 or result.max() > 1):
         outside = result.min() if result.min() < 0 else result.max()
-        raise ValueError(f"{name} must lie in 0 ... 1 for {loss.name!r}, got {outside:g}")
+        raise ValueError(f"{name} must be in 0 ... 1 for {loss.name!r}, got {outside:g}")
     elif result.min() < loss.low:
         raise ValueError(f"{name} must be >= {loss.low:g} for {loss.name!r}, got {result.min():g}")
     return result.reshape(n, columns)
@@ -79,7 +79,7 @@ def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
 
 
 def categories(value: Any) -> list[NDArray[Any]]:
-    """The categories of each of some columns, as given: numbers, or labels (see `checks.categories`)."""
+    """The categories of each column, as given: numbers, or labels (see `data.categories`)."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise TypeError(f"categories must be 'auto' or a sequence of sequences, got {value!r}")
     result = [_categories_of_a_column("the categories of a column", of) for of in value]
@@ -91,7 +91,7 @@ def categories(value: Any) -> list[NDArray[Any]]:
 def _categories_of_a_column(name: str, value: Any) -> NDArray[Any]:
     given = array_checks.as_array(name, value)
     if given.dtype.kind in "UT" and not isinstance(value, np.ndarray):
-        given = np.array(value, dtype=object)  # not all of them need be text
+        given = np.array(value, dtype=object)  # not all of them need be strings
     if given.dtype.kind == "O" and given.ndim == 0:
         raise TypeError(f"{name} must be integers or text, got {type(value).__name__} of objects")
     if given.ndim != 1 or given.size == 0:

@@ -1,4 +1,4 @@
-"""The samples to train on, and those to validate on."""
+"""Training and validation samples."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from ..checks import validate
 
 
 def validation(data: Any, split: float, X: Any, y: Any, weight: Any) -> tuple[tuple[Any, ...], Any]:
-    """The samples to train on, as (X, y, sample_weight), and those to validate on, or None.
+    """The training samples, as (X, y, sample_weight), and the validation samples or None.
 
     `split` takes the last samples, as Keras does, before any shuffling.
     """
     split = validate.number("validation_split", split, low=0.0, below=1.0)
     if data is not None:
         if split:
-            raise ValueError(f"validation_data and validation_split={split:g} were given; give one of them")
+            raise ValueError(
+                f"validation_data and validation_split={split:g} were both given; give one of them"
+            )
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {data!r}")
         return (X, y, weight), (*data, None)[:3]
@@ -28,7 +30,7 @@ def validation(data: Any, split: float, X: Any, y: Any, weight: Any) -> tuple[tu
 
 
 def kept(split: Any, n: int) -> int:
-    """How many of `n` samples are trained on."""
+    """How many of `n` samples are used for training."""
     split = validate.number("validation_split", split, low=0.0, below=1.0)
     keep: int = n - math.ceil(n * split)
     if keep < 1:

@@ -1,4 +1,4 @@
-"""Tables: data with columns that have names and dtypes of their own, as those of pandas and polars."""
+"""Tables, such as those of pandas and polars: each column has its own name and dtype."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_ROWS = 4096  # that are written at a time: a part of each column and of the result stay in the cache
+_ROWS = 4096  # written at a time, so that a part of each column and of the result stays in the cache
 
 
 def is_table(value: Any) -> bool:
-    """Whether it has columns: a DataFrame of pandas or polars, a Table of pyarrow, or the like."""
+    """Whether a value is a table: a DataFrame of pandas or polars, a Table of pyarrow, or similar."""
     if isinstance(value, (np.ndarray, list, tuple)):
         return False
     return (hasattr(value, "columns") or hasattr(value, "column_names")) and len(
@@ -26,7 +26,7 @@ def is_table(value: Any) -> bool:
 
 
 def column_names(value: Any) -> tuple[str, ...]:
-    """Names of the columns of a table; none of anything else, and none unless all of them are text."""
+    """Names of the columns of a table; empty for anything else, and unless all of them are strings."""
     if not is_table(value):
         return ()
     for attribute in ("columns", "column_names"):  # pyarrow's columns are the data
@@ -37,12 +37,12 @@ def column_names(value: Any) -> tuple[str, ...]:
 
 
 def column(table: Any, j: int) -> NDArray[Any]:
-    """A column as an array of its own dtype.
+    """A column as an array, with its own dtype.
 
     Raises
     ------
     MissingError
-        If a nullable column of numbers lacks one.
+        If a value of a nullable column is missing.
     """
     series: Any
     if hasattr(table, "iloc"):  # pandas
@@ -57,7 +57,7 @@ def column(table: Any, j: int) -> NDArray[Any]:
 
 
 def values(series: Any) -> NDArray[Any]:
-    """What a series holds, as an array of its own dtype: that of the numbers, if it is nullable."""
+    """The values of a series, with its own dtype; that of the numbers if it is nullable."""
     dtype = getattr(getattr(series, "dtype", None), "numpy_dtype", None)  # of pandas's own dtypes
     if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf" or not hasattr(series, "isna"):
         return np.asarray(series)
@@ -69,7 +69,7 @@ def values(series: Any) -> NDArray[Any]:
 
 
 class MissingError(ValueError):
-    """A number is missing: `row` says where, `item` is what stands there."""
+    """A value is missing in row `row`, which has `item` in its place."""
 
     def __init__(self, row: int, item: Any) -> None:
         super().__init__(row, item)
@@ -77,7 +77,7 @@ class MissingError(ValueError):
 
 
 def is_mixed(value: Any) -> bool:
-    """Whether NumPy would make objects of a table's numbers, or convert them twice."""
+    """Whether NumPy would convert a table's numbers to objects, or convert them twice."""
     if not is_table(value):
         return False
     kinds = getattr(value, "dtypes", None)
@@ -86,7 +86,7 @@ def is_mixed(value: Any) -> bool:
 
 
 def place(table: Any, row: int, j: int) -> str:
-    """Where a number stands: ``(5, 2)``, and the name of the column if the table has names."""
+    """The place of a value: ``(5, 2)``, and the name of the column if the table has names."""
     names = column_names(table)
     return f"({row}, {j})" + (f", column {names[j]!r}" if names else "")
 
@@ -99,17 +99,17 @@ def to_array(
     Parameters
     ----------
     name : str
-        What messages call it.
+        Its name in messages.
     table
-        For which `is_table`.
+        One for which `is_table` is true.
     dtype : str
     replaced : dict of int to array, optional
-        What stands for some of the columns.
+        Replacements for some of the columns.
 
     Raises
     ------
     TypeError, ValueError
-        If a column holds something else than numbers that `dtype` can hold; the message says where.
+        If a column holds anything but numbers that fit `dtype`; the message says where.
     """
     n, width = map(int, table.shape)
     columns = [

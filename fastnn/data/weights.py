@@ -1,8 +1,8 @@
-"""Weights of samples and classes, and the common scale that they lose on their way to a model's dtype.
+"""Weights of samples and classes, and their common scale, which a conversion to float32 can destroy.
 
-The weighted mean of losses does not depend on the scale of all weights together, but float32 does: of
-weights of 1e-42 it holds a digit or two, and the sum of some of 1e38 not at all. A factor that is a
-power of two changes no other bit, so weights beyond `_COMMON` are multiplied with one.
+The weighted mean of losses does not depend on a common scale of all weights, but float32 does: it holds
+weights of 1e-42 to a digit or two, and cannot hold the sum of several of 1e38. A factor that is a power of
+two changes only the exponents, so weights beyond `_COMMON` are multiplied by one.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from ..losses import Loss
 
-# Powers of two between which the largest weight is left as it is: there is room for the sum of many
-# samples, and for losses of any size.
+# Exponents of two between which the largest weight is not scaled: there is room for the sum of many samples,
+# and for losses of any size.
 _COMMON = {"float32": 32, "float64": 256}
-# Those between which it must lie where its scale counts.
+# Those between which it must be where the scale matters.
 _ABSOLUTE = {"float32": 100, "float64": 900}
 
 
 class Layer(Protocol):
-    """What this module asks of a layer."""
+    """What this module needs of a layer."""
 
     def penalties(self) -> tuple[float, float, float]:
         """Factors l1, l2 and alpha of the penalty on its weights."""
@@ -60,19 +60,19 @@ def sample_weights(sample_weight: Any, n: int, *, prefix: str = "", outputs: int
 
 
 def _not_all_zero(name: str, weight: NDArray[Any]) -> NDArray[Any]:
-    """Weights of samples, of which one at least counts."""
+    """Weights of samples, at least one of which is not zero."""
     if not weight.any():
-        raise ValueError(f"{name} must be > 0 for one sample at least, but is zero for all {len(weight)}")
+        raise ValueError(f"{name} must be > 0 for at least one sample, but is zero for all {len(weight)}")
     return weight
 
 
 def of_outputs(loss: Loss, n_out: int) -> int:
-    """How many weights a sample may have: one for each output, unless all of them are one class; 0 then."""
+    """How many weights a sample may have: one per output, or 0 if the outputs together are one class."""
     return 0 if loss.target == "classes" else n_out
 
 
 def times(*factors: NDArray[Any] | None) -> NDArray[Any] | None:
-    """Product of weights of samples or outputs, None for those that are one."""
+    """Product of weights of samples or outputs; None stands for ones."""
     given = [factor for factor in factors if factor is not None]
     if not given:
         return None
@@ -85,7 +85,7 @@ def times(*factors: NDArray[Any] | None) -> NDArray[Any] | None:
 
 
 def scale_counts(loss: Loss, layers: Sequence[Layer] = ()) -> str:
-    """What the common scale of the weights makes a difference to: the loss, or a penalty of `layers`."""
+    """What depends on the common scale of the weights: the loss, a penalty of `layers`, or nothing."""
     if loss.is_sum:
         return f"the loss {loss.name!r}, a sum"
     if any(layer.penalties()[2] for layer in layers):
@@ -94,12 +94,12 @@ def scale_counts(loss: Loss, layers: Sequence[Layer] = ()) -> str:
 
 
 def in_dtype(name: str, weight: NDArray[Any], dtype: str, counts: str = "") -> NDArray[Any]:
-    """Weights of samples in a model's dtype, perhaps multiplied with a power of two.
+    """Weights of samples in a model's dtype, multiplied by a power of two if needed.
 
     Parameters
     ----------
     name : str
-        What messages call them.
+        Their name in messages.
     weight : array of shape (n,) or (n, n_out)
         Finite, >= 0, not all zero.
     dtype : str
@@ -109,7 +109,7 @@ def in_dtype(name: str, weight: NDArray[Any], dtype: str, counts: str = "") -> N
     Raises
     ------
     ValueError
-        If they must keep a scale with which the dtype cannot compute.
+        If their scale matters and is too large or too small for the dtype.
     """
     largest = float(weight.max())
     exponent = math.frexp(largest)[1]
@@ -117,8 +117,8 @@ def in_dtype(name: str, weight: NDArray[Any], dtype: str, counts: str = "") -> N
         limit = 2.0 ** _ABSOLUTE[dtype]
         other = "; or use dtype='float64'" if dtype == "float32" else ""
         raise ValueError(
-            f"the largest of {name} must lie in {1 / limit:.2g} ... {limit:.2g} for {dtype}, since {counts}, "
-            f"depends on it, got {largest:g}: multiply all weights with a number{other}"
+            f"the largest of {name} must be in {1 / limit:.2g} ... {limit:.2g} for {dtype}, since {counts}, "
+            f"depends on it, got {largest:g}: multiply all weights by a number{other}"
         )
     if not counts and abs(exponent) > _COMMON[dtype]:
         weight = np.ldexp(weight, -exponent)
@@ -136,7 +136,7 @@ def of_samples(
     outputs: int = 0,
     present: NDArray[Any] | None = None,
 ) -> NDArray[Any] | None:
-    """`sample_weights`, 0 where targets are not `present`, then `in_dtype`."""
+    """`sample_weights`, set to 0 where targets are missing, then `in_dtype`."""
     weight = times(sample_weights(sample_weight, n, prefix=prefix, outputs=outputs), present)
     if weight is None:
         return None
@@ -145,10 +145,10 @@ def of_samples(
 
 
 def counting(sample_weight: Any, n: int, dtype: str, keep: int | None = None) -> NDArray[np.bool_]:
-    """Which of `n` samples count: of the first `keep`, those that have a weight of more than zero."""
+    """Which of `n` samples count: those among the first `keep` with a weight above zero."""
     result = np.ones(n, bool)
     result[n if keep is None else keep :] = False
-    outputs = np.shape(sample_weight)[1] if np.ndim(sample_weight) == 2 else 0  # looked at later
+    outputs = np.shape(sample_weight)[1] if np.ndim(sample_weight) == 2 else 0  # checked later
     weight = sample_weights(sample_weight, n, outputs=outputs)
     if weight is not None:
         counts = in_dtype("sample_weight", weight[:keep], dtype) > 0
@@ -165,19 +165,19 @@ def of_training(
     layers: Sequence[Layer],
     n_out: int,
 ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Weights to train with, in the dtype of the targets: of the rows as given, and times all others.
+    """Weights for training, in the dtype of the targets: of the rows, and the product with all others.
 
     Parameters
     ----------
     weight : array of shape (n,) or (n, n_out), or None
-        Of `sample_weights`, or some of them.
-    present : array of the same or the other shape, or None
-        0 for targets that are missing: see `checks.missing`.
+        Result of `sample_weights`, or a part of it.
+    present : array of shape (n,) or (n, n_out), or None
+        0 for missing targets: see `data.missing`.
     class_weight : dict, "balanced", list of these, or None
     y : array of shape (n, n_targets)
         Checked targets.
     loss, layers, n_out
-        Of the model: `n_out` is how many numbers it gives.
+        Of the model; `n_out` is its number of outputs.
     """
     dtype, counts = dtype_name(y.dtype), scale_counts(loss, layers)
     rows = None
@@ -197,7 +197,7 @@ def of_training(
 def _class_weights(
     class_weight: Any, y: NDArray[Any], present: NDArray[Any] | None, loss: Loss, n_classes: int
 ) -> NDArray[Any]:
-    """Weight of each sample's class, of shape (n,); for several labels that of each, of shape (n, n_out)."""
+    """Weight of each sample's class, of shape (n,), or of each of its labels, of shape (n, n_out)."""
     if loss.target == "values":
         raise ValueError(f"class_weight needs classes, which {loss.name!r} does not have")
     if loss.target == "classes":
@@ -208,7 +208,9 @@ def _class_weights(
         return _of_column(class_weight, labels[:, 0], present, n_classes)
     each = class_weight if isinstance(class_weight, (list, tuple)) else [class_weight] * y.shape[1]
     if len(each) != y.shape[1]:
-        raise ValueError(f"class_weight must be one for each of the {y.shape[1]} labels, got {len(each)}")
+        raise ValueError(
+            f"class_weight must have one entry for each of the {y.shape[1]} labels, got {len(each)}"
+        )
     columns = [None] * len(each) if present is None else present.T
     parts = zip(each, labels.T, columns, strict=True)
     return np.stack([_of_column(own, label, there, 2) for own, label, there in parts], axis=1)
@@ -217,14 +219,14 @@ def _class_weights(
 def _of_column(
     class_weight: Any, classes: NDArray[np.int64], present: NDArray[Any] | None, n_classes: int
 ) -> NDArray[Any]:
-    """Weight of each of some classes."""
+    """Weight of each sample, by its class."""
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"class_weight must be 'balanced' or a dict, got {class_weight!r}")
         counts = np.bincount(
             classes if present is None else classes[present > 0], minlength=classes.max() + 1
         )
-        # A class of missing targets only weighs nothing in any case.
+        # A class whose targets are all missing has no weight in any case.
         return np.asarray(counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)[classes]))
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"class_weight must be 'balanced' or a dict, got {class_weight!r}")

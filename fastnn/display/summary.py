@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def summary(model: Inference) -> str:
-    """Table of the layers, their output shapes and parameter counts; unknown sizes as ``?``."""
+    """Table of the layers, their output shapes and parameter counts; ``?`` for unknown sizes."""
     rows, end = table(model)
     columns = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{a:<{columns[0]}}  {b:<{columns[1]}}  {c:>{columns[2]}}" for a, b, c in rows]
@@ -20,7 +20,7 @@ def summary(model: Inference) -> str:
 
 
 def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
-    """The rows of the table, its head first, and what stands below them."""
+    """The rows of the table, its header first, and the line below them."""
     sizes = [None] * (len(model.layers) + 1) if model.n_in is None else widths(model.layers, model.n_in)
     rows = [("layer", "output shape", "parameters")]
     total = 0

@@ -152,7 +152,7 @@ class Preprocessing(Layer):
         dtype = "float64" if executor is None else executor.dtype
         if executor is not None and executor.layers[0] is self:
             executor.columns.check_names(X)
-        found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), anew=True)
+        found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
         x = coding.coded([self], X, dtype, found=found)
         x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)

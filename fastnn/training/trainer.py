@@ -100,7 +100,7 @@ class Trainer(Inference):
         """
         executor, layers, dtype = self._executor, self.layers, self.dtype
         executor.columns.check_names(X)
-        found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype), anew=True)
+        found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
         x = coding.coded(layers, X, dtype, n_in=self.n_in, found=found)
         x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)

@@ -140,9 +140,9 @@ def test_validation_weights_of_zero_are_named(name):
     options = {"validation_data": (X, VALUES, np.zeros(60))}
     if name == "validation_split":
         options = {"validation_split": 0.25, "sample_weight": weight}
-    with pytest.raises(ValueError, match="validation sample_weight must be > 0 for one sample at least"):
+    with pytest.raises(ValueError, match="validation sample_weight must be > 0 for at least one sample"):
         network().fit(X, VALUES, **options)
-    with pytest.raises(ValueError, match="^sample_weight must be > 0 for one sample at least.*all 45"):
+    with pytest.raises(ValueError, match="^sample_weight must be > 0 for at least one sample.*all 45"):
         network().fit(X, VALUES, validation_split=0.25, sample_weight=1 - weight)
-    with pytest.raises(ValueError, match="class_weight must be > 0 for one sample at least"):
+    with pytest.raises(ValueError, match="class_weight must be > 0 for at least one sample"):
         network("cross_entropy").fit(X, LABELS, class_weight={0: 0, 1: 0, 2: 0})
