@@ -149,7 +149,7 @@ def test_a_picture_of_own_figures():
     ("metrics", "error", "message"),
     [
         ([lambda y, p: 0], ValueError, "reported by its name, so write it with def, got <function"),
-        ([auc, auc], ValueError, "figure 'auc' already"),
+        ([auc, auc], ValueError, "name 'auc' is taken already"),
         ([fn.EarlyStopping], TypeError, "EarlyStopping"),
         ([3], TypeError, "3"),
         (3, TypeError, "metrics must be 'auto' or a sequence of names and functions, got 3"),
