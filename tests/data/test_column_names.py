@@ -72,7 +72,7 @@ def test_names_on_one_side_only_are_warned_of(name):
         CALLS[name](fitted(), X)
     if not name.startswith("Ensemble"):
         assert len(record) == 1
-    with pytest.warns(UserWarning, match="has column names, but the model was fitted without names: 'a', 'b'"):
+    with pytest.warns(UserWarning, match="but the model was fitted without names: 'a', 'b'"):
         CALLS[name](fitted(X), TABLE)
 
 
