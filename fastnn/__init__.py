@@ -24,9 +24,14 @@ from .gradient_check import check_gradient
 from .io.load import load
 from .io.load_torch import load_torch
 from .kernels.abi.status import Status
+from .layers.activation import Activation
 from .layers.base import Layer
+from .layers.containers import Add, Concatenate, Residual, Sequential
+from .layers.dense import Dense
+from .layers.dropout import Dropout
+from .layers.normalization import LayerNormalization
 from .layers.one_hot import OneHot
-from .layers.registry import Activation, Dense, Dropout
+from .layers.reshaping import Flatten, Reshape, Select
 from .layers.scaling import MinMax, Standardize
 from .layers.unscale import Unscale
 from .model import Model
@@ -58,17 +63,21 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Add",
     "CSVLogger",
     "Callback",
     "CompilationError",
+    "Concatenate",
     "Dense",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
     "Ensemble",
+    "Flatten",
     "GradientError",
     "History",
     "Layer",
+    "LayerNormalization",
     "MinMax",
     "Model",
     "ModelCheckpoint",
@@ -77,6 +86,10 @@ __all__ = [
     "OptimizerState",
     "RMSprop",
     "ReduceLROnPlateau",
+    "Reshape",
+    "Residual",
+    "Select",
+    "Sequential",
     "Standardize",
     "Status",
     "Unscale",

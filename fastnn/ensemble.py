@@ -10,7 +10,7 @@ import numpy as np
 from .checks.attributes import KnownAttributes
 from .data import array_checks
 from .layers import classes
-from .layers.registry import Activation
+from .layers.activation import Activation
 from .model import Model
 from .training.fit_many import sequence_of_models
 

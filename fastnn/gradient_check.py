@@ -105,6 +105,7 @@ def _central_difference(model: Model, i: int, data: tuple[Any, ...]) -> float:
 
 def _place(model: Model, i: int) -> str:
     """Name of a parameter: its index in which layer."""
-    p = next(p for p in model.executor.places if p.offset <= i < p.offset + p.size)
+    assert model.executor.graph is not None
+    p = next(p for p in model.executor.graph.parameters if p.offset <= i < p.offset + p.size)
     index = ", ".join(str(int(k)) for k in np.unravel_index(i - p.offset, p.shape))
-    return f"{p.name}[{index}] of layer {p.layer}, {model.layers[p.layer]!r},"
+    return f"{p.name}[{index}] of layer {p.path}, {p.layer!r},"

@@ -58,11 +58,17 @@ class Initializer:
         default=None, compare=False
     )
 
-    def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """Weights of `shape`, (n_in, n_out) or (n_out,), from a `numpy.random.Generator`."""
+    def draw(
+        self, shape: tuple[int, ...], generator: np.random.Generator, fan: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """Weights of `shape`, from a `numpy.random.Generator`.
+
+        `fan` is how many numbers each output is computed from, and how many each input goes to: if not given,
+        the first and the last number of the shape.
+        """
         if self.function is not None:
             return self.function(shape, generator)
-        return _DRAW[self.name](shape, generator, **self.settings)
+        return _DRAW[self.name](shape, generator, fan or (shape[0], shape[-1]), **self.settings)
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
@@ -168,7 +174,9 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     return Initializer("orthogonal", {"gain": validate.number("gain", gain, above=0.0)})
 
 
-def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator, gain: float) -> np.ndarray:
+def _orthogonal(
+    shape: tuple[int, ...], generator: np.random.Generator, fan: tuple[int, int], gain: float
+) -> np.ndarray:
     rows, columns = shape if len(shape) == 2 else (1, *shape)
     tall = generator.normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
@@ -177,16 +185,22 @@ def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator, gain: fl
 
 
 def _uniform(
-    variance: Callable[[int, int], float], shape: tuple[int, ...], generator: np.random.Generator
+    variance: Callable[[int, int], float],
+    shape: tuple[int, ...],
+    generator: np.random.Generator,
+    fan: tuple[int, int],
 ) -> np.ndarray:
-    limit = math.sqrt(3 * variance(shape[0], shape[-1]))
+    limit = math.sqrt(3 * variance(*fan))
     return generator.uniform(-limit, limit, shape)
 
 
 def _normal(
-    variance: Callable[[int, int], float], shape: tuple[int, ...], generator: np.random.Generator
+    variance: Callable[[int, int], float],
+    shape: tuple[int, ...],
+    generator: np.random.Generator,
+    fan: tuple[int, int],
 ) -> np.ndarray:
-    return generator.normal(0.0, math.sqrt(variance(shape[0], shape[-1])), shape)
+    return generator.normal(0.0, math.sqrt(variance(*fan)), shape)
 
 
 def _glorot(n_in: int, n_out: int) -> float:
@@ -201,12 +215,12 @@ def _lecun(n_in: int, n_out: int) -> float:
     return 1 / n_in
 
 
-# Name -> ``function(shape, generator, **settings) -> array``.
+# Name -> ``function(shape, generator, fan, **settings) -> array``.
 _DRAW: dict[str, Callable[..., np.ndarray]] = {
-    "zeros": lambda shape, generator: np.zeros(shape),
-    "constant": lambda shape, generator, value: np.full(shape, value),
-    "normal": lambda shape, generator, std: generator.normal(0.0, std, shape),
-    "uniform": lambda shape, generator, low, high: generator.uniform(low, high, shape),
+    "zeros": lambda shape, generator, fan: np.zeros(shape),
+    "constant": lambda shape, generator, fan, value: np.full(shape, value),
+    "normal": lambda shape, generator, fan, std: generator.normal(0.0, std, shape),
+    "uniform": lambda shape, generator, fan, low, high: generator.uniform(low, high, shape),
     "glorot_uniform": functools.partial(_uniform, _glorot),
     "glorot_normal": functools.partial(_normal, _glorot),
     "he_uniform": functools.partial(_uniform, _he),

@@ -5,20 +5,20 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import losses, optimizers
 from . import metrics as metric_table
 from .checks import shown, validate
-from .checks.hints import not_called
 from .display.html import model_html
 from .display.summary import summary
 from .engine.executor import PICKLED, Executor
 from .io import checkpoint, torch_state
-from .layers import preprocessing
-from .layers.base import Layer
+from .layers.base import Layer, walk
+from .layers.containers import checked_layers
 from .layers.head import check_units, head_of, mistake
+from .layers.preprocessing import Preprocessing
 from .training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -212,24 +212,21 @@ class Model(Trainer):
 
 def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers as a tuple, if each is a layer and may become part of a model."""
-    if isinstance(layers, Layer):
-        raise TypeError(f"layers must be a sequence of layers, got a single one: {layers!r}")
-    if not isinstance(layers, Iterable):
-        raise TypeError(f"layers must be a sequence of layers, got {layers!r}")
-    result = tuple(layers)
-    if not result:
-        raise ValueError("layers must not be empty")
+    result = checked_layers("layers", layers)
     trained = None
     for layer in result:
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layers must be fastnn layers, got {layer!r}{not_called(layer)}")
         if layer.of_targets and layer is not result[-1]:
             raise ValueError(f"{layer!r} must be the last layer, since it gives values in the target's units")
-        if isinstance(layer, preprocessing.Preprocessing) and trained is not None and not layer.of_targets:
-            raise ValueError(f"{layer!r} must stand before all layers with weights, not after {trained!r}")
-        trained = layer if layer.parameter_shapes(1) else trained
+        if isinstance(layer, Preprocessing):
+            if trained is not None and not layer.of_targets:
+                raise ValueError(
+                    f"{layer!r} must stand before all layers with weights, not after {trained!r}"
+                )
+        elif layer.has_parameters:
+            trained = layer
         if not layer.is_free:
             raise ValueError(f"{layer!r} is part of another model already")
-    if len({id(layer) for layer in result}) < len(result):
+    every = [id(layer) for _, layer in walk(result)]
+    if len(set(every)) < len(every):
         raise ValueError("the same layer stands twice in layers; a layer has weights of its own")
     return result

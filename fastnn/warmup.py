@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from . import activations, losses, optimizers, schedules
 from .engine.required_kernels import by_model
+from .layers.dense import Dense
+from .layers.dropout import Dropout
 from .layers.one_hot import OneHot
-from .layers.registry import Dense, Dropout
 from .layers.scaling import MinMax, Standardize
 from .model import Model
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from .engine.required_kernels import Kernels
 
+_BOTH = ("forward", "backward_input")
 # What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
 # numbers that estimators report.
 _BESIDES = (
@@ -23,6 +25,10 @@ _BESIDES = (
     "embedded.jacobian.jacobian",
     "embedded.jacobian.parameter_jacobian",
     "training.loss.weighted_binary_cross_entropy.forward",
+    "layers.combine.add.forward",
+    "layers.combine.add_gradients.backward_input",
+    *(f"layers.combine.{name}.{entry}" for name in ("concatenate", "select") for entry in _BOTH),
+    *(f"layers.normalization.layer_normalization.{entry}" for entry in (*_BOTH, "backward_weights")),
     "layers.one_hot.backward_input",
     "training.reported_loss.binary_log_loss.forward",
     "training.reported_loss.log_loss.forward",
@@ -51,7 +57,7 @@ def common(dtype: str) -> Kernels:
     }
     for setting, names in cases.items():
         for name in names:
-            yield from by_model(model(**{setting: name}), training=True)
+            yield from by_model(model(**{setting: name}).executor, training=True)
     for name in schedules.TABLE:
         yield f"training.schedule.{name}.forward", "float64"
     yield from ((kernel, dtype) for kernel in _BESIDES)

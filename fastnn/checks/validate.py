@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,20 @@ def integer(name: str, value: Any, *, low: int | None = None) -> int:
     if low is not None and value < low:
         raise ValueError(f"{name} must be >= {low}, got {value!r}")
     return int(value)
+
+
+def shape(name: str, value: Any, *, free: bool = False) -> tuple[int, ...]:
+    """Shape of a sample, from one integer or several of at least 1; with `free` one of them may be -1."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Iterable, numbers.Integral)):
+        raise TypeError(f"{name} must be an integer or a tuple of integers, got {value!r}")
+    given = tuple(value) if isinstance(value, Iterable) else (value,)
+    if not given:
+        raise ValueError(f"{name} must not be empty")
+    result = tuple([integer(name, n) for n in given])
+    if min(result) < (-1 if free else 1) or 0 in result or result.count(-1) > 1:
+        wanted = ">= 1, but for one -1" if free else ">= 1"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return result
 
 
 def boolean(name: str, value: Any) -> bool:

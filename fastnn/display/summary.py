@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..engine.plan import frozen_ranges, parameters, widths
-
 if TYPE_CHECKING:
     from ..inference import Inference
+    from ..layers.base import Layer
 
 
 def summary(model: Inference) -> str:
@@ -21,24 +20,21 @@ def summary(model: Inference) -> str:
 
 def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
     """The rows of the table, its header first, and the line below them."""
-    sizes = [None] * (len(model.layers) + 1) if model.n_in is None else widths(model.layers, model.n_in)
+    graph = model.executor.graph
     rows = [("layer", "output shape", "parameters")]
-    total = 0
-    for layer, n_in, n_out in zip(model.layers, sizes, sizes[1:], strict=False):
-        count = None
-        if n_in is not None:
-            count = sum(view.size for view in layer.views.values())
-            total += count
-        frozen = "" if layer.trainable or not layer.parameter_shapes(1) else ", frozen"
-        rows.append((f"{layer!r}{frozen}", f"(n, {_text(n_out)})", _text(count)))
-    if model.n_in is None:
+    if graph is None:
+        rows += [(f"{layer!r}{_frozen(layer)}", "(n, ?)", "?") for layer in model.layers]
         return rows, "not built yet"
-    still = sum(
-        end - start for start, end in frozen_ranges(model.layers, parameters(model.layers, model.n_in))
-    )
+    for layer in model.layers:
+        node = graph.node(layer)
+        shape = ", ".join(f"{size:,}" for size in node.output)
+        count = sum(place.size for place in node.parameters)
+        rows.append((f"{layer!r}{_frozen(layer)}", f"(n, {shape})", f"{count:,}"))
+    total = graph.n_parameters
+    still = sum(end - start for start, end in model.executor.frozen_ranges())
     frozen = f", {still:,} of them frozen" if still else ""
     return rows, f"{total:,} parameters in all{frozen}, {model.dtype}"
 
 
-def _text(count: int | None) -> str:
-    return "?" if count is None else f"{count:,}"
+def _frozen(layer: Layer) -> str:
+    return ", frozen" if layer.has_parameters and not layer.trainable else ""

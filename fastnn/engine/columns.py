@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .plan import Layer
+    from .graph import Layer
     from .prediction import PredictorPool
 
 

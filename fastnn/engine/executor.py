@@ -7,6 +7,7 @@ by itself.
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from ..data import array_checks, coding, sample_checks
 from ..kernels.abi import descriptor as d
 from ..memory import buffers
 from . import launch, network, required_kernels
-from .builder import NetworkBuilder, output_size, parameter_count
+from .builder import NetworkBuilder
 from .columns import Columns
+from .graph import frozen_ranges, lower, shapes
 from .head import Head
 from .optimizer_rows import FitOptimizer, optimizer_state
 from .prediction import PredictorPool
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     from ..losses import Loss
     from ..metrics import Metric
     from ..optimizers import Optimizer
+    from .builder import Arrays
+    from .graph import Graph, Layer
     from .network import Network, OptimizerState
-    from .plan import Layer, Parameter
+    from .ops import Shape
 
 # Of what a copy is made: arguments, and attributes.
 _SETTINGS = ("layers", "dtype", "seed", "loss", "optimizer", "metrics", "metric_functions")
@@ -103,20 +107,30 @@ class Executor:
         self._optimizer_state: OptimizerState | None = None
         self._fit_optimizer = FitOptimizer()
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
-        for layer in layers:
-            layer.attach(self)
+        for i, layer in enumerate(layers):
+            layer.attach(self, str(i))
 
     # ---- what it is ----------------------------------------------------------------------------
 
     @property
+    def input_shape(self) -> Shape | None:
+        """Shape of a sample of the input; None until it is built."""
+        return None if self._builder is None else self._builder.graph.input.shape
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of a sample of the output; None until it is built."""
+        return None if self._builder is None else self._builder.graph.output.shape
+
+    @property
     def n_in(self) -> int | None:
         """Numbers that a row of the input has; None until it is built."""
-        return None if self._builder is None else self._builder.sizes[0]
+        return None if self._builder is None else self._builder.graph.input.size
 
     @property
     def n_out(self) -> int | None:
         """Numbers that a row of the output has; None until it is built."""
-        return None if self._builder is None else self._builder.sizes[-1]
+        return None if self._builder is None else self._builder.graph.output.size
 
     @property
     def is_built(self) -> bool:
@@ -131,14 +145,9 @@ class Executor:
         return self._state
 
     @property
-    def sizes(self) -> list[int]:
-        """Numbers that a row of the input and of each layer's output has."""
-        return self._built().sizes
-
-    @property
-    def places(self) -> list[Parameter]:
-        """Where weights and biases lie in the vector of the parameters."""
-        return self._built().places
+    def graph(self) -> Graph | None:
+        """What it computes; None until it is built."""
+        return None if self._builder is None else self._builder.graph
 
     @property
     def chunk(self) -> int:
@@ -147,16 +156,17 @@ class Executor:
 
     def frozen_ranges(self) -> list[tuple[int, int]]:
         """The ranges of the parameters that are not trained."""
-        return self._built().frozen_ranges()
+        return frozen_ranges(self._built().graph.parameters)
 
     def output_size(self, n_in: int) -> int:
         """Numbers that a row of the output has for an input of `n_in`; 0 if that is not known yet."""
-        built = self._builder
-        return built.sizes[-1] if built is not None and built.n_in == n_in else output_size(self.layers, n_in)
+        if self.n_out is not None and n_in == self.n_in:
+            return self.n_out
+        return math.prod(shapes(self.layers, (n_in,))[-1])
 
     def parameter_count(self, n_in: int) -> int:
         """How many parameters it has for an input of `n_in`."""
-        return parameter_count(self.layers, n_in)
+        return lower(self.layers, (n_in,)).n_parameters
 
     def _built(self) -> NetworkBuilder:
         if self._builder is None:
@@ -204,28 +214,16 @@ class Executor:
             raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
 
     def _make_weights(self, n_in: int) -> None:
-        built = NetworkBuilder(self.layers, n_in, self.dtype)
-        if 0 in built.sizes:
+        if any(0 in shape for shape in shapes(self.layers, (n_in,))):
             self.require_adapted()
+        built = NetworkBuilder(self.layers, (n_in,), self.dtype)
         vector, arrays = built.new_vector()
         built.draw(arrays, self.seed)
-        numbers = built.constants()
-        self._bind(arrays)
+        numbers = built.graph.constants(self.dtype)
+        _bind(arrays)
         self._builder = built
         self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
         self.columns.refresh(n_in)
-
-    def _bind(self, arrays: list[dict[str, NDArray[Any]]]) -> None:
-        """Make these the layers' weights; what a layer has already, from use alone, is kept."""
-        for layer, own in zip(self.layers, arrays, strict=True):
-            for name, view in own.items():
-                if name in layer.views:
-                    old = layer.views[name]
-                    if old.shape != view.shape:
-                        raise ValueError(f"{layer!r} has {name} of shape {old.shape}, not {view.shape}")
-                    view[...] = old
-        for layer, own in zip(self.layers, arrays, strict=True):
-            layer.bind(own)
 
     def require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
         """Raise a ValueError if one of the layers has no numbers yet."""
@@ -238,7 +236,7 @@ class Executor:
         """Take over the numbers of layers that were adapted; a ValueError if sizes do not fit."""
         self.columns.refresh(self.n_in)
         if self._state is not None:
-            numbers = self._built().constants()
+            numbers = self._built().refresh()
             with self.weights_lock.change():
                 self._state.take_constants(numbers)
 
@@ -250,7 +248,7 @@ class Executor:
         """
         kept: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
         kept["feature_names"], kept["state"] = self.columns.names, None
-        kept["input_shape"] = None if self.n_in is None else (self.n_in,)
+        kept["input_shape"] = self.input_shape
         if self._state is not None:
             training = not self.weights_lock.fit_lock.is_free()
             kept["state"] = self._state.to_dict(with_parameters=training)
@@ -263,10 +261,9 @@ class Executor:
         result = cls(head=head, **{name: kept[name] for name in _SETTINGS})
         result.columns.names, state = kept["feature_names"], kept["state"]
         if state is not None:
-            (n_in,) = kept["input_shape"]
-            built = result._builder = NetworkBuilder(result.layers, n_in, result.dtype)
+            built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], result.dtype)
             vector, arrays = built.new_vector()
-            result._bind(arrays)
+            _bind(arrays)
             if state["parameters"].size:
                 vector[...] = state["parameters"]
             result._state = State.from_dict(state, vector)
@@ -313,17 +310,18 @@ class Executor:
         """Output of one of the layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
         given = array_checks.array("x", coding.coded([layer], X, self.dtype, "x"), self.dtype, (1, 2))
         x = given if given.ndim == 2 else given.reshape(1, -1)
-        index = self.layers.index(layer)
-        if index == 0:
+        if layer is self.layers[0]:
             self.columns.check_names(X, "x")
-        self.require_adapted(self.layers[: index + 1])
+        before = self.layers.index(layer) + 1 if layer in self.layers else None
+        self.require_adapted(self.layers[:before])
         if self._state is None and len(self.layers) == 1:
             self.build(sample_checks.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
         state, built = self.state, self._built()
-        n_in, n_out = built.sizes[index : index + 2]
+        node = built.graph.node(layer)
+        n_in, n_out = math.prod(node.inputs[0]), math.prod(node.output)
         x = sample_checks.features(x, self.dtype, n_in, name="x", given=given.shape)
         check_rows([layer], x, self.dtype, "x")
-        net = built.for_one_layer(index, state, len(x))
+        net = built.for_one_layer(node, state, len(x))
         out = buffers.empty((*given.shape[:-1], n_out), self.dtype, "the output")
         with self.weights_lock.exclusive():
             launch.predict(net, x, out.reshape(len(x), -1))
@@ -395,14 +393,28 @@ class Executor:
 
     def _state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
         with self.weights_lock.exclusive():
-            return optimizer_state(self.state, optimizer, self.places, self.frozen_ranges(), kept)
+            places = self._built().graph.parameters
+            return optimizer_state(self.state, optimizer, places, frozen_ranges(places), kept)
 
     def refresh_optimizer(self, net: Network) -> None:
         """Let a network train by what the optimizer is now: see `FitOptimizer`."""
-        trained = [layer.trainable for layer in self.layers]
+        trained = [place.layer.trainable for place in self._built().graph.parameters]
         memory = self.state.optimizer
         self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
 
     def known_to_callbacks(self) -> dict[str, dict[str, Any]]:
         """What the callbacks of the running or the latest fit know."""
         return (self.state.callbacks or {}) if self.callback_states is None else self.callback_states()
+
+
+def _bind(arrays: Sequence[Arrays]) -> None:
+    """Make these the layers' parameters; what a layer has already, from use alone, is kept."""
+    for node, own in arrays:
+        for name, view in own.items():
+            if name in node.layer.views:
+                old = node.layer.views[name]
+                if old.shape != view.shape:
+                    raise ValueError(f"{node.layer!r} has {name} of shape {old.shape}, not {view.shape}")
+                view[...] = old
+    for node, own in arrays:
+        node.layer.bind(own)

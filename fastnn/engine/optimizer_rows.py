@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..optimizers import Optimizer
+    from .graph import ParameterPlace
     from .network import Network
-    from .plan import Parameter
     from .state import State
 
 
 def optimizer_state(
     state: State,
     optimizer: Optimizer,
-    places: Sequence[Parameter],
+    places: Sequence[ParameterPlace],
     frozen: Sequence[tuple[int, int]],
     kept: OptimizerState | None = None,
 ) -> OptimizerState:
@@ -40,8 +40,8 @@ def optimizer_state(
         Whose memory it is; it is made anew if the optimizer remembers another number of vectors.
     optimizer : Optimizer
         That nobody changes meanwhile.
-    places : sequence of Parameter
-        All weights and biases.
+    places : sequence of ParameterPlace
+        All parameters.
     frozen : sequence of (start, stop)
         The ranges of the flat vector that it leaves alone.
     kept : OptimizerState, optional

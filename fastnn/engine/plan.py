@@ -1,111 +1,32 @@
-"""Plan: layers and an input size -> sizes, offsets and the op table.
+"""Plan: a graph, laid out in memory for a number of samples: offsets and the op table.
 
-A layer says in `OpSpec`s what it computes; this file decides where every tensor lies in the
-workspace and writes the op rows. A workspace holds `rows` samples; each tensor of w numbers a sample
-has ``rows * w`` numbers of it.
+A workspace holds `rows` samples; a tensor of w numbers a sample has ``rows * w`` numbers of it. A step
+computes the ops' outputs, the loss, the gradients with respect to the ops' inputs, from the last op to the
+first, and at last those with respect to the parameters, which read inputs and gradients once more. Where
+tensors lie follows from when each is first written and last read: see `liveness`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..compiler import loader
 from ..kernels.abi import oprow
 from ..memory import guard
+from .gradient_flow import GradientFlow
+from .liveness import Life, share
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..initializers import Initializer
+    from .graph import Graph
+    from .ops import Op
 
 _ALIGN = 64  # bytes; where a tensor begins, so that a vector does not straddle two cache lines
-
-
-@dataclass(frozen=True)
-class OpSpec:
-    """What one op of a layer computes, and what the planner must keep for its gradient.
-
-    Attributes
-    ----------
-    kernel : str
-        Where its kernels are; the op table gets the addresses of the entries ``forward``, ``backward_input``
-        and, of an op with weights or a bias, ``backward_weights``.
-    n_in, n_out : int
-        Numbers that a row of its input and of its output has.
-    settings : sequence of float
-        Numbers for the columns from SETTINGS on.
-    has_weights, has_bias : bool
-        Whether it uses the layer's weights (n_in, n_out), and its bias (n_out,).
-    has_constants : bool
-        Whether it uses the layer's constants.
-    in_place : bool
-        Whether the output may overwrite the input, and the gradient by the input that by the output.
-    needs_input, needs_output : bool
-        What its gradient is computed from.
-    scratch_per_row : int
-        Numbers of memory of its own that it needs for each row while training.
-    shared_scratch : int
-        Numbers of memory that it needs during a call only, which all ops share.
-    """
-
-    kernel: str
-    n_in: int
-    n_out: int
-    settings: Sequence[float] = ()
-    has_weights: bool = False
-    has_bias: bool = False
-    has_constants: bool = False
-    in_place: bool = False
-    needs_input: bool = False
-    needs_output: bool = False
-    scratch_per_row: int = 0
-    shared_scratch: int = 0
-
-
-class Layer(Protocol):
-    """What the engine asks of a layer: see `fastnn.Layer`, which says what each of these is."""
-
-    checks_rows: bool
-    of_targets: bool
-    codes: bool
-    kernels: tuple[str, ...]
-
-    @property
-    def trainable(self) -> bool: ...  # noqa: D102
-    @property
-    def adapted(self) -> bool: ...  # noqa: D102
-    @property
-    def views(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
-    def attach(self, executor: Any) -> None: ...  # noqa: D102
-    def bind(self, views: dict[str, NDArray[Any]]) -> None: ...  # noqa: D102
-    def output_size(self, n_in: int) -> int: ...  # noqa: D102
-    def parameter_shapes(self, n_in: int) -> dict[str, tuple[int, ...]]: ...  # noqa: D102
-    def initializer(self, name: str) -> Initializer: ...  # noqa: D102
-    def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
-    def constants(self, n_in: int) -> NDArray[np.float64]: ...  # noqa: D102
-    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
-    def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
-    def ops(self, n_in: int) -> list[OpSpec]: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """Where a layer's weights or bias lie in the flat parameter vector."""
-
-    layer: int
-    name: str
-    shape: tuple[int, ...]
-    offset: int
-
-    @property
-    def size(self) -> int:
-        """How many numbers it has."""
-        return math.prod(self.shape)
 
 
 @dataclass
@@ -152,57 +73,8 @@ class Plan:
         return offset
 
 
-def widths(layers: Sequence[Layer], n_in: int) -> list[int]:
-    """Numbers that a row of the input and of each layer's output has."""
-    result = [n_in]
-    for layer in layers:
-        result.append(layer.output_size(result[-1]))
-    return result
-
-
-def parameters(layers: Sequence[Layer], n_in: int) -> list[Parameter]:
-    """All weights and biases in the order in which they lie in the flat vector."""
-    result: list[Parameter] = []
-    offset = 0
-    for index, (layer, size) in enumerate(zip(layers, widths(layers, n_in), strict=False)):
-        for name, shape in layer.parameter_shapes(size).items():
-            result.append(Parameter(index, name, shape, offset))
-            offset += result[-1].size
-    return result
-
-
-def views(vector: NDArray[Any], places: Sequence[Parameter], n_layers: int) -> list[dict[str, NDArray[Any]]]:
-    """For each layer its weights and bias, as views into the flat vector."""
-    result: list[dict[str, NDArray[Any]]] = [{} for _ in range(n_layers)]
-    for p in places:
-        result[p.layer][p.name] = vector[p.offset : p.offset + p.size].reshape(p.shape)
-    return result
-
-
-def frozen_ranges(layers: Sequence[Layer], places: Sequence[Parameter]) -> list[tuple[int, int]]:
-    """Start and end of each part of the flat vector that is not trained: see `Layer.trainable`."""
-    result: list[tuple[int, int]] = []
-    for p in places:
-        if not layers[p.layer].trainable:
-            start = result.pop()[0] if result and result[-1][1] == p.offset else p.offset
-            result.append((start, p.offset + p.size))
-    return result
-
-
-def constants(layers: Sequence[Layer], n_in: int, dtype: str) -> NDArray[Any]:
-    """The numbers of all layers that are not trained, as one vector."""
-    own = [layer.constants(size) for layer, size in zip(layers, widths(layers, n_in), strict=False)]
-    numbers = np.concatenate([np.zeros(0), *own])
-    with np.errstate(over="ignore"):
-        result = numbers.astype(dtype)
-    if not np.isfinite(result).all():
-        raise ValueError(f"the data spread too far for the layers that scale them, in {dtype}")
-    return result
-
-
 def plan(
-    layers: Sequence[Layer],
-    n_in: int,
+    graph: Graph,
     rows: int,
     dtype: str,
     *,
@@ -210,73 +82,33 @@ def plan(
     input_gradient: bool = False,
     head: int = 0,
     with_output: bool = True,
-    at: int = 0,
-    constants_at: int = 0,
 ) -> Plan:
-    """Lay out `layers` for `rows` samples at a time.
+    """Lay out a graph for `rows` samples at a time.
 
     Parameters
     ----------
-    layers : sequence of Layer
-    n_in : int
-        Numbers that a row of the input has.
+    graph : Graph
     rows : int
     dtype : str
     training : bool
         Whether gradients are needed. Without, the output of the last op is written to the address in
         the descriptor's OUTPUT.
     input_gradient : bool
-        Whether, in training, the gradient goes back to the input too: to the first op's DX.
+        Whether, in training, the gradient goes back to the input too: to the first row's DX.
     head : int
         How many of the last ops come after what the loss is computed from: in training no gradient goes
         through them.
     with_output : bool
         Whether, in training, these are computed at all.
-    at : int
-        Offset of the first layer's parameters in the flat vector.
-    constants_at : int
-        That of its constants in the vector of constants.
     """
-    sizes = widths(layers, n_in)
-    result = Plan(n_in, sizes[-1], rows, np.dtype(dtype).itemsize)
-    specs = [
-        (index, spec)
-        for index, (layer, size) in enumerate(zip(layers, sizes, strict=False))
-        for spec in layer.ops(size)
-    ]
-    result.ops = np.zeros((len(specs), oprow.SIZE), np.int64)
-    places = {(p.layer, p.name): at + p.offset for p in parameters(layers, n_in)}
-    own = [layer.constants(size).size for layer, size in zip(layers, sizes, strict=False)]
-    first_constant = np.cumsum([constants_at, *own])
-    for row, (index, spec) in zip(result.ops, specs, strict=True):
-        row[oprow.FORWARD] = loader.address(f"{spec.kernel}.forward", dtype)
-        row[oprow.N_IN], row[oprow.N_OUT] = spec.n_in, spec.n_out
-        row[oprow.W] = places[index, "weights"] if spec.has_weights else oprow.NONE
-        row[oprow.B] = places[index, "bias"] if spec.has_bias else oprow.NONE
-        row[[oprow.X2, oprow.DX2, oprow.W2, oprow.B2, oprow.STATISTICS]] = oprow.NONE
-        row[oprow.CONSTANTS] = first_constant[index] if spec.has_constants else oprow.NONE
-        row[oprow.STREAM] = index + 1
-        set_settings(row, spec.settings)
-    only_specs = [spec for _, spec in specs]
-    _place_scratch(result, only_specs, training)
+    result = Plan(graph.input.size, graph.output.size, rows, np.dtype(dtype).itemsize)
+    result.ops = _rows(graph.ops, dtype)
+    _place_scratch(result, graph.ops, training)
     if training:
-        trained = only_specs[: len(only_specs) - head]
-        _place_outputs(result, trained)
-        result.prediction = result.output
-        _place_gradients(result, trained, dtype, input_gradient)
-        _place_head(result, only_specs[len(trained) :], with_output)
+        _lay_out_training(result, graph, dtype, input_gradient, head, with_output)
     else:
-        _place_outputs_for_inference(result, only_specs)
+        _lay_out_prediction(result, graph)
     return result
-
-
-def _place_scratch(result: Plan, specs: Sequence[OpSpec], training: bool) -> None:
-    """Give the ops the memory that they need beside inputs and outputs."""
-    shared = result.allocate(0, max((spec.shared_scratch for spec in specs), default=0))
-    for row, spec in zip(result.ops, specs, strict=True):
-        row[oprow.SCRATCH] = shared if spec.shared_scratch else oprow.NONE
-        if spec.scratch_per_row and training:
-            row[oprow.SCRATCH] = result.allocate(spec.scratch_per_row)
 
 
 def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
@@ -285,61 +117,154 @@ def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
     row.view(np.float64)[oprow.SETTINGS : oprow.SETTINGS + len(values)] = values
 
 
-def _place_outputs(result: Plan, specs: Sequence[OpSpec]) -> None:
-    """Give every op memory for its output that stays until its gradient is computed."""
-    previous: OpSpec | None = None
-    for row, spec in zip(result.ops, specs, strict=False):
-        row[oprow.X] = result.output
-        keep_input = spec.needs_input or previous is None or previous.needs_output
-        if not spec.in_place or keep_input:
-            result.output = result.allocate(spec.n_out)
-        row[oprow.Y] = result.output
-        previous = spec
+# Offsets that a row does not have unless it is given them.
+_OFFSETS = [oprow.X, oprow.X2, oprow.Y, oprow.DX, oprow.DX2, oprow.DY]
+_OFFSETS += [oprow.W, oprow.B, oprow.W2, oprow.B2, oprow.SCRATCH, oprow.CONSTANTS, oprow.STATISTICS]
+_NO_TENSORS = np.zeros(oprow.SIZE, np.int64)
+_NO_TENSORS[_OFFSETS] = oprow.NONE
 
 
-def _place_head(result: Plan, specs: Sequence[OpSpec], with_output: bool) -> None:
-    """Let the last ops write to a place of their own, or do nothing if nobody needs their output."""
-    for row, spec in zip(result.ops[len(result.ops) - len(specs) :], specs, strict=True):
-        if with_output:
-            row[oprow.X], result.output = result.output, result.allocate(spec.n_out)
-            row[oprow.Y] = result.output
+def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
+    """The op rows, but for what depends on the memory."""
+    table = np.empty((len(ops), oprow.SIZE), np.int64)
+    table[...] = _NO_TENSORS
+    for row, op in zip(table, ops, strict=True):
+        if not op.merges:
+            row[oprow.FORWARD] = loader.address(f"{op.kernel}.forward", dtype)
+        row[oprow.N_IN], row[oprow.N_OUT], row[oprow.STREAM] = op.n_in, op.n_out, op.stream
+        for column, offset in enumerate(op.parameters, oprow.PARAMETERS):
+            row[column] = oprow.NONE if offset is None else offset
+        if op.constants is not None:
+            row[oprow.CONSTANTS] = op.constants
+        if op.settings:
+            set_settings(row, op.settings)
+    return table
+
+
+def _place_scratch(result: Plan, ops: Sequence[Op], training: bool) -> None:
+    """Give the ops the memory that they need beside inputs and outputs."""
+    shared = result.allocate(0, max((op.shared_scratch for op in ops), default=0))
+    for row, op in zip(result.ops, ops, strict=True):
+        if op.shared_scratch:
+            row[oprow.SCRATCH] = shared
+        if op.scratch_per_row and training:
+            row[oprow.SCRATCH] = result.allocate(op.scratch_per_row)
+
+
+class _Memory:
+    """Where values lie: several may share a place, one after the other."""
+
+    def __init__(self) -> None:
+        self.places: list[int] = []  # of each value
+        self.lives: list[Life] = []  # of each place
+
+    def new(self, width: int, first: int, last: int) -> int:
+        """A value with a place of its own; its number."""
+        self.places.append(len(self.lives))
+        self.lives.append(Life(width, first, last))
+        return len(self.places) - 1
+
+    def over(self, value: int, last: int) -> int:
+        """A value that is written over another one; its number."""
+        place = self.places[value]
+        self.places.append(place)
+        width, first, _ = self.lives[place]
+        self.lives[place] = Life(width, first, last)
+        return len(self.places) - 1
+
+    def offsets(self, result: Plan, fixed: dict[int, int], same_width: bool) -> list[int]:
+        """Offset of each value; those of the places in `fixed` are given."""
+        free = [place for place in range(len(self.lives)) if place not in fixed]
+        blocks, widths = share([self.lives[place] for place in free], same_width=same_width)
+        starts = [result.allocate(width) for width in widths]
+        found = fixed | {place: starts[block] for place, block in zip(free, blocks, strict=True)}
+        return [found[place] for place in self.places]
+
+
+def _last_reads(ops: Sequence[Op]) -> dict[int, int]:
+    """The number of the last op that reads each value."""
+    return {tensor.value: i for i, op in enumerate(ops) if not op.merges for tensor in op.inputs}
+
+
+def _place_outputs(memory: _Memory, ops: Sequence[Op], last: dict[int, int]) -> dict[int, int]:
+    """Give each op's output a place until it is read last; `last` says when.
+
+    Returns
+    -------
+    dict of int to int
+        The number in `memory` of each value of the graph.
+    """
+    numbers = {0: memory.new(0, -1, -1)}  # the input is the caller's
+    for time, op in enumerate(ops):
+        if not op.merges:
+            first, value = op.inputs[0].value, op.output.value
+            if op.in_place and first != 0 and last[first] == time:
+                numbers[value] = memory.over(numbers[first], last[value])
+            else:
+                numbers[value] = memory.new(op.n_out, time, last[value])
+    return numbers
+
+
+def _point_to_values(result: Plan, ops: Sequence[Op], offsets: dict[int, int]) -> None:
+    for row, op in zip(result.ops, ops, strict=False):
+        if not op.merges:
+            row[oprow.Y] = offsets[op.output.value]
+            for column, tensor in zip((oprow.X, oprow.X2), op.inputs, strict=False):
+                row[column] = offsets[tensor.value]
+
+
+def _lay_out_prediction(result: Plan, graph: Graph) -> None:
+    """Let outputs live until they are read, and write the last one to OUTPUT."""
+    memory, last = _Memory(), _last_reads(graph.ops)
+    last[graph.output.value] = len(graph.ops)
+    numbers = _place_outputs(memory, graph.ops, last)
+    fixed = {0: oprow.INPUT, memory.places[numbers[graph.output.value]]: oprow.OUTPUT}
+    offsets = memory.offsets(result, fixed, same_width=False)
+    _point_to_values(result, graph.ops, {value: offsets[number] for value, number in numbers.items()})
+    result.output = result.prediction = oprow.OUTPUT
+
+
+def _lay_out_training(
+    result: Plan, graph: Graph, dtype: str, input_gradient: bool, head: int, with_output: bool
+) -> None:
+    """Let outputs live until gradients are computed from them, and gradients until they are used."""
+    ops = graph.ops
+    trained = ops[: len(ops) - head]
+    computed = ops if with_output else trained
+    predicted = trained[-1].output if trained else graph.input
+    flow = GradientFlow(trained, predicted, len(ops), input_gradient)
+    last = _last_reads(computed)
+    # Gradients may be computed several times from the same outputs, so what they read stays to the end;
+    # metrics are computed after them.
+    last |= dict.fromkeys({*flow.saved, predicted.value, graph.output.value}, flow.end)
+    memory = _Memory()
+    numbers = _place_outputs(memory, computed, last)
+    gradients = _place_gradients(memory, flow)
+    offsets = memory.offsets(result, {0: oprow.INPUT}, same_width=True)
+    _point_to_values(result, computed, {value: offsets[number] for value, number in numbers.items()})
+    result.ops[len(computed) :, oprow.FORWARD] = 0
+    result.prediction = offsets[numbers[predicted.value]]
+    result.output = offsets[numbers[computed[-1].output.value if computed else 0]]
+    result.gradient = offsets[gradients[0]]
+    for i, step in flow.steps.items():
+        row, op = result.ops[i], ops[i]
+        row[oprow.DY] = offsets[gradients[step.dy]]
+        if op.parameters:
+            row[oprow.BACKWARD_WEIGHTS] = loader.address(f"{op.kernel}.backward_weights", dtype)
+        for column, number in ((oprow.DX, step.dx), (oprow.DX2, step.dx2)):
+            if number is not None:
+                row[column] = offsets[gradients[number]]
+                if not op.passes_gradient:
+                    row[oprow.BACKWARD_INPUT] = loader.address(f"{op.kernel}.backward_input", dtype)
+
+
+def _place_gradients(memory: _Memory, flow: GradientFlow) -> list[int]:
+    """The number in `memory` of each gradient."""
+    numbers: list[int] = []
+    for gradient, last in zip(flow.gradients, flow.last, strict=True):
+        over = next((k for k in gradient.over if flow.last[k] == gradient.first), None)
+        if over is None:
+            numbers.append(memory.new(gradient.width, gradient.first, last))
         else:
-            row[oprow.FORWARD], row[oprow.X], row[oprow.Y] = 0, oprow.NONE, oprow.NONE
-
-
-def _place_outputs_for_inference(result: Plan, specs: Sequence[OpSpec]) -> None:
-    """Let the ops write to two places in turn, and the last to the output."""
-    new = [i for i, spec in enumerate(specs) if i == 0 or not spec.in_place]
-    width = max((spec.n_out for spec in specs), default=0)
-    turn = [result.allocate(width), result.allocate(width)]
-    for i, row in enumerate(result.ops):
-        row[oprow.X] = result.output
-        if i == new[-1]:
-            result.output = oprow.OUTPUT
-        elif i in new:
-            result.output = turn[0]
-            turn.reverse()
-        row[oprow.Y] = result.output
-        row[oprow.DX] = row[oprow.DY] = oprow.NONE
-
-
-def _place_gradients(result: Plan, specs: Sequence[OpSpec], dtype: str, input_gradient: bool) -> None:
-    """Let the gradients lie at two places in turn; none goes back beyond what it is needed for."""
-    result.ops[:, [oprow.DX, oprow.DY]] = oprow.NONE
-    width = max((spec.n_out for spec in specs), default=result.n_in)
-    if input_gradient:
-        width = max(width, result.n_in)
-    turn = [result.allocate(width), result.allocate(width)]
-    result.gradient = turn[0]
-    trained = (i for i, spec in enumerate(specs) if spec.has_weights or spec.has_bias)
-    first = -1 if input_gradient else next(trained, len(specs))
-    for i in range(len(specs) - 1, max(first, 0) - 1, -1):
-        row, spec = result.ops[i], specs[i]
-        row[oprow.DY] = turn[0]
-        if spec.has_weights or spec.has_bias:
-            row[oprow.BACKWARD_WEIGHTS] = loader.address(f"{spec.kernel}.backward_weights", dtype)
-        if i > first:
-            row[oprow.BACKWARD_INPUT] = loader.address(f"{spec.kernel}.backward_input", dtype)
-            if not spec.in_place:
-                turn.reverse()
-            row[oprow.DX] = turn[0]
+            numbers.append(memory.over(numbers[over], last))
+    return numbers

@@ -5,7 +5,10 @@ What is left out here works all the same: `native.address` compiles it when it i
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol
+
+from .graph import lower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,8 +16,9 @@ if TYPE_CHECKING:
     from ..losses import Loss
     from ..metrics import Metric
     from ..optimizers import Optimizer
+    from .graph import Graph, Layer
     from .head import Head
-    from .plan import Layer
+    from .ops import Op
 
     Kernels = Iterator[tuple[str, str]]
 
@@ -27,6 +31,8 @@ class Described(Protocol):
 
     @property
     def dtype(self) -> str: ...  # noqa: D102
+    @property
+    def graph(self) -> Graph | None: ...  # noqa: D102
     @property
     def layers(self) -> Sequence[Layer]: ...  # noqa: D102
     @property
@@ -42,34 +48,42 @@ def by_model(model: Described, training: bool) -> Kernels:
     dtype = model.dtype
     yield "driver.batch.check", dtype
     yield "driver.loop.predict", "float64"
-    specs = []
     for layer in model.layers:
-        if layer.of_targets:
-            specs += layer.ops(1)
-            yield from (
-                (("layers.scaling.moments", dtype), ("layers.unscale.loss.forward", dtype))
-                if training
-                else ()
-            )
-        elif layer.kernels:
+        if layer.kernels:
             yield "driver.batch.check", "float64"
             yield from ((kernel, dtype) for kernel in (layer.kernels if training else layer.kernels[:1]))
-        else:
-            specs += layer.ops(1)  # kernels are the same for inputs of any width
-    for i, spec in enumerate(specs):
-        if spec.has_weights:
+            if layer.of_targets and training:
+                yield "layers.unscale.loss.forward", dtype
+    ops = _ops(model)
+    first = next((i for i, op in enumerate(ops) if op.parameters), len(ops))
+    for i, op in enumerate(ops):
+        if op.shared_scratch:
             yield "linalg.gemm.product", dtype
-        yield f"{spec.kernel}.forward", dtype
-        if training and i < len(specs) - model.head.ops:
-            yield f"{spec.kernel}.backward_input", dtype
-            if spec.has_weights or spec.has_bias:
-                yield f"{spec.kernel}.backward_weights", dtype
+        if not op.merges:
+            yield f"{op.kernel}.forward", dtype
+        if training and first <= i < len(ops) - model.head.ops:
+            if op.parameters:
+                yield f"{op.kernel}.backward_weights", dtype
+            if not op.passes_gradient:
+                yield f"{op.kernel}.backward_input", dtype
     if training and model.head.loss is not None:
         yield from _training(model.head.loss, model.metrics, dtype)
         yield f"{model.optimizer.kernel}.forward", dtype
         yield f"{model.optimizer.schedule().kernel}.forward", "float64"
         if any(any(layer.penalties()) for layer in model.layers):
             yield from ((f"training.penalty.{entry}", dtype) for entry in _PENALTY)
+
+
+def _ops(model: Described) -> list[Op]:
+    """The ops of a model; before it is built, those of the layers that any input shows."""
+    if model.graph is not None:
+        return model.graph.ops
+    ops: list[Op] = []
+    for layer in model.layers:
+        if not layer.kernels:
+            with contextlib.suppress(ValueError):
+                ops += lower([layer], (1,)).ops
+    return ops
 
 
 def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:

@@ -15,7 +15,7 @@ from .builder import without_weights
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .plan import Layer
+    from .graph import Layer
 
     #: Rows of the data in the model's dtype, and their weights or None.
     Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
 from ..data import array_checks
+from ..layers.base import walk
 from ..layers.one_hot import OneHot
 from ..layers.preprocessing import Preprocessing
 from . import files
@@ -39,7 +40,11 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
             "format": FORMAT,
             "n_in": executor.n_in,
             "layers": [layer.config() for layer in model.layers],
-            "frozen": [i for i, layer in enumerate(model.layers) if not layer.trainable],
+            "frozen": [
+                int(path) if path.isdecimal() else path
+                for path, layer in walk(model.layers)
+                if not layer.children and not layer.trainable
+            ],
             "loss": None if executor.loss is None else executor.loss.config(),
             "optimizer": optimizer.config(),
             "metrics": [metric.name for metric in executor.metrics],
@@ -51,13 +56,13 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
         if executor.columns.names:
             config["feature_names_in_"] = list(executor.columns.names)
         tensors: dict[str, Any] = {}
-        for i, layer in enumerate(model.layers):
+        for i, layer in walk(model.layers):
             tensors |= {f"{i}.{name}": view for name, view in layer.views.items()}
             if isinstance(layer, Preprocessing):
                 tensors |= {f"{i}.{name}": values for name, values in layer.statistics.items()}
             if isinstance(layer, OneHot) and layer.adapted and any(of is not None for of in layer.labels):
                 labels = [None if of is None else of.tolist() for of in layer.labels]
-                config.setdefault("labels", {})[str(i)] = labels
+                config.setdefault("labels", {})[i] = labels
         if training:
             config["training"], memory = _training(executor, optimizer)
             tensors |= memory

@@ -16,12 +16,13 @@ from typing import Any
 from .. import metrics as metric_table
 from ..checks import validate
 from ..data.categories import labels_of_one_kind
-from ..engine.plan import parameters, widths
+from ..engine.graph import lower
+from ..engine.graph import shapes as shapes_of
 from ..engine.state import InterruptedEpoch
-from ..layers import registry as layer_table
-from ..layers.base import Layer
+from ..layers.base import Layer, walk
 from ..layers.one_hot import OneHot
 from ..layers.preprocessing import Preprocessing
+from ..layers.registry import from_config
 from ..model import Model
 from .checkpoint import CALLBACK, FORMAT
 from .tensor_files import check_shapes, open_tensors, tensor
@@ -100,45 +101,42 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
 
 
 def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
-    entries = config["layers"]
-    kinds = [validate.from_table("layer", entry["name"], layer_table.TABLE, type) for entry in entries]
+    layers = [from_config(entry) for entry in config["layers"]]
     n_in = validate.integer("n_in", config["n_in"], low=1)
     # With weights there are as many numbers in the file; some layers without make arrays of this size.
     numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
-    prepared = sum(issubclass(kind, Preprocessing) for kind in kinds)
+    prepared = sum(isinstance(layer, Preprocessing) for layer in layers)
     if n_in > numbers or n_in * prepared > _REPEATED * numbers:
         raise ValueError(f"n_in={n_in} is more than the file can be for")
-    layers: list[Layer] = [
-        kind(**{key: value for key, value in entry.items() if key != "name"})
-        for kind, entry in zip(kinds, entries, strict=True)
-    ]
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     options["metrics"] = [*options["metrics"], *functions]
     model = Model(layers, **options)
-    for i in config.get("frozen", []):
-        layers[validate.integer("frozen", i, low=0)].trainable = False
+    by_path: dict[Any, Layer] = dict(enumerate(layers))
+    by_path |= {path: layer for path, layer in walk(layers) if not path.isdecimal()}
+    for path in config.get("frozen", []):
+        by_path[path if isinstance(path, str) else validate.integer("frozen", path)].trainable = False
     shapes = _restore_numbers(layers, file)
     _restore_labels(layers, config.get("labels", {}))
-    sizes = zip(layers, widths(layers, n_in), strict=False)  # one-hot layers may widen one another
-    columns = sum(size for layer, size in sizes if isinstance(layer, Preprocessing))
+    inputs = zip(layers, shapes_of(layers, (n_in,)), strict=False)  # one-hot layers may widen one another
+    columns = sum(math.prod(shape) for layer, shape in inputs if isinstance(layer, Preprocessing))
     if columns > _REPEATED * numbers:
         raise ValueError(f"its layers prepare {columns} columns in all, more than the file can be for")
-    places = parameters(layers, n_in)
-    shapes |= {f"{p.layer}.{p.name}": p.shape for p in places}
+    graph = lower(layers, (n_in,))
+    shapes |= {place.key: place.shape for place in graph.parameters}
     # Numbers of any size here: nothing is allocated before they are found in the file.
     training = config.get("training")
     if training is not None:
-        vectors = model.optimizer.state_vectors() * sum(p.size for p in places)
+        vectors = model.optimizer.state_vectors() * graph.n_parameters
         if "optimizer" in file.keys():
             shapes["optimizer"] = (vectors,)
         if training["pause"] is not None:
-            n_out = widths(layers, n_in)[-1]
-            shapes["sums"] = (3 + sum(metric.state_size(n_out) for metric in model.metrics),)
+            size = sum(metric.state_size(graph.output.size) for metric in model.metrics)
+            shapes["sums"] = (3 + size,)
         known = [name for name in file.keys() if name.startswith(CALLBACK)]
         shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in known}
     check_shapes(file, shapes)
-    for p in places:
-        model.layers[p.layer].views[p.name] = tensor(file, f"{p.layer}.{p.name}", model.dtype)
+    for place in graph.parameters:
+        place.layer.views[place.name] = tensor(file, place.key, model.dtype)
     model.build(n_in)
     if training is not None:
         _restore_training(model, training, file)

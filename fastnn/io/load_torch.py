@@ -14,9 +14,11 @@ import numpy as np
 
 from ..checks import validate
 from ..data import array_checks
-from ..engine.plan import widths
+from ..engine.graph import shapes
+from ..layers.activation import Activation
+from ..layers.dense import Dense
+from ..layers.dropout import Dropout
 from ..layers.preprocessing import Preprocessing
-from ..layers.registry import Activation, Dense, Dropout
 from ..model import Model
 from . import torch_files
 from .torch_state import dense_layers
@@ -199,8 +201,8 @@ def _fitting(
             raise ValueError(f"{keys['weights']!r} has shape {shape}, that of a Linear layer has two numbers")
         if n_in is None:
             n_in = validate.integer("n_in", int(shape[1]), low=1)
-        size = widths(model.layers, n_in)[model.layers.index(layer)]
-        wanted = {name: want[::-1] for name, want in layer.parameter_shapes(size).items()}
+        size = shapes(model.layers, (n_in,))[model.layers.index(layer)]
+        wanted = {spec.name: spec.shape[::-1] for spec in layer.parameters(size)}
         if set(keys) != set(wanted):
             what = "has no bias" if "bias" in wanted else "has a bias"
             raise ValueError(f"the layer of {keys['weights']!r} {what}, unlike {layer!r} of the model")

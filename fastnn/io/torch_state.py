@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layers.registry import Activation, Dense, Dropout
+from ..layers.activation import Activation
+from ..layers.dense import Dense
+from ..layers.dropout import Dropout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,13 +18,16 @@ from ..engine.executor import Executor
 from ..memory.buffers import dtype_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
-    from ..engine.plan import OpSpec
-    from ..initializers import Initializer
+    from ..engine.graph import Graph
+    from ..engine.ops import ParameterSpec, Shape, Tensor
 
 # Attributes that are not copied or pickled; the weights are, under the name of "parameters".
-_RUNTIME_ATTRIBUTES = {"_owner", "_standalone", "_views"}
+_RUNTIME_ATTRIBUTES = {"_owner", "_standalone", "_views", "_path"}
+_NO_CONSTANTS = np.zeros(0)
 
 
 class Layer(KnownAttributes):
@@ -37,9 +40,10 @@ class Layer(KnownAttributes):
     of_targets = False
     #: Whether it codes columns of categories: see `checks.coding`.
     codes = False
-    #: Kernels that it runs by, then those that it measures by; empty if they are those of `ops`.
+    #: Kernels that it runs by, then those that it measures by; empty if they are those of its ops.
     kernels: tuple[str, ...] = ()
     _trainable = True
+    _path: str | None = None
 
     def __init__(self) -> None:
         # A weak reference: the memory of a model that is no longer used is free at once, not when
@@ -94,9 +98,11 @@ class Layer(KnownAttributes):
         """Whether it may become part of a model."""
         return self.executor is None or self._standalone is not None
 
-    def attach(self, executor: Executor) -> None:
-        """Become part of a model, which this runs."""
-        self._owner, self._standalone = weakref.ref(executor), None
+    def attach(self, executor: Executor, path: str) -> None:
+        """Become part of a model, which this runs, in this place."""
+        self._owner, self._standalone, self._path = weakref.ref(executor), None, path
+        for name, layer in self.children.items():
+            layer.attach(executor, f"{path}.{name}")
 
     @property
     def views(self) -> dict[str, NDArray[Any]]:
@@ -107,17 +113,40 @@ class Layer(KnownAttributes):
         """Take these parameters in place of earlier ones."""
         self._views = views
 
-    def output_size(self, n_in: int) -> int:
-        """Numbers that a row of the output has, for an input of `n_in`; 0 if that is not known yet."""
-        return n_in
+    @property
+    def path(self) -> str | None:
+        """Where it is in its model, as ``"3"`` or ``"3.body.0"``; None outside of one."""
+        return self._path
 
-    def parameter_shapes(self, n_in: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of ``weights`` and ``bias``, as far as it has them, for an input of `n_in`."""
+    @property
+    def label(self) -> str:
+        """What messages call it: where it is, and what it is."""
+        shown = f"{type(self).__name__}" if self.children else repr(self)
+        return shown if self._path is None else f"layer {self._path}, {shown}"
+
+    @property
+    def children(self) -> dict[str, Layer]:
+        """The layers in it, by their names; empty but for containers."""
         return {}
 
-    def initializer(self, name: str) -> Initializer:
-        """How the parameter `name` is drawn."""
-        raise KeyError(name)
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Shape of a sample of the output, for inputs of these shapes; with a 0 where it is not known yet.
+
+        Raises
+        ------
+        ValueError
+            If it does not take inputs of these shapes.
+        """
+        return inputs[0]
+
+    def parameters(self, *inputs: Shape) -> list[ParameterSpec]:
+        """What is trained, in the order in which it lies in the flat vector, for inputs of these shapes."""
+        return []
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether anything in it is trained."""
+        return bool(self.parameters((1,)))
 
     def penalties(self) -> tuple[float, float, float]:
         """Factors l1, l2 and alpha of the penalty on its weights."""
@@ -128,9 +157,13 @@ class Layer(KnownAttributes):
         """Whether it has all statistics that it takes from data: see `Preprocessing`."""
         return True
 
-    def constants(self, n_in: int) -> NDArray[np.float64]:
-        """Numbers that its kernels need and that are not trained, of shape (n,), for an input of `n_in`."""
-        return np.zeros(0)
+    def constants(self, *inputs: Shape) -> NDArray[np.float64]:
+        """Numbers that its kernels need and that are not trained, of shape (n,)."""
+        return _NO_CONSTANTS
+
+    def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:
+        """Add what it computes to a graph, and return its output."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it computes")
 
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
         """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
@@ -138,10 +171,6 @@ class Layer(KnownAttributes):
     def changed_columns(self, n_in: int) -> list[int] | None:
         """Numbers of the columns that it changes, while the others pass through; None if it is not so."""
         return None
-
-    def ops(self, n_in: int) -> list[OpSpec]:
-        """What it computes, for an input of `n_in`."""
-        raise TypeError(f"{type(self).__name__} does not say what it computes")
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
@@ -171,8 +200,20 @@ class Layer(KnownAttributes):
     def set_parameter(self, name: str, value: ArrayLike) -> None:
         """Write values into one of its parameters, after a check."""
         view = self._parameter(name)
-        given = array_checks.array(name, value, dtype_name(view.dtype), tuple(range(3)))
+        given = array_checks.array(name, value, dtype_name(view.dtype), tuple(range(view.ndim + 1)))
         if given.shape != view.shape:
             raise ValueError(f"{name} must have shape {view.shape}, got {given.shape}")
         array_checks.finite(name, given)
         view[...] = given
+
+
+def walk(layers: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:
+    """All layers with their paths, those within containers too, each container before what is in it."""
+    for i, layer in enumerate(layers):
+        yield from _walk(str(i), layer)
+
+
+def _walk(path: str, layer: Layer) -> Iterator[tuple[str, Layer]]:
+    yield path, layer
+    for name, child in layer.children.items():
+        yield from _walk(f"{path}.{name}", child)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine import weightless
+from .activation import Activation
 from .head import TABLE
-from .registry import Activation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

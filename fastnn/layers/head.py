@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import activations
 from ..engine.head import Head
-from .registry import Activation, Dense
+from .activation import Activation
+from .dense import Dense
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,6 @@ import numpy as np
 from ..checks import shown
 from ..data import array_checks, sample_checks
 from ..data import categories as checked
-from ..engine.plan import OpSpec
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from ..engine.graph import Graph
+    from ..engine.ops import Shape, Tensor
     from ..engine.weightless import Blocks
 
 
@@ -131,22 +132,24 @@ class OneHot(Preprocessing):
         ends = self._number("counts").cumsum().astype(int)[:-1]
         return np.split(self._statistics["categories"], ends)
 
-    def output_size(self, n_in: int) -> int:  # noqa: D102
+    def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         if not self._statistics:
-            return 0
-        return n_in - len(self._coded(n_in)) + self._statistics["categories"].size
+            return (0,)
+        n_in = self.columns_of(inputs[0])
+        return (n_in - len(self._coded(n_in)) + self._statistics["categories"].size,)
 
-    def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
+    def constants(self, *inputs: Shape) -> NDArray[np.float64]:  # noqa: D102
         if not self._statistics:
             return np.zeros(0)
+        n_in = self.columns_of(inputs[0])
         counts, columns, known = np.zeros(n_in), self._coded(n_in), self._statistics
         counts[columns] = known["counts"]
         column = np.repeat(columns, known["counts"].astype(int))
         return np.concatenate([counts, known["categories"][np.argsort(column, kind="stable")]])
 
-    def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
-        size = float(self._number("categories").size)
-        return [OpSpec("layers.one_hot", n_in, self.output_size(n_in), (size,), has_constants=True)]
+    def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
+        size, shape = float(self._number("categories").size), self.output_shape(inputs[0].shape)
+        return graph.op("layers.one_hot", inputs, shape, settings=(size,), constants=True)
 
     def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
         columns = array_checks.column_numbers(self.columns, n_in)

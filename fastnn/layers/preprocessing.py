@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..engine.executor import Executor
+    from ..engine.ops import Shape
     from ..engine.weightless import Blocks
 
 
@@ -95,13 +96,13 @@ class Preprocessing(Layer):
     def _require_sizes(self, numbers: dict[str, NDArray[np.float64]]) -> None:
         """Raise a ValueError if a built model has no place for these numbers."""
         executor = self.executor
-        if executor is None or executor.n_in is None:
+        if executor is None or executor.graph is None:
             return
-        n_in = executor.sizes[executor.layers.index(self)]
+        inputs = executor.graph.node(self).inputs
         other = copy.copy(self)
         other._statistics = numbers
-        other.constants(n_in)
-        if self.adapted and other.output_size(n_in) != self.output_size(n_in):
+        other.constants(*inputs)
+        if self.adapted and other.output_shape(*inputs) != self.output_shape(*inputs):
             raise ValueError("the model is built for another number of categories; make a new model")
 
     @contextlib.contextmanager
@@ -164,6 +165,14 @@ class Preprocessing(Layer):
                 executor.refresh_constants()
         return self
 
+    def columns_of(self, shape: Shape) -> int:
+        """How many columns an input of this shape has; a ValueError if it has not columns only."""
+        if len(shape) != 1:
+            raise ValueError(
+                f"{self.label} takes an input of shape (n_in,), got {shape}; put fn.Flatten() before it"
+            )
+        return shape[0]
+
     def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
         return array_checks.column_numbers(self.columns, n_in)
 
@@ -184,13 +193,12 @@ def adapt(
     layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, anew: bool
 ) -> None:
     """Adapt those of the layers that are not yet, or all, one after the other, to checked samples."""
-    n_in = X.shape[1]
+    shape: Shape = (X.shape[1],)
     for i, layer in enumerate(layers):
         if isinstance(layer, Preprocessing) and not layer.of_targets and (anew or not layer.adapted):
-            layer._take_statistics(
-                layer.compute_statistics(weightless.blocks(layers[:i], X, weight, dtype), n_in)
-            )
-        n_in = layer.output_size(n_in)
+            blocks = weightless.blocks(layers[:i], X, weight, dtype)
+            layer._take_statistics(layer.compute_statistics(blocks, layer.columns_of(shape)))
+        shape = layer.output_shape(shape)
 
 
 def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 from ..checks import validate
 from ..data import array_checks
 from ..engine import scan
-from ..engine.plan import OpSpec
 from ..memory.buffers import allocate
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..engine.graph import Graph
+    from ..engine.ops import Shape, Tensor
     from ..engine.weightless import Blocks
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: smaller numbers are flushed to zero
@@ -49,16 +50,17 @@ class Scaling(Preprocessing):
         """Both of shape (n_in,); 0 and 1 for columns that pass through."""
         raise NotImplementedError
 
-    def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
+    def constants(self, *inputs: Shape) -> NDArray[np.float64]:  # noqa: D102
         if not self._statistics:
             return np.zeros(0)
+        n_in = self.columns_of(inputs[0])
         shift, scale = self.shift_and_scale()
         if shift.size != n_in:
             raise ValueError(f"{self!r} is adapted to {shift.size} columns, but its input has {n_in}")
         return np.concatenate([shift, scale])
 
-    def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
-        return [OpSpec("layers.scaling", n_in, n_in, has_constants=True)]
+    def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
+        return graph.op("layers.scaling", inputs, inputs[0].shape, constants=True)
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         if first.size == 0 or first.size != second.size:

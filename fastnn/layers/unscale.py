@@ -8,13 +8,14 @@ import numpy as np
 
 from ..data import array_checks, sample_checks, weights
 from ..engine import weightless
-from ..engine.plan import OpSpec
 from .preprocessing import Preprocessing
 from .scaling import moments
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ..engine.graph import Graph
+    from ..engine.ops import Shape, Tensor
     from ..engine.weightless import Blocks
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: smaller numbers are flushed to zero
@@ -102,15 +103,16 @@ class Unscale(Preprocessing):
         mean, scale = moments("y", blocks, n_in)
         return {"mean": mean, "scale": scale}
 
-    def constants(self, n_in: int) -> NDArray[np.float64]:  # noqa: D102
+    def constants(self, *inputs: Shape) -> NDArray[np.float64]:  # noqa: D102
         if not self._statistics:
             return np.zeros(0)
+        n_in = self.columns_of(inputs[0])
         if self.mean.size != n_in:
             raise ValueError(f"{self!r} is adapted to {self.mean.size} outputs, but the model has {n_in}")
         return np.concatenate([self.mean, self.scale])
 
-    def ops(self, n_in: int) -> list[OpSpec]:  # noqa: D102
-        return [OpSpec("layers.unscale", n_in, n_in, has_constants=True)]
+    def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
+        return graph.op("layers.unscale", inputs, inputs[0].shape, constants=True)
 
     def _check_numbers(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
         if first.size == 0 or first.size != second.size:

@@ -11,8 +11,10 @@ import numpy as np
 
 from .. import activations
 from ..data import array_checks
+from ..layers.activation import Activation
+from ..layers.dense import Dense
+from ..layers.dropout import Dropout
 from ..layers.one_hot import OneHot
-from ..layers.registry import Activation, Dense, Dropout
 from ..layers.scaling import Standardize
 from ..model import Model
 from ._affine import Columns, Map, Matrix, added, joined

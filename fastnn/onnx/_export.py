@@ -12,9 +12,11 @@ from onnx import helper
 from ..activations import Activation as ActivationSpec
 from ..checks import validate
 from ..io import files
+from ..layers.activation import Activation
+from ..layers.dense import Dense
+from ..layers.dropout import Dropout
 from ..layers.head import TABLE
 from ..layers.one_hot import OneHot
-from ..layers.registry import Activation, Dense, Dropout
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
 from ..model import Model
@@ -148,7 +150,7 @@ def _write(graph: Writer, model: Model, scaler: Any) -> int:
     for i, layer in enumerate(model.layers):
         graph.name = f"{i}.{layer.kind}"
         _writer(layer)(graph, layer, n_in)
-        n_in = layer.output_size(n_in)
+        (n_in,) = layer.output_shape((n_in,))
     return model.n_in
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..checks import validate
-from ..engine.plan import widths
-from ..layers.registry import Dense
+from ..layers.dense import Dense
 from ._style import NEGATIVE, POSITIVE, pyplot
 
 if TYPE_CHECKING:
@@ -84,9 +84,12 @@ class _Column:
 
 def _columns(model: Inference) -> list[_Column]:
     assert model.n_in is not None
-    sizes = widths(model.layers, model.n_in)
-    result = [_Column(sizes[0], "input")]
-    for layer, n_in, n_out in zip(model.layers, sizes, sizes[1:], strict=False):
+    graph = model.executor.graph
+    assert graph is not None
+    result = [_Column(graph.input.size, "input")]
+    for layer in model.layers:
+        node = graph.node(layer)
+        n_in, n_out = math.prod(node.inputs[0]), math.prod(node.output)
         if isinstance(layer, Dense):
             activation = "" if layer.activation is None else f"\n{layer.activation.name}"
             result.append(_Column(n_out, f"Dense{activation}", layer))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..checks import validate
-from ..layers.registry import Dense
+from ..layers.dense import Dense
 from ._style import diverging, pyplot
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from .. import activations, optimizers
 from ..activations import Activation
 from ..data.weights import in_dtype
 from ..layers.base import Layer
-from ..layers.registry import Dense, Dropout
+from ..layers.dense import Dense
+from ..layers.dropout import Dropout
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import SGD, Adam, Optimizer

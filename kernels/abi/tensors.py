@@ -35,6 +35,16 @@ def tensor(net, offset, width, dtype):
 
 
 @inline_ir
+def last_axis(net, offset, size, width, dtype):
+    """Array (rows * positions, width) of a tensor of `size` numbers a row, whose last axis has `width`.
+
+    With no rows if `offset` is NONE.
+    """
+    rows = 0 if offset == oprow.NONE else net[descriptor.ROWS] * (size // width)
+    return view(tensor_address(net, offset), (rows, width), dtype)
+
+
+@inline_ir
 def flat_tensor(net, offset, width, dtype):
     """Array (rows * width,) of the rows at hand."""
     return view(tensor_address(net, offset), net[descriptor.ROWS] * width, dtype)

@@ -60,8 +60,13 @@ def elementwise(value, derivative):
             net, _ = slots(net_address)
             x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
             y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
-            d = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-            backward(x, y, d, d, T(setting[oprow.SETTINGS]))
+            dy = flat_tensor(net, op[oprow.DY], op[oprow.N_IN], T)
+            dx = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
+            p = T(setting[oprow.SETTINGS])
+            if op[oprow.DX] == op[oprow.DY]:
+                backward(x, y, dx, dx, p)
+            else:
+                backward(x, y, dy, dx, p)
 
         return activation_backward_op
 

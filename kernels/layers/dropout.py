@@ -60,13 +60,21 @@ def forward_entry(T):
 
 
 def backward_input_entry(T):
-    """Op: DX *= the mask, if there is one."""
+    """Op: DY, the mask, if there is one -> DX."""
 
     def dropout_backward_op(op_address, net_address):
         op, _ = op_row(op_address)
         net, _ = slots(net_address)
+        dy = flat_tensor(net, op[oprow.DY], op[oprow.N_IN], T)
+        dx = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
         if net[descriptor.TRAINING] == 1:
-            d = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-            multiply(d, flat_tensor(net, op[oprow.SCRATCH], op[oprow.N_IN], T), d)
+            mask = flat_tensor(net, op[oprow.SCRATCH], op[oprow.N_IN], T)
+            if op[oprow.DX] == op[oprow.DY]:
+                multiply(dx, mask, dx)
+            else:
+                multiply(dy, mask, dx)
+        elif op[oprow.DX] != op[oprow.DY]:
+            for i in range(dy.size):
+                dx[i] = dy[i]
 
     return dropout_backward_op

@@ -4,7 +4,7 @@ I. Goodfellow, Y. Bengio, A. Courville, *Deep Learning* (2016), section 4.1.
 """
 
 from ..abi import oprow
-from ..abi.tensors import op_row, slots, tensor
+from ..abi.tensors import last_axis, op_row, slots
 from ..lowlevel._jit import force_inline, reduction
 from ..lowlevel.simd import flat
 from ..math.elementary import exp, log
@@ -82,22 +82,25 @@ def log_softmax_backward(x, y, dy, dx, p):
 
 
 def _entries(forward, backward):
+    # The setting is how many numbers the last axis has.
     def forward_entry(T):
         def rows_forward_op(op_address, net_address):
-            op, _ = op_row(op_address)
+            op, setting = op_row(op_address)
             net, _ = slots(net_address)
-            x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
-            forward(x, tensor(net, op[oprow.Y], op[oprow.N_IN], T), T(0))
+            size, width = op[oprow.N_IN], int(setting[oprow.SETTINGS])
+            x = last_axis(net, op[oprow.X], size, width, T)
+            forward(x, last_axis(net, op[oprow.Y], size, width, T), T(0))
 
         return rows_forward_op
 
     def backward_input_entry(T):
         def rows_backward_op(op_address, net_address):
-            op, _ = op_row(op_address)
+            op, setting = op_row(op_address)
             net, _ = slots(net_address)
-            y = tensor(net, op[oprow.Y], op[oprow.N_IN], T)
-            d = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-            backward(y, y, d, d, T(0))
+            size, width = op[oprow.N_IN], int(setting[oprow.SETTINGS])
+            y = last_axis(net, op[oprow.Y], size, width, T)
+            dy = last_axis(net, op[oprow.DY], size, width, T)
+            backward(y, y, dy, last_axis(net, op[oprow.DX], size, width, T), T(0))
 
         return rows_backward_op
 

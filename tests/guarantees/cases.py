@@ -26,6 +26,27 @@ ARGUMENTS = {
     "one_cycle": (0.01, 20),
 }
 
+
+def _smooth():
+    return [fn.LayerNormalization(), fn.Activation("tanh")]
+
+
+#: Of layers whose arguments are layers, which are new ones each time.
+LAYER_ARGUMENTS = {
+    "reshape": lambda: ((-1,),),
+    "select": lambda: ([0],),
+    "sequential": lambda: (_smooth(),),
+    "residual": lambda: (_smooth(),),
+    "add": lambda: ([None, _smooth(), fn.Activation("sigmoid")],),
+    "concatenate": lambda: ([None, _smooth(), fn.Activation("sigmoid")],),
+}
+
+
+def layer_of(kind):
+    """A layer of a kind that takes an input of any width."""
+    return registry.TABLE[kind](*LAYER_ARGUMENTS.get(kind, lambda: ARGUMENTS.get(kind, ()))())
+
+
 _RNG = np.random.default_rng(0)
 X = _RNG.normal(size=(ROWS, N_IN))
 X[:, 0] = np.arange(ROWS) % 5  # a column of categories
@@ -95,7 +116,7 @@ def model_of(
     **penalties,
 ):
     """A network with dropout, large enough that a batch of 128 rows is four shards."""
-    own = registry.TABLE[first](*ARGUMENTS.get(first, ()))
+    own = layer_of(first)
     network = [
         own,
         fn.Dense(67, activation, kernel_initializer=initializer, **penalties),

@@ -188,8 +188,7 @@ def one_layer(case):
     if case.model.executor._state is None:
         return None
     layer = case.model.layers[case.rng.integers(len(case.model.layers))]
-    index = case.model.layers.index(layer)
-    width = case.model.executor.sizes[index]
+    ((width,),) = case.model.executor.graph.node(layer).inputs
     return layer(case.rng.normal(size=(int(case.rng.integers(1, 20)), width))).tobytes()
 
 

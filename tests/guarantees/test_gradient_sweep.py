@@ -12,7 +12,7 @@ import fastnn as fn
 from fastnn import activations, losses
 from fastnn.layers import registry
 from fastnn.layers.preprocessing import Preprocessing
-from tests.guarantees.cases import ARGUMENTS
+from tests.guarantees.cases import layer_of
 from tests.helpers.networks import draw_point
 from tests.helpers.sweeps import sampled
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE, PRODUCT
@@ -84,13 +84,12 @@ def test_every_activation_with_every_loss(activation, loss):
 def test_every_layer_with_every_loss(kind, loss):
     """First of all, and where it may stand there, between layers with weights."""
     rng = np.random.default_rng(1)
-    arguments = ARGUMENTS.get(kind, ())
     places = (True,) if issubclass(registry.TABLE[kind], Preprocessing) else (True, False)
     for is_first in places:
         for rows, n_in, width, n_out in SHAPES:
 
             def build(dtype, is_first=is_first, n_in=n_in, width=width, n_out=n_out):
-                own, before = registry.TABLE[kind](*arguments), fn.Dense(width, "tanh")
+                own, before = layer_of(kind), fn.Dense(width, "tanh")
                 if not own.adapted:
                     own.adapt((np.arange(4)[:, np.newaxis] + np.arange(n_in)) % 4)
                 first = [own, before] if is_first else [before, own]

@@ -10,14 +10,11 @@ import pytest
 import fastnn as fn
 from fastnn.layers import registry
 from fastnn.sklearn import MLPClassifier, MLPRegressor
+from tests.guarantees.cases import layer_of
 from tests.helpers.pickled import PUBLIC, names_in
 
 X = np.arange(24.0).reshape(12, 2) % 5
 Y = X.sum(axis=1) - 4
-
-
-def layer_of(kind):
-    return registry.TABLE[kind](*{"activation": ("elu",), "dropout": (0.1,), "dense": (3,)}.get(kind, ()))
 
 
 def trained(layers=(), **settings):

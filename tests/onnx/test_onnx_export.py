@@ -45,9 +45,21 @@ def test_layers(layers, dtype, tmp_path):
         np.testing.assert_allclose(runtime.run(None, {"X": x})[0], model.predict(x), **PRODUCT[dtype])
 
 
+NOT_EXPORTED = {
+    "add",
+    "concatenate",
+    "flatten",
+    "layer_normalization",
+    "reshape",
+    "residual",
+    "select",
+    "sequential",
+}
+
+
 def test_every_kind_of_layer_is_exported():
-    kinds = {type(layer) for make in LAYERS.values() for layer in make()}
-    assert kinds == set(layer_table.TABLE.values())
+    kinds = {layer.kind for make in LAYERS.values() for layer in make()}
+    assert kinds == set(layer_table.TABLE) - NOT_EXPORTED
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -164,8 +176,8 @@ def custom():
 class Unknown(fn.Layer):
     kind = "unknown"
 
-    def ops(self, n_in):
-        return fn.Activation("relu").ops(n_in)
+    def lower(self, graph, *inputs):
+        return fn.Activation("relu").lower(graph, *inputs)
 
 
 def built(layers=None, **options):

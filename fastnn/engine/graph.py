@@ -1,0 +1,319 @@
+"""Graph: what a network computes, as ops on tensors. Layers write it, `plan` lays it out in memory.
+
+A layer's `lower` takes the tensors that come in, adds its ops, and returns the tensor that goes out. A
+container adds its layers, each under a name of its own (`Graph.add`); the names on the way from the model
+to a layer are its path, as in ``"3.body.0"``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .ops import ADD_GRADIENTS, Op, ParameterSpec, Shape, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_IDENTITY = "layers.activation.identity"
+# Number of the first stream of random numbers of layers within containers; others count from 1.
+_NESTED_STREAMS = 1 << 31
+
+
+class Layer(Protocol):
+    """What the engine asks of a layer: see `fastnn.Layer`, which says what each of these is."""
+
+    checks_rows: bool
+    of_targets: bool
+    codes: bool
+    kernels: tuple[str, ...]
+
+    @property
+    def trainable(self) -> bool: ...  # noqa: D102
+    @property
+    def adapted(self) -> bool: ...  # noqa: D102
+    @property
+    def views(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
+    def attach(self, executor: Any, path: str) -> None: ...  # noqa: D102
+    def bind(self, views: dict[str, NDArray[Any]]) -> None: ...  # noqa: D102
+    def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
+    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
+    def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
+    def output_shape(self, *inputs: Shape) -> Shape: ...  # noqa: D102
+    def parameters(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102
+    def constants(self, *inputs: Shape) -> NDArray[np.float64]: ...  # noqa: D102
+    def lower(self, graph: Graph, *inputs: Tensor) -> Tensor: ...  # noqa: D102
+
+
+class ParameterPlace(NamedTuple):
+    """Where a parameter lies in the flat vector."""
+
+    path: str
+    layer: Layer
+    spec: ParameterSpec
+    offset: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the layer."""
+        return self.spec.name
+
+    @property
+    def key(self) -> str:
+        """Its name in the model, ``"3.body.0.weights"``."""
+        return f"{self.path}.{self.spec.name}"
+
+    @property
+    def shape(self) -> Shape:
+        """Its shape."""
+        return self.spec.shape
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.spec.shape)
+
+
+class Node(NamedTuple):
+    """A layer in its place.
+
+    Attributes
+    ----------
+    path : str
+    layer : Layer
+    inputs : tuple of shapes
+    output : shape
+    parameters : tuple of ParameterPlace
+        Its own, and those of the layers in it.
+    constants : int
+        Offset of its numbers, or of those of the layers in it.
+    place : tuple of int
+        Its number among the model's layers; in a container also its number there, counted from 1.
+    """
+
+    path: str
+    layer: Layer
+    inputs: tuple[Shape, ...]
+    output: Shape
+    parameters: tuple[ParameterPlace, ...]
+    constants: int
+    place: tuple[int, ...]
+
+    @property
+    def own_parameters(self) -> list[ParameterPlace]:
+        """Those that are not of a layer in it."""
+        return [place for place in self.parameters if place.layer is self.layer]
+
+
+class Graph:
+    """Ops in the order in which they are computed, and the layers that they are of.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a sample of the input.
+    parameters_at, constants_at : int
+        Where parameters and constants begin: of a part of a network, those of the network.
+
+    Attributes
+    ----------
+    input, output : Tensor
+    ops : list of Op
+    parameters : list of ParameterPlace
+        In the order in which they lie in the flat vector.
+    nodes : list of Node
+        Of all layers, containers before what is in them.
+    """
+
+    def __init__(self, shape: Shape, parameters_at: int = 0, constants_at: int = 0) -> None:
+        self.input = self.output = Tensor(0, shape)
+        self.ops: list[Op] = []
+        self.parameters: list[ParameterPlace] = []
+        self.nodes: list[Node] = []
+        self._values, self._nested_streams = 1, _NESTED_STREAMS
+        self._parameters_end, self._constants_end = parameters_at, constants_at
+        self._constants: list[NDArray[np.float64]] = []
+        self._current = _Current((), "", 0, 0)
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum([place.size for place in self.parameters])
+
+    def add(self, name: str, layer: Layer, *inputs: Tensor) -> Tensor:
+        """Lower a layer; `name` is what the layer that is being lowered calls it.
+
+        Returns
+        -------
+        Tensor
+            Its output.
+        """
+        outer = self._current
+        outer.layers += 1
+        if outer.place:
+            place, path = (*outer.place, outer.layers), f"{outer.path}.{name}"
+            stream, self._nested_streams = self._nested_streams, self._nested_streams + 1
+        else:
+            place, path, stream = (outer.layers - 1,), name, outer.layers
+        shapes = tuple([tensor.shape for tensor in inputs])
+        current = self._current = _Current(place, path, stream, self._constants_end)
+        first, index = len(self.parameters), len(self.nodes)
+        for spec in layer.parameters(*shapes):
+            current.offsets[spec.name] = self._parameters_end
+            self.parameters.append(ParameterPlace(path, layer, spec, self._parameters_end))
+            self._parameters_end += math.prod(spec.shape)
+        numbers = layer.constants(*shapes)
+        if numbers.size:
+            self._constants.append(numbers)
+            self._constants_end += numbers.size
+        at = current.constants
+        self.nodes.append(Node(path, layer, shapes, (), (), at, place))  # before those in it
+        result = layer.lower(self, *inputs)
+        own = tuple(self.parameters[first:])
+        self.nodes[index] = Node(path, layer, shapes, result.shape, own, at, place)
+        self._current = outer
+        return result
+
+    def op(
+        self,
+        kernel: str,
+        inputs: Sequence[Tensor],
+        shape: Shape,
+        *,
+        parameters: Sequence[str | None] = (),
+        settings: Sequence[float] = (),
+        constants: bool = False,
+        in_place: bool = False,
+        saves: str = "",
+        passes_gradient: bool = False,
+        scratch_per_row: int = 0,
+        shared_scratch: int = 0,
+    ) -> Tensor:
+        """Add an op of the layer that is being lowered: see `Op`.
+
+        Parameters
+        ----------
+        kernel : str
+            Where its kernels are; the op table gets the addresses of the entries ``forward``,
+            ``backward_input`` and, of an op with parameters, ``backward_weights``, which may read the first
+            input, the gradient with respect to the output and the op's scratch.
+        inputs : sequence of Tensor
+            One or two.
+        shape : tuple of int
+            Of the output.
+        parameters : sequence of str or None
+            Names of the parameters for the columns from PARAMETERS on, in their order.
+        constants : bool
+            Whether it reads the layer's constants.
+
+        Returns
+        -------
+        Tensor
+            The output.
+        """
+        current = self._current
+        result = Tensor(self._values, shape)
+        self._values += 1
+        self.ops.append(
+            Op(
+                kernel,
+                tuple(inputs),
+                result,
+                settings,
+                tuple([None if name is None else current.offsets[name] for name in parameters]),
+                current.constants if constants else None,
+                current.stream,
+                in_place,
+                saves,
+                passes_gradient,
+                scratch_per_row,
+                shared_scratch,
+            )
+        )
+        return result
+
+    def finish(self, output: Tensor) -> Graph:
+        """Take a tensor for the output of the network, and add what gradients need.
+
+        Returns
+        -------
+        Graph
+            Itself.
+        """
+        if output.value == 0:  # nothing is computed: an op has to write what comes in where it is wanted
+            output = self.op(_IDENTITY, [output], output.shape)
+        self.output = output
+        left: dict[int, int] = {}  # how often each value is read from here on
+        for op in self.ops:
+            for tensor in op.inputs:
+                left[tensor.value] = left.get(tensor.value, 0) + 1
+        ops: list[Op] = []
+        for op in self.ops:
+            for tensor in op.inputs:
+                if left[tensor.value] > 1:
+                    left[tensor.value] -= 1
+                    ops.append(Op(ADD_GRADIENTS, (tensor,), tensor, (), (), None, 0, True, "", False, 0, 0))
+            ops.append(op)
+        self.ops = ops
+        return self
+
+    def constants(self, dtype: str) -> NDArray[Any]:
+        """The numbers of all layers that are not trained, as one vector."""
+        with np.errstate(over="ignore"):
+            result = np.concatenate([np.zeros(0), *self._constants]).astype(dtype)
+        if not np.isfinite(result).all():
+            raise ValueError(f"the data spread too far for the layers that scale them, in {dtype}")
+        return result
+
+    def node(self, layer: Layer) -> Node:
+        """The place of a layer."""
+        return next(node for node in self.nodes if node.layer is layer)
+
+    def part(self, node: Node) -> Graph:
+        """The graph of one of its layers alone, whose parameters and constants stay where they are."""
+        at = node.parameters[0].offset if node.parameters else 0
+        part = Graph(node.inputs[0], at, node.constants)
+        return part.finish(part.add(node.path, node.layer, part.input))
+
+
+@dataclass
+class _Current:
+    """The layer that is being lowered, or the network as a whole."""
+
+    place: tuple[int, ...]
+    path: str
+    stream: int
+    constants: int
+    offsets: dict[str, int] = field(default_factory=dict)  # of its parameters
+    layers: int = 0  # in it, so far
+
+
+def lower(layers: Sequence[Layer], shape: Shape) -> Graph:
+    """The graph of layers in a row, for samples of this shape."""
+    graph = Graph(shape)
+    tensor = graph.input
+    for i, layer in enumerate(layers):
+        tensor = graph.add(str(i), layer, tensor)
+    return graph.finish(tensor)
+
+
+def shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
+    """Shapes of a sample of the input, and of what each of layers in a row gives; 0 where it is not known."""
+    result = [shape]
+    for layer in layers:
+        result.append(layer.output_shape(result[-1]))
+    return result
+
+
+def frozen_ranges(places: Sequence[ParameterPlace]) -> list[tuple[int, int]]:
+    """Start and end of each part of the flat vector that is not trained: see `Layer.trainable`."""
+    result: list[tuple[int, int]] = []
+    for place in places:
+        if not place.layer.trainable:
+            start = result.pop()[0] if result and result[-1][1] == place.offset else place.offset
+            result.append((start, place.offset + place.size))
+    return result

@@ -1,0 +1,134 @@
+"""What a graph is made of: tensors, ops on them, and what their layers say of parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Shape of one sample, channels last: (features,), (time, features), (height, width, channels).
+Shape = tuple[int, ...]
+
+#: Merges the gradients of a tensor that two ops read.
+ADD_GRADIENTS = "layers.combine.add_gradients"
+
+
+class Initializer(Protocol):
+    """What draws a parameter: `fastnn.initializers.Initializer`."""
+
+    def draw(
+        self, shape: Shape, generator: np.random.Generator, fan: tuple[int, int] | None = None
+    ) -> NDArray[Any]:
+        """An array of the shape."""
+
+
+class ParameterSpec(NamedTuple):
+    """A trained array of a layer.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    initializer : Initializer
+    fan : (int, int), optional
+        How many numbers each output is computed from, and each input goes to, which initializers scale
+        by; without, the first and the last number of the shape.
+    penalty : (float, float, float)
+        Factors l1, l2 and alpha of the penalty on it.
+    """
+
+    name: str
+    shape: Shape
+    initializer: Initializer
+    fan: tuple[int, int] | None = None
+    penalty: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+class Tensor(NamedTuple):
+    """What an op writes: so many numbers for each sample.
+
+    Attributes
+    ----------
+    value : int
+        Which of the values in the graph it is, 0 for the input. Two tensors of one value are the same memory
+        in different shapes.
+    shape : tuple of int
+    """
+
+    value: int
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Numbers for each sample."""
+        return math.prod(self.shape)
+
+    def reshape(self, shape: Shape) -> Tensor:
+        """The same memory in another shape of as many numbers."""
+        return Tensor(self.value, shape)
+
+
+class Op(NamedTuple):
+    """A kernel and the values that it reads and writes.
+
+    Attributes
+    ----------
+    kernel : str
+        Its name, without the direction.
+    inputs : tuple of Tensor
+        What it reads: one or two.
+    output : Tensor
+        What it writes.
+    settings : sequence of float
+        Numbers for the columns from SETTINGS on.
+    parameters : tuple of int or None
+        Offsets in the flat vector.
+    constants : int or None
+        Offset in the vector of constants.
+    stream : int
+        Number of its stream of random numbers.
+    in_place : bool
+        Whether the output may overwrite the first input, and the gradient with respect to that input the
+        gradient with respect to the output.
+    saves : str
+        What its gradient with respect to the inputs is computed from: "", "x", "y" or "xy".
+    passes_gradient : bool
+        Whether the gradient with respect to each input is that with respect to the output, so that nothing
+        need be computed.
+    scratch_per_row : int
+        Numbers of memory of its own that it needs for each sample while training.
+    shared_scratch : int
+        Numbers of memory that it needs during a call only, which all ops share.
+    """
+
+    kernel: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    settings: Sequence[float]
+    parameters: tuple[int | None, ...]
+    constants: int | None
+    stream: int
+    in_place: bool
+    saves: str
+    passes_gradient: bool
+    scratch_per_row: int
+    shared_scratch: int
+
+    @property
+    def n_in(self) -> int:
+        """Numbers for each sample that its first input has."""
+        return self.inputs[0].size
+
+    @property
+    def n_out(self) -> int:
+        """Numbers for each sample that its output has."""
+        return self.output.size
+
+    @property
+    def merges(self) -> bool:
+        """Whether it computes nothing, and adds the gradients of the value that is its input."""
+        return self.kernel == ADD_GRADIENTS

@@ -1,0 +1,145 @@
+"""The fully connected layer: `Dense`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import activations, initializers
+from ..checks import shown, validate
+from ..engine.ops import ParameterSpec
+from ..kernels.abi import oprow
+from .activation import lower_activation
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..activations import Activation as ActivationSpec
+    from ..engine.graph import Graph
+    from ..engine.ops import Shape, Tensor
+    from ..initializers import Initializer
+
+
+class Dense(Layer):
+    """Fully connected layer: ``y = activation(x @ weights + bias)``.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs. The number of inputs is taken from the first input.
+    activation : str or Activation, optional
+        Name, or one of `fastnn.activations`; none if not given.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or Initializer
+        Name, or one of `fastnn.initializers`.
+    l1, l2 : float, >= 0
+        ``l1 * sum(abs(weights)) + l2 * sum(weights**2)`` is added to the loss.
+    alpha : float, >= 0
+        ``alpha / (2 * n) * sum(weights**2)`` is added to the loss of a batch of n samples (or of
+        samples whose weights have the sum n), as scikit-learn does: the more data, the smaller its part.
+        It belongs to training, and to no loss that `evaluate` gives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not of its kind or out of range, or a name is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnn as fn
+    >>> fn.Dense(5, "relu")(np.ones((2, 3))).shape
+    (2, 5)
+    """
+
+    kind = "dense"
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | ActivationSpec | None = None,
+        use_bias: bool = True,
+        kernel_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        alpha: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.units = validate.integer("units", units, low=1)
+        self.activation = activations.get(activation)
+        self.use_bias = validate.boolean("use_bias", use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.l1 = validate.number("l1", l1, low=0.0)
+        self.l2 = validate.number("l2", l2, low=0.0)
+        self.alpha = validate.number("alpha", alpha, low=0.0)
+
+    @property
+    def weights(self) -> NDArray[Any]:
+        """Weights, of shape (n_in, units): a view into the model's parameters. Can be assigned to."""
+        return self._parameter("weights")
+
+    @weights.setter
+    def weights(self, value: ArrayLike) -> None:
+        self.set_parameter("weights", value)
+
+    @property
+    def bias(self) -> NDArray[Any]:
+        """Bias, of shape (units,): a view into the model's parameters. Can be assigned to."""
+        if not self.use_bias:
+            raise ValueError("the dense layer has no bias: it was made with use_bias=False")
+        return self._parameter("bias")
+
+    @bias.setter
+    def bias(self, value: ArrayLike) -> None:
+        if not self.use_bias:
+            raise ValueError("the dense layer has no bias: it was made with use_bias=False")
+        self.set_parameter("bias", value)
+
+    def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
+        if len(inputs[0]) != 1:
+            raise ValueError(
+                f"{self.label} expects an input of shape (n_in,), got {inputs[0]}; put fn.Flatten() before it"
+            )
+        return (self.units,)
+
+    def parameters(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
+        n_in, *_ = inputs[0]
+        shape, penalty = (n_in, self.units), self.penalties()
+        weights = ParameterSpec("weights", shape, self.kernel_initializer, shape, penalty)
+        if not self.use_bias:
+            return [weights]
+        return [weights, ParameterSpec("bias", (self.units,), self.bias_initializer)]
+
+    def penalties(self) -> tuple[float, float, float]:  # noqa: D102
+        return (self.l1, self.l2, self.alpha)
+
+    def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
+        y = graph.op(
+            "layers.dense",
+            inputs,
+            self.output_shape(inputs[0].shape),
+            parameters=("weights", "bias" if self.use_bias else None),
+            shared_scratch=oprow.PACK_SIZE,
+        )
+        return y if self.activation is None else lower_activation(graph, self.activation, y)
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "name": self.kind,
+            "units": self.units,
+            "activation": None if self.activation is None else self.activation.config(),
+            "use_bias": self.use_bias,
+            "kernel_initializer": self.kernel_initializer.config(),
+            "bias_initializer": self.bias_initializer.config(),
+            "l1": self.l1,
+            "l2": self.l2,
+            "alpha": self.alpha,
+        }
+
+    def __repr__(self) -> str:
+        names = ("use_bias", "kernel_initializer", "bias_initializer", "l1", "l2", "alpha")
+        settings = shown.other(Dense, {name: getattr(self, name) for name in names})
+        values = (self.units,) if self.activation is None else (self.units, self.activation)
+        return shown.call("Dense", values, settings)
