@@ -193,6 +193,7 @@ def test_a_fork_during_a_fit():
     run_script("import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKED_DURING_A_FIT)
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_forks_while_other_threads_make_models():
     """What a fork's handlers raise Python prints to stderr."""

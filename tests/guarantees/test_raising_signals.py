@@ -19,6 +19,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.training import loop
+from tests.helpers.sweeps import sampled
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def weights_of_steps(options):
     return states
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", sampled(FITS, every=3))
 def test_raised_anywhere_in_a_fit(name, monkeypatch):
     monkeypatch.setattr(loop, "SLICE", 0.0)  # a slice a step
     options = {"epochs": 2, "batch_size": 4, "shuffle": False, "verbose": 0, **FITS[name]}
