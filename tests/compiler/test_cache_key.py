@@ -250,6 +250,7 @@ def ask(place, *arguments, **environment):
     return done.stdout.split(" ", maxsplit=3) if arguments else done.stdout.split(" ", maxsplit=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("install", [sources, compiled, zipped, zipped_and_compiled])
 def test_an_upgrade_changes_the_key(install, tmp_path, monkeypatch):
     """However the code is kept, the same code has the same key, and another has another."""
@@ -274,6 +275,7 @@ def edited(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_an_upgrade_within_an_archive_runs_the_new_kernels(tmp_path, monkeypatch):
     cache = {"FASTNN_CACHE_DIR": str(tmp_path / "cache")}
     place = zipped_and_compiled(tmp_path / "place")

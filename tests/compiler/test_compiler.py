@@ -20,10 +20,13 @@ from fastnn.compiler import available_cpus, build, cache_key, loader, object_cac
 from fastnn.engine import required_kernels
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, ROOT, objects, run_script
 
+pytestmark = pytest.mark.slow
+
 SMALL = [("training.schedule.constant.forward", "float64"), ("layers.activation.relu.forward", "float32")]
 REQUESTS = [(*entry, f"symbol {i}") for i, entry in enumerate(SMALL)]
 
 
+@pytest.mark.sweep
 def test_the_first_fit_of_all_is_compiled_by_other_processes(tmp_path):
     if available_cpus.cpus() < 2:
         pytest.skip("with one CPU it is compiled here")

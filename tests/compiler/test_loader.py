@@ -12,6 +12,8 @@ import fastnn as fn
 from fastnn.compiler import cache_key, object_cache, trust
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, PROBE, ROOT, objects, run_script
 
+pytestmark = pytest.mark.slow
+
 RIGHT = "[[0.0, 2.0]]"
 DAMAGED = [
     f"fastnn.{kernel}" for kernel in ("layers.activation.relu.forward.float32", "driver.batch.check.float32")

@@ -304,6 +304,7 @@ def test_wrong_labels_in_a_file_are_refused(labels, tmp_path):
         fn.load(path)
 
 
+@pytest.mark.slow
 def test_many_models_ensembles_and_scipy():
     models = [network(), network(dtype="float64"), network()]
     alone = network()
@@ -324,6 +325,7 @@ def test_many_models_ensembles_and_scipy():
     np.testing.assert_allclose(values.predict(table())[:, 0], SIZE, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_compiled_code_takes_codes():
     model = network()
     model.fit(table(), LABELS)

@@ -11,6 +11,7 @@ import pytest
 import fastnn as fn
 from fastnn.data import array_checks, sample_checks
 from tests.helpers.rejections import refused
+from tests.helpers.sweeps import sampled
 
 KINDS = [
     "float32",
@@ -155,7 +156,8 @@ def run_limited(path, kind, *more):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and limits memory as Linux does")
-@pytest.mark.parametrize("kind", ["float32", "uint8", "float64"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sampled(["float32", "uint8", "float64"], every=3))
 def test_memory_does_not_grow_with_the_file(kind, big_file):
     assert 4 * ROWS * COLUMNS > 3 * ALLOWED
     done = run_limited(big_file(kind), kind)

@@ -11,6 +11,8 @@ import pytest
 import fastnn as fn
 from fastnn.compiler import available_cpus, loader
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(90, 5)), RNG.normal(size=(90, 2))

@@ -13,6 +13,8 @@ import pytest
 import fastnn as fn
 from tests.helpers.doc_blocks import ARCHITECTURE, DOCS, GUIDES, README, ROOT, blocks, commented, read
 
+pytestmark = pytest.mark.slow
+
 CHECKS = dict(commented("check:"))
 
 
@@ -146,6 +148,7 @@ def copy(tmp_path_factory):
     return root
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("example", CHECKS)
 def test_worked_example(example, copy):
     script = copy / f"check_{example}.py"

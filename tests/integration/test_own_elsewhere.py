@@ -19,6 +19,8 @@ from fastnn import activations, losses, schedules
 from fastnn.compiler import loader
 from fastnn.sklearn import MLPRegressor
 
+pytestmark = pytest.mark.slow
+
 X, Y = scale(load_diabetes().data)[:60], scale(load_diabetes().target)[:60]
 FACTOR = 2.0
 

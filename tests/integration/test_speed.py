@@ -14,7 +14,10 @@ import fastnn as fn
 from bench.peers import blas, fastnn_peer, numpy_peer
 from bench.workloads import INFERENCE, WORKLOADS, make_data, make_weights
 
-pytestmark = pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="bounds checks take time")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="bounds checks take time"),
+]
 
 ROUNDS, SECONDS = 7, 0.02
 
