@@ -1,6 +1,6 @@
 """The matrix product beside the CPU's peak and beside OpenBLAS: ``python -m bench.gemm``.
 
-Per shape the product and NumPy's (OpenBLAS, one thread) are called in weights_lock. The peak is measured in
+Per shape the product and NumPy's (OpenBLAS, one thread) are called in turns. The peak is measured in
 between: a loop of fused multiply-adds that do not wait for one another and touch no memory.
 """
 

@@ -1,6 +1,6 @@
 """How the time of a training step grows: ``python -m bench.growth``.
 
-From one network in the middle, one quantity at a time is varied. The peers are timed in weights_lock, as in
+From one network in the middle, one quantity at a time is varied. The peers are timed in turns, as in
 `bench.compare`.
 """
 

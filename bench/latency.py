@@ -1,4 +1,4 @@
-"""One row through a trained network from Python: fastnn, NumPy, PyTorch and ONNX Runtime in weights_lock.
+"""One row through a trained network from Python: fastnn, NumPy, PyTorch and ONNX Runtime in turns.
 
     python -m bench.latency
 

@@ -5,7 +5,7 @@
 "import" is the package alone, "fit" the import and a first small classifier: 300 rows, 2-64-3, 20 epochs.
 fastnn's fit is measured warm, with its kernels in the object cache, and cold, with an empty one.
 Printed are the median and the least of the seconds, and the largest resident memory, of the process alone.
-The cases take weights_lock. A package that is not installed is skipped by name.
+The cases take turns. A package that is not installed is skipped by name.
 """
 
 from __future__ import annotations

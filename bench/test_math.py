@@ -1,7 +1,7 @@
 """The elementary functions over an array beside NumPy's (erf: SciPy's), and softmax beside NumPy's formula.
 
 Both write to an array that is there already, of 4096 numbers, which stays in the first cache. The table
-of nanoseconds a number and of ratios, taken in weights_lock, is printed last.
+of nanoseconds a number and of ratios, taken in turns, is printed last.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ CASES = [
     pytest.param(workload, name, threads, id=f"{workload.name}-{name}-{threads or 'auto'}")
     for workload in WORKLOADS.values()
     for name, trainer in peers.installed().items()
+    if trainer.nearest(workload) is not None
     for threads in trainer.thread_choices()
 ]
 

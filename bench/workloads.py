@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# A pair for each layer, in their order: weights and bias, or scale and shift of a layer normalisation.
 Weights = list[tuple[np.ndarray, np.ndarray]]
+
+# What a layer normalisation adds to the variance.
+LN_EPSILON = 1e-3
 
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda z: z,
@@ -47,6 +51,9 @@ class Workload:
         Rows of the training set.
     dtype : {"float32", "float64"}
         Of data, weights and arithmetic.
+    blocks : int
+        Residual blocks before the last layer, as wide as the last hidden one: a layer normalisation, a
+        layer with the activation, and one without.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Workload:
     loss: str
     samples: int
     dtype: str = "float32"
+    blocks: int = 0
 
     def __post_init__(self) -> None:
         if self.samples % self.batch_size:
@@ -78,12 +86,16 @@ class Workload:
     def operations_per_step(self) -> int:
         """Floating-point operations of the matrix products in one training step."""
         products = sum(n_in * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
+        products += self.blocks * 2 * self.widths[-2] ** 2
         # Forward, weight gradient and input gradient; the first layer's input gradient is not needed.
         return 2 * self.batch_size * (3 * products - self.widths[0] * self.widths[1])
 
     def network(self) -> str:
-        """Network in short, such as ``3-4-1 sigmoid``."""
-        return "-".join(map(str, self.widths)) + " " + self.activation
+        """Network in short, such as ``3-4-1 sigmoid`` or ``8-16-[LN, 16, 16] x 2-1 relu``."""
+        parts = [str(width) for width in self.widths]
+        if self.blocks:
+            parts.insert(-1, f"[LN, {parts[-2]}, {parts[-2]}] x {self.blocks}")
+        return "-".join(parts) + " " + self.activation
 
 
 # name, widths, activation, output, batch, optimizer, learning rate, loss, samples
@@ -96,6 +108,9 @@ _TRAINING = [
     Workload("mnist-adam", (784, 128, 64, 10), "relu", "identity", 64, "adam", 1e-3, "cross_entropy", 19200),
     Workload("wide", (784, 1024, 1024, 10), "relu", "identity", 256, "adam", 1e-4, "cross_entropy", 2560),
     Workload("full-batch", (4, 32, 16, 4), "tanh", "identity", None, "adam", 1e-3, "mse", 10000),
+    Workload(
+        "residual", (32, 128, 2), "relu", "identity", 256, "adam", 1e-3, "cross_entropy", 10240, blocks=4
+    ),
 ]
 WORKLOADS = {row.name: row for row in _TRAINING}
 
@@ -142,22 +157,43 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_weights(workload: Workload | Inference) -> Weights:
-    """Initial weights (Glorot uniform) and zero biases per layer, the same in every call."""
+    """Initial weights (Glorot uniform), zero biases, scales of one: the same in every call."""
     rng = np.random.default_rng(1)
-    weights = []
-    for n_in, n_out in zip(workload.widths, workload.widths[1:], strict=False):
+
+    def dense(n_in, n_out):
         limit = np.sqrt(6 / (n_in + n_out))
         kernel = rng.uniform(-limit, limit, (n_in, n_out)).astype(workload.dtype)
-        weights.append((kernel, np.zeros(n_out, workload.dtype)))
-    return weights
+        return kernel, np.zeros(n_out, workload.dtype)
+
+    *inner, last = zip(workload.widths, workload.widths[1:], strict=False)
+    weights = [dense(*sizes) for sizes in inner]
+    for _ in range(workload.blocks if isinstance(workload, Workload) else 0):
+        width = workload.widths[-2]
+        normalization = np.ones(width, workload.dtype), np.zeros(width, workload.dtype)
+        weights += [normalization, dense(width, width), dense(width, width)]
+    return [*weights, dense(*last)]
+
+
+def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights], tuple]:
+    """The pairs of the hidden layers, those of each residual block, and that of the last layer."""
+    hidden = len(workload.widths) - 2
+    blocks = [weights[i : i + 3] for i in range(hidden, len(weights) - 1, 3)]
+    return weights[:hidden], blocks, weights[-1]
 
 
 def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
     """Loss of given weights over all rows, in float64: the judge of what a peer has trained."""
     a = X.astype(np.float64)
-    for i, (kernel, bias) in enumerate(weights):
-        name = workload.output if i == len(weights) - 1 else workload.activation
-        a = ACTIVATIONS[name](a @ kernel.astype(np.float64) + bias)
+    activate = ACTIVATIONS[workload.activation]
+    wide = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights]
+    hidden, blocks, (last, last_bias) = split(workload, wide)
+    for kernel, bias in hidden:
+        a = activate(a @ kernel + bias)
+    for (scale, shift), (first, first_bias), (second, second_bias) in blocks:
+        centred = a - a.mean(axis=1, keepdims=True)
+        normal = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + LN_EPSILON) * scale + shift
+        a = a + activate(normal @ first + first_bias) @ second + second_bias
+    a = ACTIVATIONS[workload.output](a @ last + last_bias)
     if workload.loss == "mse":
         return float(np.mean((a - y) ** 2))
     a = a - a.max(axis=1, keepdims=True)

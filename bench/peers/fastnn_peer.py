@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import fastnn as fn
+from bench.workloads import LN_EPSILON, split
 
 from . import trainer
 
 
 def make_model(network, weights, output="identity", **settings):
     """Build a model of a row's network with given weights."""
-    hidden = [fn.Dense(units, network.activation) for units in network.widths[1:-1]]
-    model = fn.Model(
-        [*hidden, fn.Dense(network.widths[-1], output)], metrics=(), dtype=network.dtype, **settings
-    )
-    model.build(network.widths[0])
-    for layer, (kernel, bias) in zip(model.layers, weights, strict=True):
-        layer.weights, layer.bias = kernel, bias
+    _, blocks, _ = split(network, weights)
+    *units, width = network.widths[1:-1]
+    layers = [fn.Dense(n, network.activation) for n in (*units, width)]
+    for _ in blocks:
+        body = [fn.LayerNormalization(LN_EPSILON), fn.Dense(width, network.activation), fn.Dense(width)]
+        layers.append(fn.Residual(body))
+    layers.append(fn.Dense(network.widths[-1], output))
+    model = fn.Model(layers, metrics=(), dtype=network.dtype, **settings).build(network.widths[0])
+    for (weights_view, bias_view), (kernel, bias) in zip(views(model), weights, strict=True):
+        weights_view[...], bias_view[...] = kernel, bias
     return model
+
+
+def views(model):
+    """The parameters of each layer, in the order of `bench.workloads.make_weights`."""
+    for layer in model.layers:
+        for each in layer.body.layers if isinstance(layer, fn.Residual) else [layer]:
+            normalizes = isinstance(each, fn.LayerNormalization)
+            yield (each.gamma, each.beta) if normalizes else (each.weights, each.bias)
 
 
 def make_predict(inference, weights):
@@ -55,4 +67,4 @@ class Trainer(trainer.Trainer):
         )
 
     def weights(self):
-        return [(layer.weights.copy(), layer.bias.copy()) for layer in self.model.layers]
+        return [(kernel.copy(), bias.copy()) for kernel, bias in views(self.model)]

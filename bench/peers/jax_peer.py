@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.workloads import LN_EPSILON, split
+
 from . import trainer
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -16,10 +18,14 @@ ACTIVATIONS = {"identity": lambda z: z, "relu": jax.nn.relu, "sigmoid": jax.nn.s
 
 def loss(workload, parameters, x, t):
     """Loss of one batch."""
-    for kernel, bias in parameters[:-1]:
-        x = ACTIVATIONS[workload.activation](x @ kernel + bias)
-    kernel, bias = parameters[-1]
-    x = ACTIVATIONS[workload.output](x @ kernel + bias)
+    activate = ACTIVATIONS[workload.activation]
+    hidden, blocks, (last, last_bias) = split(workload, parameters)
+    for kernel, bias in hidden:
+        x = activate(x @ kernel + bias)
+    for (scale, shift), (first, first_bias), (second, second_bias) in blocks:
+        normal = jax.nn.standardize(x, epsilon=LN_EPSILON) * scale + shift
+        x = x + activate(normal @ first + first_bias) @ second + second_bias
+    x = ACTIVATIONS[workload.output](x @ last + last_bias)
     if workload.loss == "mse":
         return jnp.mean((x - t) ** 2)
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), t[:, None], axis=1))

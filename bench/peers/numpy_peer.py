@@ -64,6 +64,10 @@ class Trainer(trainer.Trainer):
     def thread_choices(cls):
         return super().thread_choices() if blas.ADJUSTABLE else (None,)
 
+    @classmethod
+    def nearest(cls, workload):
+        return None if workload.blocks else workload
+
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload, self.threads = workload, threads
         self.shuffle = shuffle and workload.batch is not None

@@ -24,8 +24,8 @@ class Trainer(trainer.Trainer):
 
     @classmethod
     def nearest(cls, workload):
-        """Its regressor has no activation after the last layer."""
-        return replace(workload, output="identity")
+        """Its networks have no residual blocks, and its regressor no activation after the last layer."""
+        return None if workload.blocks else replace(workload, output="identity")
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.X, self.threads = X, threads

@@ -5,9 +5,22 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from bench.workloads import LN_EPSILON, split
+
 from . import trainer
 
 ACTIVATIONS = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+
+
+class Residual(nn.Module):
+    """What its layers compute, added to what they are given."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.layers(x)
 
 
 class Trainer(trainer.Trainer):
@@ -17,19 +30,33 @@ class Trainer(trainer.Trainer):
         self.workload, self.threads = workload, threads
         self.shuffle = shuffle and workload.batch is not None
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
-        self.linear, modules = [], []
-        names = [workload.activation] * (len(weights) - 1) + [workload.output]
-        for (kernel, bias), name in zip(weights, names, strict=True):
-            linear = nn.Linear(*kernel.shape, dtype=self.X.dtype)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(kernel.T))
-                linear.bias.copy_(torch.from_numpy(bias))
-            self.linear.append(linear)
-            modules += [linear] if name == "identity" else [linear, ACTIVATIONS[name]()]
+        self.layers, modules = [], []
+        activation = ACTIVATIONS[workload.activation]
+        hidden, blocks, last = split(workload, weights)
+        for pair in hidden:
+            modules += [self._layer(pair), activation()]
+        for normalization, first, second in blocks:
+            layers = self._layer(normalization), self._layer(first), activation(), self._layer(second)
+            modules.append(Residual(*layers))
+        modules.append(self._layer(last))
+        if workload.output != "identity":
+            modules.append(ACTIVATIONS[workload.output]())
         self.model = nn.Sequential(*modules)
         self.loss = nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else nn.MSELoss()
         optimizer = torch.optim.SGD if workload.optimizer == "sgd" else torch.optim.Adam
         self.optimizer = optimizer(self.model.parameters(), lr=workload.learning_rate, fused=True)
+
+    def _layer(self, pair):
+        weights, bias = (torch.from_numpy(array) for array in pair)
+        if weights.ndim == 1:
+            layer = nn.LayerNorm(len(weights), LN_EPSILON, dtype=weights.dtype)
+        else:
+            layer = nn.Linear(*weights.shape, dtype=weights.dtype)
+        with torch.no_grad():
+            layer.weight.copy_(weights.T if weights.ndim == 2 else weights)
+            layer.bias.copy_(bias)
+        self.layers.append(layer)
+        return layer
 
     def run(self, epochs):
         if self.threads is not None:
@@ -50,4 +77,4 @@ class Trainer(trainer.Trainer):
 
     def weights(self):
         with torch.no_grad():
-            return [(layer.weight.numpy().T.copy(), layer.bias.numpy().copy()) for layer in self.linear]
+            return [(layer.weight.numpy().T.copy(), layer.bias.numpy().copy()) for layer in self.layers]

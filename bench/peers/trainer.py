@@ -45,7 +45,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def weights(self) -> Weights:
-        """Present kernels of shape (n_in, n_out) and biases of shape (n_out,), as NumPy arrays."""
+        """Present weights in the order and the shapes of `bench.workloads.make_weights`, as NumPy arrays."""
 
     @classmethod
     def thread_choices(cls) -> tuple[int | None, ...]:
@@ -54,6 +54,6 @@ class Trainer(ABC):
         return tuple(sorted({1, min(2, cores), cores}))
 
     @classmethod
-    def nearest(cls, workload: Workload) -> Workload:
-        """Give the workload itself, or the one closest to it that this peer can train."""
+    def nearest(cls, workload: Workload) -> Workload | None:
+        """Give the workload itself, or the one closest to it that this peer can train; None for none."""
         return workload
