@@ -14,7 +14,8 @@ from .summary import table
 if TYPE_CHECKING:
     from ..inference import Inference
 
-_LEFT, _RIGHT = "text-align:left", "text-align:right"
+# Spaces at the beginning of a row show what it is in.
+_LEFT, _RIGHT = "text-align:left;white-space:pre", "text-align:right"
 _WIDTH, _HEIGHT = 160, 32  # of a curve, in pixels
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from ..layers.containers import Add, Concatenate, Sequential
 
 if TYPE_CHECKING:
     from ..inference import Inference
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def summary(model: Inference) -> str:
-    """Table of the layers, their output shapes and parameter counts; ``?`` for unknown sizes."""
+    """Table of the layers, their output shapes and parameter counts; unknown sizes as ``?``."""
     rows, end = table(model)
     columns = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{a:<{columns[0]}}  {b:<{columns[1]}}  {c:>{columns[2]}}" for a, b, c in rows]
@@ -19,22 +22,37 @@ def summary(model: Inference) -> str:
 
 
 def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
-    """The rows of the table, its header first, and the line below them."""
+    """The rows of the table, its head first, and what stands below them.
+
+    What is in a container follows it, indented; the parameters are counted in the container's row too.
+    """
     graph = model.executor.graph
     rows = [("layer", "output shape", "parameters")]
+    listed = [entry for layer in model.layers for entry in _listed(layer, "")]
     if graph is None:
-        rows += [(f"{layer!r}{_frozen(layer)}", "(n, ?)", "?") for layer in model.layers]
-        return rows, "not built yet"
-    for layer in model.layers:
-        node = graph.node(layer)
-        shape = ", ".join(f"{size:,}" for size in node.output)
-        count = sum(place.size for place in node.parameters)
-        rows.append((f"{layer!r}{_frozen(layer)}", f"(n, {shape})", f"{count:,}"))
+        return rows + [(text, "(n, ?)", "?") for text, _, _ in listed], "not built yet"
+    nodes = {id(node.layer): node for node in graph.nodes}
+    for text, layer, outer in listed:
+        node = nodes[id(layer or outer)]
+        shape = node.output if layer else node.inputs[0]
+        count = sum(place.size for place in node.parameters) if layer else 0
+        rows.append((text, f"(n, {', '.join(f'{size:,}' for size in shape)})", f"{count:,}"))
     total = graph.n_parameters
     still = sum(end - start for start, end in model.executor.frozen_ranges())
     frozen = f", {still:,} of them frozen" if still else ""
     return rows, f"{total:,} parameters in all{frozen}, {model.dtype}"
 
 
-def _frozen(layer: Layer) -> str:
-    return ", frozen" if layer.has_parameters and not layer.trainable else ""
+def _listed(layer: Layer, start: str) -> Iterator[tuple[str, Layer | None, Layer]]:
+    """What a row begins with, a layer, or None for the identity, and the layer that it is in or is."""
+    frozen = ", frozen" if layer.has_parameters and not layer.trainable else ""
+    yield f"{start}{type(layer).__name__ if layer.children else repr(layer)}{frozen}", layer, layer
+    indent = " " * (len(start) - len(start.lstrip()) + 2)
+    branches = layer.branches if isinstance(layer, (Add, Concatenate)) else None
+    parts = layer.children if branches is None else {str(i): part for i, part in enumerate(branches)}
+    for name, part in parts.items():
+        begin = indent if isinstance(layer, Sequential) else f"{indent}{name}: "
+        if part is None:
+            yield f"{begin}identity", None, layer
+        else:
+            yield from _listed(part, begin)
