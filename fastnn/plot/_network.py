@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..checks import validate
 from ..layers.dense import Dense
+from ._diagram import Column, Diagram, Source
 from ._style import NEGATIVE, POSITIVE, pyplot
 
 if TYPE_CHECKING:
@@ -17,16 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..inference import Inference
-    from ..layers.base import Layer
 
-_UNIT = "#444444"
+_UNIT, _LINE, _CURVE, _BAND = "#444444", "#BBBBBB", "#999999", "#EEEEEE"
 
 
 def network(model: Inference, *, most: int = 10, ax: Axes | None = None) -> Axes:
     """Draw the units and the weights of a built model.
 
     A line is a weight: orange if it is positive, blue if negative, the stronger the larger it is among
-    those of its layer. Of a wide layer the first and the last units are shown.
+    those of its layer. Of a wide layer the first and the last units are shown. Branches lie below each
+    other and end in a column that joins them; a branch that is the identity is a curve.
 
     Parameters
     ----------
@@ -55,70 +54,30 @@ def network(model: Inference, *, most: int = 10, ax: Axes | None = None) -> Axes
     """
     model.state  # noqa: B018 - a ValueError if the model is not built
     most = validate.integer("most", most, low=3)
-    return _draw(model, most, ax, pyplot())
+    return _draw(Diagram(model, most), ax, pyplot())
 
 
-@dataclass
-class _Column:
-    """Units that are drawn below each other."""
-
-    width: int
-    title: str
-    layer: Layer | None = None  # what computes them; None for the input
-    notes: list[str] = field(default_factory=list)  # layers that keep their number
-
-    def shown(self, most: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Which units are drawn, and at which heights; with a gap, if they are not all."""
-        if self.width <= most:
-            units = np.arange(self.width)
-            return units, (self.width - 1) / 2 - units
-        above, below = most - most // 2, most // 2
-        units = np.concatenate([np.arange(above), np.arange(self.width - below, self.width)])
-        places = np.concatenate([np.arange(above), np.arange(below) + above + 1])
-        return units, most / 2 - places
-
-    def gap(self, most: int) -> float | None:
-        """Height of the gap, if not all units are drawn."""
-        return None if self.width <= most else most / 2 - (most - most // 2)
-
-
-def _columns(model: Inference) -> list[_Column]:
-    assert model.n_in is not None
-    graph = model.executor.graph
-    assert graph is not None
-    result = [_Column(graph.input.size, "input")]
-    for layer in model.layers:
-        node = graph.node(layer)
-        n_in, n_out = math.prod(node.inputs[0]), math.prod(node.output)
-        if isinstance(layer, Dense):
-            activation = "" if layer.activation is None else f"\n{layer.activation.name}"
-            result.append(_Column(n_out, f"Dense{activation}", layer))
-        elif n_in != n_out:
-            result.append(_Column(n_out, type(layer).__name__, layer))
-        else:
-            result[-1].notes.append(repr(layer))
-    return result
-
-
-def _draw(model: Inference, most: int, ax: Axes | None, plt: Any) -> Axes:
+def _draw(diagram: Diagram, ax: Axes | None, plt: Any) -> Axes:
     """Draw the columns of units, the weights between them, and what they are called."""
-    columns = _columns(model)
-    half = min(max(column.width for column in columns), most + 1) / 2
-    lines = max(len(column.notes) for column in columns)
-    top, bottom = half + 1.6, -half - 1.2 - 0.5 * lines  # with room for the legend
+    columns = diagram.columns
+    upper, lower = diagram.extent(columns)
+    top, bottom = upper + 0.2, lower - 1.0  # with room for the legend
+    width = 1 + max(column.x for column in columns)
     if ax is None:
-        size = (max(1.7 * len(columns), 3.2), 1.2 + 0.33 * (top - bottom))
+        size = (max(1.7 * width, 3.2), 1.2 + 0.33 * (top - bottom))
         figure, ax = plt.subplots(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     assert ax is not None
-    for i, (left, right) in enumerate(zip(columns, columns[1:], strict=False)):
-        _draw_weights(ax, i, left.shown(most), right, right.shown(most))
-    for i, column in enumerate(columns):
-        _draw_units(ax, i, column.shown(most)[1], column.gap(most))
-        title = f"{column.title}\n{column.width:,}"
-        ax.text(i, half + 0.2, title, ha="center", va="bottom", fontsize=9)
-        ax.text(i, -half - 0.2, "\n".join(column.notes), ha="center", va="top", fontsize=8, color=_UNIT)
-    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(bottom, top))
+    for column in columns:
+        for source in column.sources:
+            _draw_source(ax, diagram, source, column)
+    for column in columns:
+        _draw_units(ax, column.x, diagram.shown(column)[1], diagram.gap(column))
+        title, notes = f"{column.title}\n{column.width:,}", "\n".join(column.notes)
+        above, below = column.y + column.half + 0.2, column.y - column.half - 0.2
+        ax.text(column.x, above, title, ha="center", va="bottom", fontsize=9)
+        ax.text(column.x, below, notes, ha="center", va="top", fontsize=8, color=_UNIT)
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(bottom, top))
     ax.set_axis_off()
     for color, label in ((POSITIVE, "positive weight"), (NEGATIVE, "negative")):
         ax.plot([], [], color=color, linewidth=2, label=label)
@@ -126,15 +85,45 @@ def _draw(model: Inference, most: int, ax: Axes | None, plt: Any) -> Axes:
     return ax
 
 
-def _draw_weights(ax: Axes, i: int, left: Any, column: _Column, right: Any) -> None:
-    """Lines from column i to the next: the larger a weight, the stronger; grey where there are none."""
+def _draw_source(ax: Axes, diagram: Diagram, source: Source, column: Column) -> None:
+    """What leads from a column to one that is computed from it."""
+    if source.part is None:
+        _draw_weights(ax, diagram, source.column, column)
+    elif source.curve is None:
+        _draw_band(ax, diagram, source.column, column, source.part)
+    else:
+        _draw_curve(ax, diagram, source.column, column, source.curve)
+
+
+def _draw_band(ax: Axes, diagram: Diagram, source: Column, column: Column, part: tuple[float, float]) -> None:
+    """What becomes a part of another column, unit by unit."""
+    left, right = diagram.half(source), diagram.half(column)
+    above, below = (column.y + right * (1 - 2 * end) for end in part)
+    heights = [source.y + left, above, below, source.y - left]
+    ax.fill([source.x, column.x, column.x, source.x], heights, color=_BAND, linewidth=0, zorder=0)
+
+
+def _draw_curve(ax: Axes, diagram: Diagram, source: Column, column: Column, depth: float) -> None:
+    """The way of what goes past the columns between."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    left, right = (each.y - diagram.half(each) for each in (source, column))
+    far = (depth - (left + right) / 8) * 4 / 3  # a curve gets three quarters of the way to it
+    points = [(source.x, left), (source.x, far), (column.x, far), (column.x, right)]
+    path = Path(points, [Path.MOVETO, *[Path.CURVE4] * 3])
+    ax.add_patch(PathPatch(path, fill=False, edgecolor=_CURVE, linewidth=1.5, zorder=1))
+
+
+def _draw_weights(ax: Axes, diagram: Diagram, source: Column, column: Column) -> None:
+    """Lines from a column to the next: the larger a weight, the stronger; grey where there are none."""
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgba
 
-    (units, heights), (next_units, next_heights) = left, right
-    ends = [((i, a), (i + 1, b)) for a in heights for b in next_heights]
+    (units, heights), (next_units, next_heights) = diagram.shown(source), diagram.shown(column)
+    ends = [((source.x, a), (column.x, b)) for a in heights for b in next_heights]
     if not isinstance(column.layer, Dense):
-        ax.add_collection(LineCollection(ends, colors="#BBBBBB", linewidths=0.5, zorder=1))
+        ax.add_collection(LineCollection(ends, colors=_LINE, linewidths=0.5, zorder=1))
         return
     weights = column.layer.weights
     strength = weights[np.ix_(units, next_units)].ravel() / (np.abs(weights).max() or 1)

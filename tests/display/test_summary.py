@@ -6,7 +6,9 @@ import fastnn as fn
 def nested():
     block = fn.Residual([fn.LayerNormalization(), fn.Dense(16, "relu"), fn.Dense(16)])
     joined = fn.Concatenate([None, [fn.Dense(3), fn.Add([None, fn.Activation("relu")])]])
-    return fn.Model([fn.Dense(16), block, joined, fn.Residual(fn.Dense(4), shortcut=fn.Dense(4)), fn.Dense(2)])
+    return fn.Model(
+        [fn.Dense(16), block, joined, fn.Residual(fn.Dense(4), shortcut=fn.Dense(4)), fn.Dense(2)]
+    )
 
 
 TABLE = """

@@ -216,6 +216,44 @@ def test_network_shows_the_weights():
     assert positive[1][0] > positive[1][2] and positive[1][3] < strongest[1][3]
 
 
+def heights(ax):
+    """Height of the middle of each column."""
+    circles = [c.get_offsets() for c in ax.collections if type(c).__name__ == "PathCollection"]
+    return [points[:, 1].mean() for points in circles]
+
+
+def test_network_with_a_shortcut():
+    body = [fn.LayerNormalization(), fn.Dense(5, "relu"), fn.Dropout(0.1), fn.Dense(4)]
+    model = fn.Model([fn.Dense(4), fn.Dropout(0.2), fn.Residual(body), fn.Dense(2)], seed=0).build(3)
+    ax = fn.plot.network(model)
+    titles = ["input\n3", "Dense\n4", "LayerNormalization\n4", "Dense\nrelu\n5", "Dense\n4", "Residual\n4"]
+    assert [text for text in texts(ax) if "\n" in text] == [*titles, "Dense\n2"]
+    assert [text for text in texts(ax) if "\n" not in text] == ["Dropout(0.2)", "Dropout(0.1)"]
+    assert units(ax) == [3, 4, 4, 5, 4, 4, 2]
+    assert [len(c.get_segments()) for c in lines(ax)] == [12, 20, 20, 8]
+    bands, curves = ([p for p in ax.patches if p.get_fill() is fill] for fill in (True, False))
+    assert [tuple(p.get_xy()[:2, 0]) for p in bands] == [(1, 2), (4, 5)]
+    (curve,) = curves  # below the units that it passes by, and within the picture
+    low = curve.get_path().vertices[:, 1].min()
+    assert {tuple(end) for end in curve.get_path().vertices[[0, -1]]} == {(1, -2), (5, -2)}
+    assert low < -2.5 and ax.get_ylim()[0] < curve.get_path().interpolated(20).vertices[:, 1].mean()
+    assert np.allclose(heights(ax), 0)
+
+
+def test_network_with_branches():
+    joined = fn.Concatenate([fn.Dense(3), None, [fn.Dense(2), fn.Add([None, fn.Activation("relu")])]])
+    ax = fn.plot.network(fn.Model([joined, fn.Dense(2)], seed=0).build(4))
+    titles = ["input\n4", "Dense\n3", "Dense\n2", "Activation\n2", "Add\n2", "Concatenate\n9", "Dense\n2"]
+    assert texts(ax) == titles
+    _, above, below, activation, total, end, _ = heights(ax)
+    assert above > end > below == activation == total and end == 0
+    bands = [p.get_xy() for p in ax.patches if p.get_fill()]
+    # where the branches end up in the column that joins them: 3 of 9 units, then 2 of 9 behind 4 others
+    last = [band[1:3, 1].tolist() for band in bands if band[1, 0] == 4]
+    assert np.allclose(last, [[4.5, 1.5], [-2.5, -4.5]])
+    assert sum(not p.get_fill() for p in ax.patches) == 2
+
+
 def test_a_large_network_is_abbreviated():
     model = fn.Model([fn.Dense(512, "relu"), fn.Dense(10)], seed=0).build(784)
     ax = fn.plot.network(model)
