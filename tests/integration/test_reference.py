@@ -1,4 +1,4 @@
-"""Shows that the oracles of naive.py may be trusted: known values, identities and central differences."""
+"""The oracles of `tests.helpers.reference` may be trusted: known values, identities, differences."""
 
 import math
 
