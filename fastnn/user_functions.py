@@ -1,4 +1,4 @@
-"""What is made of the user's functions: known by its name, compiled, and taken along by pickles."""
+"""User-defined activations, losses and schedules: registered by name, compiled, and pickled."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class UserDefined:
-    """What is made of the user's functions: a pickle of it, or of a model, takes them along.
+    """Made from user-defined functions, which its pickles, and those of models that use it, include.
 
-    Where it is loaded it is known as if it had been made there, unless there is another one of the name:
-    then each keeps its own functions, and the name stands for the one that was made there.
+    Loading such a pickle registers it there, unless another one has the same name: then each keeps its own
+    functions, and the name refers to the one that was registered there.
     """
 
     kernel: str
@@ -42,17 +42,17 @@ class UserDefined:
 
 @dataclass(frozen=True, repr=False)
 class UserActivation(UserDefined, Activation):
-    """An activation of `activation`."""
+    """An activation from `register_activation`."""
 
 
 @dataclass(frozen=True, repr=False)
 class UserLoss(UserDefined, Loss):
-    """A loss of `loss`."""
+    """A loss from `register_loss`."""
 
 
 @dataclass(frozen=True, repr=False)
 class UserSchedule(UserDefined, Schedule):
-    """A schedule of `schedule`."""
+    """A schedule from `register_schedule`."""
 
 
 def _user_activation(name: str, kernel: str) -> UserActivation:
@@ -73,11 +73,11 @@ _KINDS: dict[str, tuple[Any, Callable[[str, str], Any]]] = {
     "schedule": (schedules, _user_schedule),
 }
 _functions: dict[str, Functions] = {}  # of each kernel
-_from_pickles: set[str] = set()  # kernels whose functions no code of this process gave
+_from_pickles: set[str] = set()  # kernels whose functions came from pickles only
 
 
 def make_known(what: str, name: Any, replace: Any, functions: Functions) -> Any:
-    """What is made of functions, in the table under a name that is free."""
+    """Make a specification from functions, and register it under a free name."""
     if not isinstance(name, str) or not name.isidentifier():
         raise TypeError(f"name must be a string that is an identifier, got {name!r}")
     replace = validate.boolean("replace", replace)
@@ -86,16 +86,16 @@ def make_known(what: str, name: Any, replace: Any, functions: Functions) -> Any:
     own = kernel in _functions
     if name in room.TABLE and not (own and (replace or kernel in _from_pickles)):
         hint = ", or replace=True to replace it" if own else ""
-        raise ValueError(f"{name!r} is the name of another {what}; choose a new one{hint}")
+        raise ValueError(f"{name!r} is the name of another {what}; choose another one{hint}")
     kernel = _register(what, name, functions)
     made = room.TABLE[name] = make(name, kernel)
     return made
 
 
 def _register(what: str, name: str, functions: Functions) -> str:
-    """Let functions be compiled as a kernel of their own; its name."""
+    """Register functions as a kernel; returns its name."""
     kernel = f"custom.{what}.{name}"
-    if kernel in _functions:  # models that have it keep it
+    if kernel in _functions:  # models that use it keep it
         kernel += f".{len(_functions)}"
     _functions[kernel] = functions
     loader.register(kernel, functools.partial(_make, what, name, functions))
@@ -103,7 +103,7 @@ def _register(what: str, name: str, functions: Functions) -> str:
 
 
 def _carried(kernel: str) -> dict[str, tuple[Carried, int]] | None:
-    """The functions of a kernel as data; None if one of them cannot leave this process."""
+    """The functions of a kernel in a form that can be pickled; None if one of them cannot."""
     found = {}
     for role, (function, count) in _functions.get(kernel, {}).items():
         content = carry(function)
@@ -116,19 +116,19 @@ def _carried(kernel: str) -> dict[str, tuple[Carried, int]] | None:
 def restore(
     what: str, name: str, fields: dict[str, Any], carried: dict[str, tuple[Carried, int]] | None
 ) -> Any:
-    """What a pickle holds, with its functions known here.
+    """Restore a pickled specification, and register its functions.
 
     Pickles name it `fastnn.custom.restore`.
     """
     kernel = fields["kernel"]
-    if carried is None or _carried(kernel) != carried:  # it is not a copy within a process
+    if carried is None or _carried(kernel) != carried:  # not a copy within this process
         kernel = _find(what, name, carried) or _take_in(what, name, carried)
     kind = type(_KINDS[what][1](name, kernel))
     return kind(**{key: kernel if value == fields["kernel"] else value for key, value in fields.items()})
 
 
 def _find(what: str, name: str, carried: dict[str, tuple[Carried, int]] | None) -> str | None:
-    """The kernel of these functions, or of this name if they are not given; None if there is none."""
+    """The kernel of these functions, or of this name if there are none; None if it is not registered."""
     made = getattr(_KINDS[what][0].TABLE.get(name), "kernel", None)
     if carried is None:
         return made if made in _functions else None
@@ -138,20 +138,20 @@ def _find(what: str, name: str, carried: dict[str, tuple[Carried, int]] | None) 
 
 
 def _take_in(what: str, name: str, carried: dict[str, tuple[Carried, int]] | None) -> str:
-    """Make functions that a pickle brought known; the name of their kernel."""
+    """Register functions from a pickle; returns the name of their kernel."""
     if carried is None:
         raise ValueError(
-            f"the {what} {name!r} is not known here, and its functions could not be pickled; write them with "
-            f"def in a module, or make it by fn.register_{what} here first"
+            f"the {what} {name!r} is not registered here, and its functions could not be pickled; write them "
+            f"with def in a module, or register it here first, by fn.register_{what}"
         )
     try:
         functions = {role: (fetch(content), count) for role, (content, count) in carried.items()}
     except ImportError as error:
         raise ImportError(
-            f"the functions of the {what} {name!r} are not to be found here: {error}; make their module "
-            f"importable, or make the {what} by fn.register_{what} first"
+            f"the functions of the {what} {name!r} were not found here: {error}; make their module "
+            f"importable, or register the {what} first, by fn.register_{what}"
         ) from error
-    found = _find(what, name, carried)  # the module may have made it when it was imported
+    found = _find(what, name, carried)  # importing its module may have registered it
     if found is not None:
         return found
     kernel = _register(what, name, functions)
@@ -163,7 +163,7 @@ def _take_in(what: str, name: str, carried: dict[str, tuple[Carried, int]] | Non
 
 
 def _make(what: str, name: str, functions: dict[str, tuple[Callable[..., Any], int]], dtype: str) -> Any:
-    """The kernels of a user's functions for a dtype, if they can be compiled."""
+    """The kernels of user-defined functions for a dtype, if they can be compiled."""
     from .kernels.custom import elementwise, scalar
 
     for role, (function, count) in functions.items():
@@ -172,12 +172,12 @@ def _make(what: str, name: str, functions: dict[str, tuple[Callable[..., Any], i
         except scalar.Refused as error:
             raise CompilationError(
                 f"{role} of the {what} {name!r} cannot run in the compiled loop, in {dtype}: {error}. It "
-                "must be a function of numbers that gives a number, and neither raise, print nor make arrays"
+                "must be a function of numbers that returns a number, and may not raise, print or make arrays"
             ) from error
         if slow:
             warnings.warn(
                 f"{role} of the {what} {name!r} computes in float64 in a float32 model, which is slower: "
-                "start sums with type(x)(0), and give constants the dtype of x: type(x)(0.5)",
+                "start sums with type(x)(0), and use constants of the dtype of x: type(x)(0.5)",
                 stacklevel=2,
             )
     arguments = [function for function, _ in functions.values()]

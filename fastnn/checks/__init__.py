@@ -1,1 +1,1 @@
-"""What users give as data: checked, split and weighed before anything changes."""
+"""Settings, attributes and paths: checked before anything changes."""

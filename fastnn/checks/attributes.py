@@ -1,4 +1,4 @@
-"""Attributes that nothing reads are refused: a misspelt setting would change nothing, silently."""
+"""Unknown attributes are rejected: otherwise a misspelt setting would be ignored silently."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
-#: What else settings are called elsewhere, and where they are here.
+#: Names that settings have in other libraries, and their names here.
 _SYNONYMS = {
     "lr": ("learning_rate", "optimizer.learning_rate"),
     "learning_rate": ("optimizer.learning_rate",),
@@ -22,7 +22,7 @@ _SYNONYMS = {
 
 
 class KnownAttributes:
-    """Base of classes that refuse attributes which they do not have.
+    """Base of classes that reject unknown attributes.
 
     A class has what its body or its annotations name, and the parameters of its ``__init__``. What begins
     with an underscore is free, and so is everything in subclasses outside of fastnn.
@@ -35,7 +35,7 @@ class KnownAttributes:
         ours = cls.__module__.partition(".")[0] == "fastnn"
         cls._attribute_names = _names(cls) if ours else None
 
-    if not TYPE_CHECKING:  # a checker would take it that any name can be set
+    if not TYPE_CHECKING:  # a type checker would assume that any name can be set
 
         def __setattr__(self, name: str, value: Any) -> None:
             known = self._attribute_names
@@ -56,7 +56,7 @@ def _names(kind: type) -> frozenset[str]:
 
 
 def _hint(kind: type, name: str) -> str:
-    """What may have been meant, or what there is."""
+    """The attribute that may have been meant, or a list of all."""
     settable = [
         known
         for known in _names(kind) - {"self", "args", "kwargs"}
@@ -70,5 +70,5 @@ def _hint(kind: type, name: str) -> str:
 
 
 def _can_be_set(value: Any) -> bool:
-    """Whether a class's value under a name is a setting, and neither a method nor a read-only property."""
+    """Whether a class attribute is a setting, and neither a method nor a read-only property."""
     return value.fset is not None if isinstance(value, property) else not callable(value)

@@ -1,4 +1,4 @@
-"""What messages suggest to write instead."""
+"""Suggestions in messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'adam'?``, if one of the known names is near."""
+    """``; did you mean 'adam'?``, if a known name is similar."""
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def not_called(value: Any) -> str:
-    """``; call it: huber(...)``, for a function or a class where its result was meant."""
+    """``; call it: huber(...)``, for a function or class given in place of its result."""
     if not isinstance(value, type) and not inspect.isfunction(value):
         return ""
     try:
@@ -29,7 +29,7 @@ def not_called(value: Any) -> str:
 
 
 def other_shape(name: str, value: Any, shape: tuple[int, ...], n_in: int | None = None) -> str:
-    """How samples of a wrong shape can be made rows of numbers, if that is to be guessed."""
+    """How samples of a wrong shape can be reshaped, if that can be guessed."""
     if len(shape) > 2:
         return f"; use {name}.reshape(len({name}), -1), which makes a row of numbers of each sample"
     if len(shape) == 1 and hasattr(value, "to_frame"):
@@ -45,7 +45,7 @@ def other_shape(name: str, value: Any, shape: tuple[int, ...], n_in: int | None 
 
 
 def array_of(name: str, value: Any) -> str:
-    """Why something that holds numbers is no array of them, and how to get one; "" for nothing to say."""
+    """Why an object is not an array of numbers, and how to get one; empty if there is no advice."""
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         return f"{name} must be a dense array, got {type(value).__name__}; use {name}.toarray()"
     if getattr(value, "requires_grad", False) is True:

@@ -1,4 +1,4 @@
-"""Paths with names in braces, that are filled in later: checked while nothing is lost yet."""
+"""Paths with names in braces that are filled in later, checked before training starts."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ def fields(path: str, known: Iterable[str]) -> set[str]:
     try:
         found = {name for _, name, _, _ in Formatter().parse(path) if name is not None}
     except ValueError as error:
-        raise ValueError(f"{what}: {error}; braces that are meant are doubled") from error
+        raise ValueError(f"{what}: {error}; write literal braces twice") from error
     for name in sorted(found):
         if name not in known and not (name.startswith("val_") and name.isidentifier()):
             names = ", ".join(f"{{{each}}}" for each in known)
             raise ValueError(
-                f"{what}: it may have {names}, those of validation data and the monitor, got {{{name}}}; "
-                "braces that are meant are doubled"
+                f"{what}: it may contain {names}, their val_ variants and the monitor, got {{{name}}}; "
+                "write literal braces twice"
             )
     try:
         path.format(**{name: 1 if name == "epoch" else 0.5 for name in found})
     except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise ValueError(f"{what} with an epoch of 1 and figures of 0.5: {error}") from error
+        raise ValueError(f"{what} with epoch 1 and values of 0.5: {error}") from error
     return found
 
 
 def folder(path: str) -> None:
-    """Raise an OSError if a file cannot be written there, as far as the path is known."""
+    """Raise an OSError if no file can be written there, as far as the path is known."""
     beginning, name, *_ = next(iter(Formatter().parse(path)), ("", None))
     place = os.path.dirname(beginning)
     if not os.path.isdir(place or os.curdir):
         raise FileNotFoundError(
-            f"there is no folder {place!r}, where path={path!r} leads; make it first: os.makedirs({place!r})"
+            f"there is no folder {place!r}, needed for path={path!r}; make it first: os.makedirs({place!r})"
         )
     if name is None and os.path.isdir(beginning):
         raise IsADirectoryError(f"path={path!r} is a folder; name a file in it")
     if not os.access(place or os.curdir, os.W_OK):
-        raise PermissionError(f"path={path!r} leads into a folder in which nothing may be written")
+        raise PermissionError(f"path={path!r} is in a folder that is not writable")

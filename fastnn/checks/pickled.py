@@ -1,4 +1,4 @@
-"""How specifications are pickled: in terms that later versions know too."""
+"""How specifications are pickled: in terms that later versions understand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 
 def by_config(specification: Any, get: Callable[[Any], Any], table: Any) -> tuple[Any, ...]:
-    """For ``__reduce__``: the call of `get` by name and settings, as they are saved in files.
+    """For ``__reduce__``: a call of `get` with name and settings, as they are saved in files.
 
-    One for which no name stands, or that differs from the one of its name, is pickled field by field.
+    A specification without a registered name, or that differs from the one of its name, is pickled field by
+    field.
     """
     if specification.name in table:
         config = specification.config()

@@ -1,4 +1,4 @@
-"""How settings are shown: what was given, without what is so anyway."""
+"""How settings are shown: without those that have their default values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 def spec(name: str, settings: Mapping[str, Any], table: Mapping[str, Any]) -> str:
-    """``'relu'``, or ``huber(delta=0.5)`` where a setting is another one than by default."""
+    """``'relu'``, or ``huber(delta=0.5)`` if a setting differs from its default."""
     given = other(table[name], settings) if inspect.isfunction(table.get(name)) else dict(settings)
     return call(name, (), given) if given else repr(name)
 
 
 def other(function: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some settings of a function that differ from its defaults."""
+    """The settings that differ from the defaults of a function."""
     defaults = {each.name: each.default for each in inspect.signature(function).parameters.values()}
     return {
         name: value
@@ -24,6 +24,6 @@ def other(function: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def call(name: str, values: tuple[Any, ...], settings: Mapping[str, Any]) -> str:
-    """A call as it is written."""
+    """A call as source code."""
     parts = [*map(repr, values), *(f"{key}={value!r}" for key, value in settings.items())]
     return f"{name}({', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""Settings of the user's: checked values, or an error that shows what was given."""
+"""Checked settings; errors show what was given."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def dtype(value: Any) -> str:
 
 
 def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> Any:
-    """A `kind`, out of itself, its name in `table`, or its configuration ``{"name": ..., settings}``.
+    """A `kind`, from itself, its name in `table`, or its configuration ``{"name": ..., settings}``.
 
-    The table's values are things of that kind, or functions of the settings that make one.
+    The table's values are of that kind, or functions of the settings that make one.
     """
     if isinstance(value, kind):
         return value
@@ -96,13 +96,15 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
         value = value["name"]
     own = what in ("activation", "loss", "schedule")
     if not isinstance(value, str):
-        hint = f"; fn.register_{what} makes one of a function" if own and callable(value) else ""
+        hint = f"; fn.register_{what} makes one from a function" if own and callable(value) else ""
         if value in table.values() or (isinstance(value, type) and issubclass(value, kind)):
             hint = hints.not_called(value)
         raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}{hint}")
     if value not in table:
         hint = (
-            f"; one of your own must be made by fn.register_{what} before it is used or loaded" if own else ""
+            f"; a user-defined one must be registered by fn.register_{what} before it is used or loaded"
+            if own
+            else ""
         )
         near = hints.nearest(value, table)
         raise ValueError(f"unknown {what} {value!r}{near}; known are {', '.join(sorted(table))}{hint}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..optimizers import Optimizer
 
 FORMAT = 1  # of the configuration
-CALLBACK = "callback."  # begins the names of arrays that callbacks know, by the callback's number
+CALLBACK = "callback."  # prefix of the names of callback arrays, followed by the number of the callback
 
 
 def save(model: Inference, path: str | os.PathLike[str], training: bool = False) -> None:
@@ -35,7 +35,7 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
     training, executor = validate.boolean("training", training), model.executor
     with executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         executor.state  # noqa: B018 - refuses a model that is not built
-        optimizer = copy.copy(executor.optimizer)  # whose settings stay as they are
+        optimizer = copy.copy(executor.optimizer)  # so that its settings do not change meanwhile
         config: dict[str, Any] = {
             "format": FORMAT,
             "n_in": executor.n_in,
@@ -79,7 +79,7 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
 
 
 def _training(executor: Executor, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What training needs to go on: counters, and tensors."""
+    """What is needed to resume training: counters, and tensors."""
     state, tensors = executor.state, {}
     # The memory is of another size if the optimizer's settings were changed after training.
     size, memory = optimizer.state_vectors() * state.parameters.size, state.optimizer

@@ -1,4 +1,4 @@
-"""Files that are whole or as before: written beside the old one, then renamed."""
+"""Files that are replaced in one step: written beside the old one, then renamed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import signatures
 
 
 def replace(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file in one step: whatever happens, the path has the old content or the new one.
+    """Write a file in one step: whatever happens, it has either the old content or the new one.
 
     A temporary file in the same folder is written, brought to the disk, and renamed. The new file has
     the permissions of the old one. A symbolic link is followed, as by `open`.
@@ -40,7 +40,7 @@ def _replace(path: str, content: bytes, given: str) -> None:
     folder = os.path.dirname(path)
     old = _status(path, given)
     temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")
-    # A new file gets what the umask leaves; one that takes another's place is nobody's until then.
+    # A new file gets the permissions of the umask; one that replaces another is private until then.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(temporary, flags, 0o666 if old is None else 0o600)
     try:
@@ -67,7 +67,7 @@ def check_regular(path: str, given: str = "") -> None:
 
 
 def head(path: str) -> bytes:
-    """The first bytes of a regular file, for `_signatures`; an OSError if it cannot be read."""
+    """The first bytes of a regular file, for `signatures`; an OSError if it cannot be read."""
     check_regular(path)
     with open(path, "rb") as file:
         return file.read(signatures.HEAD)
@@ -83,7 +83,7 @@ def _status(path: str, given: str) -> os.stat_result | None:
 
 
 def _take_over(path: str, old: os.stat_result) -> None:
-    """Give a file the owner, as far as allowed, and the permissions of another."""
+    """Give a file the permissions of another one, and its owner as far as allowed."""
     if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
         with contextlib.suppress(OSError):
             os.chown(path, old.st_uid, old.st_gid)
@@ -91,7 +91,7 @@ def _take_over(path: str, old: os.stat_result) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Bring a renaming to the disk, where the system can."""
+    """Flush a rename to disk, where the system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -38,7 +38,7 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
     ----------
     path : str or path
     metrics : sequence of function, optional
-        Metrics of your own, of which a file has the names only: without them the model is one without
+        User-defined metrics. A file has only their names; without the functions, the model is loaded without
         these metrics.
 
     Warns
@@ -49,16 +49,16 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
     Returns
     -------
     Model
-        Built, with its weights. If it was saved with ``training=True``, training goes on as if it had
-        not been interrupted.
+        Built, with its weights. If it was saved with ``training=True``, training continues as if it had not
+        been interrupted.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not a file of fastnn's, or damaged, or has an activation, loss or schedule of the
-        user's own that is not registered.
+        If it is not a file of fastnn, or is damaged, or has a user-defined activation, loss or schedule that
+        is not registered.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
         if text is None:
             raise ValueError(
                 f"{path} is a safetensors file, but not of a fastnn model; fn.load_torch(path, model) reads "
-                "weights of PyTorch's layers"
+                "weights of PyTorch layers"
             )
         try:
             config = json.loads(text)
@@ -90,11 +90,11 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
             model = _model(config, file, own)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
-            raise ValueError(f"{path} does not hold a fastnn model that fits together: {what}") from error
+            raise ValueError(f"{path} does not hold a consistent fastnn model: {what}") from error
     if names and metrics is None:
         warnings.warn(
-            f"the model was saved with metrics of the user's own, {names}: files do not hold functions; give "
-            f"them to load, metrics=[{names}], or metrics=[] to go without",
+            f"the model was saved with user-defined metrics, {names}, and files do not hold functions; pass "
+            f"them to load, metrics=[{names}], or metrics=[] to load it without them",
             stacklevel=2,
         )
     return model
@@ -107,7 +107,7 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
     numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
     prepared = sum(isinstance(layer, Preprocessing) for layer in layers)
     if n_in > numbers or n_in * prepared > _REPEATED * numbers:
-        raise ValueError(f"n_in={n_in} is more than the file can be for")
+        raise ValueError(f"n_in={n_in} is too large for this file")
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     options["metrics"] = [*options["metrics"], *functions]
     model = Model(layers, **options)
@@ -120,7 +120,7 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
     inputs = zip(layers, shapes_of(layers, (n_in,)), strict=False)  # one-hot layers may widen one another
     columns = sum(math.prod(shape) for layer, shape in inputs if isinstance(layer, Preprocessing))
     if columns > _REPEATED * numbers:
-        raise ValueError(f"its layers prepare {columns} columns in all, more than the file can be for")
+        raise ValueError(f"its layers prepare {columns} columns in total, too many for this file")
     graph = lower(layers, (n_in,))
     shapes |= {place.key: place.shape for place in graph.parameters}
     # Numbers of any size here: nothing is allocated before they are found in the file.
@@ -153,7 +153,7 @@ def _names(value: Any, n_in: int) -> tuple[str, ...]:
 
 
 def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...]]:
-    """Give preprocessing layers what they measured, and return the shapes of these tensors."""
+    """Restore the statistics of preprocessing layers, and return the shapes of these tensors."""
     shapes: dict[str, tuple[int, ...]] = {}
     known = set(file.keys())
     for i, layer in enumerate(layers):
@@ -168,7 +168,7 @@ def _restore_numbers(layers: list[Layer], file: Any) -> dict[str, tuple[int, ...
 
 
 def _restore_labels(layers: list[Layer], labels: dict[str, Any]) -> None:
-    """Tell layers that code text or large integers what their codes stand for."""
+    """Restore the categories of layers that code text or large integers."""
     for key, columns in labels.items():
         layer = layers[int(key)] if key.isdecimal() and int(key) < len(layers) else None
         if not isinstance(layer, OneHot):
@@ -198,7 +198,7 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
 
 
 def _callback_states(known: dict[str, dict[str, Any]], file: Any) -> dict[str, dict[str, Any]]:
-    """What callbacks knew: plain values, and arrays of the file."""
+    """The state of callbacks: plain values, and arrays of the file."""
     states = {callback: dict(own) for callback, own in known.items()}
     for callback, own in states.items():
         for name, value in own.items():

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .torch_files import Entry
 
-# Where a checkpoint has the state among counters and the optimizer's memory.
+# Keys under which checkpoints have the state of the model.
 _WITHIN = ("state_dict", "model_state_dict", "model")
 
 
@@ -42,29 +42,29 @@ def load_torch(
     source : dict, or path
         What ``state_dict()`` of a `torch.nn.Sequential` gives, with tensors or arrays of any
         floating-point type, or the path of a file of it: in the safetensors format, or, where PyTorch 2.6
-        or later is installed, of ``torch.save``, of which nothing is run. The keys are ``"0.weight"``,
-        ``"0.bias"``, ``"2.weight"`` and so on, in any order, perhaps after a prefix such as ``"net."``.
-        Layers that are named without numbers are taken in the order of the dict. Of a checkpoint, the
-        dict ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` in it is taken.
+        or later is installed, of ``torch.save``, whose code is not executed. The keys are ``"0.weight"``,
+        ``"0.bias"``, ``"2.weight"`` and so on, in any order, possibly after a prefix such as ``"net."``.
+        Layers whose names have no numbers are read in the order of the dict. In a checkpoint, the dict
+        ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` is used.
     model : Model
-        Its `Dense` layers take the `Linear` layers of the state in turn; it is built if it is not yet.
+        Its `Dense` layers get the weights of the `Linear` layers in order; it is built if necessary.
     prefix : str
-        Only keys that begin so are taken, or the dict of this name: ``"actor."`` of an actor and a critic.
+        Only keys with this prefix are used, or the dict of this name: ``"actor."`` of an actor and a critic.
 
     Returns
     -------
     Model
-        The model given, with new weights. Where training stands, and the optimizer's memory, is not
-        changed.
+        The given model, with new weights. Its training counters and the optimizer's state do not change.
 
     Raises
     ------
     ImportError
-        If the file is of ``torch.save`` and PyTorch is not installed: the message says how to convert it.
+        If the file was written by ``torch.save`` and PyTorch is not installed: the message says how to
+        convert it.
     OSError
         If the file cannot be read.
     TypeError, ValueError
-        If a key, a shape or a type does not fit; the model is then as it was.
+        If a key, a shape or a type does not match; the model is then unchanged.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def load_torch(
     if not isinstance(model, Model):
         raise TypeError(f"model must be a fastnn.Model, got {model!r}")
     if not isinstance(prefix, str):
-        raise TypeError(f"prefix must be a text such as 'actor.', got {prefix!r}")
+        raise TypeError(f"prefix must be a string such as 'actor.', got {prefix!r}")
     entries, ordered = _entries(source, prefix)
     groups = _groups(entries, ordered=ordered)
     layers = dense_layers(model, (Dense, Activation, Dropout, Preprocessing))
@@ -99,7 +99,7 @@ def load_torch(
 
 
 def _entries(source: Any, prefix: str) -> tuple[dict[str, Entry], bool]:
-    """The tensors that a state has below a prefix, and whether their order is that of the layers."""
+    """The tensors of a state below a prefix, and whether their order is that of the layers."""
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if not torch_files.is_pickled(path):
@@ -116,12 +116,12 @@ def _entries(source: Any, prefix: str) -> tuple[dict[str, Entry], bool]:
 
 
 def _state_within(source: Mapping[Any, Any], names: tuple[str, ...]) -> Mapping[Any, Any]:
-    """The state in a checkpoint; the source itself if it is none."""
+    """The state in a checkpoint; the source itself if it is not a checkpoint."""
     return next((source[name] for name in names if isinstance(source.get(name), Mapping)), source)
 
 
 def _below(prefix: str, tensors: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Those whose keys begin with a prefix, without it; a ValueError if there are none."""
+    """The tensors whose keys begin with a prefix, which is removed; a ValueError if there are none."""
     if not prefix:
         return dict(tensors)
     start = prefix if prefix.endswith(".") else f"{prefix}."
@@ -137,7 +137,7 @@ def _below(prefix: str, tensors: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _entry(key: Any, value: Any) -> Entry:
-    """Shape and numbers of a tensor of a dict."""
+    """Shape and values of a tensor in a dict."""
     if isinstance(value, Mapping):
         raise TypeError(
             f"{key!r} must be a tensor or an array, got a dict; prefix={key!r} takes the state in it"
@@ -161,14 +161,14 @@ def _array(key: str, value: Any) -> Any:
         if value.dtype.name == "bfloat16":
             value = value.astype(np.float32)
     except (TypeError, RuntimeError, ValueError) as error:
-        raise TypeError(f"{key!r} cannot be made an array: {error}") from error
+        raise TypeError(f"{key!r} cannot be converted to an array: {error}") from error
     if value.dtype.kind != "f":
         raise TypeError(f"{key!r} must be floating-point numbers, got {value.dtype}")
     return value
 
 
 def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[str, str]]:
-    """The Linear layers in their order: for each its keys, ``{"weights": "0.weight", ...}``."""
+    """The Linear layers in order, each with its keys, ``{"weights": "0.weight", ...}``."""
     groups: dict[str, dict[str, str]] = {}
     for key in entries:
         match = re.fullmatch(r"(?:(.*)\.)?(weight|bias)", key) if isinstance(key, str) else None
@@ -182,7 +182,7 @@ def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[st
         return dict(sorted(groups.items(), key=lambda item: [int(n) for n in re.findall(r"\d+", item[0])]))
     if not ordered:
         raise ValueError(
-            f"the order of {', '.join(groups)} cannot be told from a file; give a dict in the layers' order"
+            f"a file does not tell the order of {', '.join(groups)}; pass a dict in the order of the layers"
         )
     return groups
 
@@ -190,7 +190,7 @@ def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[st
 def _fitting(
     model: Model, layers: list[Dense], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
 ) -> tuple[int, list[dict[str, NDArray[Any]]]]:
-    """Size of the input, and for each layer its new parameters, all checked."""
+    """Size of the input, and the new parameters of each layer, all checked."""
     n_in = model.n_in
     given: list[dict[str, NDArray[Any]]] = []
     for layer, keys in zip(layers, groups.values(), strict=True):

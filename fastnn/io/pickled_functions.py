@@ -1,4 +1,4 @@
-"""Functions of the user's as data: what a pickle takes along so that another process has them."""
+"""User-defined functions in a form that can be pickled, for use in another process."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import pickle
 import sys
 from typing import Any
 
-# A place, as module and name; or the function itself, where no other process could import it.
+# Module and name; or the pickled function itself, where no other process could import it.
 Carried = tuple[str, str] | bytes
 
 _MAIN = ("__main__", "__mp_main__")  # another process has another main program
 
 
 def carry(function: Any) -> Carried | None:
-    """What `fetch` makes the function of; None for one that cannot leave this process.
+    """What `fetch` restores the function from; None for one that cannot be pickled.
 
-    A function of a module is named. Lambdas, functions within functions and those of the main program are
-    written out, with the globals and captured variables that they use.
+    Functions of modules are referred to by name. Lambdas, nested functions and those of the main program are
+    pickled by value, with the globals and captured variables that they use.
     """
     plain = getattr(function, "py_func", function)
     module, name = getattr(plain, "__module__", None), getattr(plain, "__qualname__", None)
@@ -27,22 +27,22 @@ def carry(function: Any) -> Carried | None:
             found = getattr(found, part, None)
         if getattr(found, "py_func", found) is plain:
             return module, name
-    from numba import cloudpickle  # Numba compiles these functions: it is there in any case
+    from numba import cloudpickle  # Numba is needed in any case, since it compiles these functions
 
     try:
         content: bytes = cloudpickle.dumps(plain)
-    except Exception:  # whatever the reduction of an object that it has captured raises
+    except Exception:  # anything that pickling a captured object may raise
         return None
     return content
 
 
 def fetch(carried: Carried) -> Any:
-    """The function that `carry` was given.
+    """The function that was passed to `carry`.
 
     Raises
     ------
     ImportError
-        If its module, or the name in it, is not there.
+        If its module, or the name in it, does not exist.
     """
     if isinstance(carried, bytes):
         return pickle.loads(carried)

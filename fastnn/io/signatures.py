@@ -1,21 +1,21 @@
-"""What a file is, by its first bytes, so that a function that cannot read it names the one that can."""
+"""The kind of a file, by its first bytes, so that messages can name the function that reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-HEAD = 4096  # bytes that are looked at, at most
+HEAD = 4096  # bytes that are checked, at most
 SAFETENSORS, ONNX, TORCH = (
     "a safetensors file",
     "an ONNX file",
     "a file of PyTorch's, by torch.save or TorchScript",
 )
-_LONGEST = 1 << 32  # bytes of a safetensors header that is taken for one
+_LONGEST = 1 << 32  # bytes of a plausible safetensors header
 
 
 class Signature(NamedTuple):
-    """A kind of file, how it is told, and what to do with one."""
+    """A kind of file, how to recognize it, and what to do with it."""
 
     kind: str
     test: Callable[[bytes], bool]
@@ -54,13 +54,13 @@ def _is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter in "\t\r\n\f" for letter in shown) and "\ufffd" not in shown
 
 
-# The first that fits counts: a safetensors file may begin with any byte.
+# The first match counts: a safetensors file may begin with any byte.
 _TABLE = (
     Signature("empty", lambda head: not head, "was it written to the end?"),
     Signature(
         SAFETENSORS,
         _is_safetensors,
-        "fn.load(path) reads models of fastnn's, fn.load_torch(path, model) weights of PyTorch's layers",
+        "fn.load(path) reads models of fastnn, fn.load_torch(path, model) weights of PyTorch layers",
     ),
     Signature(ONNX, _is_onnx, "fn.onnx.load(path) reads it"),
     Signature(
@@ -110,13 +110,13 @@ _TABLE = (
 
 
 def kind(head: bytes) -> str | None:
-    """What begins with these bytes, at most `HEAD`; None if that is not known."""
+    """The kind of file that begins with these bytes, at most `HEAD`; None if unknown."""
     found = _found(head)
     return None if found is None else found.kind
 
 
 def refuse_others(name: str, head: bytes, wanted: str) -> None:
-    """Raise a ValueError if what begins with these bytes is known, and is not of the kind `wanted`."""
+    """Raise a ValueError if a file that begins with these bytes is of a known kind other than `wanted`."""
     found = _found(head)
     if found is not None and found.kind != wanted:
         raise ValueError(f"{name} is {found.kind}, not {wanted}: {found.advice}")

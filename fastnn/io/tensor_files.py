@@ -1,4 +1,4 @@
-"""Safetensors files of which nothing is believed before it is checked."""
+"""Safetensors files, checked before their content is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def open_tensors(path: str) -> Any:
     OSError
         If it cannot be read.
     ValueError
-        If it is not such a file, or its header is too long to be that of a model.
+        If it is not such a file, or its header is too long for a model.
     """
     from safetensors import SafetensorError, safe_open
 

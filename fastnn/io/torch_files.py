@@ -1,4 +1,4 @@
-"""Files of PyTorch's weights: safetensors, and what `torch.save` wrote, where PyTorch is installed."""
+"""Files of PyTorch weights: safetensors, and those of `torch.save` where PyTorch is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from . import files, signatures
 from .tensor_files import open_tensors
 
-#: Shape of a tensor, and a function that gives it as an array.
+#: Shape of a tensor, and a function that returns it as an array.
 Entry = tuple[tuple[int, ...], Callable[[], Any]]
 
 _SAFE = (2, 6)  # the first version of PyTorch whose weights_only keeps its promise (CVE-2025-32434)
@@ -23,7 +23,7 @@ def is_pickled(path: str) -> bool:
 
 
 def unpickled(path: str) -> Mapping[Any, Any]:
-    """What `torch.save` wrote, if that is a dict of tensors and plain values: nothing of it is run.
+    """The content of a file of `torch.save`, if it is a dict of tensors and plain values; runs no code in it.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def unpickled(path: str) -> Mapping[Any, Any]:
 
 
 class Tensor(NamedTuple):
-    """Where a tensor of a safetensors file is, and what it is."""
+    """A tensor of a safetensors file that is not read yet."""
 
     path: str
     key: str
@@ -74,13 +74,13 @@ def tensors(path: str) -> dict[str, Tensor]:
     """The tensors of a safetensors file by their names."""
     with open_tensors(path) as file:
         if "fastnn" in (file.metadata() or {}):
-            raise ValueError(f"{path} is a model that fastnn has saved: fn.load(path) reads it")
+            raise ValueError(f"{path} is a model saved by fastnn: fn.load(path) reads it")
         found = {key: file.get_slice(key) for key in file.keys()}
         return {key: Tensor(path, key, tuple(t.get_shape()), t.get_dtype()) for key, t in found.items()}
 
 
 def entry(tensor: Tensor) -> Entry:
-    """Shape and numbers of a tensor of a safetensors file; a TypeError if these are not floating-point."""
+    """Shape and values of a tensor in a safetensors file; a TypeError unless it is floating-point."""
     path, key, shape, dtype = tensor
     if dtype not in ("F64", "F32", "F16", "BF16"):
         raise TypeError(f"{key!r} must be floating-point numbers, got {dtype}")
@@ -93,7 +93,7 @@ def _read(path: str, key: str) -> Any:
 
 
 def _read_bfloat16(path: str, key: str) -> Any:
-    """A tensor whose type NumPy lacks: the upper half of float32 numbers."""
+    """A tensor whose dtype NumPy lacks: the upper halves of float32 numbers."""
     from safetensors import deserialize
 
     with open(path, "rb") as file:

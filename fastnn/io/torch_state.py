@@ -44,14 +44,14 @@ def to_torch_state(model: Inference, as_numpy: bool = False) -> dict[str, Any]:
 
 
 def _modules(layer: Layer) -> int:
-    """How many modules of a Sequential do what a layer does."""
+    """Number of modules of a `Sequential` that correspond to a layer."""
     if isinstance(layer, Dense) and layer.activation is not None:
         return 1 if layer.activation.name == "identity" else 2
     return 1
 
 
 def dense_layers(model: Inference, known: tuple[type[Layer], ...]) -> list[Dense]:
-    """The layers with weights, if all are of known kinds."""
+    """The layers with weights; a ValueError unless all layers are of known kinds."""
     for layer in model.layers:
         if not isinstance(layer, known):
             raise ValueError(f"{layer!r} has no counterpart in a state of Linear layers")

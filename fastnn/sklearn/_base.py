@@ -94,7 +94,7 @@ class BaseMLP(BaseEstimator):
     # ---- checks --------------------------------------------------------------------------------
 
     def _validate_params(self) -> None:
-        """Check the parameters; activations of the user's own may have been made since this was imported."""
+        """Check the parameters; user-defined activations may have been registered since this was imported."""
         names = StrOptions({*activations.ALIASES, *activations.TABLE})
         constraints = {**self._parameter_constraints, "activation": [names, Activation, "array-like"]}
         validate_parameter_constraints(constraints, self.get_params(deep=False), type(self).__name__)
@@ -107,7 +107,7 @@ class BaseMLP(BaseEstimator):
         return sizes
 
     def _check_combination(self, validation: tuple[Any, Any, Any]) -> None:
-        """Refuse parameters that do not go together."""
+        """Reject parameters that contradict each other."""
         X_val, y_val, _ = validation
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
@@ -122,7 +122,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError(f"give schedule or learning_rate={self.learning_rate!r}, not both")
 
     def _validate_arrays(self, X: Any, y: Any, reset: bool, **options: Any) -> tuple[Any, Any]:
-        """Samples as a dense array of the dtype of training, and targets as they are."""
+        """Samples as a dense array in the dtype of training, and unchanged targets."""
         wanted = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
         kinds = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": wanted}
         X, y = validate_data(self, X, y, reset=reset, **kinds, **options)
@@ -145,7 +145,7 @@ class BaseMLP(BaseEstimator):
     # ---- the model -----------------------------------------------------------------------------
 
     def _prepare_model(self, sizes: list[int], dtype: str, first: bool) -> None:
-        """Make the model of the present parameters, with the weights so far unless it is the first."""
+        """Make the model that the current parameters describe; unless `first`, it keeps the weights."""
         if first:
             self.n_iter_ = self.t_ = 0
             self.n_layers_ = len(sizes)
@@ -165,7 +165,7 @@ class BaseMLP(BaseEstimator):
             self._bind()
 
     def _layout(self, sizes: list[int], dtype: str) -> _Layout:
-        """What the present parameters say the model is."""
+        """The model that the current parameters describe."""
         hidden = len(sizes) - 2
         rates = self._per_layer("dropout", self.dropout, hidden)
         loss = self._model_loss(sizes[-1])
@@ -229,7 +229,7 @@ class BaseMLP(BaseEstimator):
         self.intercepts_ = [layer.bias for layer in _dense(self.model_)]
 
     def current_model(self) -> Model:
-        """The model, after taking up what was assigned to `coefs_` and `intercepts_`."""
+        """The model, updated with what was assigned to `coefs_` and `intercepts_`."""
         if not hasattr(self, "model_"):  # weights without a fit
             sizes = [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)]
             self._make_model(self._layout(sizes, np.result_type(*self.coefs_).name))
@@ -259,7 +259,7 @@ class BaseMLP(BaseEstimator):
         return {**state, "_user_activations": own} if own else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state.pop("_user_activations", None)  # they are known here now
+        state.pop("_user_activations", None)  # they are registered now
         super().__setstate__(state)
         if hasattr(self, "_made_of"):
             self._made_of = _Layout(*self._made_of)
@@ -274,7 +274,7 @@ class BaseMLP(BaseEstimator):
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self.current_model().predict(X.toarray() if issparse(X) else X)
 
-    # ---- what the classifier and the regressor say ---------------------------------------------
+    # ---- defined by the classifier and the regressor --------------------------------------------
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
         """Checked samples, targets of shape (n, n_targets), and the samples' weights by class or None."""
@@ -301,7 +301,7 @@ class BaseMLP(BaseEstimator):
         raise NotImplementedError
 
     def _as_given(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Checked targets as `predict` gives them."""
+        """Checked targets in the form that `predict` returns."""
         return y.ravel() if y.shape[1] == 1 else y
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:

@@ -24,54 +24,54 @@ if TYPE_CHECKING:
 
 
 class MLPClassifier(ClassifierMixin, TrainableMLP):
-    """Multi-layer perceptron classifier, as `sklearn.neural_network.MLPClassifier` and more.
+    """Multi-layer perceptron classifier, like `sklearn.neural_network.MLPClassifier` and with more options.
 
     Binary, multiclass and multilabel. All parameters, attributes and methods of scikit-learn's class have
-    its meaning and defaults, and the same `random_state` gives the same result up to rounding.
+    the same meaning and defaults, and the same `random_state` gives the same result up to rounding.
 
     Parameters
     ----------
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, \
 max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, \
 validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
-        As scikit-learn's. `activation` may also be the name of any activation of fastnn, one of
+        As in scikit-learn. `activation` may also be the name of any activation of fastnn, one of
         `fastnn.activations`, or a sequence with one for each hidden layer.
     dropout : float or sequence of float, 0 <= dropout < 1
-        Share of the outputs of each hidden layer that is set to 0 while training.
+        Fraction of the outputs of each hidden layer that is set to 0 during training.
     class_weight : dict, list of dict or "balanced", optional
-        Factors of the samples of each class, as in other classifiers of scikit-learn.
+        Weights of the classes, as in other classifiers of scikit-learn.
     optimizer : str or Optimizer, optional
-        In place of `solver`: the name of a fastnn optimizer, which gets `learning_rate_init`, or one of
-        `fastnn.optimizers`, which has its own rate.
+        Used instead of `solver`: the name of a fastnn optimizer, with `learning_rate_init` as its rate, or
+        one of `fastnn.optimizers`, with its own rate.
     schedule : Schedule, optional
-        In place of the learning rate, of any optimizer: one of `fastnn.schedules`. Steps are batches.
+        Used instead of the learning rate, with any optimizer: one of `fastnn.schedules`. Steps are batches.
     callbacks : sequence of Callback or function, optional
         Called between epochs: see `fastnn.callbacks`. Their ``model`` is `model_`.
     dtype : {"float32", "float64"}, optional
-        Of the weights and of all arithmetic; that of `X` if not given, float64 for whole numbers.
+        Of the weights and of all arithmetic; that of `X` if not given, float64 for integers.
         ``solver="lbfgs"`` always computes in float64.
     threads : int, optional
-        How many train, as for `fastnn.Model.fit`; the numbers are the same bits whatever it is.
+        Number of threads, as for `fastnn.Model.fit`; it does not change a bit of the result.
     scoring : str or callable, optional
-        What `early_stopping` goes by: the name of a score of scikit-learn's, or a function of
+        What `early_stopping` monitors: the name of a scorer of scikit-learn, or a function of
         ``(estimator, X, y)``, and of `sample_weight` if that is given; larger is better. "loss" is the
-        loss of the validation set, its sign changed; without it, the score is that of `score`.
+        negated loss of the validation set. By default it is what `score` returns.
 
     Attributes
     ----------
     classes_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, coefs_, \
 intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activation_
-        As scikit-learn's. The arrays in `coefs_` and `intercepts_` are views into the model: what is
-        written into them, or assigned, is what predicts.
+        As in scikit-learn. The arrays in `coefs_` and `intercepts_` are views into the model: predictions use
+        what is written into them, or assigned.
     validation_loss_curve_ : list of float or None
-        Loss of the validation set that was given to `fit`, after each epoch, without the penalty.
+        Loss of the validation set passed to `fit`, after each epoch, without the penalty.
     model_ : fastnn.Model
         The network, whose outputs are logits: for `save`, for other formats, for compiled code.
 
     Raises
     ------
     InvalidParameterError, ValueError, NotFittedError
-        As scikit-learn's; ValueError also for parameters that do not go together.
+        As in scikit-learn; ValueError also for parameters that contradict each other.
 
     Examples
     --------
@@ -207,7 +207,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         return X, self._encoded(y), weight
 
     def _encoded(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Numbers of the classes, of shape (n, 1); for several labels 0 and 1 of shape (n, n_outputs)."""
+        """Class numbers, of shape (n, 1); for several labels 0 and 1, of shape (n, n_outputs)."""
         if self._label_binarizer.y_type_.startswith("multilabel"):
             labels: NDArray[Any] = self._label_binarizer.transform(y)
             return labels
@@ -217,7 +217,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         return len(self.classes_) if self._out_activation() == "softmax" else y.shape[1]
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
-        """Refuse classes that the network has no output for, or in a warm start other ones at all."""
+        """Reject classes for which the network has no output, and any other classes in a warm start."""
         if self.warm_start:
             if set(classes) != set(self.classes_):
                 raise ValueError(

@@ -29,24 +29,24 @@ _REPORTED = {
 
 
 class MLPRegressor(RegressorMixin, TrainableMLP):
-    """Multi-layer perceptron regressor, as `sklearn.neural_network.MLPRegressor` and more.
+    """Multi-layer perceptron regressor, like `sklearn.neural_network.MLPRegressor` and with more options.
 
-    One output or several. All parameters, attributes and methods of scikit-learn's class have its meaning
-    and defaults, and the same `random_state` gives the same result up to rounding.
+    One output or several. All parameters, attributes and methods of scikit-learn's class have the same
+    meaning and defaults, and the same `random_state` gives the same result up to rounding.
 
     Parameters
     ----------
     loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile"} or Loss
-        The first two as scikit-learn's; "absolute_error" is for the median, "huber" for outliers beyond
-        `delta`, "quantile" for the quantile `quantile`. Also one of `fastnn.losses` for values.
-        Several outputs are added up.
+        The first two as in scikit-learn; "absolute_error" estimates the median, "huber" is robust to
+        outliers beyond `delta`, "quantile" estimates the quantile `quantile`. Also one of `fastnn.losses`
+        for values. The losses of several outputs are summed.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, \
 max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, \
 validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
-        As scikit-learn's. `activation` may also be the name of any activation of fastnn, one of
+        As in scikit-learn. `activation` may also be the name of any activation of fastnn, one of
         `fastnn.activations`, or a sequence with one for each hidden layer.
     delta : float, > 0
-        Error from which on "huber" grows in a line, in units of the target.
+        Error beyond which "huber" grows linearly, in units of the target.
     quantile : float, 0 < quantile < 1
         What "quantile" estimates.
     dropout, optimizer, schedule, callbacks, dtype, threads, scoring
@@ -56,17 +56,17 @@ validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
     ----------
     loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, coefs_, intercepts_, \
 n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activation_
-        As scikit-learn's. The arrays in `coefs_` and `intercepts_` are views into the model: what is
-        written into them, or assigned, is what predicts.
+        As in scikit-learn. The arrays in `coefs_` and `intercepts_` are views into the model: predictions use
+        what is written into them, or assigned.
     validation_loss_curve_ : list of float or None
-        Loss of the validation set that was given to `fit`, after each epoch, without the penalty.
+        Loss of the validation set passed to `fit`, after each epoch, without the penalty.
     model_ : fastnn.Model
-        The network; with ``loss="poisson"`` its outputs are logarithms of what `predict` gives.
+        The network; with ``loss="poisson"`` its outputs are the logarithms of what `predict` returns.
 
     Raises
     ------
     InvalidParameterError, ValueError, NotFittedError
-        As scikit-learn's; ValueError also for parameters that do not go together.
+        As in scikit-learn; ValueError also for parameters that contradict each other.
 
     Examples
     --------

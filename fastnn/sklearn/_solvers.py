@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TrainableMLP(BaseMLP):
-    """An estimator with its solvers; both estimators are made of it."""
+    """Base of both estimators: `BaseMLP` with its solvers."""
 
     def _fit(
         self,
@@ -35,7 +35,7 @@ class TrainableMLP(BaseMLP):
         validation: tuple[Any, Any, Any] = (None, None, None),
         incremental: bool = False,
     ) -> Any:
-        """Train for `max_iter` epochs at most; for one, from where training stands, if `incremental`."""
+        """Train for at most `max_iter` epochs; if `incremental`, for one more epoch."""
         self._validate_params()
         sizes = self._hidden_sizes()
         self._check_combination(validation)
@@ -100,7 +100,7 @@ class TrainableMLP(BaseMLP):
             model.optimizer = self._optimizer = self._new_optimizer()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        if self.loss_curve_:  # a warm start goes on from the last weights, unless it meets better ones
+        if self.loss_curve_:  # a warm start continues from the last weights, unless it finds better ones
             self._best_parameters = model.parameters
         scored = held_out if self.early_stopping else None
         if self.early_stopping and held_out is None:
@@ -143,7 +143,7 @@ class TrainableMLP(BaseMLP):
         epoch_end.warn()
 
     def _split(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Numbers of the samples to train on and of those to validate on, the same as scikit-learn's."""
+        """Indices of the training and the validation samples, the same as in scikit-learn."""
         train, test = train_test_split(
             np.arange(len(y)),
             random_state=self._random_state,
@@ -171,8 +171,8 @@ class TrainableMLP(BaseMLP):
         if self.scoring is None:
             return float(self._held_out_score(self.model_.predict(X), y, weight))
         if self.scoring == "loss":
-            figures = self.model_.evaluate(X, self._targets(y, X.dtype), weight)
-            return -float(figures["loss"])
+            logs = self.model_.evaluate(X, self._targets(y, X.dtype), weight)
+            return -float(logs["loss"])
         with warnings.catch_warnings():
             # The estimator may have been fitted to columns with names, which are not known here.
             warnings.filterwarnings("ignore", "X does not have valid feature names")
@@ -212,7 +212,7 @@ class TrainableMLP(BaseMLP):
 
 
 def _orders(n: int, random_state: np.random.RandomState) -> Callable[[int], NDArray[np.int64]]:
-    """The order of each epoch: each shuffles the one before, by the same numbers as scikit-learn's."""
+    """The order of each epoch: it shuffles the one before, with the same random numbers as scikit-learn."""
     order = np.arange(n)
 
     def next_order(epoch: int) -> NDArray[np.int64]:
@@ -227,5 +227,5 @@ def _orders(n: int, random_state: np.random.RandomState) -> Callable[[int], NDAr
 
 @functools.cache
 def _blas() -> ThreadpoolController:
-    """Control of BLAS's threads, which take longer to meet than a step of L-BFGS has to compute."""
+    """Control of BLAS's threads, whose synchronization takes longer than a step of L-BFGS."""
     return ThreadpoolController()

@@ -30,19 +30,19 @@ _SMALLEST_RATE = 1e-6  # an adaptive learning rate is not lowered further
 
 
 class EpochEnd(Callback):
-    """Keeps the records of an estimator, and decides after an epoch whether to go on.
+    """Updates the records of an estimator, and decides after an epoch whether to continue.
 
     Parameters
     ----------
     estimator : BaseMLP
     n_samples : int
-        That are trained on.
+        Size of the training set.
     score : function or None
-        Gives the score of the validation set, which decides; without, the loss does.
+        Returns the score of the validation set, which then decides instead of the loss.
     incremental : bool
         Whether a single epoch is trained, by ``partial_fit``.
     no_improvement : int
-        How many epochs in a row were no better.
+        Number of epochs in a row without improvement.
     best_parameters : array
         Those of the best score so far.
     """
@@ -77,7 +77,7 @@ class EpochEnd(Callback):
         self.take()
 
     def take(self) -> None:
-        """Take up the epochs that have ended."""
+        """Record the epochs that have ended."""
         history = self.model.history
         assert history is not None
         for i in range(self.estimator.n_iter_, len(history.epoch)):
@@ -85,20 +85,20 @@ class EpochEnd(Callback):
         self._set_period()
 
     def _set_period(self) -> None:
-        """Look again at the first epoch in which something may have to be done."""
+        """Be called again after the first epoch that may need an action."""
         estimator = self.estimator
         each = self.score is not None or estimator.verbose or self.rates == "invscaling"
         rest = estimator.n_iter_no_change + 1 - self.no_improvement
         self.period = 1 if each else int(max(1, min(rest, estimator.max_iter)))
 
-    def _take_epoch(self, figures: dict[str, float]) -> None:
+    def _take_epoch(self, logs: dict[str, float]) -> None:
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.t_ += self.n_samples
-        estimator.loss_ = figures["loss"]
+        estimator.loss_ = logs["loss"]
         estimator.loss_curve_.append(estimator.loss_)
-        if "val_loss" in figures:
-            estimator.validation_loss_curve_.append(figures["val_loss"])
+        if "val_loss" in logs:
+            estimator.validation_loss_curve_.append(logs["val_loss"])
         self._say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         if self.score is not None:
             self._take_score(self.score())
@@ -149,7 +149,7 @@ class EpochEnd(Callback):
         optimizer.learning_rate = rate
 
     def diverged(self, error: DivergenceError) -> None:
-        """Take up that training cannot go on; with early stopping the best weights so far are kept."""
+        """Record that training diverged; with early stopping the best weights so far are kept."""
         estimator = self.estimator
         if self.score is None or not np.isfinite(estimator.best_validation_score_):
             raise ValueError(NON_FINITE) from error

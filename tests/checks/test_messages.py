@@ -58,7 +58,7 @@ SUGGESTIONS = {
     "a function": (
         lambda: fn.Dense(1, lambda x: x),
         TypeError,
-        "; fn.register_activation makes one of a function",
+        "; fn.register_activation makes one from a function",
     ),
     "a sparse matrix": (
         lambda: model().predict(scipy.sparse.csr_matrix(X)),

@@ -294,7 +294,10 @@ def test_a_file_needs_the_pieces_that_it_names(tmp_path):
     assert done.stdout == "[[12.]]\n", done.stderr
     done = load(tmp_path / "own.safetensors", "unknown")
     assert "unknown activation 'twice'" in done.stderr
-    assert "one of your own must be made by fn.register_activation before it is used or loaded" in done.stderr
+    assert (
+        "a user-defined one must be registered by fn.register_activation before it is used or loaded"
+        in done.stderr
+    )
 
 
 # ---- The gradient check --------------------------------------------------------------------------------

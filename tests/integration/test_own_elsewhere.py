@@ -157,7 +157,7 @@ def test_functions_that_cannot_be_pickled():
     content = pickle.dumps(own)
     assert pickle.loads(content) == own  # it is known here
     del activations.TABLE["odd"]
-    with pytest.raises(ValueError, match="'odd' is not known here, .* write them with def in a module"):
+    with pytest.raises(ValueError, match="'odd' is not registered here, .* write them with def in a module"):
         pickle.loads(content)
 
 
@@ -171,4 +171,4 @@ def test_functions_of_a_module_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.undo()
     code = f"import pickle; pickle.loads({content!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "'wavy' are not to be found here: No module named 'wavy'; make their module" in done.stderr
+    assert "'wavy' were not found here: No module named 'wavy'; make their module" in done.stderr

@@ -410,7 +410,7 @@ def test_damaged_states_are_refused(known, tmp_path):
     config["training"]["callbacks"] = known
     tensors = load_file(tmp_path / "m")
     save_file(tensors, tmp_path / "m", {"fastnn": json.dumps(config)})
-    with pytest.raises(ValueError, match="does not hold a fastnn model that fits together"):
+    with pytest.raises(ValueError, match="does not hold a consistent fastnn model"):
         fn.load(tmp_path / "m")
     config["training"]["callbacks"] = {}
     save_file(tensors, tmp_path / "m", {"fastnn": json.dumps(config)})

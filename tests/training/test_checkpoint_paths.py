@@ -25,9 +25,9 @@ def network():
         ("{epoch.real}", r"got {epoch\.real}"),
         ("{epoch[0]}", r"got {epoch\[0\]}"),
         ("{val_loss.real}", r"got {val_loss\.real}"),
-        ("{epoch", "cannot be filled in: .*braces that are meant are doubled"),
-        ("epoch}", "cannot be filled in: .*braces that are meant are doubled"),
-        ("{loss:d}", "with an epoch of 1 and figures of 0.5: "),
+        ("{epoch", "cannot be filled in: .*write literal braces twice"),
+        ("epoch}", "cannot be filled in: .*write literal braces twice"),
+        ("{loss:d}", "with epoch 1 and values of 0.5: "),
         ("{epoch:nonsense}", "with an epoch of 1"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_folder_that_does_not_exist_is_found_out_before_the_first_epoch(tmp_pa
 
 def test_a_folder_in_which_nothing_may_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(PermissionError, match="nothing may be written"):
+    with pytest.raises(PermissionError, match="not writable"):
         network().fit(X, Y, callbacks=[fn.ModelCheckpoint(tmp_path / "m")])
 
 

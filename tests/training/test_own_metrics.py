@@ -205,7 +205,7 @@ def test_a_file_has_the_names_only(tmp_path):
     model = network("mse", ["mae", mean_error])
     model.fit(X, VALUES[:, 0])
     model.save(tmp_path / "m", training=True)
-    with pytest.warns(UserWarning, match=r"metrics of the user's own, mean_error: .*metrics=\[mean_error\]"):
+    with pytest.warns(UserWarning, match=r"user-defined metrics, mean_error, .*metrics=\[mean_error\]"):
         bare = fn.load(tmp_path / "m")
     assert bare.metric_functions == () and list(bare.evaluate(X, VALUES[:, 0])) == ["loss", "mae"]
     with warnings.catch_warnings():
