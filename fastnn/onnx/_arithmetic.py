@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import helper
 
-from ._assembly import Assembly, Rows
+from ._assembly import Assembly
 from ._call import Call
 from ._layout import BATCH
+from ._rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

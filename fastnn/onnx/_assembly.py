@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..layers.scaling import Standardize
 from ..model import Model
 from ._affine import Columns, Map, Matrix, added, joined
 from ._layout import BATCH, Layout, broadcast, common
+from ._rows import Rows, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,50 +32,6 @@ if TYPE_CHECKING:
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _CODED = 1 << 15  # columns of one-hot codes: seconds, whatever the size of the file
 _REPEATED = 4  # how often the numbers of a file may be used: a weight may belong to several layers
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What computes `width` columns from those of the step before; from the input if there is none.
-
-    It is a product, an activation or a layer, or a product and its activation. `trained` is whether it
-    or a step before it is a product.
-    """
-
-    width: int
-    before: Step | None = None
-    product: Matrix | None = None
-    activation: ActivationSpec | None = None
-    layer: Layer | None = None
-    trained: bool = False
-    depth: int = field(init=False)  # how many steps there are before it
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "depth", 0 if self.before is None else self.before.depth + 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """A tensor of the graph: columns computed from those of a step, and the sizes of its axes.
-
-    One of the sizes may be `BATCH`; without it, the graph computes a single row.
-    """
-
-    step: Step
-    map: Map
-    sizes: tuple[Any, ...]
-    samples: int | None = None
-
-    @property
-    def row(self) -> tuple[int, ...]:
-        """Sizes of all axes but that of the samples."""
-        return tuple(size for size in self.sizes if size != BATCH)
-
-    @property
-    def layout(self) -> Layout:
-        """The numbers of its columns, where they stand in the tensor."""
-        array = np.arange(self.map.n_out).reshape([1 if size == BATCH else size for size in self.sizes])
-        return Layout(array, self.sizes.index(BATCH) if BATCH in self.sizes else None, self.samples)
 
 
 class Assembly:

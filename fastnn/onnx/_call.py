@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._assembly import Assembly, Rows
+from ._assembly import Assembly
 from ._layout import Layout
+from ._rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,13 +11,14 @@ import numpy as np
 from ..checks import validate
 from . import _outputs
 from ._arithmetic import softmax
-from ._assembly import Assembly, Rows
+from ._assembly import Assembly
 from ._call import Call
 from ._expressions import ACTIVATIONS, FLOAT64, Operation, parse
 from ._file import read
 from ._graph import Graph
 from ._layout import BATCH
 from ._operators import SEVERAL_OUTPUTS, TABLE
+from ._rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

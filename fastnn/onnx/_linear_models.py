@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._affine import Matrix
-from ._assembly import Rows
 from ._call import Call
 from ._products import right
+from ._rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

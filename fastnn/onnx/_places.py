@@ -9,9 +9,9 @@ import numpy as np
 from onnx import numpy_helper
 
 from . import _layout
-from ._assembly import Rows
 from ._call import Call, moving
 from ._layout import BATCH, Layout
+from ._rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

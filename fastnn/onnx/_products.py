@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _layout
-from ._assembly import Rows
 from ._call import Call
 from ._layout import BATCH
+from ._rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

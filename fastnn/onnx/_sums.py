@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._assembly import Rows
+    from ._rows import Rows
 
 
 _CONVOLUTION = 1 << 18  # numbers of a product that stands for a convolution: those of small images

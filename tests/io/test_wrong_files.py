@@ -53,7 +53,7 @@ KINDS = {
     "torch.save, before 1.6": (read("torch_save_legacy.pt"), "PyTorch's", "safetensors.torch.save_file"),
     "TorchScript": (read("torch_script.pt"), "PyTorch's", "safetensors.torch.save_file"),
     "safetensors of PyTorch": (lambda folder: to_bytes(STATE), "a safetensors file", "fn.load_torch"),
-    "safetensors of fastnn": (saved, "safetensors|fastnn has saved", r"fn.load\(path\)"),
+    "safetensors of fastnn": (saved, "safetensors|saved by fastnn", r"fn.load\(path\)"),
     "ONNX": (exported, "an ONNX file", "fn.onnx.load"),
     "ONNX of PyTorch": (
         lambda folder: b"\x08\x07\x12\x07pytorch\x1a\x052.1.0:\x00",

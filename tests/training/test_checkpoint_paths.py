@@ -19,7 +19,7 @@ def network():
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("{run}", r"path='{run}' cannot be filled in: it may have {epoch}, {loss}, .*got {run}"),
+        ("{run}", r"path='{run}' cannot be filled in: it may contain {epoch}, {loss}, .*got {run}"),
         ("{}/m", "got {}"),
         ("{0}", "got {0}"),
         ("{epoch.real}", r"got {epoch\.real}"),
@@ -28,7 +28,7 @@ def network():
         ("{epoch", "cannot be filled in: .*write literal braces twice"),
         ("epoch}", "cannot be filled in: .*write literal braces twice"),
         ("{loss:d}", "with epoch 1 and values of 0.5: "),
-        ("{epoch:nonsense}", "with an epoch of 1"),
+        ("{epoch:nonsense}", "with epoch 1"),
     ],
 )
 def test_what_cannot_be_filled_in_is_refused_when_made(path, message):
