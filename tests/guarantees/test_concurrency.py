@@ -107,18 +107,20 @@ def test_a_signal_is_raised_when_all_calls_have_ended(number, raised, slow):
         raise raised
 
     before = signal.signal(getattr(signal, number), stop)
-    ended = [False, False]
+    ended, sent = [False, False], threading.Event()
+
+    def send():
+        signal.pthread_kill(threading.main_thread().ident, signal.Signals[number])
+        sent.set()
 
     def call(i):
-        deadline = time.monotonic() + (0.3 if i == slow else 0)
-        while time.monotonic() < deadline:
-            time.sleep(0.01)
+        if i == slow:
+            assert sent.wait(60)
+            time.sleep(0.1)
         ended[i] = True
 
     try:
-        timer = threading.Timer(
-            0.1, signal.pthread_kill, (threading.main_thread().ident, signal.Signals[number])
-        )
+        timer = threading.Timer(0.1, send)
         timer.start()
         with pytest.raises(raised):
             threads.run_together([functools.partial(call, i) for i in range(2)])
@@ -356,10 +358,15 @@ def test_many_models_that_a_callback_trains_and_its_own_among_them():
 )
 def test_an_interrupt_ends_fits_within_the_callbacks_of_many(fit):
     """The fit of another model that a callback of `fit_many` has begun stops as well."""
-    models, other = [model_of(), model_of(seed=2)], model_of(seed=3)
+    models, other = [model_of(), model_of(seed=2)], model_of(seed=3).build(31)
+
+    def interrupt_when_it_trains():
+        while other.state.epoch == 0:
+            time.sleep(0.01)
+        _thread.interrupt_main()
 
     def fit_the_other(epoch, logs):
-        threading.Timer(0.2, _thread.interrupt_main).start()
+        threading.Thread(target=interrupt_when_it_trains, daemon=True).start()
         fit(other, X, LABELS, epochs=10**5)
 
     with pytest.raises(KeyboardInterrupt):
