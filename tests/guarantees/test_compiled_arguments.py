@@ -3,6 +3,8 @@
 Numba's types say neither that an array is masked nor that it is not aligned: that cannot be refused.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from numba.core.errors import NumbaError
@@ -14,7 +16,6 @@ from tests.helpers.sweeps import sampled
 pytestmark = pytest.mark.slow  # each call is typed by Numba
 
 MODEL = fn.Model([fn.Dense(4, "tanh"), fn.Dense(2)], "mse", seed=0).build(3)
-NET, STATE = MODEL.network(max_batch=5), MODEL.optimizer_state()
 ARRAYS = {
     "x": np.ones((5, 3), np.float32),
     "y": np.ones((5, 2), np.float32),
@@ -55,21 +56,29 @@ CASES = [
 ]
 
 
+@functools.cache
+def compiled():
+    """The network and the optimizer's state."""
+    return MODEL.network(max_batch=5), MODEL.optimizer_state()
+
+
 def call(name, **changed):
+    net, state = compiled()
     base = name.removesuffix("_checked")
     arrays = [changed.get(array, ARRAYS[array]) for array in FUNCTIONS[base]]
-    return getattr(fn, name)(NET, *([STATE] if base == "train_step" else []), *arrays)
+    return getattr(fn, name)(net, *([state] if base == "train_step" else []), *arrays)
 
 
 @pytest.mark.parametrize(("name", "array", "kind"), sampled(CASES, every=5))
 def test_wrong_types_are_refused_before_anything_is_written(name, array, kind):
     value = {**KINDS, "read-only": read_only}[kind](ARRAYS[array])
-    before = MODEL.parameters.tobytes(), STATE.vectors.tobytes(), [a.tobytes() for a in ARRAYS.values()]
+    state = compiled()[1]
+    before = MODEL.parameters.tobytes(), state.vectors.tobytes(), [a.tobytes() for a in ARRAYS.values()]
     with pytest.raises((NumbaError, TypeError, ValueError, NotImplementedError)):
         call(name, **{array: value})
     assert before == (
         MODEL.parameters.tobytes(),
-        STATE.vectors.tobytes(),
+        state.vectors.tobytes(),
         [a.tobytes() for a in ARRAYS.values()],
     )
 
@@ -79,7 +88,7 @@ def test_a_network_is_asked_for(name):
     arrays = [ARRAYS[array] for array in FUNCTIONS[name]]
     for net in (None, MODEL, ARRAYS["x"]):
         with pytest.raises((NumbaError, TypeError)):
-            getattr(fn, name)(net, *([STATE] if name == "train_step" else []), *arrays)
+            getattr(fn, name)(net, *([compiled()[1]] if name == "train_step" else []), *arrays)
 
 
 def test_the_table_is_whole():
