@@ -41,9 +41,13 @@ NUMBERS = {
     "product": "net[descriptor.GEMM]",
 }
 
-#: Shapes of the tensors that every op has; the second for kernels that go over all elements alike.
+#: Shapes of an op's tensors: as they are, a row for each sample;
 BY_ROW = {"x": "rows, n_in", "y": "rows, n_out", "dx": "rows, n_in", "dy": "rows, n_out"}
-BY_ELEMENT = {"x": "rows * n_in", "y": "rows * n_out", "dx": "rows * n_in", "dy": "rows * n_out"}
+_TENSORS = ("x", "x2", "y", "dx", "dx2", "dy")
+#: of one dimension, for what is done with each number by itself;
+BY_ELEMENT = dict.fromkeys(_TENSORS, "rows * n_in")
+#: a row for each of the positions that a sample has on all axes but the last.
+BY_LAST_AXIS = dict.fromkeys(_TENSORS, "rows * positions, features")
 
 _SOURCE = """\
 def factory(T):
@@ -90,7 +94,7 @@ def entry(body):
 class Op:
     """What there is for the kernels of an op.
 
-    Shapes are written as in Python, ``"rows, n_in // 2"``, of `NUMBERS`, settings and `sizes`.
+    Shapes are written as in Python, ``"rows, n_in // 2"``, of `NUMBERS`, settings and `numbers`.
 
     Parameters
     ----------
@@ -104,10 +108,10 @@ class Op:
         The array at SCRATCH.
     settings : dict of name to dtype
         Numbers in the order of the columns from SETTINGS on; None stands for the model's dtype.
-    sizes : dict of name to number
-        Numbers that shapes are made of, computed of `NUMBERS` and settings.
+    numbers : dict of name to number
+        More numbers, computed of `NUMBERS` and settings.
     optional : tuple of str
-        Parameters and scratch that a row may be without: their first dimension is then 0.
+        Tensors, parameters and scratch that a row may be without: their first dimension is then 0.
     """
 
     def __init__(
@@ -118,16 +122,17 @@ class Op:
         constants=None,
         scratch=None,
         settings=None,
-        sizes=None,
+        numbers=None,
         optional=(),
     ):
         self._numbers, self._arrays = dict(NUMBERS), {}
         for i, (name, dtype) in enumerate((settings or {}).items()):
-            number = {None: "T", np.float64: "float64", np.int64: "int64"}[dtype]
-            self._numbers[name] = f"{number}(setting[oprow.SETTINGS + {i}])"
-        self._numbers |= sizes or {}
+            dtype_name = {None: "T", np.float64: "float64", np.int64: "int64"}[dtype]
+            self._numbers[name] = f"{dtype_name}(setting[oprow.SETTINGS + {i}])"
+        self._numbers |= numbers or {}
         for name, shape in tensors.items():
-            self._add(name, shape, _tensor(name.upper(), shape))
+            own = _unless_none(shape, name.upper()) if name in optional else shape
+            self._add(name, own, _tensor(name.upper(), shape))
         for name, shape in (scratch or {}).items():
             own = _unless_none(shape, "SCRATCH") if name in optional else shape
             self._add(name, own, _tensor("SCRATCH", shape))
@@ -200,6 +205,7 @@ class Op:
         return _SOURCE.format(name=kernel, lines="\n        ".join(lines))
 
 
+@functools.cache
 def _names(source):
     """Names that Python source mentions."""
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}

@@ -13,8 +13,7 @@ The fields of each activation here, say of ``relu``:
 import math
 from collections import namedtuple
 
-from ..abi import oprow
-from ..abi.tensors import flat_tensor, op_row, slots
+from ..abi.entries import BY_ELEMENT, Op
 from ..lowlevel._jit import force_inline, inline_ir
 from ..math.elementary import expm1
 from ..math.elementary import sigmoid as logistic
@@ -23,6 +22,8 @@ from ..math.elementary import tanh as hyperbolic_tangent
 from ..math.error_function import gaussian, normal_cdf
 
 Activation = namedtuple("Activation", "forward backward forward_entry backward_input_entry")
+
+_op = Op(tensors=BY_ELEMENT, settings={"p": None})
 
 
 def elementwise(value, derivative):
@@ -40,36 +41,8 @@ def elementwise(value, derivative):
         for i in range(x.size):
             dx[i] = dy[i] * derivative(x[i], y[i], p)
 
-    def forward_entry(T):
-        def activation_forward_op(op_address, net_address):
-            op, setting = op_row(op_address)
-            net, _ = slots(net_address)
-            x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
-            y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
-            p = T(setting[oprow.SETTINGS])
-            if op[oprow.X] == op[oprow.Y]:
-                forward(y, y, p)
-            else:
-                forward(x, y, p)
-
-        return activation_forward_op
-
-    def backward_input_entry(T):
-        def activation_backward_op(op_address, net_address):
-            op, setting = op_row(op_address)
-            net, _ = slots(net_address)
-            x = flat_tensor(net, op[oprow.X], op[oprow.N_IN], T)
-            y = flat_tensor(net, op[oprow.Y], op[oprow.N_IN], T)
-            dy = flat_tensor(net, op[oprow.DY], op[oprow.N_IN], T)
-            dx = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-            p = T(setting[oprow.SETTINGS])
-            if op[oprow.DX] == op[oprow.DY]:
-                backward(x, y, dx, dx, p)
-            else:
-                backward(x, y, dy, dx, p)
-
-        return activation_backward_op
-
+    forward_entry = _op.entry(forward, writes="y", over=("x",))
+    backward_input_entry = _op.entry(backward, writes="dx", over=("dy",))
     return Activation(forward, backward, forward_entry, backward_input_entry)
 
 

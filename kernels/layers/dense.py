@@ -59,7 +59,7 @@ def dense_backward_weights(product, x, dy, dw, db, pack):
 
 @kernel
 def _sum_rows(x, y):
-    # Writes y.
+    """Write ``y = sum of x over rows``."""
     for j in range(x.shape[1]):
         y[j] = x.dtype.type(0)
     for i in range(x.shape[0]):

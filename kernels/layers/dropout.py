@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ..abi import descriptor, oprow
-from ..abi.tensors import flat_tensor, op_row, slots
+from ..abi.entries import BY_ELEMENT, Op
 from ..lowlevel._jit import inline_ir, kernel
 from ..math.random import number
 
@@ -34,47 +33,42 @@ def multiply(x, mask, y):
         y[i] = x[i] * mask[i]
 
 
-def forward_entry(T):
-    """Op: X -> Y and, while training, the mask at SCRATCH; the rate is the first setting."""
-
-    def dropout_forward_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, _ = slots(net_address)
-        width = op[oprow.N_IN]
-        x = flat_tensor(net, op[oprow.X], width, T)
-        y = flat_tensor(net, op[oprow.Y], width, T)
-        if net[descriptor.TRAINING] == 1:
-            mask = flat_tensor(net, op[oprow.SCRATCH], width, T)
-            first = net[descriptor.FIRST_ROW] * width
-            seed, step = net[descriptor.SEED], net[descriptor.STEP]
-            dropout_mask(setting[oprow.SETTINGS], seed, op[oprow.STREAM], step, first, mask)
-            if op[oprow.X] == op[oprow.Y]:
-                multiply(y, mask, y)
-            else:
-                multiply(x, mask, y)
-        elif op[oprow.X] != op[oprow.Y]:
-            for i in range(x.size):
-                y[i] = x[i]
-
-    return dropout_forward_op
+@inline_ir
+def _copy(x, y):
+    """Write ``y = x``; arrays of shape (n,)."""
+    for i in range(x.size):
+        y[i] = x[i]
 
 
-def backward_input_entry(T):
-    """Op: DY, the mask, if there is one -> DX."""
+@inline_ir
+def dropout_forward(x, rate, seed, stream, step, first_row, n_in, training, y_is_x, mask, y):
+    """Write ``y = x * mask`` and, before, `mask`; if not `training`, only ``y = x``.
 
-    def dropout_backward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        dy = flat_tensor(net, op[oprow.DY], op[oprow.N_IN], T)
-        dx = flat_tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-        if net[descriptor.TRAINING] == 1:
-            mask = flat_tensor(net, op[oprow.SCRATCH], op[oprow.N_IN], T)
-            if op[oprow.DX] == op[oprow.DY]:
-                multiply(dx, mask, dx)
-            else:
-                multiply(dy, mask, dx)
-        elif op[oprow.DX] != op[oprow.DY]:
-            for i in range(dy.size):
-                dx[i] = dy[i]
+    Arrays of shape (n,); y may be x, which `y_is_x` says. `first_row` is the number of the first sample in
+    its batch, each of `n_in` numbers; the others as for `dropout_mask`.
+    """
+    if training:
+        dropout_mask(rate, seed, stream, step, first_row * n_in, mask)
+        if y_is_x:
+            multiply(y, mask, y)
+        else:
+            multiply(x, mask, y)
+    elif not y_is_x:
+        _copy(x, y)
 
-    return dropout_backward_op
+
+@inline_ir
+def dropout_backward(dy, mask, training, dx_is_dy, dx):
+    """Write ``dx = dy * mask``; if not `training`, ``dx = dy``; dx may be dy, which `dx_is_dy` says."""
+    if training:
+        if dx_is_dy:
+            multiply(dx, mask, dx)
+        else:
+            multiply(dy, mask, dx)
+    elif not dx_is_dy:
+        _copy(dy, dx)
+
+
+_op = Op(tensors=BY_ELEMENT, scratch={"mask": "rows * n_in"}, settings={"rate": np.float64})
+forward_entry = _op.entry(dropout_forward, writes="y mask")
+backward_input_entry = _op.entry(dropout_backward, writes="dx")

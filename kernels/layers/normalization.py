@@ -6,10 +6,10 @@ J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016.
 import math
 from collections import namedtuple
 
-from ..abi import descriptor, oprow
-from ..abi.tensors import last_axis, op_row, slots
-from ..lowlevel._jit import inline_ir, kernel, reduction
-from ..lowlevel.simd import view
+import numpy as np
+
+from ..abi.entries import BY_LAST_AXIS, Op
+from ..lowlevel._jit import kernel, reduction
 
 Normalization = namedtuple("Normalization", "forward_entry backward_input_entry backward_weights_entry")
 
@@ -90,72 +90,16 @@ def layer_normalization_backward_weights(x, dy, moments, dgamma, dbeta):
             dbeta[j] += dy[i, j]
 
 
-@inline_ir
-def _tensor(net, op, setting, column, dtype):
-    """Array (rows * positions, features) of one of the op's tensors."""
-    return last_axis(net, op[column], op[oprow.N_IN], int(setting[oprow.SETTINGS + 1]), dtype)
-
-
-@inline_ir
-def _moments(net, op, setting, dtype):
-    """Array (rows * positions, 2) of what the forward pass leaves; no rows if there is no place for it."""
-    positions = op[oprow.N_IN] // int(setting[oprow.SETTINGS + 1])
-    return last_axis(net, op[oprow.SCRATCH], 2 * positions, 2, dtype)
-
-
-@inline_ir
-def _features(net, vector, op, setting, column, dtype):
-    """Array (features,) of one of the op's parameters in the flat vector at the address `vector`."""
-    address = vector + op[column] * net[descriptor.ITEMSIZE]
-    return view(address, int(setting[oprow.SETTINGS + 1]), dtype)
-
-
-def _forward_entry(T):
-    """Op: X, W (gamma), B (beta) -> Y and, if it has one, SCRATCH; settings: epsilon, features."""
-
-    def layer_normalization_forward_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, _ = slots(net_address)
-        vector = net[descriptor.PARAMETERS]
-        x = _tensor(net, op, setting, oprow.X, T)
-        y = _tensor(net, op, setting, oprow.Y, T)
-        gamma = _features(net, vector, op, setting, oprow.W, T)
-        beta = _features(net, vector, op, setting, oprow.B, T)
-        epsilon = T(setting[oprow.SETTINGS])
-        layer_normalization_forward(x, gamma, beta, epsilon, y, _moments(net, op, setting, T))
-
-    return layer_normalization_forward_op
-
-
-def _backward_input_entry(T):
-    """Op: X, W, DY, SCRATCH -> DX."""
-
-    def layer_normalization_backward_input_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, _ = slots(net_address)
-        x = _tensor(net, op, setting, oprow.X, T)
-        dy = _tensor(net, op, setting, oprow.DY, T)
-        dx = _tensor(net, op, setting, oprow.DX, T)
-        gamma = _features(net, net[descriptor.PARAMETERS], op, setting, oprow.W, T)
-        layer_normalization_backward_input(x, gamma, dy, _moments(net, op, setting, T), dx)
-
-    return layer_normalization_backward_input_op
-
-
-def _backward_weights_entry(T):
-    """Op: X, DY, SCRATCH -> the gradients of W and B."""
-
-    def layer_normalization_backward_weights_op(op_address, net_address):
-        op, setting = op_row(op_address)
-        net, _ = slots(net_address)
-        vector = net[descriptor.SHARD_GRADIENT]
-        x = _tensor(net, op, setting, oprow.X, T)
-        dy = _tensor(net, op, setting, oprow.DY, T)
-        dgamma = _features(net, vector, op, setting, oprow.W, T)
-        dbeta = _features(net, vector, op, setting, oprow.B, T)
-        layer_normalization_backward_weights(x, dy, _moments(net, op, setting, T), dgamma, dbeta)
-
-    return layer_normalization_backward_weights_op
-
-
-layer_normalization = Normalization(_forward_entry, _backward_input_entry, _backward_weights_entry)
+_op = Op(
+    tensors=BY_LAST_AXIS,
+    parameters={"gamma": "features", "beta": "features"},
+    scratch={"moments": "rows * positions, 2"},
+    settings={"epsilon": None, "features": np.int64},
+    numbers={"positions": "n_in // features"},
+    optional=("moments",),
+)
+layer_normalization = Normalization(
+    _op.entry(layer_normalization_forward, writes="y moments"),
+    _op.entry(layer_normalization_backward_input, writes="dx"),
+    _op.entry(layer_normalization_backward_weights, writes="dgamma dbeta"),
+)

@@ -3,8 +3,9 @@
 I. Goodfellow, Y. Bengio, A. Courville, *Deep Learning* (2016), section 4.1.
 """
 
-from ..abi import oprow
-from ..abi.tensors import last_axis, op_row, slots
+import numpy as np
+
+from ..abi.entries import BY_LAST_AXIS, Op
 from ..lowlevel._jit import force_inline, reduction
 from ..lowlevel.simd import flat
 from ..math.elementary import exp, log
@@ -81,31 +82,17 @@ def log_softmax_backward(x, y, dy, dx, p):
             dx[i, j] = dy[i, j] - exp(y[i, j]) * total
 
 
-def _entries(forward, backward):
-    # The setting is how many numbers the last axis has.
-    def forward_entry(T):
-        def rows_forward_op(op_address, net_address):
-            op, setting = op_row(op_address)
-            net, _ = slots(net_address)
-            size, width = op[oprow.N_IN], int(setting[oprow.SETTINGS])
-            x = last_axis(net, op[oprow.X], size, width, T)
-            forward(x, last_axis(net, op[oprow.Y], size, width, T), T(0))
+_op = Op(
+    tensors=BY_LAST_AXIS,
+    settings={"features": np.int64},
+    numbers={"positions": "n_in // features", "p": "T(0)"},
+)
 
-        return rows_forward_op
 
-    def backward_input_entry(T):
-        def rows_backward_op(op_address, net_address):
-            op, setting = op_row(op_address)
-            net, _ = slots(net_address)
-            size, width = op[oprow.N_IN], int(setting[oprow.SETTINGS])
-            y = last_axis(net, op[oprow.Y], size, width, T)
-            dy = last_axis(net, op[oprow.DY], size, width, T)
-            backward(y, y, dy, last_axis(net, op[oprow.DX], size, width, T), T(0))
-
-        return rows_backward_op
-
+def _with_entries(forward, backward):
+    forward_entry, backward_input_entry = _op.entry(forward, writes="y"), _op.entry(backward, writes="dx")
     return Activation(forward, backward, forward_entry, backward_input_entry)
 
 
-softmax = _entries(softmax_forward, softmax_backward)
-log_softmax = _entries(log_softmax_forward, log_softmax_backward)
+softmax = _with_entries(softmax_forward, softmax_backward)
+log_softmax = _with_entries(log_softmax_forward, log_softmax_backward)

@@ -45,7 +45,7 @@ _ARGUMENTS = 12
 
 @kernel
 def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
-    # Writes C, of one row: the rows of B are read from end to end, four at a time.
+    """Write C, of one row, at the address `c`: the rows of B are read from end to end, four at a time."""
     a, c = view(a, (k - 1) * a_step + 1, dtype), view(c, n, dtype)
     if start != 0:
         first = view(start, n, dtype)

@@ -5,6 +5,7 @@ folder, and over a few lines that break it, so that a rule which finds nothing c
 """
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,9 @@ NUMBA_OPTIONS = {
     "parallel",
 }
 
+KERNEL_DECORATORS = {"kernel", "reduction", "force_inline", "inline_ir"}
+# Op rows and descriptors, by the names that the driver gives them: what is written there is said by slot.
+TABLES = {"op", "setting", "net", "own", "real", "row", "shard"}
 
 # Private by their names, but meant for others: of NamedTuples; of locks, as `threading.Condition` uses them;
 # of Numba, where what kernels need has no public name.
@@ -107,6 +111,26 @@ def numba_imports_at_start(tree):
 
 def prints(tree):
     return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "print"]
+
+
+def unnamed_writes(tree):
+    """Arrays that a kernel is given and writes into, and does not name in its docstring."""
+    found = []
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef) or not KERNEL_DECORATORS & {
+            ast.unparse(decorator) for decorator in function.decorator_list
+        }:
+            continue
+        given = {argument.arg for argument in function.args.args} - TABLES
+        stores = [
+            node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
+        ]
+        written = {array.id for array in stores if isinstance(array, ast.Name)}
+        said = re.findall(r"\w+", ast.get_docstring(function) or "")
+        found += [f"{function.name}: {name}" for name in sorted(given & written - set(said))]
+    return found
 
 
 def numba_options(tree):
@@ -212,6 +236,24 @@ def test_an_import_of_numba_at_start_is_found(source, expected):
 def test_kernels_do_not_print():
     assert offences(prints, KERNELS) == {}
     assert prints(ast.parse("x = 1\nprint(x)")) == [2]
+
+
+def test_kernels_name_the_arrays_that_they_write():
+    assert offences(unnamed_writes, KERNELS) == {}
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ('@kernel\ndef f(x, y):\n    """Write `y`."""\n    y[0] = x[0]', []),
+        ('@kernel\ndef f(x, y):\n    """Copy `x`."""\n    y[0] = x[0]', ["f: y"]),
+        ("@reduction\ndef f(x, y):\n    y[0, 1] += x[0]", ["f: y"]),
+        ("def f(x, y):\n    y[0] = x[0]", []),
+        ("@kernel\ndef f(net):\n    own = [0]\n    own[0] = net[0] = 1", []),
+    ],
+)
+def test_a_write_that_is_not_named_is_found(source, expected):
+    assert unnamed_writes(ast.parse(source)) == expected
 
 
 def test_numba_options_are_set_in_one_module():

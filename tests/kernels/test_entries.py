@@ -94,7 +94,7 @@ def test_a_kernel_is_handed_the_arrays_that_are_declared(dtype, monkeypatch):
     assert not vectors["INPUT"].any()
 
 
-def test_shapes_are_computed_of_numbers_settings_and_sizes(dtype, monkeypatch):
+def test_shapes_are_computed_of_numbers_and_settings(dtype, monkeypatch):
     @kernel
     def fill(x, y, moments):
         x[5, 1] = x.shape[0] * 10 + x.shape[1]
@@ -105,7 +105,7 @@ def test_shapes_are_computed_of_numbers_settings_and_sizes(dtype, monkeypatch):
         tensors={"x": "rows * positions, features", "y": "rows * positions"},
         scratch={"moments": "rows * positions, 1"},
         settings={"features": np.int64},
-        sizes={"positions": "n_in // features"},
+        numbers={"positions": "n_in // features"},
     )
     memory = Memory(dtype)
     memory.op[[oprow.X, oprow.Y, oprow.SCRATCH]] = oprow.INPUT, 20, 30
@@ -141,7 +141,7 @@ def test_a_kernel_gets_one_array_where_two_lie_at_one_place(y_at, dtype, monkeyp
         for i in range(y.size):
             y[i] = x[i] + x2[i] + (100 if y_is_x else 0)
 
-    op = Op(tensors={**BY_ELEMENT, "x2": "rows * n_in"})
+    op = Op(tensors=BY_ELEMENT)
     factory = op.entry(add, writes="y", over=("x", "x2"))
     memory = Memory(dtype)
     memory.op[oprow.N_OUT] = N_IN
@@ -235,12 +235,13 @@ def test_a_kernel_names_in_its_docstring_what_it_writes(name):
         assert re.search(rf"\b{array}\b", described)
 
 
-# Where tensors lie in the workspace, and what settings are where 4 will not do.
+# Where tensors lie in the workspace, and settings and widths of outputs where 4 will not do.
 OFFSETS = {"x": 0, "x2": 50, "y": 100, "dx": 150, "dx2": 200, "dy": 250, "scratch": 300}
 SETTINGS = {"layers.dropout": 0.5}
+WIDTHS = {"layers.combine.concatenate": 8}
 
 
-def written_by(factory, setting, monkeypatch):
+def written_by(factory, setting, n_out, monkeypatch):
     """What an entry writes when it runs: names of tensors, "scratch", "gradient", or flat vectors."""
     memory = Memory(np.float32)
     rng = np.random.default_rng(0)
@@ -249,7 +250,7 @@ def written_by(factory, setting, monkeypatch):
         memory.net[getattr(descriptor, slot)] = memory.vectors[slot].ctypes.data
     memory.vectors["CONSTANTS"][...] = 1
     memory.setting[:] = setting
-    memory.op[oprow.N_OUT], memory.net[descriptor.TRAINING] = N_IN, 1
+    memory.op[oprow.N_OUT], memory.net[descriptor.TRAINING] = n_out, 1
     for name, offset in OFFSETS.items():
         memory.op[getattr(oprow, name.upper())] = offset
     memory.op[[oprow.W, oprow.B, oprow.W2, oprow.B2]] = 0, 50, 100, 150
@@ -263,8 +264,8 @@ def written_by(factory, setting, monkeypatch):
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_a_kernel_writes_what_it_declares_and_nothing_else(name, monkeypatch):
-    factory = DECLARED[name]
-    written = written_by(factory, SETTINGS.get(name.rpartition(".")[0], 4), monkeypatch)
+    factory, op = DECLARED[name], name.rpartition(".")[0]
+    written = written_by(factory, SETTINGS.get(op, 4), WIDTHS.get(op, 4), monkeypatch)
     own = {array for array in factory.writes if array not in OFFSETS}
     gradients = {array for array in own if array.startswith("d")}
     expected = {*factory.writes} - own
