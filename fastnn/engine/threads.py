@@ -156,7 +156,7 @@ def _move_to(cpus: set[int]) -> None:
     """Go on on one of these CPUs; later the operating system may move this thread to any it could before.
 
     Linux may start a thread on the CPU of the one that starts it, and move it only after some ten
-    milliseconds. Until then the two of a team wait for one another in weights_lock.
+    milliseconds. Until then the two of a team wait for one another in turns.
     """
     with contextlib.suppress(OSError):
         allowed = os.sched_getaffinity(0)

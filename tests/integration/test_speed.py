@@ -37,7 +37,7 @@ def one_thread():
 
 
 def times_faster(fast, slow):
-    """Quotient of the least CPU times of a call, out of blocks that take weights_lock."""
+    """Quotient of the least CPU times of a call, out of blocks that alternate."""
     calls = [fast, slow]
     counts = []
     for call in calls:
