@@ -100,12 +100,15 @@ def weights_of(subject):
     if isinstance(subject, fn.Model) and subject.n_in is None:
         return None
     if isinstance(subject, fn.Model):
-        state = subject.state
-        return state.parameters.tobytes(), state.optimizer.tobytes(), state.constants.tobytes(), state.step
+        return numbers_of(subject.state)
     if isinstance(subject, fn.Layer):
-        numbers = {**subject.views, **getattr(subject, "numbers", {})}
+        numbers = {**subject.views, **getattr(subject, "statistics", {})}
         return {name: values.tobytes() for name, values in numbers.items()}
     return [weights_of(each) for each in getattr(subject, "models", subject) or []]
+
+
+def numbers_of(state):
+    return state.parameters.tobytes(), state.optimizer.tobytes(), state.constants.tobytes(), state.step
 
 
 def state(subject):
@@ -113,7 +116,8 @@ def state(subject):
     if isinstance(subject, fn.Model):
         return state_of(subject), weights_of(subject)
     if isinstance(subject, fn.Layer):
-        return weights_of(subject), None if subject._model is None else state(subject._model)
+        built = subject.executor is not None and subject.executor.is_built
+        return weights_of(subject), numbers_of(subject.executor.state) if built else None
     return [state(each) for each in getattr(subject, "models", subject) or []]
 
 
@@ -277,6 +281,21 @@ ARGUMENTS = {
     ),
     "Dense.bias: value": Argument(
         X[0], lambda: of_one_model(fn.Dense(3)), lambda layer, v: setattr(layer, "bias", v), "bias"
+    ),
+    "Layer.set_parameter: value": Argument(
+        X[0], lambda: of_one_model(fn.Dense(3)), lambda layer, v: layer.set_parameter("bias", v), "bias"
+    ),
+    "LayerNormalization.gamma: value": Argument(
+        X[0],
+        lambda: of_one_model(fn.LayerNormalization()),
+        lambda layer, v: setattr(layer, "gamma", v),
+        "gamma",
+    ),
+    "LayerNormalization.beta: value": Argument(
+        X[0],
+        lambda: of_one_model(fn.LayerNormalization()),
+        lambda layer, v: setattr(layer, "beta", v),
+        "beta",
     ),
     "Preprocessing.adapt: X": Argument(
         X, scaled, lambda layer, v: layer.adapt(v) and None, "X", alone=True, wide=True, double=True
