@@ -165,8 +165,9 @@ class Executor:
         return math.prod(shapes(self.layers, (n_in,))[-1])
 
     def parameter_count(self, n_in: int) -> int:
-        """How many parameters it has for an input of `n_in`."""
-        return lower(self.layers, (n_in,)).n_parameters
+        """How many parameters it has for an input of `n_in`; about so many if a layer is not adapted."""
+        layers = [layer for layer in self.layers if layer.adapted or not layer.kernels]
+        return lower(layers, (n_in,)).n_parameters
 
     def _built(self) -> NetworkBuilder:
         if self._builder is None:
@@ -247,8 +248,7 @@ class Executor:
         weights may be those of another step.
         """
         kept: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
-        kept["feature_names"], kept["state"] = self.columns.names, None
-        kept["input_shape"] = self.input_shape
+        kept |= {"feature_names": self.columns.names, "input_shape": self.input_shape, "state": None}
         if self._state is not None:
             training = not self.weights_lock.fit_lock.is_free()
             kept["state"] = self._state.to_dict(with_parameters=training)

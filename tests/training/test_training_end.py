@@ -159,11 +159,11 @@ def test_best_weights_are_back_after_a_real_ctrl_c(fit):
 
 
 class Counter(fn.Callback):
-    def __init__(self, name, launch, begin=None, end=None):
-        self.name, self.calls, self.failures = name, launch, {"begin": begin, "end": end}
+    def __init__(self, name, calls, begin=None, end=None):
+        self.name, self.calls, self.failures = name, calls, {"begin": begin, "end": end}
 
     def note(self, where):
-        self.launch.append(f"{self.name} {where}")
+        self.calls.append(f"{self.name} {where}")
         if self.failures[where]:
             raise self.failures[where]
 
@@ -180,25 +180,25 @@ def test_every_end_is_called_and_the_first_error_is_raised(first):
         if first is not None:
             raise first
 
-    launch = []
+    calls = []
     ends = [ValueError("of a's end"), KeyboardInterrupt("of b's end"), None]
-    counters = [Counter(name, launch, end=end) for name, end in zip("abc", ends, strict=True)]
+    counters = [Counter(name, calls, end=end) for name, end in zip("abc", ends, strict=True)]
     expected = ends[0] if first is None else first
     with pytest.raises(type(expected)) as caught:
         network().fit(X, Y, epochs=3, callbacks=[*counters, fail])
     assert caught.value is expected
-    assert launch == [f"{name} {where}" for where in ("begin", "end") for name in "abc"]
+    assert calls == [f"{name} {where}" for where in ("begin", "end") for name in "abc"]
     notes = "\n".join(expected.__notes__)
     assert ("Counter.on_train_end raised too: ValueError: of a's end" in notes) is (first is not None)
     assert "Counter.on_train_end raised too: KeyboardInterrupt: of b's end" in notes
 
 
 def test_only_callbacks_that_began_are_told_of_the_end():
-    launch = []
-    counters = [Counter("a", launch), Counter("b", launch, begin=ValueError("b")), Counter("c", launch)]
+    calls = []
+    counters = [Counter("a", calls), Counter("b", calls, begin=ValueError("b")), Counter("c", calls)]
     with pytest.raises(ValueError, match="b"):
         network().fit(X, Y, callbacks=counters)
-    assert launch == ["a begin", "b begin", "a end"]
+    assert calls == ["a begin", "b begin", "a end"]
 
 
 def test_an_end_sees_the_history_and_the_epoch_to_go_on_with(tmp_path):
