@@ -58,12 +58,17 @@ $(VENV)/peers.stamp: $(VENV)/dev.stamp
 	@mkdir -p .cache
 	@touch $@
 
+# All kernels, by several processes and once, where the tests would compile many of them twice at the same time.
+.cache/warm: $(VENV)/dev.stamp .cache/stamp
+	$(call run_with_cache,plain) $(BIN)/python -m fastnn warmup --dtype float32 --dtype float64
+	@touch $@
+
 venv: $(VENV)/dev.stamp
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
 
-quick: lint types $(VENV)/dev.stamp .cache/stamp
+quick: lint types .cache/warm
 	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep'
 
 test: lint types unit
@@ -77,10 +82,10 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy
 
-unit: $(VENV)/dev.stamp .cache/stamp
+unit: .cache/warm
 	$(call run_with_cache,plain) $(PYTEST) -m 'not sweep'
 
-sweeps: $(VENV)/dev.stamp .cache/stamp
+sweeps: .cache/warm
 	$(call run_with_cache,plain) $(PYTEST) -m sweep
 
 nojit: $(VENV)/dev.stamp .cache/stamp

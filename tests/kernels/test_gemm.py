@@ -239,6 +239,7 @@ print("right")
 """
 
 
+@pytest.mark.sweep
 @SAME_BITS
 @pytest.mark.parametrize("width", {16, 32, 64} - {vector_ir.VECTOR_BYTES})
 def test_products_with_vectors_of_other_cpus(width):
