@@ -70,7 +70,9 @@ def check_gradient(
     most = validate.integer("most", most, low=1)
     model.evaluate(X, y, sample_weight)  # checks the arguments, and builds the model
     layers = [copy.deepcopy(layer) for layer in model.layers]
-    twin = type(model)(layers, loss=model.loss, dtype="float64", seed=model.seed).build(model.n_in or 0)
+    twin = type(model)(layers, loss=model.loss, dtype="float64", seed=model.seed).build(
+        model.input_shape or 0
+    )
     data: tuple[Any, ...] = (X, y, sample_weight)
     gradient, parameters = twin.loss_and_gradient(*data)[1], twin.parameters
     chosen = np.arange(parameters.size)

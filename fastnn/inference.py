@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from .checks import validate
 from .checks.attributes import KnownAttributes
 from .data import names
+from .data.rows import as_rows, sample_shape
 from .engine.network import refuse_constants
 from .layers import classes
 
@@ -50,6 +51,16 @@ class Inference(KnownAttributes):
     def head(self) -> Head:
         """What the output is, and what the loss is computed from."""
         return self._executor.head
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of a sample of the input, channels last; None until the model is built."""
+        return self._executor.input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...] | None:
+        """Shape of a sample of the output; None until the model is built."""
+        return self._executor.output_shape
 
     @property
     def n_in(self) -> int | None:
@@ -98,14 +109,15 @@ class Inference(KnownAttributes):
     def seed(self, value: int) -> None:
         self._executor.seed = value
 
-    def build(self, n_in: int) -> Self:
-        """Make the weights, for inputs of `n_in` numbers.
+    def build(self, input_shape: int | tuple[int, ...]) -> Self:
+        """Make the weights, for samples of a shape.
 
-        Called by `fit` and by the first call otherwise; on a built model it only checks the size.
+        Called by `fit` and by the first call otherwise; on a built model it only checks the shape.
 
         Parameters
         ----------
-        n_in : int
+        input_shape : int or tuple of int
+            How many numbers a sample has, or its shape, channels last: ``(height, width, channels)``.
 
         Returns
         -------
@@ -114,10 +126,15 @@ class Inference(KnownAttributes):
 
         Raises
         ------
-        ValueError
-            If the model is built for another size already.
+        TypeError, ValueError
+            If it is no shape, a layer does not take what comes in, or the model is built for another shape
+            already.
         """
-        self._executor.build(validate.integer("n_in", n_in, low=1))
+        if isinstance(input_shape, (tuple, list)):
+            shape = validate.shape("input_shape", input_shape)
+        else:
+            shape = (validate.integer("n_in", input_shape, low=1),)
+        self._executor.build(shape)
         return self
 
     def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -128,14 +145,15 @@ class Inference(KnownAttributes):
 
         Parameters
         ----------
-        X : array of shape (n, n_in), or (n_in,) for one sample
-        out : array of shape (n, n_out), or (n_out,) for one sample, optional
+        X : array of shape (n, *input_shape), or (*input_shape,) for one sample
+            (n, n_in) unless samples have more axes than one.
+        out : array of shape (n, *output_shape), or (*output_shape,) for one sample, optional
             Of the model's dtype and C-contiguous: the result is written there, and no array is
             allocated if `X` is of the model's dtype as well. May overlap `X`, which is copied then.
 
         Returns
         -------
-        array of shape (n, n_out), or (n_out,) for one sample
+        array of shape (n, *output_shape), or (*output_shape,) for one sample
             `out`, or a new one of the model's dtype. A row does not depend on the rows around it.
 
         Raises
@@ -156,9 +174,12 @@ class Inference(KnownAttributes):
         few = self._predictors.predict_small(X, out)
         if few is not None:
             return few
-        columns = self._executor.columns
-        columns.check_names(X)
-        return self._executor.predict(columns.coded(X), out, X)
+        executor = self._executor
+        executor.columns.check_names(X)
+        shape = executor.input_shape or sample_shape(X)
+        if shape is None or len(shape) == 1:
+            return executor.predict(executor.columns.coded(X), out, X)
+        return executor.predict(as_rows(X, shape, "X"), out, shape=shape)
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""

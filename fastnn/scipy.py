@@ -116,7 +116,7 @@ def minimize(
     if threads is not None:
         threads = validate.integer("threads", threads, low=1)
     executor.require_adapted()
-    executor.build(data[0].shape[1])
+    executor.build(executor.shape_of_input(X, data[0]))
     executor.columns.take_names(column_names(X))
     with executor.weights_lock.held(), _Search(executor) as search:
 
@@ -214,7 +214,7 @@ def least_squares(
     x = array_checks.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
     executor.require_adapted()
     _require_fits(method, target.size, executor.parameter_count(x.shape[1]), memory_limit)
-    executor.build(x.shape[1])
+    executor.build(executor.shape_of_input(X, x))
     executor.columns.take_names(column_names(X))
     scale = np.ones(1) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(len(x), -1)
     with executor.weights_lock.held(), _Search(executor) as search:

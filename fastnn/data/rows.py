@@ -1,44 +1,51 @@
-"""A single sample where several are expected: a row, its target and its weight."""
+"""Samples as rows: one where several are expected, and those of more axes than one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..checks import hints
 
 
 def as_samples(
-    X: Any, y: Any, weight: Any, n_in: int | None, n_out: Callable[[int], int]
+    X: Any, y: Any, weight: Any, shape: tuple[int, ...] | None, output: Callable[..., tuple[int, ...]]
 ) -> tuple[Any, Any, Any]:
     """Samples, targets and weights, each with an axis for the samples; unchanged if X has one already.
 
     Parameters
     ----------
-    X : array of shape (n, n_in), or (n_in,) for one sample
+    X : array of shape (n, *shape), or of this shape for one sample
     y : array of shape (n,) or (n, n_out), or (n_out,) or a number for one sample
     weight : array of shape (n,), or a number for one sample, or None
-    n_in : int or None
-        Of the model; None if it is not built.
-    n_out : callable
-        Its number of outputs, given the size of its input.
+    shape : tuple of int or None
+        Of a sample of the model's input; None if it is not built.
+    output : callable
+        Shape of a sample of the output, for an input of a shape.
 
     Raises
     ------
     ValueError
         If X looks like a column, or y is not that of one sample.
     """
-    shape = _shape_of_vector(X)
-    if shape is None:
+    X = as_rows(X, shape, "X")
+    vector = _shape_of_vector(X)
+    if vector is None:
         return X, y, weight
-    (width,) = shape
+    (width,) = vector
+    n_in = None if shape is None else math.prod(shape)
     if n_in is not None and width != n_in:
-        hint = hints.other_shape("X", X, shape, n_in)
-        raise ValueError(f"X must have {n_in} columns, as the model's input, got shape {shape}{hint}")
+        hint = hints.other_shape("X", X, vector, n_in)
+        raise ValueError(f"X must have {n_in} columns, as the model's input, got shape {vector}{hint}")
+    given = output(shape or vector)
+    y = as_rows(y, given, "y")
     targets = _shape_of_vector(y)
-    if targets is not None and targets[0] not in (1, n_out(width)):
-        hint = hints.other_shape("X", X, shape)
-        got = f"got shapes {shape} and {targets}"
+    if targets is not None and targets[0] not in (1, math.prod(given)):
+        hint = hints.other_shape("X", X, vector)
+        got = f"got shapes {vector} and {targets}"
         raise ValueError(f"X must have 2 dimensions, or y be of one sample, {got}{hint}")
     if targets is not None and targets[0] > 1:
         y = [y]
@@ -72,3 +79,47 @@ def _as_row(X: Any) -> Any:
     if hasattr(X, "to_frame"):  # a row of a table of pandas: its names become those of columns
         return X.to_frame().T
     return X.reshape(1, -1) if hasattr(X, "reshape") else [X]
+
+
+def sample_shape(X: Any) -> tuple[int, ...] | None:
+    """Shape of one of several samples that have more axes than one; None for anything else."""
+    sizes = _sizes(X)
+    return sizes[1:] if len(sizes) > 2 else None
+
+
+def as_rows(X: Any, shape: tuple[int, ...] | None, name: str) -> Any:
+    """Samples of more axes than one as rows of numbers, a single one as a vector; anything else as it is.
+
+    Parameters
+    ----------
+    X : array of shape (n, *shape), shape, or (n, n_in)
+        Any other is refused if samples have more axes than one.
+    shape : tuple of int or None
+        Of a sample; None if samples have one axis, or it is not known.
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If X is of another shape, or empty.
+    """
+    if shape is None or len(shape) == 1:
+        return X
+    sizes = _sizes(X)
+    if sizes[1:] != shape and sizes != shape and sizes[1:] != (math.prod(shape),):
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"{name} must have shape (n, {wanted}), as in the model, got shape {sizes}")
+    if 0 in sizes:
+        raise ValueError(f"{name} must not be empty, got shape {sizes}")
+    values = X if isinstance(X, np.ndarray) else np.asarray(X)
+    return values.reshape(-1) if sizes == shape else values.reshape(sizes[0], -1)
+
+
+def _sizes(X: Any) -> tuple[int, ...]:
+    """The shape of an array, or of what would be made of nested sequences; () for anything else."""
+    shape = getattr(X, "shape", None)
+    if isinstance(shape, tuple):
+        return tuple([int(size) for size in shape])
+    if isinstance(X, (list, tuple)) and X:
+        return (len(X), *_sizes(X[0]))
+    return ()

@@ -75,6 +75,18 @@ class NetworkBuilder:
                     values = array_checks.array(spec.name, drawn, self.dtype, (len(spec.shape),))
                     views[spec.name][...] = values
 
+    def bind(self, arrays: Sequence[Arrays]) -> None:
+        """Make these the layers' parameters; what a layer has already, from use alone, is kept."""
+        for node, own in arrays:
+            for name, view in own.items():
+                if name in node.layer.views:
+                    old = node.layer.views[name]
+                    if old.shape != view.shape:
+                        raise ValueError(f"{node.layer!r} has {name} of shape {old.shape}, not {view.shape}")
+                    view[...] = old
+        for node, own in arrays:
+            node.layer.bind(own)
+
     def refresh(self) -> NDArray[Any]:
         """Take over what layers are adapted to, and give their numbers, as one vector.
 

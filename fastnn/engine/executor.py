@@ -7,7 +7,6 @@ by itself.
 from __future__ import annotations
 
 import copy
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from .. import metrics as metric_table
 from .. import optimizers
 from ..checks import validate
 from ..compiler import loader
-from ..data import array_checks, coding, sample_checks
+from ..data import array_checks, sample_checks
+from ..data.rows import sample_shape
 from ..kernels.abi import descriptor as d
 from ..memory import buffers
 from . import launch, network, required_kernels
@@ -34,12 +34,11 @@ from .weights_lock import WeightsLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ..losses import Loss
     from ..metrics import Metric
     from ..optimizers import Optimizer
-    from .builder import Arrays
     from .graph import Graph, Layer
     from .network import Network, OptimizerState
     from .ops import Shape
@@ -152,24 +151,29 @@ class Executor:
     @property
     def chunk(self) -> int:
         """How many rows prediction goes through at a time."""
-        return self._built().chunk
+        return self.built.chunk
 
     def frozen_ranges(self) -> list[tuple[int, int]]:
         """The ranges of the parameters that are not trained."""
-        return frozen_ranges(self._built().graph.parameters)
+        return frozen_ranges(self.built.graph.parameters)
 
-    def output_size(self, n_in: int) -> int:
-        """Numbers that a row of the output has for an input of `n_in`; 0 if that is not known yet."""
-        if self.n_out is not None and n_in == self.n_in:
-            return self.n_out
-        return math.prod(shapes(self.layers, (n_in,))[-1])
+    def shape_of_input(self, X: Any, rows: NDArray[Any]) -> Shape:
+        """Shape of a sample of X, of which these rows were made."""
+        return self.input_shape or sample_shape(X) or rows.shape[1:]
+
+    def shape_of_output(self, shape: Shape) -> Shape:
+        """Shape of a sample of the output for an input of a shape; with 0 where it is not known yet."""
+        known = self.output_shape if shape == self.input_shape else None
+        return shapes(self.layers, shape)[-1] if known is None else known
 
     def parameter_count(self, n_in: int) -> int:
         """How many parameters it has for an input of `n_in`; about so many if a layer is not adapted."""
         layers = [layer for layer in self.layers if layer.adapted or not layer.kernels]
         return lower(layers, (n_in,)).n_parameters
 
-    def _built(self) -> NetworkBuilder:
+    @property
+    def built(self) -> NetworkBuilder:
+        """Its layers with an input of a known shape."""
         if self._builder is None:
             self.state  # noqa: B018 - says that it is not built
         assert self._builder is not None
@@ -205,26 +209,36 @@ class Executor:
 
     # ---- building ------------------------------------------------------------------------------
 
-    def build(self, n_in: int) -> None:
-        """Make the weights, for inputs of `n_in` numbers, or check that they are for so many."""
+    def build(self, shape: Shape) -> None:
+        """Make the weights, for samples of a shape, or check that they are for this one."""
         if self._state is None:  # otherwise without the lock, which a fit in another thread holds
             with self.weights_lock.held():
                 if self._state is None:
-                    self._make_weights(n_in)
-        if n_in != self.n_in:
-            raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={n_in}")
+                    self._make_weights(shape)
+        if shape != self.input_shape:
+            if len(shape) == 1 and self.input_shape == (self.n_in,):
+                raise ValueError(f"the model is built for inputs of {self.n_in} numbers, got n_in={shape[0]}")
+            raise ValueError(f"the model is built for inputs of shape {self.input_shape}, got {shape}")
 
-    def _make_weights(self, n_in: int) -> None:
-        if any(0 in shape for shape in shapes(self.layers, (n_in,))):
+    def _make_weights(self, shape: Shape) -> None:
+        *_, output = every = shapes(self.layers, shape)
+        if any(0 in shape for shape in every):
             self.require_adapted()
-        built = NetworkBuilder(self.layers, (n_in,), self.dtype)
+        if self.loss is not None and self.loss.target == "classes" and len(output) > 1:
+            raise ValueError(
+                f"{self.loss.name!r} needs an output of shape (n_classes,), the last layer gives {output}; "
+                "put fn.Flatten() behind it"
+            )
+        built = NetworkBuilder(self.layers, shape, self.dtype)
+        if len(shape) > 1 or len(output) > 1:
+            self.predictors.take_no_short_way()
         vector, arrays = built.new_vector()
         built.draw(arrays, self.seed)
         numbers = built.graph.constants(self.dtype)
-        _bind(arrays)
+        built.bind(arrays)
         self._builder = built
         self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
-        self.columns.refresh(n_in)
+        self.columns.refresh(self.n_in)
 
     def require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
         """Raise a ValueError if one of the layers has no numbers yet."""
@@ -237,7 +251,7 @@ class Executor:
         """Take over the numbers of layers that were adapted; a ValueError if sizes do not fit."""
         self.columns.refresh(self.n_in)
         if self._state is not None:
-            numbers = self._built().refresh()
+            numbers = self.built.refresh()
             with self.weights_lock.change():
                 self._state.take_constants(numbers)
 
@@ -262,8 +276,10 @@ class Executor:
         result.columns.names, state = kept["feature_names"], kept["state"]
         if state is not None:
             built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], result.dtype)
+            if len(built.graph.input.shape) > 1 or len(built.graph.output.shape) > 1:
+                result.predictors.take_no_short_way()
             vector, arrays = built.new_vector()
-            _bind(arrays)
+            built.bind(arrays)
             if state["parameters"].size:
                 vector[...] = state["parameters"]
             result._state = State.from_dict(state, vector)
@@ -272,10 +288,15 @@ class Executor:
 
     # ---- running -------------------------------------------------------------------------------
 
-    def predict(self, X: Any, out: NDArray[Any] | None = None, table: Any = None) -> NDArray[Any]:
-        """Output for what `coded` gave, after `check_names` of the `table`; see `Model.predict`."""
+    def predict(
+        self, X: Any, out: NDArray[Any] | None = None, table: Any = None, shape: Shape | None = None
+    ) -> NDArray[Any]:
+        """Output for what `coded` gave, after `check_names` of the `table`; see `Model.predict`.
+
+        X has samples as rows; `shape` is that of one before, if it had more axes.
+        """
         given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True)
-        few = self.predictors.predict_small(given, out, looked_at=True)
+        few = self.predictors.predict_small(given, out, looked_at=True) if shape is None else None
         if few is not None:
             return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
@@ -294,38 +315,18 @@ class Executor:
         check_rows(self.layers, x, self.dtype, "X")
         if self._state is None:  # not otherwise: build waits for a fit in another thread
             self.require_adapted()
-        shape = (*given.shape[:-1], self.output_size(x.shape[1]))
+        shape = shape or self.input_shape or x.shape[1:]
+        wanted = (*given.shape[:-1], *self.shape_of_output(shape))
         if out is None:
-            result = buffers.empty(shape, self.dtype, "the output")
+            result = buffers.empty(wanted, self.dtype, "the output")
         else:
-            result = array_checks.output(out, shape, self.dtype)
+            result = array_checks.output(out, wanted, self.dtype)
             x = x.copy() if np.may_share_memory(x, out) else x
         if self._state is None:
-            self.build(x.shape[1])
+            self.build(shape)
         if not self.predictors.predict_batched(self.new_predictor, x, result.reshape(len(x), -1)):
             array_checks.finite("X", x, self.dtype, table)
         return result if out is None else out
-
-    def call_layer(self, layer: Layer, X: ArrayLike) -> NDArray[Any]:
-        """Output of one of the layers for `X`, of shape (n, n_in) or (n_in,) of that layer."""
-        given = array_checks.array("x", coding.coded([layer], X, self.dtype, "x"), self.dtype, (1, 2))
-        x = given if given.ndim == 2 else given.reshape(1, -1)
-        if layer is self.layers[0]:
-            self.columns.check_names(X, "x")
-        before = self.layers.index(layer) + 1 if layer in self.layers else None
-        self.require_adapted(self.layers[:before])
-        if self._state is None and len(self.layers) == 1:
-            self.build(sample_checks.features(x, self.dtype, None, name="x", given=given.shape).shape[1])
-        state, built = self.state, self._built()
-        node = built.graph.node(layer)
-        n_in, n_out = math.prod(node.inputs[0]), math.prod(node.output)
-        x = sample_checks.features(x, self.dtype, n_in, name="x", given=given.shape)
-        check_rows([layer], x, self.dtype, "x")
-        net = built.for_one_layer(node, state, len(x))
-        out = buffers.empty((*given.shape[:-1], n_out), self.dtype, "the output")
-        with self.weights_lock.exclusive():
-            launch.predict(net, x, out.reshape(len(x), -1))
-        return out
 
     def loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
@@ -347,7 +348,7 @@ class Executor:
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
             launch.run("evaluate", net, team_size(rows, self.state.parameters.size, threads))
-            outputs = self.predict(X) if self.metric_functions else None  # of the same weights
+            outputs = self.predict(X).reshape(len(X), -1) if self.metric_functions else None  # same weights
         found = dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
         if outputs is not None and self.loss is not None:
             found |= metric_table.own_figures(self.metric_functions, self.loss, y, outputs, weight)
@@ -371,12 +372,12 @@ class Executor:
     def new_network(self, rows: int, purpose: str = "train") -> Network:
         """See `NetworkBuilder.for_training`."""
         self.require_adapted()
-        return self._built().for_training(self.state, self.head, self.metrics, rows, purpose)
+        return self.built.for_training(self.state, self.head, self.metrics, rows, purpose)
 
     def new_predictor(self) -> Network:
         """See `NetworkBuilder.for_prediction`."""
         self.require_adapted()
-        return self._built().for_prediction(self.state)
+        return self.built.for_prediction(self.state)
 
     def embedded_network(self, rows: int) -> Network:
         """A network for compiled code, for steps of `rows` samples at most; it does not need Numba."""
@@ -393,28 +394,15 @@ class Executor:
 
     def _state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
         with self.weights_lock.exclusive():
-            places = self._built().graph.parameters
+            places = self.built.graph.parameters
             return optimizer_state(self.state, optimizer, places, frozen_ranges(places), kept)
 
     def refresh_optimizer(self, net: Network) -> None:
         """Let a network train by what the optimizer is now: see `FitOptimizer`."""
-        trained = [place.layer.trainable for place in self._built().graph.parameters]
+        trained = [place.layer.trainable for place in self.built.graph.parameters]
         memory = self.state.optimizer
         self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
 
     def known_to_callbacks(self) -> dict[str, dict[str, Any]]:
         """What the callbacks of the running or the latest fit know."""
         return (self.state.callbacks or {}) if self.callback_states is None else self.callback_states()
-
-
-def _bind(arrays: Sequence[Arrays]) -> None:
-    """Make these the layers' parameters; what a layer has already, from use alone, is kept."""
-    for node, own in arrays:
-        for name, view in own.items():
-            if name in node.layer.views:
-                old = node.layer.views[name]
-                if old.shape != view.shape:
-                    raise ValueError(f"{node.layer!r} has {name} of shape {old.shape}, not {view.shape}")
-                view[...] = old
-    for node, own in arrays:
-        node.layer.bind(own)

@@ -216,6 +216,10 @@ class PredictorPool:
             return False
         return all((number := X.item(j)) % 1 == 0 and abs(number) <= LARGEST for j in self._columns)
 
+    def take_no_short_way(self) -> None:
+        """Let all samples be checked first, as those that have more axes than one must be."""
+        self.checks_rows = self._looks = True
+
     def clear(self) -> None:
         """Forget all predictors."""
         self._free.clear()

@@ -103,6 +103,9 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
 def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
     layers = [from_config(entry) for entry in config["layers"]]
     n_in = validate.integer("n_in", config["n_in"], low=1)
+    shape = validate.shape("input_shape", config.get("input_shape", n_in))
+    if math.prod(shape) != n_in:
+        raise ValueError(f"n_in={n_in} does not fit input_shape={shape}")
     # With weights there are as many numbers in the file; some layers without make arrays of this size.
     numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
     prepared = sum(isinstance(layer, Preprocessing) for layer in layers)
@@ -117,11 +120,11 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
         by_path[path if isinstance(path, str) else validate.integer("frozen", path)].trainable = False
     shapes = _restore_numbers(layers, file)
     _restore_labels(layers, config.get("labels", {}))
-    inputs = zip(layers, shapes_of(layers, (n_in,)), strict=False)  # one-hot layers may widen one another
+    inputs = zip(layers, shapes_of(layers, shape), strict=False)  # one-hot layers may widen one another
     columns = sum(math.prod(shape) for layer, shape in inputs if isinstance(layer, Preprocessing))
     if columns > _REPEATED * numbers:
         raise ValueError(f"its layers prepare {columns} columns in total, too many for this file")
-    graph = lower(layers, (n_in,))
+    graph = lower(layers, shape)
     shapes |= {place.key: place.shape for place in graph.parameters}
     # Numbers of any size here: nothing is allocated before they are found in the file.
     training = config.get("training")
@@ -137,7 +140,7 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
     check_shapes(file, shapes)
     for place in graph.parameters:
         place.layer.views[place.name] = tensor(file, place.key, model.dtype)
-    model.build(n_in)
+    model.build(shape)
     if training is not None:
         _restore_training(model, training, file)
     if "feature_names_in_" in config:

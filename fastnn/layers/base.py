@@ -14,6 +14,7 @@ import numpy as np
 from ..checks import validate
 from ..checks.attributes import KnownAttributes
 from ..data import array_checks
+from ..engine import one_layer
 from ..engine.executor import Executor
 from ..memory.buffers import dtype_name
 
@@ -177,7 +178,7 @@ class Layer(KnownAttributes):
         return {"name": self.kind}
 
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
-        """Output for `x`, of shape (n, n_in) or (n_in,).
+        """Output for `x`, of shape (n, *shape) or that of one sample.
 
         A layer outside of a model builds itself on the first call, with float32 weights unless it has
         others.
@@ -187,7 +188,7 @@ class Layer(KnownAttributes):
             dtype = next((dtype_name(view.dtype) for view in self._views.values()), "float32")
             executor = Executor((self,), dtype)  # attaches this layer
             self._standalone = executor
-        return executor.call_layer(self, x)
+        return one_layer.call(executor, self, x)
 
     def _parameter(self, name: str) -> NDArray[Any]:
         if name not in self._views:

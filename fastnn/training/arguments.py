@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
 from ..data import coding, missing, names, sample_checks, weights
+from ..data.rows import as_rows, sample_shape
 from ..data.split import kept, validation
 from ..data.tables import column_names
 from ..engine.weightless import check_rows
@@ -27,7 +29,9 @@ class FitArguments:
     Attributes
     ----------
     data : (X, y, weight)
-        Checked arrays.
+        Checked arrays, samples as rows.
+    shape : tuple of int
+        Of a sample of X.
     sample_weight : array or None
         As the user gave them, perhaps with another common scale, without those of the classes.
     validation : (X, y, weight) or None
@@ -53,6 +57,7 @@ class FitArguments:
     """
 
     data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    shape: tuple[int, ...]
     sample_weight: NDArray[Any] | None
     validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
     epochs: int
@@ -71,7 +76,7 @@ def check_samples(
     X: Any,
     y: Any,
     sample_weight: Any,
-    n_in: int | None = None,
+    shape: tuple[int, ...] | None = None,
     name: str = "",
     penalties: bool = False,
     found: coding.Found | None = None,
@@ -85,12 +90,14 @@ def check_samples(
     layers, loss, dtype = executor.layers, executor.loss, executor.dtype
     if loss is None:
         raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
-    n_in, table = executor.n_in or n_in, X if table is None else table
+    shape, table = executor.input_shape or shape or sample_shape(X), X if table is None else table
+    n_in, X = None if shape is None else math.prod(shape), as_rows(X, shape, f"{name}X")
     if not coded:
         X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found)
     x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
     check_rows(layers, x, dtype, f"{name}X")
-    n_out = executor.output_size(x.shape[1])
+    output = executor.shape_of_output(shape or x.shape[1:])
+    y, n_out = as_rows(y, output, f"{name}y"), math.prod(output)
     y, present = missing.filled(y, loss, dtype, f"{name}y")
     target = sample_checks.targets(y, loss, n_out, x.shape, dtype, prefix=name)
     outputs = weights.of_outputs(loss, n_out)
@@ -130,14 +137,15 @@ def check_fit_arguments(
     found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
     x, target, present = check(X, y, None, found=found)
     assert executor.loss is not None
-    n_out = executor.output_size(x.shape[1])
+    shape = executor.shape_of_input(X, x)
+    n_out = math.prod(executor.shape_of_output(shape))
     outputs = weights.of_outputs(executor.loss, n_out)
     given_weight = weights.sample_weights(sample_weight, len(x), outputs=outputs)
     data, held_out = validation(
         validation_data, validation_split, x, target, weights.times(given_weight, present)
     )
     x, target, _ = data
-    n, n_in = x.shape
+    n = len(x)
     given_weight, present = (None if w is None else w[:n] for w in (given_weight, present))
     given_weight, weight = weights.of_training(
         given_weight, present, class_weight, target, executor.loss, layers, n_out
@@ -148,7 +156,8 @@ def check_fit_arguments(
             known = executor.columns.names or given_names
             names.check(known, column_names(Xv), "validation X")
         from_split = validation_data is None
-        held_out = check(Xv, yv, held_weight, n_in=n_in, name="validation ", found=found, coded=from_split)
+        options = {"name": "validation ", "found": found, "coded": from_split}
+        held_out = check(Xv, yv, held_weight, shape, **options)
     rows = n if batch_size is None else min(n, validate.integer("batch_size", batch_size, low=1))
     initial_epoch = validate.integer("initial_epoch", initial_epoch, low=0)
     epochs = validate.integer("epochs", epochs, low=0)
@@ -164,10 +173,20 @@ def check_fit_arguments(
         raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
     called = [as_callback(callback) for callback in callbacks]
     executor.optimizer.settings()  # they may have been changed
-    data = (x, target, weight)
-    options = {"found": found, "resume": resume, "initial_epoch": initial_epoch}
-    count = epochs - initial_epoch
-    return FitArguments(data, given_weight, held_out, count, rows, shuffle, called, given_names, **options)
+    return FitArguments(
+        (x, target, weight),
+        shape,
+        given_weight,
+        held_out,
+        epochs - initial_epoch,
+        rows,
+        shuffle,
+        called,
+        given_names,
+        found,
+        resume=resume,
+        initial_epoch=initial_epoch,
+    )
 
 
 def _shuffled(shuffle: Any) -> bool:

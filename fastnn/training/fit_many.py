@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
 from ..data import array_checks
+from ..data.rows import sample_shape
 from ..engine.threads import get_threads
 from ..engine.weights_lock import working_for
 from .arguments import check_fit_arguments, check_samples
@@ -198,23 +199,24 @@ class _SharedChecks:
     def of(self, executor: Executor) -> Callable[..., Any]:
         """`check_samples` for a model that this runs."""
 
-        def check(X: Any, y: Any, weight: Any, n_in: int | None = None, name: str = "", **coding: Any) -> Any:
-            if any(layer.codes for layer in executor.layers):  # X is converted by what the model knows
-                return check_samples(executor, X, y, weight, n_in, name, **coding)
+        def check(X: Any, y: Any, weight: Any, shape: Any = None, name: str = "", **coding: Any) -> Any:
+            shape = executor.input_shape or shape or sample_shape(X)
+            is_flat = shape is None or len(shape) == 1
+            if not is_flat or any(layer.codes for layer in executor.layers):  # X is not simply converted
+                return check_samples(executor, X, y, weight, shape, name, **coding)
             arrays = (
                 self._array(f"{name}X", X, executor.dtype, (2,), keep_mapped=True),
                 self._array(f"{name}y", y, executor.dtype, (1, 2)),
                 weight,  # its common scale may change: see `data.weights`
             )
-            wanted_in = executor.n_in or n_in or arrays[0].shape[1]
-            n_out, loss = executor.output_size(wanted_in), executor.loss
+            wanted, loss = shape or arrays[0].shape[1:], executor.loss
             settings = executor.dtype, repr(loss), "" if loss is None else loss.missing_targets
-            key = (*map(id, arrays), *settings, wanted_in, n_out)
+            key = (*map(id, arrays), *settings, wanted, executor.shape_of_output(wanted))
             if any(layer.checks_rows for layer in executor.layers):
                 key = (*key, id(executor))
             # The arrays are kept as well: an address says which one it is only as long as it lives.
             if key not in self._checked:
-                self._checked[key] = arrays, check_samples(executor, *arrays, n_in, name, table=X)
+                self._checked[key] = arrays, check_samples(executor, *arrays, shape, name, table=X)
             return self._checked[key][1]
 
         return check

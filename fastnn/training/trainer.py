@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .. import optimizers
 from ..checks import validate
 from ..data import coding, sample_checks, weights
-from ..data.rows import as_samples
+from ..data.rows import as_rows, as_samples, sample_shape
 from ..data.tables import column_names
 from ..engine.threads import team_size
 from ..engine.weightless import check_rows
@@ -101,7 +101,8 @@ class Trainer(Inference):
         executor, layers, dtype = self._executor, self.layers, self.dtype
         executor.columns.check_names(X)
         found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
-        x = coding.coded(layers, X, dtype, n_in=self.n_in, found=found)
+        x = as_rows(X, executor.input_shape or sample_shape(X), "X")
+        x = coding.coded(layers, x, dtype, n_in=self.n_in, found=found)
         x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with executor.weights_lock.held(), preprocessing.undone_on_error(layers):
@@ -290,7 +291,9 @@ class Trainer(Inference):
         TypeError, ValueError, DivergenceError
             As `fit`.
         """
-        X, y, sample_weight = as_samples(X, y, sample_weight, self.n_in, self._executor.output_size)
+        X, y, sample_weight = as_samples(
+            X, y, sample_weight, self._executor.input_shape, self._executor.shape_of_output
+        )
         self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
         return self
 
@@ -351,11 +354,11 @@ class Trainer(Inference):
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """Samples or a single one, their targets and weights, checked; then the model is built."""
         executor = self._executor
-        X, y, sample_weight = as_samples(X, y, sample_weight, self.n_in, executor.output_size)
+        X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_output)
         executor.columns.check_names(X)
         data = check_samples(executor, X, y, sample_weight, penalties=penalties)
         executor.require_adapted()
-        executor.build(data[0].shape[1])
+        executor.build(executor.shape_of_input(X, data[0]))
         return data
 
     def _validation_of(
@@ -385,5 +388,5 @@ class Trainer(Inference):
                 executor.refresh_constants()
                 if task.validation is not None:
                     check_rows(layers, task.validation[0], self.dtype, "validation X")
-            executor.build(x.shape[1])
+            executor.build(task.shape)
             executor.columns.take_names(task.names)
