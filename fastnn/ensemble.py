@@ -9,6 +9,7 @@ import numpy as np
 
 from .checks.attributes import KnownAttributes
 from .data import array_checks
+from .data.rows import as_rows, sample_shape
 from .layers import classes
 from .layers.activation import Activation
 from .model import Model
@@ -105,6 +106,8 @@ class Ensemble(KnownAttributes):
         """
         for model in self.models:
             model.executor.columns.check_names(X)
+        shape = self.models[0].input_shape or sample_shape(X)
+        X, shape = as_rows(X, shape, "X"), None if shape is None or len(shape) == 1 else shape
         given: dict[str, NDArray[Any]] = {}
         total = np.zeros(0, self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
@@ -113,7 +116,7 @@ class Ensemble(KnownAttributes):
                 if model.dtype not in given:
                     given[model.dtype] = array_checks.array("X", X, model.dtype, (1, 2), keep_mapped=True)
                 own = given[model.dtype]
-            outputs = model.executor.predict(own, table=X)
+            outputs = model.executor.predict(own, table=X, shape=shape)
             opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
             total = total if total.size else np.zeros(outputs.shape, self._dtype)
             total += total.dtype.type(weight) * opinion

@@ -92,7 +92,7 @@ def as_rows(X: Any, shape: tuple[int, ...] | None, name: str) -> Any:
 
     Parameters
     ----------
-    X : array of shape (n, *shape), shape, or (n, n_in)
+    X : array of shape (n, *shape) or (*shape,), or as rows of numbers, (n, n_in) or (n_in,)
         Any other is refused if samples have more axes than one.
     shape : tuple of int or None
         Of a sample; None if samples have one axis, or it is not known.
@@ -106,13 +106,14 @@ def as_rows(X: Any, shape: tuple[int, ...] | None, name: str) -> Any:
     if shape is None or len(shape) == 1:
         return X
     sizes = _sizes(X)
-    if sizes[1:] != shape and sizes != shape and sizes[1:] != (math.prod(shape),):
+    flat = (math.prod(shape),)
+    if sizes[1:] != shape and sizes != shape and flat not in (sizes, sizes[1:]):
         wanted = ", ".join(map(str, shape))
         raise ValueError(f"{name} must have shape (n, {wanted}), as in the model, got shape {sizes}")
     if 0 in sizes:
         raise ValueError(f"{name} must not be empty, got shape {sizes}")
     values = X if isinstance(X, np.ndarray) else np.asarray(X)
-    return values.reshape(-1) if sizes == shape else values.reshape(sizes[0], -1)
+    return values.reshape(-1) if sizes in (shape, flat) else values.reshape(sizes[0], -1)
 
 
 def _sizes(X: Any) -> tuple[int, ...]:

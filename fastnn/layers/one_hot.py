@@ -133,9 +133,9 @@ class OneHot(Preprocessing):
         return np.split(self._statistics["categories"], ends)
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
+        n_in = self.columns_of(inputs[0])
         if not self._statistics:
             return (0,)
-        n_in = self.columns_of(inputs[0])
         return (n_in - len(self._coded(n_in)) + self._statistics["categories"].size,)
 
     def constants(self, *inputs: Shape) -> NDArray[np.float64]:  # noqa: D102

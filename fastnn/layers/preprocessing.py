@@ -165,6 +165,9 @@ class Preprocessing(Layer):
                 executor.refresh_constants()
         return self
 
+    def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
+        return (self.columns_of(inputs[0]),)
+
     def columns_of(self, shape: Shape) -> int:
         """How many columns an input of this shape has; a ValueError if it has not columns only."""
         if len(shape) != 1:
