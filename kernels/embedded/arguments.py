@@ -60,14 +60,6 @@ def _check_array(typingctx, net, array):
 
 
 @intrinsic
-def _check_rows(typingctx, net, array):
-    _refuse_unless_array(net, array)
-    if array.ndim > 2:
-        raise TypingError(f"fastnn: samples and targets must have one or two dimensions, got {array}")
-    return types.void(net, array), _do_nothing
-
-
-@intrinsic
 def _check_written(typingctx, net, array):
     _refuse_unless_array(net, array)
     if not array.mutable:
@@ -90,13 +82,6 @@ def network_slots(net):
 def array_address(net, array):
     """Address of an array, which must be of the dtype of the network and in C order."""
     _check_array(net, array)
-    return address(array)
-
-
-@force_inline
-def rows_address(net, array):
-    """Address of an array of samples or targets: as `array_address`, of one or two dimensions."""
-    _check_rows(net, array)
     return address(array)
 
 
@@ -163,12 +148,14 @@ def are_apart(one, other):
 
 
 @force_inline
-def rows_of(x):
-    """How many samples `x`, of shape (n, n_in) or (n_in,), holds."""
+def rows_of(slots, x):
+    """How many samples `x`, of shape (n, n_in), (n, *shape) or (n_in,), holds."""
+    if x.ndim > 2:
+        return x.size // slots[d.N_FEATURES]
     return x.shape[0] if x.ndim == 2 else 1
 
 
 @force_inline
 def targets_of(x, y):
     """How many numbers a row of the targets `y` of the samples `x` has."""
-    return y.shape[1] if y.ndim == 2 else (1 if x.ndim == 2 else y.size)
+    return y.size // max(y.shape[0], 1) if y.ndim >= 2 else (1 if x.ndim >= 2 else y.size)

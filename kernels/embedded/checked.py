@@ -17,16 +17,16 @@ from .arguments import are_apart, is_state_of, is_whole, network_slots, rows_of,
 
 @force_inline
 def _rows_fit(array, x, width):
-    """Whether `array` is of shape (n, width) for `x` of shape (n, n_in), or (width,) for (n_in,)."""
-    if x.ndim == 2:
-        return array.ndim == 2 and array.shape[0] == x.shape[0] and array.shape[1] == width
+    """Whether `array` has `width` numbers a sample: (n, width), (n, *shape), or (width,) for x of (n_in,)."""
+    if x.ndim >= 2:
+        return array.ndim >= 2 and array.shape[0] == x.shape[0] and array.size == x.shape[0] * width
     return array.ndim == 1 and array.size == width
 
 
 @force_inline
 def _matrices_fit(array, x, height, width):
     """The same for a matrix a sample: (n, height, width), or (height, width)."""
-    if x.ndim == 2:
+    if x.ndim >= 2:
         return (
             array.ndim == 3
             and array.shape[0] == x.shape[0]
@@ -119,7 +119,7 @@ def parameter_jacobian_checked(net, x, jac):
         return Status.WRONG_NETWORK
     if not _rows_fit(x, x, slots[d.N_FEATURES]):
         return Status.WRONG_X
-    rows = rows_of(x) * slots[d.N_OUTPUTS]
+    rows = rows_of(slots, x) * slots[d.N_OUTPUTS]
     one_below_the_other = jac.ndim == 2 and jac.shape[0] == rows and jac.shape[1] == slots[d.N_PARAMETERS]
     fits = one_below_the_other or _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_PARAMETERS])
     if not (fits and _may_be_written(net, jac, x)):
@@ -141,7 +141,8 @@ def _are_classes(y, n_out):
 @force_inline
 def _batch_status(net, x, y):
     """Whether all of `x` and `y` can be the batch."""
-    slots, rows, width = network_slots(net), rows_of(x), targets_of(x, y)
+    slots, width = network_slots(net), targets_of(x, y)
+    rows = rows_of(slots, x)
     if not is_whole(net):
         return Status.WRONG_NETWORK
     if slots[d.LOSS_AND_GRADIENT] == 0:
@@ -150,7 +151,7 @@ def _batch_status(net, x, y):
         return Status.WRONG_X
     n_out = slots[d.N_OUTPUTS]
     is_class = slots[d.CLASS_TARGETS] == 1 and width == 1
-    height = y.shape[0] if y.ndim == 2 or x.ndim == 2 else 1
+    height = y.shape[0] if y.ndim >= 2 or x.ndim >= 2 else 1
     if height != rows or not (width == n_out or is_class) or not are_apart(y, net.gradients):
         return Status.WRONG_Y
     if not 0 < rows <= slots[d.BATCH_SIZE]:

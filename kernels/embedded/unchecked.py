@@ -21,7 +21,6 @@ from .arguments import (
     is_own,
     is_state_of,
     network_slots,
-    rows_address,
     rows_of,
     shows_results,
     targets_of,
@@ -45,16 +44,16 @@ def forward(net, x, out):
     ----------
     net : Network
         Of `Model.network`; used by one thread at a time.
-    x : array of shape (n, n_in), or (n_in,) for one sample
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
         Any number of samples. Of the model's dtype, C order, as all arrays here.
     out : array of shape (n, n_out), or (n_out,)
         Written. What `Model.predict` gives, to the bit.
     """
-    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, out)
+    slots, X, output = network_slots(net), array_address(net, x), written_address(net, out)
     if not is_own(net):
         _write_nan(out)
         return
-    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(slots, x)
     call(slots[d.PREDICT], 0, address(slots))
 
 
@@ -69,18 +68,18 @@ def input_gradient(net, x, dy, dx):
     Parameters
     ----------
     net : Network
-    x : array of shape (n, n_in), or (n_in,) for one sample
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
         Any number of samples.
     dy : array of shape (n, n_out), or (n_out,)
     dx : array of shape (n, n_in), or (n_in,)
         Written.
     """
-    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, dx)
-    given = rows_address(net, dy)
+    slots, X, output = network_slots(net), array_address(net, x), written_address(net, dx)
+    given = array_address(net, dy)
     if not is_own(net):
         _write_nan(dx)
         return
-    slots[d.X], slots[d.Y], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, given, output, rows_of(x)
+    slots[d.X], slots[d.Y], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, given, output, rows_of(slots, x)
     call(slots[d.INPUT_GRADIENT], 0, address(slots))
 
 
@@ -94,16 +93,16 @@ def jacobian(net, x, jac):
     Parameters
     ----------
     net : Network
-    x : array of shape (n, n_in), or (n_in,) for one sample
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
         Any number of samples.
     jac : array of shape (n, n_out, n_in), or (n_out, n_in)
         Written. In units of the outputs by units of the inputs.
     """
-    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, jac)
+    slots, X, output = network_slots(net), array_address(net, x), written_address(net, jac)
     if not is_own(net):
         _write_nan(jac)
         return
-    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(slots, x)
     call(slots[d.JACOBIAN], 0, address(slots))
 
 
@@ -117,24 +116,25 @@ def parameter_jacobian(net, x, jac):
     Parameters
     ----------
     net : Network
-    x : array of shape (n, n_in), or (n_in,) for one sample
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
         Any number of samples.
     jac : array of shape (n * n_out, n_parameters), or (n, n_out, n_parameters)
         Written.
     """
-    slots, X, output = network_slots(net), rows_address(net, x), written_address(net, jac)
+    slots, X, output = network_slots(net), array_address(net, x), written_address(net, jac)
     if not is_own(net):
         _write_nan(jac)
         return
-    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(x)
+    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(slots, x)
     call(slots[d.PARAMETER_JACOBIAN], 0, address(slots))
 
 
 @kernel
 def _place_batch(net, x, y):
     """Make all of `x` and `y` the batch of a network that is itself; whether that can be."""
-    slots, rows = network_slots(net), rows_of(x)
-    slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = rows_address(net, x), rows_address(net, y), rows
+    slots = network_slots(net)
+    rows = rows_of(slots, x)
+    slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = array_address(net, x), array_address(net, y), rows
     slots[d.N_TARGETS] = targets_of(x, y)
     view(slots[d.LOSS], oprow.SIZE, np.int64)[oprow.N_OUT] = slots[d.N_TARGETS]
     net.loss[0] = math.nan
@@ -152,7 +152,7 @@ def loss_and_gradient(net, x, y):
     ----------
     net : Network
         Of a model with a loss. `gradient` and `loss` are written.
-    x : array of shape (n, n_in), or (n_in,) for one sample
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
         1 to `max_batch` samples.
     y : array of shape (n, n_out), or (n_out,); for one output (n,) too
         For `cross_entropy` and `nll` also class numbers, of shape (n, 1), (n,) or (1,), in the model's

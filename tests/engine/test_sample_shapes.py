@@ -176,3 +176,18 @@ def test_shapes_that_layers_do_not_take(name):
     make, arguments, message = NOT_TAKEN[name]
     with pytest.raises(ValueError, match=message):
         fn.Model([make(*arguments)]).build(SHAPE)
+
+
+def test_compiled_code():
+    model = built(dtype="float64").build(SHAPE)
+    net, state = model.network(max_batch=40), model.optimizer_state()
+    x, y = X.astype("float64"), LABELS.astype("float64")
+    out, dx, jac = np.empty((40, 3)), np.empty_like(x), np.empty((40, 3, 24))
+    assert fn.forward_checked(net, x, out) == fn.Status.OK and np.array_equal(out, model.predict(x))
+    assert fn.input_gradient_checked(net, x, np.ones((40, 3)), dx) == fn.Status.OK
+    assert fn.jacobian_checked(net, x, jac) == fn.Status.OK
+    np.testing.assert_allclose(dx.reshape(40, 24), jac.sum(axis=1), rtol=1e-12, atol=1e-14)
+    loss = fn.loss_and_gradient(net, x, y)
+    assert loss == model.loss_and_gradient(x, LABELS)[0]
+    assert fn.train_step(net, state, x, y) == loss > model.evaluate(x, LABELS)["loss"]
+    assert fn.forward_checked(net, x[:, :2].copy(), out) == fn.Status.WRONG_X
