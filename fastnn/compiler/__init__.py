@@ -1,1 +1,1 @@
-"""Machine code: compiled, kept, loaded."""
+"""Machine code: compiled, cached, loaded."""

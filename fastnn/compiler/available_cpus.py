@@ -10,7 +10,7 @@ _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def cpus() -> int:
-    """CPUs that this process may run on; of a quota that is no whole number, the whole part."""
+    """CPUs that this process may run on; a quota is rounded down."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min(count, _quota())))
 
@@ -31,12 +31,12 @@ def from_environment() -> int | None:
         if not own.isdecimal() or int(own) < 1:
             raise ValueError(f"the environment's FASTNN_THREADS must be an integer >= 1, got {own!r}")
         return int(own)
-    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # one number a level of nesting
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # one number per level of nesting
     return min(int(given), cpus()) if given.isdecimal() and int(given) > 0 else None
 
 
 def _quota() -> float:
-    """CPUs that the control groups of this process (Linux) may keep busy; infinite if nothing says less."""
+    """CPUs that the control groups of this process (Linux) may use; infinite without a limit."""
     least = float("inf")
     with contextlib.suppress(OSError):
         for line in _OWN_GROUPS.read_text().splitlines():
@@ -51,7 +51,7 @@ def _quota() -> float:
 
 
 def _least(root: Path, path: str, *names: str) -> float:
-    """The least quota of a group and those around it. In a container its own is mounted as the root."""
+    """The smallest quota of a group and its parents. A container sees its own group as the root."""
     least, folder = float("inf"), root / path.lstrip("/")
     for group in (folder, *folder.parents):
         with contextlib.suppress(OSError, ValueError):  # no such file; "max": no quota

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Settings of Numba that change code. The others say what is shown, checked or measured, or are for what no
-#: kernel uses, such as CUDA and threads; NUMBA_DISABLE_JIT compiles nothing.
+#: Settings of Numba that change code. The others control output, checks or measurements, or concern features
+#: that no kernel uses, such as CUDA and threads; with NUMBA_DISABLE_JIT nothing is compiled.
 SETTINGS = (
     "NUMBA_BOUNDSCHECK",
     "NUMBA_CPU_FEATURES",
@@ -38,13 +38,13 @@ SETTINGS = (
 def key() -> str:
     """Digest of the code of `kernels/`, the versions of Numba and llvmlite, Numba's settings, and the CPU.
 
-    Where that cannot be found out it is the key of this process alone.
+    If that cannot be determined, the key is unique to this process.
     """
     return _found()[0]
 
 
 def fault() -> str | None:
-    """Why the key is that of this process alone; None if it is not."""
+    """Why the key is unique to this process; None if it is not."""
     return _found()[1]
 
 
@@ -85,10 +85,10 @@ def _settings_file() -> bytes | None:
 
 
 def _code() -> dict[str, bytes]:
-    """Files of `kernels/` and the folders in it: sources, and what was compiled and stands alone."""
+    """Files of `kernels/` and the folders in it: sources, and compiled files without sources."""
     try:
         return dict(_files(_folder(), ""))
-    except (AttributeError, ImportError, OSError, TypeError, ValueError):  # a loader that shows no files
+    except (AttributeError, ImportError, OSError, TypeError, ValueError):  # a loader without access to files
         return {}
 
 

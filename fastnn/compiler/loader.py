@@ -1,8 +1,8 @@
-"""Machine code of the kernels: compiled once a dtype, kept on disk, loaded without Numba.
+"""Machine code of the kernels: compiled once per dtype, cached on disk, loaded without Numba.
 
 `address` is the one place that compiles or loads, and `prepare` does so for many kernels at once. An
 entry of a kernel is compiled by Numba to object code with one C function in it, which is written to the
-object cache (`_cache`); a later process loads it with llvmlite alone.
+object cache (`object_cache`); a later process loads it with llvmlite alone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from . import available_cpus, build, notice, object_cache
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# Held for moments, or while one kernel is compiled here: nobody forks meanwhile.
+# Held briefly, or while one kernel is compiled here: no thread forks meanwhile.
 _LOCK = threading.RLock()
-# Held while other processes compile, which takes long: a child that is forked meanwhile compiles for itself.
+# Held while other processes compile, which takes longer: a child forked meanwhile compiles for itself.
 _compiling = threading.RLock()
 _ADDRESSES: dict[tuple[str, str], int] = {}
 
-#: Number of kernels that this process compiled, and did not load.
+#: Number of kernels that this process compiled rather than loaded.
 compilations = 0
 
 
@@ -69,12 +69,12 @@ def function(kernel: str, dtype: str = "float64", holds_gil: bool = False) -> Ca
 
 
 def register(kernel: str, make: Callable[[str], Any]) -> None:
-    """Let a kernel of the user's be made by ``make(dtype)``, which gives an object like those in `kernels/`.
+    """Register a user-defined kernel, made by ``make(dtype)``, which returns one like those in `kernels/`.
 
     Parameters
     ----------
     kernel : str
-        Begins with "custom."; an earlier one of the name is forgotten.
+        Begins with "custom."; replaces an earlier one of this name.
     make : function
         Called when an entry of the kernel is first needed for a dtype.
     """
@@ -85,7 +85,7 @@ def register(kernel: str, make: Callable[[str], Any]) -> None:
 
 
 def prepare(kernels: Iterable[tuple[str, str]]) -> int:
-    """Load kernels that will be needed soon; those that have to be compiled are compiled side by side.
+    """Load kernels that will be needed soon; those that have to be compiled are compiled in parallel.
 
     Parameters
     ----------
@@ -115,17 +115,17 @@ def prepare(kernels: Iterable[tuple[str, str]]) -> int:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """A block that Ctrl-C does not cut short, in which no other thread forks, compiles or loads.
+    """A block that Ctrl-C does not interrupt, in which no other thread forks, compiles or loads.
 
-    Numba that is imported by halves is of no use to the process any more; and a child would wait for ever
-    for locks that another thread holds, such as those of imports and of LLVM.
+    A half-imported Numba could not be used any more; and a forked child would wait forever for locks that
+    another thread holds, such as those of imports and of LLVM.
     """
     with threads.defer_interrupt(), _LOCK:
         yield
 
 
 def _compile_elsewhere(kernels: list[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-    """Have kernels compiled by other processes, and keep what they deliver; None for the rest."""
+    """Have kernels compiled by other processes, and cache the results; None for the others."""
     global compilations
     from . import workers  # only here: it imports subprocess
 
@@ -166,7 +166,7 @@ def _load(code: bytes, symbol: str) -> int:
 
 
 def _compile(kernel: str, dtype: str, symbol: str) -> bytes:
-    """Object code of a kernel, compiled here, and kept if it is not the user's."""
+    """Object code of a kernel, compiled here, and cached unless it is user-defined."""
     global compilations
     code = build.compile_kernel(kernel, dtype, symbol)
     compilations += 1
@@ -187,13 +187,12 @@ def _engine() -> Any:
     return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
 
 
-# A thread in the midst of a change of a model may wait for `_LOCK`, so that a fork must take it last: this
-# module is imported before `engine.weights_lock`, and what is called before a fork is called in the reverse
-# order.
+# A thread that is changing a model may wait for `_LOCK`, so a fork must take it last: this module is imported
+# before `engine.weights_lock`, and functions registered for a fork are called in reverse order.
 
 
 def _after_fork() -> None:
-    with contextlib.suppress(RuntimeError):  # a signal came before it was held
+    with contextlib.suppress(RuntimeError):  # a signal came before it was acquired
         _LOCK.release()
 
 
@@ -201,7 +200,7 @@ def _after_fork_in_child() -> None:
     global _compiling
     if _compiling.acquire(blocking=False):
         _compiling.release()
-    else:  # by a thread that is not here
+    else:  # by a thread that does not exist here
         _compiling = threading.RLock()
     _after_fork()
 

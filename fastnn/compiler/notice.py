@@ -1,4 +1,4 @@
-"""What is said on standard error while kernels are compiled: how many, how long, whether they are kept."""
+"""Messages on standard error while kernels are compiled: how many, how long, whether they are cached."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from . import cache_key, object_cache
 
-# Seconds that are waited for without a word.
+# Seconds below which there is no message.
 _SHORT = 2.0
 
 _REMEDY = (
@@ -18,7 +18,7 @@ _said: set[str] = set()
 
 
 def compiling(count: int, seconds: float) -> None:
-    """Say that so many kernels are compiled, which takes about so long, if that is worth a line.
+    """Print how many kernels are compiled and about how long that takes, unless it is short.
 
     Where they cannot be kept, or the shared folder is not read, that is said as well, once, with the reason.
     """
@@ -38,14 +38,14 @@ def compiling(count: int, seconds: float) -> None:
 
 
 def with_remedy(fault: str) -> str:
-    """Why nothing is kept, and what to do if another folder helps."""
+    """Why nothing is cached, and what to do if another folder helps."""
     return fault if cache_key.fault() else f"{fault}. {_REMEDY}"
 
 
 def say(text: str) -> None:
     """Print a line to standard error, above the bars of tqdm; where that cannot be done, do nothing.
 
-    What a program puts in the place of standard error may raise anything, and nothing of that is worth
+    A replacement of standard error may raise anything, and nothing of that is worth
     the training that it would end.
     """
     if sys.stderr is None:

@@ -1,8 +1,8 @@
-"""The object cache: where compiled kernels are kept between processes.
+"""The object cache: compiled kernels on disk.
 
 A cached file is code, so it is only read from a folder that none but trusted users can change (`_trust`),
 and only if its digest fits. The folder's name covers everything the code depends on (`_key`). So an
-object is never stale; what is missing or damaged is compiled anew.
+object is never stale; what is missing or damaged is compiled again.
 
 There are up to two folders: the user's own, and one that was filled before and is only read.
 """
@@ -19,7 +19,7 @@ from . import cache_key, trust
 
 _DIGEST = hashlib.sha256
 _MAGIC = b"fastnn object 1\n"
-# Code is no secret: another user may be meant to read it.
+# Code is not secret: other users may have to read it.
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 
 
@@ -36,18 +36,18 @@ def folder() -> Path:
         return Path(chosen)
     import platformdirs
 
-    # Where there is no home folder, older versions of platformdirs leave the "~" in.
+    # Without a home folder, older versions of platformdirs leave the "~" in.
     return Path(platformdirs.user_cache_dir("fastnn", appauthor=False)).expanduser()
 
 
 def shared_folder() -> Path | None:
-    """A further folder that code is read from and never written to: ``FASTNN_SHARED_CACHE_DIR``."""
+    """A second, read-only folder of code: ``FASTNN_SHARED_CACHE_DIR``."""
     chosen = os.environ.get("FASTNN_SHARED_CACHE_DIR")
     return Path(chosen) if chosen else None
 
 
 def fault() -> str | None:
-    """Why what this process compiles is not kept; None if it is."""
+    """Why code compiled by this process is not cached; None if it is."""
     return _own()[1]
 
 
@@ -57,7 +57,7 @@ def shared_fault() -> str | None:
 
 
 def read(symbol: str) -> bytes | None:
-    """Cached code of a symbol, or None if there is none that can be trusted."""
+    """Cached code of a symbol; None if there is none, or it cannot be trusted."""
     for place in (_own()[0], _shared()[0]):
         if place is not None:
             content = _content(place / f"{symbol}.o")
@@ -68,7 +68,7 @@ def read(symbol: str) -> bytes | None:
 
 
 def write(symbol: str, code: bytes) -> None:
-    """Keep the code of a symbol; where it cannot be kept, do nothing."""
+    """Cache the code of a symbol, if possible."""
     place, unkept = _own()
     if place is None or unkept:
         return
@@ -87,7 +87,7 @@ def _header(symbol: str, code: bytes) -> bytes:
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file that only trusted users can have written; nothing if there is no such file."""
+    """Content of a file, if only trusted users can have written it; else empty."""
     try:
         with open(path, "rb", opener=_no_link) as file:
             return b"" if trust.file_fault(path, os.fstat(file.fileno())) else file.read()

@@ -1,4 +1,4 @@
-"""Whose files may be run as code: those that nobody but trusted users can have put where they are.
+"""Which files may be run as code: those that only trusted users can have put there.
 
 Trusted are the user, root, and the owner of the installed package, whose code runs in any case. A file is
 judged by its owner and its permissions; a folder by those of every name on the way to it as well, since
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 # As many links as Linux follows.
 _MOST_LINKS = 40
-# The user that stands for all whom a container does not know.
+# The user that represents all users unknown to a container.
 _NOBODY = 65534
 
 
 def folder_fault(path: Path) -> str | None:
-    """Why code in a folder may be that of others; None if it cannot be.
+    """Why code in a folder may come from others; None if it cannot.
 
     On the way to the folder there may be some that everybody can write to if they are sticky, as /tmp is:
     only its owner can then rename a file or a folder.
@@ -37,7 +37,7 @@ def folder_fault(path: Path) -> str | None:
     Raises
     ------
     OSError
-        If it is not there, or cannot be looked at.
+        If it does not exist, or cannot be examined.
     """
     if not hasattr(os, "geteuid"):
         return None
@@ -51,12 +51,12 @@ def folder_fault(path: Path) -> str | None:
 
 
 def file_fault(path: Path, status: os.stat_result) -> str | None:
-    """Why what a file or folder holds may be that of others, wherever it lies; None if it cannot be."""
+    """Why the content of a file or folder may come from others, wherever it is; None if it cannot."""
     if not hasattr(os, "geteuid"):
         return None
     mode = status.st_mode
     by_group = mode & stat.S_IWGRP and not _is_private_group(path, status.st_gid)
-    if (by_group or mode & stat.S_IWOTH) and not stat.S_ISLNK(mode):  # a link's permissions mean nothing
+    if (by_group or mode & stat.S_IWOTH) and not stat.S_ISLNK(mode):  # permissions of links have no meaning
         return f"others may write to {path}"
     return _owner_fault(path, status)
 
@@ -69,7 +69,7 @@ def _owner_fault(path: Path, status: os.stat_result) -> str | None:
 
 
 def _is_private_group(path: Path, gid: int) -> bool:
-    """Whether the group has the user as its only member, as many systems make one for each."""
+    """Whether the user is the only member of the group; many systems create such a group per user."""
     try:
         import grp
         import pwd
@@ -82,8 +82,10 @@ def _is_private_group(path: Path, gid: int) -> bool:
 
 
 def _has_access_list(path: Path) -> bool:
-    """Whether there may be more users than the permissions name."""
-    with contextlib.suppress(OSError, AttributeError):  # a file system, or a system, that has no such lists
+    """Whether more users may have access than the permissions show."""
+    with contextlib.suppress(
+        OSError, AttributeError
+    ):  # a file system or operating system without access control lists
         return "system.posix_acl_access" in os.listxattr(path)
     return False
 

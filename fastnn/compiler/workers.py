@@ -1,9 +1,9 @@
-"""Compiling many kernels at once, in processes of their own.
+"""Compiling many kernels in parallel, in separate processes.
 
-Numba compiles one function at a time in a process, however many threads ask for it. `compile_together`
-starts as many processes as there are CPUs, two at most, and hands one kernel after another to whichever
-is free. The process that asks never imports Numba. What they do not deliver, for whatever reason, is left
-to the caller.
+Numba compiles one function at a time in a process, whatever the number of threads. `compile_together`
+starts as many processes as there are CPUs, at most two, and gives one kernel after another to whichever is
+free. The calling process does not import Numba. What the processes do not deliver, for whatever reason, the
+caller has to compile.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _PROCESSES = 2
-# Seconds after which they are given up, and for each kernel: many times what a busy machine takes.
+# Timeout in seconds, and for each kernel: many times what a busy machine takes.
 _PATIENCE, _PATIENCE_EACH = 60, 10
-# Bytes of an object; what announces more is none.
+# Largest size of object code in bytes; larger answers are invalid.
 _LARGEST = 1 << 24
-# Seconds that kernels took, by how their names begin, and the others; the longest are begun with.
+# Seconds that kernels took, by the beginning of their names, and all others; the slowest are started first.
 _SECONDS = {"linalg.gemm.product": 5.0, "driver.loop.train": 2.0, "training.loss.": 0.7, "driver.loop.": 0.4}
 _OTHERS, _START_UP = 0.25, 1.0
-# Read by the bytes: text would be read ahead.
+# Reads bytes: a text stream would read ahead.
 _START = """\
 import json, sys
 sys.path[:], key = json.loads(sys.stdin.buffer.readline())
@@ -41,17 +41,17 @@ from fastnn.compiler import workers
 workers.serve(key)
 """
 # Variables by which Python finds its own library. The others, such as PYTHONPATH and PYTHONWARNINGS, are
-# not for these processes.
+# not passed on.
 _HOME = {"PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONUSERBASE"}
 
 
 def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) -> dict[str, bytes]:
-    """Object code by symbol, of those of the given kernels that could be compiled.
+    """Object code by symbol, of the kernels that could be compiled.
 
     Parameters
     ----------
     kernels : sequence of (kernel, dtype, symbol)
-        As `native` names them.
+        As `loader.address` takes them.
     processes : int
         How many CPUs there are.
     """
@@ -78,18 +78,18 @@ def compile_together(kernels: Sequence[tuple[str, str, str]], processes: int) ->
         for worker in workers:
             worker.kill()
             worker.wait()
-        for thread in threads:  # which ends with its process
+        for thread in threads:  # it ends with its process
             thread.join()
         for worker in workers:
             for pipe in (worker.stdin, worker.stdout):
                 if pipe is not None:
-                    with contextlib.suppress(OSError):  # what was not sent any more
+                    with contextlib.suppress(OSError):  # data that was not sent
                         pipe.close()
     return dict(done)
 
 
 def seconds(kernels: Sequence[str], processes: int) -> float:
-    """About how long it takes to compile kernels on so many CPUs."""
+    """About how long it takes to compile kernels with this number of CPUs."""
     costs = [_cost(kernel) for kernel in kernels]
     return _START_UP + max(*costs, sum(costs) / max(_count(len(kernels), processes), 1))
 
@@ -99,21 +99,21 @@ def _cost(kernel: str) -> float:
 
 
 def _count(kernels: int, cpus: int) -> int:
-    """How many processes compile so many kernels on so many CPUs; none if the caller does."""
+    """Number of processes for some kernels and CPUs; 0 if the caller compiles."""
     return min(kernels, cpus, _PROCESSES) if kernels > 1 and cpus > 1 and _can_start() else 0
 
 
 def _can_start() -> bool:
-    """Whether `sys.executable` is a Python, neither a program with one built in nor a name to look up."""
+    """Whether `sys.executable` is the full path of a Python interpreter, not of a program that embeds one."""
     path = Path(sys.executable or "")
     is_python = path.is_absolute() and path.name.lower().startswith(("python", "pypy"))
     return is_python and not getattr(sys, "frozen", False)
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """Start Python with this process's flags and paths, where nothing of the current folder can be run.
+    """Start Python with this process's flags and paths, such that nothing in the current folder can be run.
 
-    The current folder stays what it is, because Numba reads settings there.
+    The current folder does not change, because Numba reads settings there.
     """
     home = set() if sys.flags.ignore_environment else _HOME
     kept = {name: text for name, text in os.environ.items() if name[:6] != "PYTHON" or name in home}
@@ -121,7 +121,7 @@ def _start() -> subprocess.Popen[bytes]:
         [sys.executable, *_flags(), "-c", _START],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # the caller compiles again what failed, and so shows why
+        stderr=subprocess.DEVNULL,  # the caller compiles again what failed, which shows the error
         env={**kept, "FASTNN_OBJECTS_ONLY": "1"},
     )
 
@@ -138,12 +138,12 @@ def _flags() -> list[str]:
 
 
 def _paths() -> list[str]:
-    """Where modules are found, without names that stand for the current folder or for a folder in it."""
+    """The module search path without relative entries."""
     return [path for path in sys.path if isinstance(path, str) and os.path.isabs(path)]
 
 
 def _feed(worker: subprocess.Popen[bytes], left: deque[tuple[str, str, str]], done: dict[str, bytes]) -> None:
-    """Hand kernels to a process until none is left, or the process fails."""
+    """Give kernels to a process until none is left, or the process fails."""
     assert worker.stdin is not None and worker.stdout is not None
     try:
         worker.stdin.write(json.dumps([_paths(), cache_key.key()]).encode() + b"\n")
@@ -161,15 +161,15 @@ def _feed(worker: subprocess.Popen[bytes], left: deque[tuple[str, str, str]], do
 
 
 def serve(key: str) -> None:
-    """Compile what standard input asks for: a line a kernel, answered by its size and object code.
+    """Compile the kernels requested on standard input, one per line; answer with size and object code.
 
-    Nothing if the code that this process found is not that of the one which asks: its key tells.
+    Does nothing if this process finds other code than the one that asks, by its key.
     """
     if key != cache_key.key():
         return
     requests: BinaryIO = sys.stdin.buffer
     with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # so that nothing else that is printed can be taken for an answer
+        os.dup2(2, 1)  # so that other output cannot be mistaken for an answer
         for line in requests:
             code = build.compile_kernel(*json.loads(line))
             answers.write(len(code).to_bytes(8, "big") + code)

@@ -31,7 +31,7 @@ def allocate(size: int, dtype: str, name: str = "a buffer") -> NDArray[Any]:
 
 
 def empty(shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
-    """Memory that compiled code writes to before anybody reads it."""
+    """Memory that compiled code writes before it is read."""
     if not guard.ON:
         return np.empty(shape, dtype)
     buffer = allocate(math.prod(shape), dtype, name)
@@ -41,7 +41,7 @@ def empty(shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
 
 @functools.cache
 def dtype_name(dtype: np.dtype[Any]) -> str:
-    """``"float32"`` and so on: NumPy works out a dtype's name anew each time, in microseconds."""
+    """``"float32"`` and so on: NumPy computes a dtype's name each time, in microseconds."""
     return dtype.name
 
 

@@ -1,4 +1,4 @@
-"""Guard zones: a debug mode that finds what compiled code writes beside its buffers.
+"""Guard zones: a debug mode that detects writes of compiled code outside its buffers.
 
 With ``FASTNN_GUARD=1`` in the environment each buffer lies between two zones of `ZONE` bytes, and so does
 each tensor in a workspace. They hold a signalling NaN of the buffer's own, which arithmetic changes too:
@@ -44,7 +44,7 @@ _watched: dict[int, _Watched] = {}
 
 
 def zone(itemsize: int) -> int:
-    """How many numbers of so many bytes a zone has: 0 where buffers are not guarded."""
+    """Number of elements of a given size in a zone; 0 if buffers are not guarded."""
     return ZONE // itemsize if ON else 0
 
 
@@ -76,7 +76,7 @@ def add_zones(buffer: NDArray[Any], zones: Iterable[tuple[int, int]]) -> None:
 
 
 def check(call: str) -> None:
-    """Raise a GuardError if a zone is not as it was."""
+    """Raise a GuardError if a zone has changed."""
     for watched in list(_watched.values()):
         memory = watched.memory()
         if memory is None:
@@ -88,7 +88,7 @@ def check(call: str) -> None:
 
 
 def checked(function: Callable[[int, int], None], name: str) -> Callable[[int, int], None]:
-    """A compiled function that is followed by a look at all zones."""
+    """A compiled function, followed by a check of all zones."""
 
     def call(first: int, second: int) -> None:
         function(first, second)
@@ -110,6 +110,6 @@ def _report(call: str, watched: _Watched, memory: NDArray[Any], start: int, stop
     begin, end = watched.zones[0][1], watched.zones[1][0]
     numbers[start:stop] = watched.pattern  # so that the next check finds the next fault
     raise GuardError(
-        f"{call} wrote outside of its memory: {len(changed)} numbers changed beside {watched.name} of "
-        f"{end - begin} numbers of {memory.dtype}, from number {first - begin} to {last - begin}"
+        f"{call} wrote outside its memory: {len(changed)} values changed beside {watched.name} of "
+        f"{end - begin} values of {memory.dtype}, from index {first - begin} to {last - begin}"
     )

@@ -1,7 +1,7 @@
-"""ONNX: models as other programs read them, and sequential graphs that others wrote.
+"""ONNX: export of models, and import of sequential graphs from other programs.
 
 `export` writes a model as a standard ONNX graph, which ONNX Runtime and many others run; `load` makes
-a model of a graph of dense layers and activations, as exported from PyTorch, Keras or scikit-learn. See
+a model from a graph of dense layers and activations, as exported from PyTorch, Keras or scikit-learn. See
 ``docs/files_and_formats.md``.
 
 >>> import os, tempfile

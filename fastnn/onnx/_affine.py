@@ -1,4 +1,4 @@
-"""Affine maps of the columns of an array, which graphs are put together of between activations."""
+"""Affine maps of the columns of an array, of which graphs consist between activations."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Matrix:
 
     @property
     def n_in(self) -> int:
-        """Columns that it gets."""
+        """Number of input columns."""
         return int(self.weights.shape[0])
 
     @property
     def n_out(self) -> int:
-        """Columns that it gives."""
+        """Number of output columns."""
         return int(self.weights.shape[1])
 
     @property
     def size(self) -> int:
-        """Numbers that a change of it computes."""
+        """Number of values that are computed when it is changed."""
         return self.weights.size
 
     def minus(self, shift: NDArray[np.float64]) -> Matrix:
-        """Less a number for each column that it gives."""
+        """Minus a number for each output column."""
         return Matrix(self.weights, (0.0 if self.bias is None else self.bias) - shift)
 
     def over(self, scale: NDArray[np.float64]) -> Matrix:
@@ -48,11 +48,11 @@ class Matrix:
         return Matrix(self.weights * factor, None if self.bias is None else self.bias * factor)
 
     def chosen(self, index: NDArray[np.int64]) -> Matrix:
-        """Some of the columns that it gives, in any order."""
+        """Some of the output columns, in any order."""
         return Matrix(self.weights[:, index], None if self.bias is None else self.bias[index])
 
     def then(self, other: Matrix) -> Matrix:
-        """Another product of what it gives, as one of what it gets."""
+        """Its composition with another product that is applied to its output."""
         bias = other.bias
         if self.bias is not None:
             bias = self.bias @ other.weights + (0.0 if bias is None else bias)
@@ -74,26 +74,26 @@ class Columns:
 
     @property
     def n_out(self) -> int:
-        """Columns that it gives."""
+        """Number of output columns."""
         return self.n_in if self.index is None else self.index.size
 
     @property
     def size(self) -> int:
-        """Numbers that a change of it computes."""
+        """Number of values that are computed when it is changed."""
         return self.n_out
 
     @property
     def is_choice(self) -> bool:
-        """Whether it changes no number."""
+        """Whether it only selects columns."""
         return self.shift is None and self.scale is None
 
     @property
     def is_identity(self) -> bool:
-        """Whether it changes nothing at all."""
+        """Whether it is the identity."""
         return self.is_choice and self.index is None
 
     def minus(self, shift: NDArray[np.float64]) -> Columns:
-        """Less a number for each column that it gives."""
+        """Minus a number for each output column."""
         own = 0.0 if self.shift is None else self.shift
         return Columns(
             self.n_in, self.index, own + shift * (1.0 if self.scale is None else self.scale), self.scale
@@ -108,7 +108,7 @@ class Columns:
         return self.over(1 / factor) if factor.all() else self.matrix().times(factor)
 
     def chosen(self, index: NDArray[np.int64]) -> Columns:
-        """Some of the columns that it gives, in any order."""
+        """Some of the output columns, in any order."""
         parts = [None if part is None else part[index] for part in (self.shift, self.scale)]
         index = index if self.index is None else self.index[index]
         return Columns(self.n_in, None if np.array_equal(index, np.arange(self.n_in)) else index, *parts)
@@ -123,7 +123,7 @@ class Columns:
         return Matrix(weights, -self.shift if self.scale is None else -self.shift / self.scale)
 
     def before(self, product: Matrix) -> Matrix:
-        """A product of what it gives, as one of what it gets."""
+        """Its composition with a product that is applied to its output."""
         weights = product.weights if self.scale is None else product.weights / self.scale[:, None]
         bias = product.bias
         if self.shift is not None:

@@ -1,4 +1,4 @@
-"""Operators that compute a number from each number: sums, limits, and what is put together of them."""
+"""Elementwise operators: sums, limits, and combinations of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
-    """A constant whose first axis is the one that old versions name."""
+    """A constant, with its first axis aligned with the axis that old opset versions name."""
     axis = call.attributes.get("axis")
     if axis is None or constant.ndim == 0:
         return constant
@@ -31,7 +31,7 @@ def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
 
 
 def _two(call: Call) -> tuple[Any, Any]:
-    """Both inputs; a constant beside a tensor as numbers, aligned with it."""
+    """Both inputs; a constant is aligned with a tensor."""
     first, second = call.inputs
     if isinstance(first, Rows) and isinstance(second, np.ndarray):
         second = call.assembly.numbers("the constant", _aligned(call, second, first))
@@ -41,7 +41,7 @@ def _two(call: Call) -> tuple[Any, Any]:
 
 
 def _folded(call: Call, function: Callable[..., Any]) -> NDArray[Any]:
-    """A number for each of constants'."""
+    """The result of an operator on constants."""
     values = [call.constant(place) for place in range(len(call.inputs))]
     if any(value.dtype.kind not in "fi" for value in values):
         raise ValueError("it computes something of sizes or truths")
@@ -139,7 +139,7 @@ def celu(call: Call) -> Rows:
 
 
 def batch_normalization(call: Call) -> Rows:
-    """A shift and a scale of each channel, which are axis 1."""
+    """A shift and a scale for each channel; channels are axis 1."""
     training = call.attributes.get("training_mode", 0) or not call.attributes.get("is_test", 1)
     if training or not call.attributes.get("spatial", 1):
         raise ValueError("it is in training mode, or not of channels")
@@ -168,7 +168,7 @@ def dropout(call: Call) -> Rows:
 
 
 def softmax(assembly: Assembly, x: Rows, name: str, axis: int, opset: int) -> Rows:
-    """Softmax or its logarithm over a whole row: along one axis or, before version 13, all from it on."""
+    """Softmax or its logarithm over a whole row: along an axis or, before version 13, all axes from it on."""
     axis = x.layout.axis(axis)
     ahead = [size for size in x.sizes[:axis] if size not in (1, BATCH)]
     behind = [size for size in x.sizes[axis + 1 :] if size != 1]
@@ -178,7 +178,7 @@ def softmax(assembly: Assembly, x: Rows, name: str, axis: int, opset: int) -> Ro
 
 
 def cast(call: Call) -> Value:
-    """Constants as others; tensors stay what they are, as the precision is the model's."""
+    """Constants are converted; tensors are not, since the model has one precision."""
     value, to = call.input(0), call.attributes["to"]
     if isinstance(value, Rows):
         raise ValueError(f"it makes numbers of the type {to} of them")

@@ -1,4 +1,4 @@
-"""Layers in the making: each tensor of a graph as an affine map of what some layer gives."""
+"""Builds layers: each tensor of a graph is an affine map of the output of some layer."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _CODED = 1 << 15  # columns of one-hot codes: seconds, whatever the size of the file
-_REPEATED = 4  # how often the numbers of a file may be used: a weight may belong to several layers
+_REPEATED = 4  # how often the values of a file may be used: a weight may belong to several layers
 
 
 class Assembly:
-    """Makes tensors out of tensors, and at last a model.
+    """Makes tensors from tensors, and finally a model.
 
-    Its methods are what the operators of a graph are put together of. They raise a ValueError if a row
-    of layers cannot compute the result.
+    The operators of a graph are composed of its methods. They raise a ValueError if a sequence of layers
+    cannot compute the result.
 
     Parameters
     ----------
     size : int
-        Numbers that the file holds at most: so many times a few are computed, and no more.
+        Upper bound of the values in the file; it limits how many values are computed.
     dtype : {"float32", "float64"}
         Of the model, if no constant says more.
     """
@@ -58,11 +58,11 @@ class Assembly:
         self._activated: dict[tuple[Step, str], Step] = {}
 
     def inputs(self, given: Sequence[tuple[Sequence[Any], int | None]]) -> list[Rows]:
-        """The inputs, of these sizes and numbers of samples: columns of one array, side by side."""
+        """The inputs, with these sizes and numbers of samples: columns of one array, side by side."""
         widths = [math.prod(size for size in sizes if size != BATCH) for sizes, _ in given]
         total = sum(widths)
         if min(widths) < 1 or total > self._size:
-            raise ValueError(f"rows of {total} numbers are more than the file can be for")
+            raise ValueError(f"rows of {total} values are too long for this file")
         step, start, result = Step(total), 0, []
         for (sizes, samples), n in zip(given, widths, strict=True):
             index = None if n == total else np.arange(start, start + n)
@@ -71,7 +71,7 @@ class Assembly:
         return result
 
     def use(self, numbers: int) -> None:
-        """Count numbers that are to be computed, so that a few bytes cannot make many."""
+        """Count values to be computed, so that a small file cannot cause much work."""
         self._used += numbers
         if self._used > _REPEATED * self._size:
             raise ValueError(f"its layers have more than {_REPEATED * self._size} numbers, unlike the file")
@@ -88,7 +88,7 @@ class Assembly:
     # ---- columns ---------------------------------------------------------------------------------
 
     def moved(self, x: Rows, move: Callable[[Layout], Layout]) -> Rows:
-        """Columns of one tensor at other places, some perhaps not at all or several times."""
+        """Columns of one tensor in other positions; some may be left out or repeated."""
         self.use(x.map.n_out)
         layout = move(x.layout)
         return self._laid_out(x.map, layout, x)
@@ -103,7 +103,7 @@ class Assembly:
         return Rows(x.step, given, tuple(layout.sizes), layout.samples)
 
     def joined(self, parts: Sequence[Rows], join: Callable[[Sequence[Layout]], Layout]) -> Rows:
-        """Columns of several tensors as those of one."""
+        """Concatenation of the columns of several tensors."""
         parts = self._of_one_step(parts)
         first = parts[0]
         whole = any(isinstance(part.map, Matrix) for part in parts)
@@ -116,21 +116,21 @@ class Assembly:
         return self._laid_out(joined([part.map for part in parts]), join(layouts), first)
 
     def _together(self, x: Rows, values: NDArray[np.float64]) -> tuple[Rows, NDArray[np.float64]]:
-        """A tensor and a constant in their common shape; the constant has a number for each column."""
+        """A tensor and a constant, broadcast; the constant has a value for each column."""
         other = Layout(values)
         sizes = common([x.layout, other])
         self.use(math.prod(size for size in sizes if size != BATCH))
         return self._stretched(x, sizes), broadcast(other, sizes).array.ravel()
 
     def _stretched(self, x: Rows, sizes: list[Any]) -> Rows:
-        """Columns repeated along axes of size 1, and more axes."""
+        """Columns broadcast along axes of size 1 and new axes."""
         if list(x.sizes) == sizes:
             return x
         self.use(math.prod(size for size in sizes if size != BATCH))
         return self.moved(x, lambda own: broadcast(own, sizes))
 
     def _changed(self, x: Rows, change: Callable[[Map], Map]) -> Rows:
-        self.use(x.map.size // 8)  # the time that it takes counts, too
+        self.use(x.map.size // 8)  # its time counts too
         return replace(x, map=change(x.map))
 
     def minus(self, x: Rows, constant: NDArray[np.float64]) -> Rows:
@@ -157,7 +157,7 @@ class Assembly:
         return self._changed(x, lambda own: own.over(values))
 
     def _of_one_step(self, parts: Sequence[Rows]) -> list[Rows]:
-        """The same tensors as maps of what one step gives; products that lie between become part of them."""
+        """The same tensors as maps of the output of one step; products in between become part of the maps."""
         parts = list(parts)
         while any(part.step is not parts[0].step for part in parts):
             last = max((part.step for part in parts), key=lambda step: step.depth)
@@ -192,7 +192,7 @@ class Assembly:
         return Rows(self._step(x), product, tuple(sizes), x.samples)
 
     def combined(self, x: Rows, weights: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
-        """The same of weights that no layer has been trained for: they become part of those before."""
+        """The same with weights that can be merged into those before."""
         if not isinstance(x.map, Matrix):
             return self.product(x, weights, sizes)
         self.use(weights.size + x.map.n_in * weights.shape[1] * (1 + weights.shape[0] // 64))
@@ -201,7 +201,7 @@ class Assembly:
     # ---- steps -----------------------------------------------------------------------------------
 
     def _step(self, x: Rows) -> Step:
-        """A step that gives the columns of a tensor."""
+        """A step that computes the columns of a tensor."""
         x = self._scaled(x)
         if isinstance(x.map, Columns):
             if x.map.is_identity:
@@ -213,7 +213,7 @@ class Assembly:
         return self._steps[x.step, x.map]
 
     def _scaled(self, x: Rows) -> Rows:
-        """The same, but columns of data are scaled by a layer for that, which keeps their digits."""
+        """The same, but columns of data are scaled by a preprocessing layer, which keeps their precision."""
         given = x.map
         if not isinstance(given, Columns) or given.is_choice or x.step.trained:
             return x
@@ -252,7 +252,7 @@ class Assembly:
         return self._whole(x, self._activation(self._step(x), spec))
 
     def _activation(self, step: Step, spec: ActivationSpec) -> Step:
-        """A step with an activation; the same one if it is asked for twice."""
+        """A step with an activation; the same step if it is requested twice."""
         key = step, repr(spec)
         if key not in self._activated:
             if step.product is not None and step.activation is None:
@@ -290,7 +290,7 @@ class Assembly:
         return self._changed(x, lambda own: own.minus(np.full(own.n_out, -shift))) if shift else x
 
     def two_classes(self, x: Rows, axis: int) -> Rows:
-        """``[1 - sigmoid(x), sigmoid(x)]`` of one number x, which is ``softmax([0, x])``."""
+        """``[1 - sigmoid(x), sigmoid(x)]`` of a single x, which is ``softmax([0, x])``."""
         if x.row != (1,) or x.layout.axis(axis) != len(x.sizes) - 1:
             raise ValueError("it joins two tensors")
         self.use(2 * x.map.n_in)
@@ -300,7 +300,7 @@ class Assembly:
         return self.activation(replace(x, map=Matrix(weights, bias), sizes=(*x.sizes[:-1], 2)), "softmax")
 
     def dropout(self, x: Rows, rate: float) -> Rows:
-        """Dropout, which does nothing in prediction."""
+        """Dropout, which is inactive in prediction."""
         layer = Dropout(rate)
         x = self._scaled(x)
         if isinstance(x.map, Columns):
@@ -356,10 +356,10 @@ class Assembly:
         return Model(made, dtype=dtype, **options).build(step.width)
 
 
-_CALL = 1000  # numbers that take as long as some calls of Python
+_CALL = 1000  # values that take as long as some Python calls
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by
-_FARTHEST = 1e38  # a bound that no number of float32 is beyond, but for the last
-_COARSE = 1000.0  # of bounds between which numbers near 0 would lose more than 4 digits
+_FARTHEST = 1e38  # beyond it there are hardly any float32 numbers
+_COARSE = 1000.0  # with larger bounds, values near 0 would lose more than 4 digits
 
 
 def _layer(step: Step, dtype: str) -> Layer:

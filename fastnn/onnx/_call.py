@@ -1,4 +1,4 @@
-"""An operator of a graph and what it is given."""
+"""An operator of a graph and its inputs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """An operator and what it is given.
+    """An operator and its inputs.
 
     Attributes
     ----------
     assembly : Assembly
     inputs : list of Rows or array or None
-        None for those that are left out.
+        None for omitted ones.
     attributes : dict of str to object
-        With the defaults of its version.
+        With the defaults of the operator version.
     opset : int
         Version of the standard operators.
     part : int
-        Which of its outputs is wanted.
+        Index of the wanted output.
     parts : int
-        How many it has.
+        Its number of outputs.
     """
 
     assembly: Assembly
@@ -46,16 +46,16 @@ class Call:
     parts: int
 
     def input(self, place: int) -> Any:
-        """An input, or None if it is left out."""
+        """An input, or None if it is omitted."""
         return self.inputs[place] if place < len(self.inputs) else None
 
     @property
     def x(self) -> Rows:
-        """The first input, which must depend on the graph's."""
+        """The first input, which must depend on the input of the graph."""
         return self.rows(0)
 
     def rows(self, place: int) -> Rows:
-        """An input that must depend on the graph's."""
+        """An input that must depend on the input of the graph."""
         value = self.input(place)
         if not isinstance(value, Rows):
             raise ValueError(f"its input {place} is a constant")
@@ -70,7 +70,7 @@ class Call:
         return value
 
     def option(self, name: str, place: int) -> Any:
-        """A list or a number that was an attribute once and is an input now; None if it is neither."""
+        """A list or number that is an attribute in old versions and an input now; None if it is not given."""
         if self.input(place) is not None:
             values = self.constant(place)
             self.assembly.use(values.size)
@@ -79,7 +79,7 @@ class Call:
 
 
 def moving(call: Call, move: Callable[[Layout], Layout]) -> Value:
-    """An operator that only moves numbers."""
+    """An operator that only moves values."""
     value = call.input(0)
     if isinstance(value, Rows):
         return call.assembly.moved(value, move)

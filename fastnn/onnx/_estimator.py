@@ -1,4 +1,4 @@
-"""Estimators of `fastnn.sklearn` as ONNX graphs: what their outputs are."""
+"""Estimators of `fastnn.sklearn` as ONNX graphs: their outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ACTIVATIONS = {
 
 
 class Estimator(NamedTuple):
-    """A fitted estimator: its model, what is made of the output, and the classes of a classifier."""
+    """A fitted estimator: its model, its output activation, and the classes of a classifier."""
 
     model: Model
     activation: str
@@ -31,7 +31,7 @@ class Estimator(NamedTuple):
 
     @classmethod
     def of(cls, given: Any) -> Estimator:
-        """The parts of what is given; they are known by their names, and `fastnn.sklearn` is not imported."""
+        """The parts of an estimator, recognized by their names: `fastnn.sklearn` is not imported."""
         if not hasattr(given, "get_params") or not hasattr(given, "hidden_layer_sizes"):
             raise TypeError(f"model must be a fastnn.Model or an estimator of fastnn.sklearn, got {given!r}")
         if not hasattr(given, "out_activation_"):
@@ -46,7 +46,7 @@ class Estimator(NamedTuple):
 
 
 def write_outputs(graph: Writer, estimator: Estimator, probabilities: bool) -> None:
-    """Make the outputs of a graph whose layers are written."""
+    """Write the outputs of a graph after its layers."""
     kind = helper.np_dtype_to_tensor_dtype(graph.dtype)
     n_out = estimator.model.n_out
     assert n_out is not None
@@ -68,7 +68,7 @@ def write_outputs(graph: Writer, estimator: Estimator, probabilities: bool) -> N
 
 
 def _write_classes(graph: Writer, classes: NDArray[Any], kind: int, n_out: int) -> None:
-    """The probabilities, and the class of the largest."""
+    """The probabilities, and the class with the largest one."""
     known = _known(classes)
     if n_out == 1:
         second = graph.output
@@ -81,7 +81,7 @@ def _write_classes(graph: Writer, classes: NDArray[Any], kind: int, n_out: int) 
 
 
 def _known(classes: NDArray[Any]) -> NDArray[Any]:
-    """Classes as integers or as objects that are text."""
+    """Classes as integers, or as an object array of strings."""
     if len(classes) < 2:
         raise ValueError(f"a classifier of a single class is not supported: {classes!r}")
     if classes.dtype.kind in "iub":

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..layers.base import Layer
 
 _OPSET = 20  # the first with Gelu; of October 2023
-_FIRST = 13  # the first in which all else is written as it is today; of 2020
+_FIRST = 13  # the first in which everything else has its present form; of 2020
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
 # What makes probabilities of a model's output, by what it is an output for and what it is.
 _PROBABILITIES = {
@@ -56,8 +56,8 @@ def export(
     """Write a built model, or a fitted estimator of `fastnn.sklearn`, as an ONNX graph.
 
     Its input ``X`` has shape (batch, n_in), its output ``Y`` (batch, n_out), for batches of any size. It
-    computes what `Model.predict` does, but looks for no NaN or unknown category. Dropout stands in the
-    graph, where it does nothing. The file is replaced in one step, or left as it was.
+    computes what `Model.predict` does, but does not check for NaN or unknown categories. Dropout is part of
+    the graph, where it is inactive. The file is replaced in one step, or left as it was.
 
     A classifier has two outputs, as scikit-learn's converter writes them: ``label`` of shape (batch,), or
     (batch, n_outputs) for several labels, and ``probabilities`` of shape (batch, n_classes). They are what
@@ -90,9 +90,9 @@ def export(
     OSError
         If the file cannot be written.
     TypeError, ValueError
-        If the model is not built, has an activation of the user's own (ONNX does not know it), is
-        larger than 2 GB or than float32 can tell, or the scaler, the loss or a version does not fit. Or if
-        an estimator is not fitted, or its classes are neither integers nor text.
+        If the model is not built, has a user-defined activation (ONNX does not know it), is larger than 2
+        GB or has values beyond float32, or the scaler, the loss or a version does not match. Or if an
+        estimator is not fitted, or its classes are neither integers nor strings.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def _write(graph: Writer, model: Model, scaler: Any) -> int:
 
 
 def _write_output(graph: Writer, model: Model, probabilities: bool) -> None:
-    """Make what the layers give the output, as probabilities if wanted."""
+    """Write the output of the layers, as probabilities if wanted."""
     assert model.n_out is not None
     if probabilities:
         head = model.head
@@ -191,7 +191,7 @@ def _write_dense(graph: Writer, layer: Dense, n_in: int) -> None:
 def _write_activation(graph: Writer, activation: ActivationSpec) -> None:
     name = activation.name
     if name not in ACTIVATIONS:
-        raise ValueError(f"the activation {name!r} is one of your own, which ONNX does not know")
+        raise ValueError(f"the activation {name!r} is user-defined, and ONNX does not know it")
     first, text = LATER.get(name, (0, ACTIVATIONS[name][0]))
     text = ACTIVATIONS[name][0] if graph.opset >= first else text
     text = FLOAT64.get(name, text) if graph.dtype == np.float64 else text
@@ -208,7 +208,7 @@ def _write_scaling(graph: Writer, shift: NDArray[np.float64], scale: NDArray[np.
 
 
 def _write_one_hot(graph: Writer, layer: OneHot, n_in: int) -> None:
-    """A column of the input for each of the output, compared with its category where it has one."""
+    """For each output column take its input column, and compare it with the category if it has one."""
     if any(labels is not None for labels in layer.labels):
         raise ValueError(
             f"{layer!r} has categories that are text, or integers beyond 2**24, which a graph of numbers "

@@ -1,7 +1,7 @@
 """Activations as expressions of ONNX operators, which `_export` writes and `_import` recognizes.
 
-In ``"Where(Less(x, 0), Mul(alpha, Sub(Exp(x), 1)), x)"`` x is the data, a number is a constant of the
-model's dtype, another name is a setting of the activation, and ``Op(x, name=value)`` has an attribute:
+In ``"Where(Less(x, 0), Mul(alpha, Sub(Exp(x), 1)), x)"`` x is the data, a number is a constant in the
+model's dtype, any other name is a setting of the activation, and ``Op(x, name=value)`` has an attribute:
 a number, a string, or the name of a setting. The axis of softmax is the setting `axis`.
 """
 
@@ -80,7 +80,7 @@ Expression = str | float | Operation
 
 
 def parse(text: str) -> Operation:
-    """The operation that a text stands for."""
+    """Parse an expression."""
     result = _expression(ast.parse(text, mode="eval").body)
     assert isinstance(result, Operation)
     return result

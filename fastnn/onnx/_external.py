@@ -1,7 +1,7 @@
-"""Weights that lie in another file beside the model's, as PyTorch writes them: ``model.onnx.data``.
+"""Weights in another file beside the model, as PyTorch writes them: ``model.onnx.data``.
 
-What such a file is called stands in the model, which may come from a stranger: it must lie in the model's
-folder or below, links followed, and only the bytes that the model asks for are read.
+The model, which may come from a stranger, names this file: it must be in the folder of the model or below,
+also after links are followed, and only the bytes that the model refers to are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LARGEST = 2**31 - 1  # bytes of a tensor, as of a model's own file
 
 
 class _Place(NamedTuple):
-    """Where the numbers of a tensor lie."""
+    """Place of the data of a tensor."""
 
     path: str
     offset: int
@@ -28,7 +28,7 @@ class _Place(NamedTuple):
 
 
 def size(tensor: TensorProto, folder: str | None) -> tuple[str, int]:
-    """The file that a tensor's numbers lie in, and its length; nothing and 0 if there is none."""
+    """The file that holds the data of a tensor, and its length; empty and 0 if there is none."""
     try:
         path = _place(tensor, folder).path
         return path, min(os.stat(path).st_size, _LARGEST)
@@ -37,16 +37,16 @@ def size(tensor: TensorProto, folder: str | None) -> tuple[str, int]:
 
 
 def read(tensor: TensorProto, folder: str | None) -> bytes:
-    """The numbers of a tensor, little-endian.
+    """The data of a tensor, little-endian.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, does not lie below the folder, or is shorter than the tensor.
+        If the file cannot be read, is not below the folder, or is shorter than the tensor.
     """
     place = _place(tensor, folder)
     try:
-        # Neither a pipe nor, where the system can tell, a link that has just taken the file's place.
+        # Neither a pipe nor, where the system can detect it, a link that has just replaced the file.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         with open(os.open(place.path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
             status = os.fstat(file.fileno())

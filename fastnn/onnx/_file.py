@@ -1,7 +1,7 @@
-"""An ONNX model from a file or from bytes, read with suspicion.
+"""An ONNX model from a file or from bytes that are not trusted.
 
-Nothing is taken from the bytes before their structure is known to be small: a message of a few bytes takes
-a hundred times its length in memory.
+Nothing is parsed before the structure is known to be small: a message of a few bytes takes a hundred times
+its length in memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 from ..io import files, signatures
 
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
-_STRUCTURE = 1 << 20  # bytes of all but the numbers of weights: thousands of layers
+_STRUCTURE = 1 << 20  # bytes of all but the weights: thousands of layers
 
 
 class Source(NamedTuple):
-    """A model, the folder that its weights may lie in, and what messages call it."""
+    """A model, the folder for its external weights, and its name in messages."""
 
     model: ModelProto
     folder: str | None
@@ -27,16 +27,16 @@ class Source(NamedTuple):
 
 
 def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | ModelProto) -> Source:
-    """The model that a path leads to, or bytes are, or that is given itself.
+    """The model from a path, from bytes, or the given model itself.
 
     Raises
     ------
     OSError
         If a file cannot be read.
     TypeError
-        If it is nothing of that.
+        If it is none of these.
     ValueError
-        If it is no ONNX file, or its structure is too large to be that of a row of layers.
+        If it is not an ONNX file, or its structure is too large for a sequence of layers.
     """
     if isinstance(source, ModelProto):
         return Source(_with_graph(source, "the model"), None, "the model")
@@ -74,7 +74,7 @@ def _with_graph(model: ModelProto, name: str) -> ModelProto:
 
 
 def _fields(message: Any, **ways: Any) -> dict[int, Any]:
-    """What may stand in fields of a message, by the numbers that protocol buffers know them by."""
+    """The fields of a message, by their protocol buffer numbers."""
     return {message.DESCRIPTOR.fields_by_name[field].number: way for field, way in ways.items()}
 
 
@@ -117,7 +117,7 @@ def _structure(message: memoryview, way: dict[int, Any], counted: int = 0) -> in
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and where it ends."""
+    """A varint, with seven bits per byte, and its end."""
     value = 0
     for shift in range(0, 64, 7):
         byte = message[at]

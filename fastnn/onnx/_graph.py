@@ -1,4 +1,4 @@
-"""An ONNX model as a graph to look things up in."""
+"""An ONNX model as a graph that can be searched."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Node(NamedTuple):
 
 
 class Graph:
-    """What the nodes of a model's graph compute, by the names of their outputs.
+    """The nodes of a graph, by the names of their outputs.
 
     Parameters
     ----------
     model : ModelProto
     folder : str or None
-        Where weights in files of their own may lie.
+        Folder of external weights.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Graph:
     Raises
     ------
     ValueError
-        If a name stands for two things, or the operators are of a version that is not known.
+        If a name is used twice, or the version of the operators is unknown.
     """
 
     def __init__(self, model: onnx.ModelProto, folder: str | None = None) -> None:
@@ -96,7 +96,7 @@ class Graph:
             raise ValueError(f"{name!r} is computed twice")
 
     def _add_constant(self, name: str, attributes: dict[str, Any]) -> None:
-        """Take over the number or the tensor of a node that is a constant."""
+        """Store the value of a constant node."""
         for kind, value in attributes.items():
             if isinstance(value, TensorProto):
                 self._tensors[name] = value
@@ -105,17 +105,17 @@ class Graph:
 
     @property
     def size(self) -> int:
-        """Numbers that its constants have at most; files that several lie in count once."""
+        """Upper bound of the values in its constants; files shared by several count once."""
         tensors = self._tensors.values()
         files = dict(_external.size(tensor, self._folder) for tensor in tensors if _is_external(tensor))
         return int(sum(tensor.ByteSize() for tensor in tensors)) + sum(files.values())
 
     def source(self, name: str) -> str:
-        """Where a value comes from: back over nodes that change no number."""
+        """The origin of a value, back across nodes that pass it through."""
         return self._origin(name)[0]
 
     def _origin(self, name: str) -> tuple[str, int | None]:
-        """The same, and the type that the last of these nodes converts to, if one does."""
+        """The same, with the type that the last of these nodes converts to, if any."""
         place, passed = name, []
         while place not in self._origins:
             node = self.nodes.get(place)
@@ -133,7 +133,7 @@ class Graph:
         return self._origins[name]
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """The numbers of a constant, or None if it is none."""
+        """The values of a constant, or None if it is not a constant."""
         source, to = self._origin(name)
         if source not in self._constants and source in self._tensors:
             self._constants[source] = _numbers(self._tensors[source], self._folder)
@@ -145,7 +145,7 @@ class Graph:
         return self._converted[source, to]
 
     def match(self, expression: Expression, name: str, found: Found) -> Iterator[Found]:
-        """What the names of an expression can stand for, if a value is computed so."""
+        """Values for the names of an expression, if a value is computed by that expression."""
         if isinstance(expression, Operation):
             yield from self._match_operation(expression, self.source(name), found)
         elif isinstance(expression, str):
@@ -186,7 +186,7 @@ class Graph:
         return {**self._defaults(node.operator), **node.attributes}
 
     def _match_attributes(self, wanted: Operation, node: Node) -> Found | None:
-        """What the settings among the attributes are; None if others are not as wanted."""
+        """The values of the settings among the attributes; None if other attributes do not match."""
         given = {name: value for name, value in node.attributes.items() if name not in _IGNORED}
         defaults = self._defaults(node.operator)
         found: Found = {}
@@ -217,7 +217,7 @@ def _node(proto: onnx.NodeProto) -> Node:
 
 
 def _attribute(entry: AttributeProto) -> Any:
-    """A number, a string, a list of numbers, or a tensor; None for what no layer has."""
+    """A number, a string, a list of numbers, or a tensor; None for other attributes."""
     if entry.type == AttributeProto.FLOAT:
         return float(entry.f)
     if entry.type == AttributeProto.INT:
@@ -232,7 +232,7 @@ def _attribute(entry: AttributeProto) -> Any:
 
 
 def _passes(node: Node) -> bool:
-    """Whether a node gives the numbers that it gets: the precision of a row of layers is the model's."""
+    """Whether a node passes its input through; conversions count, since the model has one precision."""
     if len(node.inputs) != 1:
         return False
     if node.operator == "Cast":
@@ -251,7 +251,7 @@ def _is_external(tensor: TensorProto) -> bool:
 
 
 def _numbers(tensor: TensorProto, folder: str | None) -> NDArray[Any]:
-    """The numbers of a tensor, which must be as many as its shape says."""
+    """The values of a tensor; their number must match its shape."""
     try:
         kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
     except (KeyError, TypeError, ValueError) as error:

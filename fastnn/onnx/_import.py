@@ -1,4 +1,4 @@
-"""A model of a sequential ONNX graph."""
+"""A model from a sequential ONNX graph."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _activation(name: str) -> Callable[..., Rows]:
 
 
 def _by_operator() -> dict[str, list[tuple[Operation, str, Callable[..., Rows]]]]:
-    """All of these by their last operator, with the names of activations."""
+    """Expressions by their last operator, with the names of the activations."""
     steps = [(text, name, _activation(name)) for name, forms in ACTIVATIONS.items() for text in forms]
     steps += [(text, name, _activation(name)) for name, text in FLOAT64.items()]
     steps += [(text, "", method) for text, method in _STEPS.items()]
@@ -86,9 +86,9 @@ def load(
     Parameters
     ----------
     source : str or path or bytes or onnx.ModelProto
-        A path tells where weights lie that are in a file beside the model's.
+        Weights in separate files can only be read if it is a path.
     output : str, optional
-        Name of the tensor that the model shall give; the graph's output if not given, or if it has
+        Name of the tensor that the model must return; the graph's output if not given, or if it has
         several, the only one that is computed from the input, without random numbers, and of
         floating-point numbers.
     loss, optimizer, metrics, seed
@@ -121,14 +121,14 @@ def load(
     try:
         graph = Graph(proto, folder)
         name = _without_column(graph, _outputs.output(graph, output))
-        with np.errstate(all="ignore"):  # what is not finite in the end is refused
+        with np.errstate(all="ignore"):  # results that are not finite are rejected
             return _model(graph, name, wanted, options)
     except ValueError as error:
         raise ValueError(f"{title} is not a row of layers: {error}") from error
 
 
 def _without_column(graph: Graph, name: str) -> str:
-    """The tensor that an output lays out as one column, as scikit-learn's converter does with rows."""
+    """The tensor that an output flattens to one column, as skl2onnx does with rows."""
     node = graph.nodes.get(graph.source(name))
     if node is not None and node.operator == "Reshape" and len(node.inputs) == 2:
         shape = graph.constant(node.inputs[1])
@@ -138,11 +138,11 @@ def _without_column(graph: Graph, name: str) -> str:
 
 
 def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) -> Model:
-    """The model of a tensor, for the first meaning of the inputs' axes that allows one."""
+    """The model that computes a tensor, for the first interpretation of the input axes that allows one."""
     ends = [graph.inputs[end] for end in _outputs.inputs_of(graph, name)]
     known = [_meanings(graph, end) for end in ends]
     failed: ValueError | None = None
-    for several in (True, False):  # rows in each, or a single one
+    for several in (True, False):  # several rows, or a single one
         chosen = [[one for one in meanings if (BATCH in one[0]) is several] for meanings in known]
         if not all(chosen):
             continue
@@ -162,7 +162,7 @@ def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) 
 
 
 def _meanings(graph: Graph, end: ValueInfoProto) -> list[tuple[list[Any], int | None]]:
-    """What the axes of the input may be, likelier first: samples and a row of each, or a single row."""
+    """Interpretations of the input axes, likelier ones first: samples and their rows, or a single row."""
     sizes = _outputs.shape(end)
     if sizes is None:
         sizes = [None, None]
@@ -179,14 +179,14 @@ def _meanings(graph: Graph, end: ValueInfoProto) -> list[tuple[list[Any], int | 
 
 
 class _Reading:
-    """The tensors of a graph as rows of layers in the making, or as constants."""
+    """Evaluates the tensors of a graph: as rows, from which layers are built, or as constants."""
 
     def __init__(self, graph: Graph, assembly: Assembly, inputs: Mapping[str, Rows]) -> None:
         self._graph, self._assembly = graph, assembly
         self._values: dict[str, Value] = {**inputs}
 
     def value(self, name: str) -> Value:
-        """A tensor by its name; those that it is computed from come first."""
+        """A tensor by its name, computed after those that it depends on."""
         plans: dict[str, Plan] = {}
         waiting = [self._place(name)]
         while waiting:
@@ -214,12 +214,12 @@ class _Reading:
         return self._graph.source(name)
 
     def _known(self, name: str) -> Value | None:
-        """A tensor that is a constant, or that was computed."""
+        """A constant, or a tensor that was computed already."""
         constant = self._graph.constant(name)
         return self._values.get(self._place(name)) if constant is None else constant
 
     def _plan(self, name: str) -> Plan:
-        """What a tensor is computed from, and how."""
+        """The inputs of a tensor, and the function that computes it."""
         node = self._graph.nodes.get(name)
         if node is None:
             raise ValueError(f"{name!r} is not computed from the input")
@@ -261,7 +261,7 @@ class _Reading:
         return self._safely(node, make)
 
     def _safely(self, node: Node, make: Callable[[list[Value]], Value]) -> Callable[[list[Value]], Value]:
-        """With an error that names the node, whatever its attributes and constants are."""
+        """Call a function so that errors name the node."""
 
         def safe(values: list[Value]) -> Value:
             try:

@@ -1,8 +1,8 @@
-"""How the numbers of a tensor are laid out, and what operators that only move numbers do to that.
+"""How the values of a tensor are laid out, and how operators that only move values change that.
 
-A layout is an array: of the numbers themselves if they are constants, else of the numbers of the columns
-of a row, with an axis of size 1 where the samples are. So an operator that moves numbers is the same
-function of NumPy's for both.
+A layout is an array: of the values themselves if they are constants, else of the column indices of a row,
+with an axis of size 1 for the samples. So an operator that moves values is the same NumPy function for
+both.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Layout:
         return [BATCH if axis == self.batch else size for axis, size in enumerate(self.array.shape)]
 
     def axis(self, axis: int, *, ndim: int | None = None) -> int:
-        """An axis, counted from the first, that is not that of the samples."""
+        """An axis, as an index >= 0, that is not that of the samples."""
         rank = self.array.ndim if ndim is None else ndim
         if not -rank <= axis < rank:
             raise ValueError(f"it has no axis {axis}")
@@ -57,7 +57,7 @@ def transposed(x: Layout, perm: Sequence[int] | None = None) -> Layout:
 
 
 def taken(x: Layout, index: NDArray[np.int64], axis: int) -> Layout:
-    """Places of an axis; the axis goes if `index` is a number."""
+    """Elements along an axis; the axis is removed if `index` is a number."""
     axis = x.axis(axis)
     if index.size and not (-x.array.shape[axis] <= index.min() <= index.max() < x.array.shape[axis]):
         raise ValueError(f"it takes places that axis {axis} does not have")
@@ -70,7 +70,7 @@ def taken(x: Layout, index: NDArray[np.int64], axis: int) -> Layout:
 def sliced(
     x: Layout, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int] | None, steps: Any
 ) -> Layout:
-    """Every so many places of some axes, from one to another."""
+    """Slices along some axes, with a start, an end and a step."""
     axes = list(range(len(starts))) if axes is None else list(axes)
     steps = [1] * len(starts) if steps is None else list(steps)
     slices = [slice(None)] * x.array.ndim
@@ -137,7 +137,7 @@ def reshaped(x: Layout, sizes: Sequence[Any], *, keep_zeros: bool = False) -> La
 
 
 def _batch_axis(sizes: Sequence[Any], numbers: int, samples: int | None) -> int | None:
-    """Which of the wanted axes is that of the samples, whose rows have so many numbers."""
+    """Which of the new axes is that of the samples, given the number of values of a row."""
     if BATCH in sizes:
         return sizes.index(BATCH) if sizes.count(BATCH) == 1 else None
     if -1 in sizes and math.prod(size for size in sizes if size != -1) == numbers:
@@ -174,7 +174,7 @@ def concatenated(parts: Sequence[Layout], axis: int) -> Layout:
 
 
 def split(x: Layout, sizes: Sequence[int], axis: int, part: int) -> Layout:
-    """One of several pieces of an axis."""
+    """One of several parts along an axis."""
     axis = x.axis(axis)
     if sum(sizes) != x.array.shape[axis] or min(sizes) < 0:
         raise ValueError(f"it splits axis {axis} of {x.sizes} into {list(sizes)}")
@@ -197,7 +197,7 @@ def broadcast(x: Layout, sizes: Sequence[Any]) -> Layout:
 
 
 def common(parts: Sequence[Layout]) -> list[Any]:
-    """The sizes that NumPy's rules make of several, which are to be combined number by number."""
+    """The common sizes of several tensors by NumPy's broadcasting rules."""
     rank = max(part.array.ndim for part in parts)
     result: list[Any] = [1] * rank
     for part in parts:

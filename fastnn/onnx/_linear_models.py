@@ -22,7 +22,7 @@ def scaler(call: Call) -> Rows:
 
 
 def _listed(call: Call, name: str) -> NDArray[np.float64]:
-    """Numbers of an attribute."""
+    """Values of an attribute."""
     return call.assembly.numbers(name, np.asarray(call.attributes.get(name) or [], np.float32))
 
 
@@ -79,7 +79,7 @@ def _opposite(scores: Matrix) -> Matrix | None:
 
 
 def normalizer(call: Call) -> Rows:
-    """Rows divided by their sum, where that is 1."""
+    """Rows divided by their sum, if that is 1."""
     step, given = call.x.step, call.x.map
     made = step.activation is not None and step.activation.name == "softmax"
     if call.attributes.get("norm") != "L1" or not made or not getattr(given, "is_identity", False):

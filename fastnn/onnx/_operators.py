@@ -1,4 +1,4 @@
-"""The single operators of ONNX that are known. To add one: a function of a `Call`, and a row in `TABLE`."""
+"""The ONNX operators that are supported. To add one: a function of a `Call`, and a row in `TABLE`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Operator = Callable[[Call], Any]
 _OLD = ("broadcast", "consumed_inputs")
 _REDUCED = ("axes", "keepdims", "noop_with_empty_axes")
 
-# For each operator its function, and the attributes that it looks at or that do not matter.
+# For each operator its function, and the attributes that it reads or that do not matter.
 TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
     "Add": (_arithmetic.add, ("axis", *_OLD)),
     "Sub": (_arithmetic.subtract, ("axis", *_OLD)),

@@ -1,4 +1,4 @@
-"""What of a graph a model can give and take: its outputs and its inputs."""
+"""The outputs and inputs of a graph that a model can have."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RANDOM = (
     "Multinomial",
     "Bernoulli",
 )
-# Operators that leave the number of columns as it is, behind which weights tell it.
+# Operators that do not change the number of columns, which weights after them determine.
 _SAME_WIDTH = {"Relu", "Sigmoid", "Tanh", "LeakyRelu", "PRelu", "Elu", "Selu", "Gelu", "Softplus", "Swish"}
 _SAME_WIDTH |= {"Clip", "HardSigmoid", "Celu", "Neg", "Dropout", "Identity", "Cast", "Concat", "Flatten"}
 _SAME_WIDTH |= {"Add", "Sub", "Mul", "Div", "Max", "Min", "ai.onnx.ml.Scaler"}
@@ -36,8 +36,8 @@ _SAME_WIDTH |= {"Add", "Sub", "Mul", "Div", "Max", "Min", "ai.onnx.ml.Scaler"}
 def output(graph: Graph, name: str | None) -> str:
     """Name of the tensor that is wanted.
 
-    It is the only output that a model can be for, if no name is given: that is computed from the input
-    without random numbers, and of floating-point numbers.
+    Without a name, it is the only output that a model can compute: one that depends on the input, uses no
+    random numbers and is floating-point.
     """
     if name is not None:
         if name not in graph.nodes:
@@ -55,7 +55,7 @@ def output(graph: Graph, name: str | None) -> str:
 
 
 class _Computed:
-    """What tensors are computed from, each node looked at once."""
+    """What tensors depend on; each node is visited once."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -77,7 +77,7 @@ class _Computed:
             if name in self._found or node is None:
                 self._found.setdefault(name, (name in graph.inputs, False))
                 waiting.pop()
-            elif name not in opened:  # what it is computed from comes first
+            elif name not in opened:  # its inputs come first
                 opened.add(name)
                 waiting += set(filter(None, node.inputs)) - self._found.keys() - opened
             else:
@@ -102,14 +102,14 @@ def inputs_of(graph: Graph, name: str) -> list[str]:
 
 
 def _is_float(value: ValueInfoProto) -> bool:
-    """Whether a value is floating-point numbers, or a sequence of dictionaries of them."""
+    """Whether a value is floating-point, or a sequence of dictionaries of such values."""
     if value.type.HasField("sequence_type"):
         return True
     return value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
 
 def shape(value: ValueInfoProto) -> list[int | None] | None:
-    """Sizes of an input's axes, None where they may vary; None if they are not known at all."""
+    """Sizes of the axes of an input, None where they may vary; None if they are unknown."""
     if not value.type.HasField("tensor_type"):
         raise ValueError(f"the input {value.name!r} is not a tensor")
     kind = value.type.tensor_type
@@ -121,13 +121,13 @@ def shape(value: ValueInfoProto) -> list[int | None] | None:
 
 
 def dtype(values: list[ValueInfoProto]) -> str:
-    """That of a model of these inputs."""
+    """The dtype of a model with these inputs."""
     double = any(value.type.tensor_type.elem_type == TensorProto.DOUBLE for value in values)
     return "float64" if double else "float32"
 
 
 def width(graph: Graph, name: str) -> int | None:
-    """Columns that an input must have for the weights behind it; None if none tell."""
+    """Number of columns of an input, inferred from the weights after it; None if that is not possible."""
     users: dict[str, list[Node]] = {}
     for node in {id(node): node for node in graph.nodes.values()}.values():
         for place in set(map(graph.source, filter(None, node.inputs))):
@@ -145,7 +145,7 @@ def width(graph: Graph, name: str) -> int | None:
 
 
 def _width_for(graph: Graph, node: Node, is_x: list[bool]) -> int | None:
-    """Columns that a node must get as one of its inputs."""
+    """Number of columns that a node expects in one of its inputs."""
     others = [None if own else graph.constant(value) for own, value in zip(is_x, node.inputs, strict=True)]
     attributes = graph.attributes(node)
     if node.operator in ("Gemm", "MatMul") and len(others) > 1:
@@ -164,7 +164,7 @@ def _width_for(graph: Graph, node: Node, is_x: list[bool]) -> int | None:
 
 
 def _length(constant: NDArray[Any] | None) -> int | None:
-    """Numbers of a constant that is a row of several."""
+    """Length of a constant that is a row of several values."""
     if constant is None or constant.size < 2 or math.prod(constant.shape[:-1]) != 1:
         return None
     return int(constant.size)

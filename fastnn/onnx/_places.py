@@ -1,4 +1,4 @@
-"""Operators that only move numbers, of tensors and of constants."""
+"""Operators that only move values, of tensors and of constants."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def tile(call: Call) -> Value:
 
 
 def constant_of_shape(call: Call) -> NDArray[Any]:
-    """A constant of one number."""
+    """A constant with a single value."""
     sizes, value = call.constant(0).tolist(), call.attributes.get("value")
     number = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
     if BATCH in sizes or min(sizes, default=0) < 0 or number.size != 1:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What computes `width` columns from those of the step before; from the input if there is none.
+    """Computes `width` columns from those of the step before, or from the input if there is none.
 
-    It is a product, an activation or a layer, or a product and its activation. `trained` is whether it
+    A step is a product, an activation or a layer, or a product with its activation. `trained` says whether it
     or a step before it is a product.
     """
 
@@ -49,11 +49,11 @@ class Rows:
 
     @property
     def row(self) -> tuple[int, ...]:
-        """Sizes of all axes but that of the samples."""
+        """Sizes of all axes except that of the samples."""
         return tuple(size for size in self.sizes if size != BATCH)
 
     @property
     def layout(self) -> Layout:
-        """The numbers of its columns, where they stand in the tensor."""
+        """The indices of its columns, in the shape of the tensor."""
         array = np.arange(self.map.n_out).reshape([1 if size == BATCH else size for size in self.sizes])
         return Layout(array, self.sizes.index(BATCH) if BATCH in self.sizes else None, self.samples)

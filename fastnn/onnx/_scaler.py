@@ -1,4 +1,4 @@
-"""What a scaler of another library does to the columns of the data: ``(x - shift) / scale``."""
+"""Scalers of other libraries as ``(x - shift) / scale`` of the columns."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def shift_and_scale(scaler: Any, n_in: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shift and scale of a fitted scaler, both of shape (n_in,).
 
-    scikit-learn's scalers are known by their names and attributes; it is not imported.
+    Scalers of scikit-learn are recognized by names and attributes; it is not imported.
 
     Raises
     ------
     TypeError
-        If it is none of those that `fastnn.onnx.export` names.
+        If it is not one of those that `fastnn.onnx.export` supports.
     ValueError
-        If it is not fitted, or to another number of columns.
+        If it is not fitted, or was fitted to another number of columns.
     """
     kind = type(scaler).__name__
     if isinstance(scaler, Scaling):
@@ -56,7 +56,7 @@ def _full(values: Any, n_in: int) -> NDArray[np.float64]:
 
 
 def _or(value: Any, other: float) -> Any:
-    """What a scaler that leaves out a step has None for."""
+    """A default for attributes that are None if the scaler skips a step."""
     return other if value is None else value
 
 

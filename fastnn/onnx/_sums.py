@@ -1,4 +1,4 @@
-"""Operators that add numbers of a row up: reductions, pools, and what is left out or filled in."""
+"""Operators that sum values of a row: reductions and pooling; padding and triangles."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ._rows import Rows
 
 
-_CONVOLUTION = 1 << 18  # numbers of a product that stands for a convolution: those of small images
+_CONVOLUTION = 1 << 18  # largest matrix that replaces a convolution: for small images
 
 
 def _filled(call: Call, x: Rows, layout: Layout, value: float) -> Rows:
-    """Columns at other places, with `value` at places of which the layout says -1."""
+    """Columns in other positions, with `value` where the layout has -1."""
     left_out = layout.array < 0
     call.assembly.use(layout.array.size)
     y = call.assembly.moved(x, lambda own: layout.moved(np.where(left_out, 0, layout.array)))
@@ -34,7 +34,7 @@ def _filled(call: Call, x: Rows, layout: Layout, value: float) -> Rows:
 
 
 def pad(call: Call) -> Rows:
-    """More places with a constant around the axes."""
+    """Padding with a constant."""
     x = call.x
     pads = call.attributes.get("paddings") or call.option("pads", 1) or []
     axes = call.option("axes", 3)
@@ -57,7 +57,7 @@ def pad(call: Call) -> Rows:
 
 
 def triangle(call: Call) -> Rows:
-    """What is on one side of the diagonal of the last two axes; zeros on the other."""
+    """One side of the diagonal of the last two axes; zeros on the other."""
     x = call.x
     k = 0 if call.input(1) is None else int(call.constant(1).item())
     if len(x.sizes) < 2 or BATCH in x.sizes[-2:]:
@@ -69,7 +69,7 @@ def triangle(call: Call) -> Rows:
 def reduced(call: Call, *, mean: bool) -> Rows:
     """The sum or the mean along axes."""
     x = call.x
-    axes = call.option("axes", 1) or None  # none at all stand for all, too
+    axes = call.option("axes", 1) or None  # an empty list also means all
     if axes is None and call.attributes.get("noop_with_empty_axes"):
         return x
     layout = x.layout
@@ -87,7 +87,7 @@ def reduced(call: Call, *, mean: bool) -> Rows:
 
 
 def _windows(call: Call, x: Rows, kernel: Sequence[int]) -> NDArray[np.int64]:
-    """The columns in each window of the axes behind that of channels, -1 beyond the ends.
+    """The columns in each window of the axes after that of the channels, -1 beyond the ends.
 
     Of shape (channels, places of each axis ..., size of a window).
     """
@@ -110,7 +110,7 @@ def _windows(call: Call, x: Rows, kernel: Sequence[int]) -> NDArray[np.int64]:
 
 
 def pooled(call: Call) -> Rows:
-    """The mean of windows of the axes behind that of channels."""
+    """The mean over windows of the axes after that of the channels."""
     x, kernel = call.x, call.attributes["kernel_shape"]
     windows = _windows(call, x, kernel)
     columns = windows.reshape(-1, math.prod(kernel))
@@ -135,7 +135,7 @@ def whole_pool(call: Call) -> Rows:
 
 
 def convolution(call: Call) -> Rows:
-    """A small convolution, as a product with a weight for each place."""
+    """A small convolution, as a product with separate weights for each position."""
     x, kernel = call.x, call.assembly.numbers("weights", call.constant(1))
     channels, inputs, *shape = kernel.shape
     groups = call.attributes.get("group", 1)

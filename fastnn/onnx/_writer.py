@@ -1,4 +1,4 @@
-"""ONNX graphs in the making, node by node."""
+"""Writes ONNX graphs, node by node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """A row of nodes in the making: each is fed by the one before.
+    """Writes a sequence of nodes: each gets the output of the one before.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ class Writer:
         return self._constant(f"{self.name}.{name}", values, dtype or self.dtype)
 
     def scalar(self, value: float) -> str:
-        """Name of a constant that is one number."""
+        """Name of a scalar constant."""
         if value not in self._scalars:
             self._scalars[value] = self._constant(f"constant.{len(self._scalars)}", value, self.dtype)
         return self._scalars[value]
 
     def classes(self, name: str, values: NDArray[Any]) -> str:
-        """Name of a new constant of integers or of text."""
+        """Name of a new constant of integers or strings."""
         kind = TensorProto.STRING if values.dtype.kind == "O" else TensorProto.INT64
         items = [str(value).encode() for value in values] if values.dtype.kind == "O" else values.tolist()
         self._constants[name] = helper.make_tensor(name, kind, values.shape, items)
@@ -68,14 +68,14 @@ class Writer:
         return name
 
     def node(self, operator: str, inputs: list[str], **attributes: Any) -> str:
-        """Name of a new node's output, which is what the next layer gets."""
+        """Name of the output of a new node, which becomes the input of the next one."""
         name = f"{self.name}.{operator}.{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         self.output = name
         return name
 
     def write(self, text: str, settings: Mapping[str, float]) -> None:
-        """Add the nodes of an expression of what the layer before gives."""
+        """Add the nodes of an expression of the current output."""
         x = self.output
 
         def name_of(expression: Expression) -> str:

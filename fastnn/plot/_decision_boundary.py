@@ -1,4 +1,4 @@
-"""What a model tells where, in a plane of two columns."""
+"""Decision boundaries: predictions in the plane of two columns."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def decision_boundary(
     resolution: int = 200,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which class the model tells where, in the plane of two columns of the input.
+    """Draw the predicted class in the plane of two columns of the input.
 
-    A model of one output that is not trained on classes is drawn as its output instead, and one of a single
-    column as its outputs, or its probabilities of the classes, over that column.
+    For a model with one output that is not trained on classes, the output is drawn instead; for a model of
+    a single column, its outputs or class probabilities over that column.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def decision_boundary(
         A built model; or a fitted classifier or regressor with scikit-learn's methods, such as those of
         `fastnn.sklearn`.
     X : array of shape (n, n_in)
-        Samples: the picture shows the part of the plane in which they lie. Other columns than the two
-        are held at their medians.
+        Samples: the picture shows the part of the plane that contains them. All other columns are held at
+        their medians.
     y : array of shape (n,), or (n, n_out) where 1 marks the class, optional
-        What to colour the samples by. Without, they are not drawn. Of more than 5000, so many are.
+        What to colour the samples by. If not given, they are not drawn. At most 5000 are drawn.
     columns : two int
-        Those of the horizontal and of the vertical axis.
+        Columns of the horizontal and the vertical axis.
     resolution : int
-        Points of the grid, along each axis.
+        Grid points along each axis.
     ax : Axes, optional
 
     Returns
@@ -103,7 +103,7 @@ def decision_boundary(
 
 
 def _labels(y: Any, of: tuple[int, ...]) -> NDArray[Any]:
-    """The class of each sample, a number or a name, or the target; the samples are of the shape `of`."""
+    """The class of each sample, a number or a name, or its target; the samples have the shape `of`."""
     labels = _names(y)
     if labels is None:
         labels = array_checks.array("y", y, "float64", (1, 2))
@@ -117,7 +117,7 @@ def _labels(y: Any, of: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _names(y: Any) -> NDArray[Any] | None:
-    """Names of classes, of shape (n,), if `y` is a list or an array of nothing else."""
+    """Class names, of shape (n,), if `y` contains nothing else."""
     if isinstance(y, (str, np.ma.MaskedArray)):
         return None
     try:
@@ -132,7 +132,7 @@ def _names(y: Any) -> NDArray[Any] | None:
 def _over_plane(
     drawn: Outputs, columns: list[int], resolution: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The model's output over the rectangle in which the samples lie."""
+    """The output of the model over the rectangle that contains the samples."""
     x = drawn.samples
     low, high = x[:, columns].min(axis=0), x[:, columns].max(axis=0)
     margin = 0.07 * np.where(high > low, high - low, 1)

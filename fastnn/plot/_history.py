@@ -29,10 +29,10 @@ def history(
     label: str | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Any:
-    """Draw what a call of `fit` recorded, a panel for each figure, with that of the validation data.
+    """Draw what a call of `fit` recorded: a panel for each metric, together with its validation value.
 
-    A dot marks the best epoch. Several histories can be drawn into the same Axes: each has colours of
-    its own.
+    A dot marks the best epoch. Several histories can be drawn into the same Axes, each in its own
+    colours.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def history(
         Such as ``"loss"``, ``"accuracy"``, ``"learning_rate"``. If not given, the loss and all metrics,
         and the learning rate where it changes; with a single `ax`, the loss.
     label : str, optional
-        What this history is called in the legend, where several are drawn; its number if not given.
+        Name of this history in the legend if several are drawn; its number if not given.
     ax : Axes or sequence of Axes, optional
         One for each name.
 
@@ -55,7 +55,7 @@ def history(
     ImportError
         If matplotlib is not installed.
     ValueError
-        If nothing was recorded, or not under such a name, or there are not as many Axes as names.
+        If nothing was recorded, or a name is unknown, or the numbers of Axes and names differ.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def _chosen_names(history: Record, names: str | Sequence[str] | None, only_loss:
 
 
 def _draw_figure(ax: Axes, history: Record, name: str, label: str | None) -> None:
-    """One figure over the epochs, and its validation twin."""
+    """A metric over the epochs, together with its validation value."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.array(history.epoch) + 1
@@ -142,7 +142,7 @@ def _draw_figure(ax: Axes, history: Record, name: str, label: str | None) -> Non
 
 
 def _lines(history: Record, name: str) -> dict[str, list[float]]:
-    """The values of a figure, of the training and of the validation data."""
+    """The values of a metric for the training and the validation data."""
     if name == "learning_rate":
         return {name.replace("_", " "): history.history.get(name, history.learning_rate)}
     keys = {"training": name, "validation": f"val_{name}"}

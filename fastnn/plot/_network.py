@@ -23,16 +23,16 @@ _UNIT, _LINE, _CURVE, _BAND = "#444444", "#BBBBBB", "#999999", "#EEEEEE"
 def network(model: Inference, *, most: int = 10, ax: Axes | None = None) -> Axes:
     """Draw the units and the weights of a built model.
 
-    A line is a weight: orange if it is positive, blue if negative, the stronger the larger it is among
-    those of its layer. Of a wide layer the first and the last units are shown. Branches lie below each
-    other and end in a column that joins them; a branch that is the identity is a curve.
+    A line is a weight: orange if it is positive, blue if negative, stronger for larger weights of its
+    layer. For a wide layer the first and the last units are shown. Branches lie below each other and end in
+    a column that joins them; a branch that is the identity is a curve.
 
     Parameters
     ----------
     model : Model
         Built.
     most : int, >= 3
-        Units of a layer that are drawn.
+        Most units of a layer that are drawn.
     ax : Axes, optional
 
     Returns

@@ -1,4 +1,4 @@
-"""What a model of one column tells: its outputs, or the probabilities of the classes, over that column."""
+"""Predictions of a model of one column: outputs or class probabilities over that column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def over_one_column(drawn: Outputs, labels: NDArray[Any] | None, resolution: int, ax: Axes | None) -> Axes:
-    """Draw outputs over the only column; samples as points, of classes at the lower border."""
+    """Draw outputs over the only column; samples as points, classes at the lower edge."""
     require_numbers(drawn, labels)
     x = drawn.samples[:, 0]
     margin = 0.07 * (np.ptp(x) or 1)
@@ -46,7 +46,7 @@ def _draw_classes(
     labels: NDArray[Any] | None,
     place: dict[str, Any],
 ) -> None:
-    """A line for each output, and where it lies above the others a tint of its class."""
+    """A line for each output, and a tint of its class where it is the largest."""
     if outputs.shape[1] == 1:
         leads = (outputs[:, 0] > drawn.threshold).astype(int)
         n, curves = 2, {1: outputs[:, 0]}

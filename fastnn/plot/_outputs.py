@@ -1,4 +1,4 @@
-"""What is drawn over a plane: the outputs of a model, or of an estimator with scikit-learn's methods."""
+"""Outputs to draw: of a model, or of an estimator with the methods of scikit-learn."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Outputs(Protocol):
-    """Samples of a model or an estimator, and what it makes of others.
+    """Samples of a model or an estimator, and its outputs for other samples.
 
     Attributes
     ----------
     samples : array of shape (n, n_in)
     of_classes : bool
-        Whether outputs stand for classes, one each or two for a single one; else they are values.
+        Whether outputs represent classes: one output per class, or one for two classes; else they are values.
     threshold : float
-        Where a single output turns from one class to the other.
+        Value of a single output that separates two classes.
     classes : sequence or None
-        Labels of the classes, if they are not their numbers.
+        Labels of the classes, if they differ from their numbers.
     """
 
     samples: NDArray[Any]
@@ -88,13 +88,13 @@ class _OfEstimator:
 
 
 def require_numbers(drawn: Outputs, labels: NDArray[Any] | None) -> None:
-    """Raise a TypeError if the labels are texts, and the outputs values."""
+    """Raise a TypeError if the labels are strings and the outputs are values."""
     if not drawn.of_classes and labels is not None and labels.dtype.kind == "U":
         raise TypeError(f"y must be numbers for a model of values, got {labels[0]!r}")
 
 
 def class_numbers(kinds: NDArray[Any], classes: Sequence[Any] | None) -> NDArray[Any]:
-    """Which class each kind of label is: its place among `classes`, or its number, or its order."""
+    """Class number of each label: its index in `classes`, or its value, or its rank."""
     if classes is not None:
         place = {str(label): k for k, label in enumerate(classes)}
         texts = [f"{kind:g}" if kinds.dtype.kind == "f" else str(kind) for kind in kinds]

@@ -29,7 +29,7 @@ def weights(
 ) -> Any:
     """Draw the weights of the dense layers, each as a picture of shape (n_in, units).
 
-    Blue is negative, orange positive, white zero; the scale of each picture is its own.
+    Blue is negative, orange positive, white zero; each picture has its own scale.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def weights(
     layer : int, optional
         Index in ``model.layers`` of the dense layer to draw; all if not given.
     image_shape : (height, width), optional
-        Of the images that the inputs of layers with ``height * width`` inputs are, row by row: the weights
-        of each unit, of 64 units at most, are then an image as well.
+        If the inputs of a layer are images of ``height * width`` pixels, row by row: the weights of each of
+        its units, of 64 at most, are then drawn as an image.
     ax : Axes or sequence of Axes, optional
         One for each layer that is drawn.
 
@@ -53,8 +53,8 @@ def weights(
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the model is not built, has no such layer, no layer has inputs of `image_shape`, or there are not
-        as many Axes as layers.
+        If the model is not built or has no such layer, no layer has inputs of `image_shape`, or the numbers
+        of Axes and layers differ.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def weights(
 
 
 def _checked_shape(shape: Any, inputs: list[int]) -> tuple[int, int]:
-    """The shape of images, which must be that of the inputs of one of the layers."""
+    """The checked shape of images; it must match the inputs of one of the layers."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise TypeError(f"image_shape must be (height, width), got {shape!r}")
     height, width = (validate.integer("image_shape", side, low=1) for side in shape)
@@ -114,7 +114,7 @@ def _checked_shape(shape: Any, inputs: list[int]) -> tuple[int, int]:
 
 
 def _draw_images(ax: Axes, index: int, values: NDArray[Any], shape: tuple[int, int]) -> None:
-    """The weights of each unit as an image, beside and below each other with a gap of one."""
+    """The weights of each unit as an image, in a grid with gaps of one pixel."""
     (height, width), shown = shape, min(values.shape[1], _MOST_IMAGES)
     columns = int(np.ceil(np.sqrt(shown)))
     rows = -(-shown // columns)
@@ -130,7 +130,7 @@ def _draw_images(ax: Axes, index: int, values: NDArray[Any], shape: tuple[int, i
 
 
 def _draw_colors(ax: Axes, values: NDArray[Any], limit: float, aspect: Literal["auto", "equal"]) -> None:
-    """Numbers as colours, white where there are none, with their scale beside them."""
+    """Values as colours, white for missing ones, with a colour bar."""
     limit = limit or 1.0
     image = ax.imshow(values, cmap=diverging(), vmin=-limit, vmax=limit, aspect=aspect)
     ax.figure.colorbar(image, ax=ax, fraction=0.08)

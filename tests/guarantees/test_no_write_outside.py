@@ -89,7 +89,7 @@ def test_the_parameters():
     def change(net):
         net.descriptor[d.N_PARAMETERS] += 9
 
-    with pytest.raises(fn.errors.GuardError, match="numbers changed beside the parameters of 32 numbers of"):
+    with pytest.raises(fn.errors.GuardError, match="values changed beside the parameters of 32 values of"):
         trained(change, optimizer=fn.SGD(0.1))
 
 
@@ -101,7 +101,7 @@ def test_the_gradient():
 def test_the_output():
     model, x = model_of(), np.ones((7, 3), np.float32)
     net, out = model.executor.new_predictor(), buffers.empty((6, 2), "float32", "the output")
-    with pytest.raises(fn.errors.GuardError, match="driver.loop.predict .* 2 numbers changed beside the out"):
+    with pytest.raises(fn.errors.GuardError, match="driver.loop.predict .* 2 values changed beside the out"):
         launch.predict(net, x, out)
     launch.predict(net, x[:6], out)
     assert np.array_equal(out, model.predict(x[:6]))
@@ -120,7 +120,7 @@ def test_the_history():
     net, figures = model.executor.network("evaluate", 7), buffers.allocate(2, "float64", "figures")
     launch.set_data(net, X, y, None)
     net.descriptor[d.HISTORY], net.descriptor[d.HISTORY_WIDTH] = buffers.address(figures) + 8, 2
-    with pytest.raises(fn.errors.GuardError, match="1 numbers changed beside figures of 2 numbers"):
+    with pytest.raises(fn.errors.GuardError, match="1 values changed beside figures of 2 values"):
         launch.run("evaluate", net)
 
 

@@ -195,7 +195,7 @@ REFUSED = {
     "no model": (lambda: [fn.Dense(3)], {}, TypeError, "model must be"),
     "not built": (lambda: fn.Model([fn.Dense(3)]), {}, ValueError, "not built"),
     "not adapted": (lambda: built([fn.Standardize(), fn.Dense(3)]), {}, ValueError, "not adapted"),
-    "own activation": (custom, {}, ValueError, "'softsign_of_mine' is one of your own"),
+    "own activation": (custom, {}, ValueError, "'softsign_of_mine' is user-defined"),
     "own layer": (lambda: built([Unknown()]), {}, ValueError, "Unknown.* no counterpart in ONNX"),
     "no loss": (built, {"probabilities": True}, ValueError, "not None"),
     "probabilities a number": (built, {"probabilities": 1}, TypeError, "probabilities"),
