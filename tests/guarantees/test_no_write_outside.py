@@ -94,7 +94,7 @@ def test_the_parameters():
 
 
 def test_the_gradient():
-    with pytest.raises(fn.errors.GuardError, match="beside gradients of 32 numbers of float32"):
+    with pytest.raises(fn.errors.GuardError, match="beside gradients of 32 values of float32"):
         trained(shift(oprow.B, 2, 1))
 
 
