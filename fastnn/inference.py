@@ -64,12 +64,12 @@ class Inference(KnownAttributes):
 
     @property
     def n_in(self) -> int | None:
-        """Numbers that a row of the input has; None until the model is built."""
+        """Number of values in a sample of the input; None until the model is built."""
         return self._executor.n_in
 
     @property
     def n_out(self) -> int | None:
-        """Numbers that a row of the output has; None until the model is built."""
+        """Number of values in a sample of the output; None until the model is built."""
         return self._executor.n_out
 
     @property
@@ -79,12 +79,12 @@ class Inference(KnownAttributes):
 
     @property
     def state(self) -> State:
-        """Parameters, the optimizer's memory and counters of a built model."""
+        """Parameters, optimizer state and counters of a built model."""
         return self._executor.state
 
     @property
     def parameters(self) -> NDArray[Any]:
-        """All weights and biases, as one vector of shape (n_parameters,), which may be written to.
+        """All weights and biases, as one writable vector of shape (n_parameters,).
 
         Layer by layer: the weights, of shape (n_in, n_out) in C order, then the bias.
         """
@@ -92,7 +92,7 @@ class Inference(KnownAttributes):
 
     @property
     def trainable(self) -> bool:
-        """Whether any of its layers is trained; setting it sets all of theirs: see `Layer.trainable`."""
+        """Whether any of its layers is trained; setting it sets every layer: see `Layer.trainable`."""
         return any(layer.trainable for layer in self.layers)
 
     @trainable.setter
@@ -102,7 +102,7 @@ class Inference(KnownAttributes):
 
     @property
     def seed(self) -> int:
-        """Of the random numbers; a new one counts from the next step on, or for the initial weights."""
+        """Of the random numbers; a new seed takes effect with the next step, or for the initial weights."""
         return self._executor.seed
 
     @seed.setter
@@ -117,7 +117,7 @@ class Inference(KnownAttributes):
         Parameters
         ----------
         input_shape : int or tuple of int
-            How many numbers a sample has, or its shape, channels last: ``(height, width, channels)``.
+            Number of values in a sample, or its shape, channels last: ``(height, width, channels)``.
 
         Returns
         -------
@@ -127,8 +127,8 @@ class Inference(KnownAttributes):
         Raises
         ------
         TypeError, ValueError
-            If it is no shape, a layer does not take what comes in, or the model is built for another shape
-            already.
+            If it is not a shape, a layer does not accept its input, or the model is already built for another
+            shape.
         """
         if isinstance(input_shape, (tuple, list)):
             shape = validate.shape("input_shape", input_shape)
@@ -138,15 +138,15 @@ class Inference(KnownAttributes):
         return self
 
     def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """What the last layer gives: logits where it has no activation, probabilities behind a softmax.
+        """Output of the last layer: logits if it has no activation, probabilities after a softmax.
 
         May be called by several threads at once, and while another one trains the model: then a call waits
-        for up to about 0.1 s, and sees the weights of a finished step.
+        for up to about 0.1 s, and uses the weights of a finished step.
 
         Parameters
         ----------
         X : array of shape (n, *input_shape), or (*input_shape,) for one sample
-            (n, n_in) unless samples have more axes than one.
+            (n, n_in) unless samples have several axes.
         out : array of shape (n, *output_shape), or (*output_shape,) for one sample, optional
             Of the model's dtype and C-contiguous: the result is written there, and no array is
             allocated if `X` is of the model's dtype as well. May overlap `X`, which is copied then.
@@ -154,13 +154,13 @@ class Inference(KnownAttributes):
         Returns
         -------
         array of shape (n, *output_shape), or (*output_shape,) for one sample
-            `out`, or a new one of the model's dtype. A row does not depend on the rows around it.
+            `out`, or a new array of the model's dtype. A row does not depend on the rows around it.
 
         Raises
         ------
         TypeError, ValueError
-            If `X` is not numbers, of another shape, or not finite, or `out` is not as described above;
-            `out` is then as it was.
+            If `X` is not numeric, has another shape, or is not finite, or `out` is not as described above;
+            `out` is then unchanged.
 
         Examples
         --------
@@ -186,7 +186,7 @@ class Inference(KnownAttributes):
         return self.predict(X)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Probabilities of the classes, whether the last layer gives them or logits.
+        """Probabilities of the classes, whether the last layer returns probabilities or logits.
 
         Parameters
         ----------
@@ -195,8 +195,8 @@ class Inference(KnownAttributes):
         Returns
         -------
         array of shape (n, n_classes), or (n_classes,) for one sample
-            Of the model's dtype. One output that stands for a class of two gives two columns, as in
-            scikit-learn; several such outputs, which stand for labels, give a column each.
+            Of the model's dtype. A single output for two classes gives two columns, as in scikit-learn;
+            several such outputs, which represent labels, give one column each.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class Inference(KnownAttributes):
         Returns
         -------
         int64 array of shape (n,), or a number for one sample
-            For several outputs that stand for labels (`binary_cross_entropy`) an array of 0 and 1, of
+            For several outputs that represent labels (`binary_cross_entropy`) an array of 0 and 1, of
             shape (n, n_out) or (n_out,).
 
         Raises
@@ -247,21 +247,21 @@ class Inference(KnownAttributes):
         """The model as arrays, for use inside compiled code: see ``docs/compiled_code.md``.
 
         For `fastnn.forward`, `input_gradient`, `jacobian`, `parameter_jacobian`, and for a model with a
-        loss `loss_and_gradient` and `train_step`. The weights are the model's own: what a later `fit`
-        changes is seen, and what `train_step` changes is the model's. A network belongs to one thread at
-        a time: see `fastnn.clone_workspace`.
+        loss `loss_and_gradient` and `train_step`. It shares the weights of the model: changes by a later
+        `fit` are visible in it, and `train_step` changes the model. A network belongs to one thread at a
+        time: see `fastnn.clone_workspace`.
 
         Parameters
         ----------
         max_batch : int
-            Most samples of a training step. Other functions take any number, and go through them so
-            many at a time at most. The memory of the workspace is proportional to it.
+            Largest number of samples of a training step. Other functions take any number, and process at
+            most this many at a time. The memory of the workspace is proportional to it.
 
         Returns
         -------
         Network
             A NamedTuple of arrays, valid as an argument of functions compiled by Numba. As a global, a
-            variable of an enclosing function or a default argument it is refused when they are compiled.
+            variable of an enclosing function or a default argument it is rejected when they are compiled.
 
         Raises
         ------

@@ -152,31 +152,31 @@ class Model(Trainer):
         path : str or path
             Replaced if it exists, in one step; a symbolic link is followed.
         training : bool
-            Whether to write also what training needs to go on to the same bits as if it had not been
-            interrupted: the optimizer's memory, the state of the random numbers, where within an
-            epoch it stopped, and what the callbacks knew (see `resume` of `fit`).
+            Whether to write also what is needed to resume training with the same bits as without the
+            interruption: the state of the optimizer and of the random numbers, the position within the
+            epoch, and the state of the callbacks (see `resume` of `fit`).
 
         Raises
         ------
         ValueError
-            If the model is not built, or holds NaN or infinity; the file is then as it was.
+            If the model is not built, or holds NaN or infinity; the file is then unchanged.
         OSError
             If the file cannot be written.
         """
         checkpoint.save(self, path, training)
 
     def to_torch_state(self, as_numpy: bool = False) -> dict[str, Any]:
-        """The weights as ``load_state_dict`` of a `torch.nn.Sequential` of the same layers takes them.
+        """The weights as ``load_state_dict`` of a `torch.nn.Sequential` of the same layers expects them.
 
         `Dense` is a ``Linear``, followed by a module for its activation if it has one; `Activation` and
         `Dropout` are one module each: ``[Dense(8, "relu"), Dropout(0.2), Dense(3)]`` is
-        ``Sequential(Linear(n_in, 8), ReLU(), Dropout(0.2), Linear(8, 3))``. The way back is
+        ``Sequential(Linear(n_in, 8), ReLU(), Dropout(0.2), Linear(8, 3))``. The inverse is
         `fastnn.load_torch`.
 
         Parameters
         ----------
         as_numpy : bool
-            Whether to give NumPy arrays, for which PyTorch is not needed.
+            Whether to return NumPy arrays, for which PyTorch is not needed.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Model(Trainer):
         ImportError
             If PyTorch is needed and not installed.
         ValueError
-            If the model is not built, or has a layer that is none of these.
+            If the model is not built, or has a layer of another kind.
 
         Examples
         --------

@@ -76,12 +76,12 @@ class Layer(KnownAttributes):
 
     @property
     def trainable(self) -> bool:
-        """Whether `fit` and its kin change its weights and bias; may be set at any time.
+        """Whether training changes its weights and bias; may be set at any time.
 
-        Those of a frozen layer stay as they are, to the bit: no gradient step, no weight decay, no
-        momentum, and no part in the norm of `global_clipnorm`. `Model.loss_and_gradient` gives their
-        gradient all the same. A change takes effect with the next step in `fit`, at the latest after
-        about 0.1 s, and in compiled code with the next call of `Model.optimizer_state`.
+        Those of a frozen layer do not change by a bit: no gradient step, no weight decay, no momentum, and
+        no part in the norm of `global_clipnorm`. `Model.loss_and_gradient` returns their gradient
+        nevertheless. A change takes effect with the next step in `fit`, at the latest after about 0.1 s,
+        and in compiled code with the next call of `Model.optimizer_state`.
         """
         return self._trainable
 

@@ -35,14 +35,14 @@ class Dense(Layer):
     l1, l2 : float, >= 0
         ``l1 * sum(abs(weights)) + l2 * sum(weights**2)`` is added to the loss.
     alpha : float, >= 0
-        ``alpha / (2 * n) * sum(weights**2)`` is added to the loss of a batch of n samples (or of
-        samples whose weights have the sum n), as scikit-learn does: the more data, the smaller its part.
-        It belongs to training, and to no loss that `evaluate` gives.
+        ``alpha / (2 * n) * sum(weights**2)`` is added to the loss of a batch of n samples (or of samples
+        whose weights sum to n), as in scikit-learn: with more data, it matters less. It is part of the
+        training loss only, not of what `evaluate` returns.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is not of its kind or out of range, or a name is not known.
+        If a setting has the wrong type or is out of range, or a name is unknown.
 
     Examples
     --------

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Dropout(Layer):
-    """While training, set a random share of the inputs to 0 and scale up the rest.
+    """During training, set a random fraction of the inputs to 0 and scale up the rest.
 
     N. Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR
-    15 (2014). In prediction and evaluation it changes nothing.
+    15 (2014). It is inactive in prediction and evaluation.
 
     Parameters
     ----------
     rate : float, 0 <= rate < 1
-        Share that is set to 0; the rest is divided by ``1 - rate``.
+        Fraction that is set to 0; the rest is divided by ``1 - rate``.
     """
 
     kind = "dropout"

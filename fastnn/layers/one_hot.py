@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class OneHot(Preprocessing):
-    """Code columns of categories, each as a column of zeros and ones for each of its categories.
+    """Encode columns of categories: a column of zeros and ones for each category replaces each of them.
 
-    A first layer of a model. The new columns stand where the old one stood, in the order of the
-    categories. These are integers of any size or text, and are looked at before the data is converted to
+    A first layer of a model. The new columns take the place of the old one, in the order of the
+    categories. These are integers of any size or text, and are read before the data is converted to
     the model's dtype: tables, lists and arrays of objects may hold text in these columns.
 
     Inside compiled code (`fastnn.forward`), where an input is an array of numbers, a category is an
@@ -39,11 +39,11 @@ class OneHot(Preprocessing):
         The columns to code, all if not given; negative ones count from the last. The others pass
         through.
     categories : "auto" or sequence of sequences of int or str
-        The categories of each of these columns; "auto" takes those that `Model.fit` or `adapt` find,
+        The categories of each of these columns; "auto" uses those that `Model.fit` or `adapt` find,
         sorted.
     handle_unknown : {"error", "ignore"}
-        What other values are: a ValueError, or zeros in all columns. Inside the user's compiled code,
-        where nothing is checked, they are zeros.
+        What happens with other values: a ValueError, or zeros in all columns. In the user's compiled code,
+        where nothing is checked, they become zeros.
 
     Examples
     --------

@@ -77,8 +77,8 @@ class Scaling(Preprocessing):
 class Standardize(Scaling):
     """Give each column mean 0 and variance 1: ``y = (x - mean) / scale``, as scikit-learn's StandardScaler.
 
-    A first layer of a model: `Model.fit` adapts it to the samples that it trains on, with their
-    weights. A column that does not vary is only shifted.
+    A first layer of a model: `Model.fit` adapts it to the training samples, with their weights. A
+    column that does not vary is only shifted.
 
     Parameters
     ----------
@@ -127,10 +127,10 @@ class Standardize(Scaling):
 
 
 class MinMax(Scaling):
-    """Bring each column to the range ``low ... high``, as scikit-learn's MinMaxScaler.
+    """Scale each column to the range ``low ... high``, as scikit-learn's MinMaxScaler.
 
-    A first layer of a model: `Model.fit` adapts it to the samples that it trains on. Numbers beyond
-    theirs come to lie outside of the range. A column that does not vary becomes `low`.
+    A first layer of a model: `Model.fit` adapts it to the training samples. Values beyond theirs are
+    mapped outside the range. A column that does not vary becomes `low`.
 
     Parameters
     ----------

@@ -22,19 +22,19 @@ _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: smaller numbers are 
 
 
 class Unscale(Preprocessing):
-    """A last layer that gives values in the units of the target: ``y = x * scale + mean``.
+    """A last layer that returns values in the units of the target: ``y = x * scale + mean``.
 
-    `Model.fit` adapts it to the targets that it trains on, with the weights of their samples: `mean` and
+    `Model.fit` adapts it to the training targets, with the weights of their samples: `mean` and
     `scale` become their mean and standard deviation, output by output. A target of any size is then
-    learned as well as one that was standardized before, and nothing is left to be undone: `predict`, the
-    metrics, `fastnn.forward` and an ONNX graph give values in the units of the target.
+    learned as well as a standardized one, and nothing has to be scaled back: `predict`, the metrics,
+    `fastnn.forward` and an ONNX graph return values in the units of the target.
 
-    The loss alone, in histories, in `evaluate` and wherever a gradient is computed, is that of the scaled
-    target, ``(y - mean) / scale``, and of what goes into this layer: it is what training makes small, and
-    what a setting of the loss (`delta` of huber) refers to. With `mse` it is the share of the variance that
-    is not explained.
+    Only the loss, in histories, in `evaluate` and wherever a gradient is computed, is that of the scaled
+    target, ``(y - mean) / scale``, and of the input of this layer: this is what training minimizes, and
+    what a setting of the loss (`delta` of huber) refers to. With `mse` it is the unexplained fraction of
+    the variance.
 
-    For losses of values: `mse`, `sse`, `mae`, `huber`, `quantile` and those of your own.
+    For losses of values: `mse`, `sse`, `mae`, `huber`, `quantile` and user-defined ones.
 
     Examples
     --------

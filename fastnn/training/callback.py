@@ -77,20 +77,20 @@ class Callback(KnownAttributes):
         epoch : int
             The latest, counted from the `initial_epoch` of each call of `fit`, which is 0 if not given.
         logs : dict of str to float
-            The epoch's figures, those of the validation data included. All callbacks are given the same
-            dictionary, one after the other: what one writes into it, those behind it and the history
-            get. Figures are numbers.
+            The loss and metrics of the epoch, those of the validation data included. All callbacks get the
+            same dictionary, one after the other: what one writes into it, those after it and the history
+            get too. Values are numbers.
         """
 
     def on_train_end(self) -> None:
-        """Called once training has ended, by whatever: the last epoch, an error, or Ctrl-C.
+        """Called once training has ended, for whatever reason: the last epoch, an error, or Ctrl-C.
 
-        It is called if `on_train_begin` returned, even where another callback fails. The error that ended
-        training is raised after it; one that is raised here becomes a note of that.
+        It is called if `on_train_begin` returned, even if another callback fails. The error that ended
+        training is raised after it; an error raised here is added to that one as a note.
         """
 
     def get_state(self) -> dict[str, Any]:
-        """What it has to know where training goes on; nothing here.
+        """State that is needed to resume training; empty here.
 
         `fastnn.Model.save` writes it with ``training=True``.
 
@@ -103,7 +103,7 @@ class Callback(KnownAttributes):
         --------
         >>> import fastnn as fn
         >>> class Least(fn.Callback):
-        ...     '''Knows the least loss, also over a training that was stopped and goes on.'''
+        ...     '''Records the smallest loss, also across a training that was stopped and resumed.'''
         ...
         ...     def on_train_begin(self):
         ...         self.least = float("inf")
@@ -120,7 +120,7 @@ class Callback(KnownAttributes):
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up what `get_state` gave: called after `on_train_begin` by ``fit(resume=True)``.
+        """Restore what `get_state` returned: called after `on_train_begin` by ``fit(resume=True)``.
 
         It is the state of the callback of this class, and of this `monitor` if it has one, in the latest
         fit of the model, or in the one that was saved.

@@ -1,7 +1,7 @@
-"""Many models trained at once: a queue of them, and threads that take the next one each.
+"""Many models trained at once: a queue of models, and threads that each take the next one.
 
-A compiled call holds no GIL, so ordinary Python threads keep all CPUs busy. Each model is trained by
-one thread, which costs no barriers.
+A compiled call does not hold the GIL, so ordinary Python threads keep all CPUs busy. Each model is trained
+by one thread, which avoids barriers.
 """
 
 from __future__ import annotations
@@ -53,55 +53,55 @@ def fit_many(
 ) -> list[History]:
     """Train many models at once, each on one thread.
 
-    Each becomes, bit by bit, what its own `Model.fit` makes of it. Architectures, losses, optimizers,
+    Each ends up, to the bit, as after its own `Model.fit`. Architectures, losses, optimizers,
     dtypes and seeds may differ.
 
     **One data set or many.** An array (or a table) is shared by all models. A list or a tuple holds
-    one item for each model. This goes for `X`, `y` and `sample_weight`, each on its own: one X with a
-    list of targets will do. A plain list of numbers is therefore not a data set here; make an array of it.
+    one item for each model. This holds for `X`, `y` and `sample_weight` separately: one X with a list
+    of targets is fine. A plain list of numbers is therefore not a data set here; convert it to an array.
 
     Parameters
     ----------
     models : sequence of Model
-    X : array of shape (n, n_in), or list of one such array a model
-        A shared array is checked, and converted if it must be, once a dtype and not once a model.
-    y : array of shape (n, n_out) or (n,), or list of one such array a model
-    epochs, initial_epoch, batch_size : int, or list of one a model
+    X : array of shape (n, n_in), or list of one such array per model
+        A shared array is checked, and converted if necessary, once per dtype and not once per model.
+    y : array of shape (n, n_out) or (n,), or list of one such array per model
+    epochs, initial_epoch, batch_size : int, or list of one per model
         As for `Model.fit`.
     shuffle : bool or callable
         As for `Model.fit`.
-    sample_weight : array of shape (n,) or (n, n_out), or list of one array or None a model, optional
-    class_weight : dict of int to float, "balanced", or list of one of these or None a model, optional
-    validation_data : (X, y) or (X, y, sample_weight), or list of one such tuple or None a model, optional
+    sample_weight : array of shape (n,) or (n, n_out), or list of one array or None per model, optional
+    class_weight : dict of int to float, "balanced", or list of one of these or None per model, optional
+    validation_data : (X, y) or (X, y, sample_weight), or list of one such tuple or None per model, optional
         A tuple is shared.
     validation_split : float
-    callbacks : sequence of one sequence of callbacks a model
-        They are called by the thread that trains their model. A `Callback` remembers what it has
-        seen, so that each model needs its own: ``[[fn.EarlyStopping()] for _ in models]``.
+    callbacks : sequence of one sequence of callbacks per model
+        They are called by the thread that trains their model. A `Callback` has state, so each model needs its
+        own: ``[[fn.EarlyStopping()] for _ in models]``.
     verbose : "auto", 0, 1 or 2
-        1 shows one bar, of the epochs of all models; 2 prints a line when a model has ended; "auto" is
-        as for `Model.fit`.
+        1 shows one bar for the epochs of all models; 2 prints a line when a model has finished; "auto" is as
+        for `Model.fit`.
     threads : int, optional
-        How many models are trained at a time; `fastnn.get_threads` if not given.
+        Number of models trained at a time; `fastnn.get_threads` if not given.
     resume : bool
-        As for `Model.fit`: go on with the latest fits, and the epochs that were interrupted.
+        As for `Model.fit`: resume the latest fits, and the epochs that were interrupted.
 
     Returns
     -------
     list of History
-        In the order of `models`. The `error` of one whose training failed is the exception: a
-        `DivergenceError`, or what a callback raised. The other models are trained all the same.
+        In the order of `models`. If training failed, `error` is the exception: a `DivergenceError`, or what a
+        callback raised. The other models are trained nevertheless.
 
     Warns
     -----
     RuntimeWarning
-        In the end, if models failed; it names them.
+        At the end, if models failed; it names them.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what is described above; no model has then been trained. The message
-        says which model an item was for.
+        If an argument is not what is described above; no model has then been trained. The message says which
+        model is concerned.
     KeyboardInterrupt
         On Ctrl-C, within a fraction of a second; each model is that of a finished step.
 

@@ -80,7 +80,7 @@ class Trainer(Inference):
     def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Let preprocessing layers compute their statistics again, one after the other.
 
-        `fit` does so once, for those that have none yet.
+        `fit` does so once, for layers that have none yet.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Trainer(Inference):
         ------
         TypeError, ValueError
             If an argument is not what `fit` takes, or the model is built for other numbers of
-            columns or categories; the layers are then as they were.
+            columns or categories; the layers are then unchanged.
         """
         executor, layers, dtype = self._executor, self.layers, self.dtype
         executor.columns.check_names(X)
@@ -125,7 +125,7 @@ class Trainer(Inference):
         Returns
         -------
         dict of str to float
-            ``{"loss": ..., "accuracy": ...}``, then metrics of your own by their names; the loss includes
+            ``{"loss": ..., "accuracy": ...}``, then user-defined metrics by their names; the loss includes
             the penalties on the weights.
 
         Raises
@@ -140,7 +140,7 @@ class Trainer(Inference):
     ) -> tuple[float, NDArray[Any]]:
         """Loss of all samples as one batch, and its gradient with respect to all parameters.
 
-        Dropout does not drop. The penalties on the weights are included.
+        Dropout is inactive. The penalties on the weights are included.
 
         Parameters
         ----------
@@ -181,65 +181,65 @@ class Trainer(Inference):
         resume: bool = False,
         initial_epoch: int = 0,
     ) -> History:
-        """Train.
+        """Train the model.
 
         Parameters
         ----------
         X : array of shape (n, n_in)
-            Finite numbers. A C-contiguous array of the model's dtype is used where it lies, and so is a
-            C-contiguous `numpy.memmap` of any real dtype but float16, which may be larger than the
-            memory; any other array is converted once.
+            Finite numbers. A C-contiguous array of the model's dtype is used in place, and so is a
+            C-contiguous `numpy.memmap` of any real dtype but float16, which may be larger than memory; any
+            other array is converted once.
         y : array of shape (n, n_out), or (n,) for one output
             For `cross_entropy` and `nll` also class numbers of shape (n,) or (n, 1).
         epochs : int
-            How many times to go through the data, less `initial_epoch`.
+            Number of passes over the data, minus `initial_epoch`.
         batch_size : int or None
-            Samples of a step; None is all.
+            Samples per step; None means all.
         shuffle : bool or function
-            Whether to go through the samples in a new order each epoch. A function gives the order
-            itself: ``function(epoch)``, with epochs counted from `initial_epoch`, is an array of n numbers
-            of samples.
+            Whether to go through the samples in a new order each epoch. A function determines the order
+            itself: ``function(epoch)``, with epochs counted from `initial_epoch`, returns an array of n
+            sample indices.
         sample_weight : array of shape (n,), optional
-            Numbers >= 0. Their common scale is free, and may be beyond what the dtype holds; not so
-            with `sse`, a sum, and with penalties `alpha`, where it is refused then. For losses of values
-            and of labels also (n, n_out), a weight for each output.
+            Numbers >= 0. Their common scale does not matter, and may be beyond the range of the dtype, except
+            with `sse`, which is a sum, and with penalties `alpha`, where it is then an error. For losses of
+            values and of labels also (n, n_out), a weight for each output.
         class_weight : dict of int to float, or "balanced", optional
-            Factors of the samples of each class that are trained on, 1 for those not named;
-            "balanced" makes all classes weigh the same. Of several labels they are factors of the
-            classes 0 and 1 of each label; a list has one for each label.
+            Weights of the classes in training, 1 for classes that are not named; "balanced" gives all classes
+            the same total weight. For several labels they are weights of the classes 0 and 1 of each label; a
+            list has one entry for each label.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Evaluated after each epoch.
         validation_split : float, 0 <= validation_split < 1
-            This share of the samples, the last, is not trained on but evaluated after each epoch.
+            The last samples, this fraction of all, are evaluated after each epoch and not used for training.
         callbacks : sequence of Callback or function
             Called between epochs; see `fastnn.callbacks`.
         verbose : "auto", 0, 1 or 2
-            1 shows a bar of progress, 2 prints a line an epoch; "auto" is 1 in a terminal or notebook,
-            and 0 elsewhere.
+            1 shows a progress bar, 2 prints a line per epoch; "auto" is 1 in a terminal or notebook, and 0
+            elsewhere.
         threads : int, optional
-            How many threads to train with. If not given, one, or up to `fastnn.get_threads` where the
-            work of a step is worth it and they prove faster. The result is the same bits in any case.
+            Number of threads. If not given, one, or up to `fastnn.get_threads` if a step has enough work
+            and they turn out to be faster. The result has the same bits in any case.
         resume : bool
-            Whether this goes on with the latest fit, also one of before the model was saved with
-            ``training=True``. The callbacks then know what those of that fit knew (see
+            Whether to resume the latest fit, also one from before the model was saved with
+            ``training=True``. The callbacks then get the state of those of that fit (see
             `Callback.get_state`). If it was interrupted within an epoch, that epoch is resumed and counted
-            among `epochs`; otherwise, or where a function gave its order, it is begun again.
+            among `epochs`; if a function determined its order, it starts over.
         initial_epoch : int
-            Number of the first epoch, as in Keras: training goes from there until `epochs`, and the
-            history and callbacks count so.
+            Number of the first epoch, as in Keras: training runs from there to `epochs`, and the history
+            and the callbacks count from it.
 
         Returns
         -------
         History
-            Also kept as `history`.
+            Also available as `history`.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not what is described above; the model is then as it was.
+            If an argument is not what is described above; the model is then unchanged.
         DivergenceError
-            If the loss, a weight or what the optimizer remembers becomes NaN or infinite; the last
-            finite weights are kept.
+            If the loss, a weight or the state of the optimizer becomes NaN or infinite; the last finite
+            weights are kept.
         KeyboardInterrupt
             On Ctrl-C, within a fraction of a second; the model is that of a finished step.
         """
@@ -273,7 +273,7 @@ class Trainer(Inference):
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
     ) -> Self:
-        """Go through the given data once, in its order; by default in a single step.
+        """Train on the given data once, in its order; by default in a single step.
 
         Parameters
         ----------
@@ -300,11 +300,11 @@ class Trainer(Inference):
     def optimizer_state(self) -> OptimizerState:
         """The optimizer as arrays, for `fastnn.train_step` inside compiled code.
 
-        Its memory and the counter of steps are the model's own, so that `fit` and `train_step` can take
-        weights_lock. Where the optimizer's settings were changed, a new call enters them into what earlier
-        calls returned. Where another optimizer was set, or one that remembers more, ask for the new
-        state: the earlier one goes on with the old optimizer. May be called while another thread trains the
-        model: it then waits for up to about 0.1 s, as `predict` does.
+        It shares the state of the optimizer and the step counter with the model, so `fit` and `train_step`
+        can alternate. If settings of the optimizer were changed, a new call also updates what earlier calls
+        returned. If another optimizer was set, or one with more state, request a new state: the earlier one
+        continues with the old optimizer. May be called while another thread trains the model: it then waits
+        for up to about 0.1 s, as `predict` does.
 
         Returns
         -------
@@ -364,14 +364,14 @@ class Trainer(Inference):
     def _validation_of(
         self, task: FitArguments, threads: int | None
     ) -> Callable[[], dict[str, float]] | None:
-        """What gives the figures of the validation data, if there are such data."""
+        """A function that evaluates the validation data, if there are such data."""
         if task.validation is None:
             return None
         evaluate = functools.partial(self._executor.evaluate, *task.validation, threads)
         return lambda: {f"val_{name}": value for name, value in evaluate().items()}
 
     def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
-        """That of the fit before, if it was for as many rows and threads: it knows how fast they are."""
+        """That of the last fit, if it had as many rows and threads: it has measured their speed."""
         team, fixed = team_size(rows, self._executor.state.parameters.size, threads), threads is not None
         known = self._thread_tuners.get(rows)
         if known is None or (known.threads, known.fixed) != (team, fixed):
