@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..layers.containers import Add, Concatenate, Sequential
+from ..layers.containers import Container, Sequential
 
 if TYPE_CHECKING:
     from ..inference import Inference
@@ -48,9 +48,7 @@ def _listed(layer: Layer, start: str) -> Iterator[tuple[str, Layer | None, Layer
     frozen = ", frozen" if layer.has_parameters and not layer.trainable else ""
     yield f"{start}{type(layer).__name__ if layer.children else repr(layer)}{frozen}", layer, layer
     indent = " " * (len(start) - len(start.lstrip()) + 2)
-    branches = layer.branches if isinstance(layer, (Add, Concatenate)) else None
-    parts = layer.children if branches is None else {str(i): part for i, part in enumerate(branches)}
-    for name, part in parts.items():
+    for name, part in layer.parts.items() if isinstance(layer, Container) else ():
         begin = indent if isinstance(layer, Sequential) else f"{indent}{name}: "
         if part is None:
             yield f"{begin}identity", None, layer

@@ -39,6 +39,11 @@ class Container(Layer):
         return self._children
 
     @property
+    def parts(self) -> dict[str, Layer | None]:
+        """Its layers by their names; None is a branch that is the identity."""
+        return dict(self._children)
+
+    @property
     def trainable(self) -> bool:
         """Whether any of its layers is trained; setting it sets all of theirs."""
         return any(layer.trainable for layer in self._children.values())
@@ -130,6 +135,10 @@ class Branches(Container):
     def __init__(self, branches: dict[str, Layer | None]) -> None:
         self._branches = branches
         super().__init__({name: layer for name, layer in branches.items() if layer is not None})
+
+    @property
+    def parts(self) -> dict[str, Layer | None]:  # noqa: D102
+        return self._branches
 
     def combined_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Shape of the output, for branches that give these; a ValueError if they do not fit together."""

@@ -158,6 +158,17 @@ def batch_normalization(call: Call) -> Rows:
     return call.assembly.plus(x, bias.reshape(shape))
 
 
+def layer_normalization(call: Call) -> Rows:
+    """Over the axes from one on."""
+    axis, rank = call.attributes["axis"], len(call.x.sizes)
+    if not -rank <= axis < rank:
+        raise ValueError(f"it has no axis {axis}")
+    beta = None if call.input(2) is None else call.constant(2)
+    axes = range(axis % rank, rank)
+    epsilon = float(str(np.float32(call.attributes["epsilon"])))  # 0.001, which float32 does not have
+    return call.assembly.normalization(call.x, axes, epsilon, call.constant(1), beta)
+
+
 def dropout(call: Call) -> Rows:
     ratio = call.option("ratio", 1)
     if call.input(2) is not None and call.constant(2).any():

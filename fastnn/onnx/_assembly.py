@@ -12,14 +12,16 @@ import numpy as np
 from .. import activations
 from ..data import array_checks
 from ..layers.activation import Activation
-from ..layers.dense import Dense
 from ..layers.dropout import Dropout
+from ..layers.normalization import LayerNormalization
 from ..layers.one_hot import OneHot
 from ..layers.scaling import Standardize
 from ..model import Model
+from . import _steps
 from ._affine import Columns, Map, Matrix, added, joined
 from ._layout import BATCH, Layout, broadcast, common
-from ._rows import Rows, Step
+from ._rows import Rows, numbered
+from ._steps import CALL, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..activations import Activation as ActivationSpec
-    from ..layers.base import Layer
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _CODED = 1 << 15  # columns of one-hot codes: seconds, whatever the size of the file
@@ -104,16 +105,20 @@ class Assembly:
 
     def joined(self, parts: Sequence[Rows], join: Callable[[Sequence[Layout]], Layout]) -> Rows:
         """Concatenation of the columns of several tensors."""
-        parts = self._of_one_step(parts)
+        found = self._of_one_step(parts)
+        if found is None:
+            whole_row = self._branches(parts, adds=False)
+            return self._laid_out(whole_row.map, join(numbered(parts)), whole_row)
+        parts = found
         first = parts[0]
         whole = any(isinstance(part.map, Matrix) for part in parts)
         self.use(sum(part.map.n_out * (part.map.n_in if whole else 1) for part in parts))
-        layouts, start = [], 0
-        for part in parts:
-            own = part.layout
-            layouts.append(replace(own, array=own.array + start))
-            start += part.map.n_out
-        return self._laid_out(joined([part.map for part in parts]), join(layouts), first)
+        return self._laid_out(joined([part.map for part in parts]), join(numbered(parts)), first)
+
+    def _branches(self, parts: Sequence[Rows], *, adds: bool) -> Rows:
+        """Tensors that no product computes from one step, as branches of a layer: all their columns."""
+        ends = [self._step(part) for part in parts]
+        return self._whole(parts[0], _steps.joined(ends, adds=adds, use=self.use))
 
     def _together(self, x: Rows, values: NDArray[np.float64]) -> tuple[Rows, NDArray[np.float64]]:
         """A tensor and a constant, broadcast; the constant has a value for each column."""
@@ -156,16 +161,19 @@ class Assembly:
             raise ValueError("it divides by zero")
         return self._changed(x, lambda own: own.over(values))
 
-    def _of_one_step(self, parts: Sequence[Rows]) -> list[Rows]:
-        """The same tensors as maps of the output of one step; products in between become part of the maps."""
+    def _of_one_step(self, parts: Sequence[Rows]) -> list[Rows] | None:
+        """The same tensors as maps of the output of one step; products in between become part of the maps.
+
+        None if there is no such step.
+        """
         parts = list(parts)
         while any(part.step is not parts[0].step for part in parts):
             last = max((part.step for part in parts), key=lambda step: step.depth)
             product = last.product
-            if product is None or last.activation is not None or last.before is None:
-                raise ValueError("it joins two branches, which a row of layers does not have")
+            if product is None or last.before is None:
+                return None
             before = last.before
-            self.use(_CALL + len(parts))
+            self.use(CALL + len(parts))
             for i, part in enumerate(parts):
                 if part.step is last:
                     own = part.map.matrix()
@@ -175,9 +183,12 @@ class Assembly:
 
     def sum(self, x: Rows, y: Rows) -> Rows:
         """``x + y`` of two tensors."""
-        x, y = self._of_one_step([x, y])
         sizes = common([x.layout, y.layout])
         x, y = self._stretched(x, sizes), self._stretched(y, sizes)
+        found = self._of_one_step([x, y])
+        if found is None:
+            return self._branches([x, y], adds=True)
+        x, y = found
         self.use(2 * x.map.n_in * x.map.n_out)
         return replace(x, map=added(x.map, y.map))
 
@@ -208,8 +219,7 @@ class Assembly:
                 return x.step
             self.use(x.map.n_in * x.map.n_out)
         if (x.step, x.map) not in self._steps:
-            made = Step(x.map.n_out, x.step, product=x.map.matrix(), trained=True)
-            self._steps[x.step, x.map] = made
+            self._steps[x.step, x.map] = _steps.of_map(x.step, x.map)
         return self._steps[x.step, x.map]
 
     def _scaled(self, x: Rows) -> Rows:
@@ -255,10 +265,7 @@ class Assembly:
         """A step with an activation; the same step if it is requested twice."""
         key = step, repr(spec)
         if key not in self._activated:
-            if step.product is not None and step.activation is None:
-                made = replace(step, activation=spec)
-            else:
-                made = Step(step.width, step, activation=spec, trained=step.trained)
+            made = Step(step.width, step, activation=spec, trained=step.trained)
             self._activated[key] = made
         return self._activated[key]
 
@@ -298,6 +305,23 @@ class Assembly:
         weights = np.concatenate([np.zeros_like(score.weights), score.weights], axis=1)
         bias = None if score.bias is None else np.concatenate([[0.0], score.bias])
         return self.activation(replace(x, map=Matrix(weights, bias), sizes=(*x.sizes[:-1], 2)), "softmax")
+
+    def normalization(
+        self, x: Rows, axes: Any, epsilon: float, gamma: NDArray[Any], beta: NDArray[Any] | None = None
+    ) -> Rows:
+        """Mean 0 and variance 1 over the last axes, then a factor and a shift of each number there."""
+        places = sorted({x.layout.axis(axis) for axis in np.ravel(axes).tolist()})
+        shape = x.sizes[-len(places) :]
+        if places != list(range(len(x.sizes) - len(places), len(x.sizes))) or BATCH in shape:
+            raise ValueError(f"it normalizes over axes {places} of {list(x.sizes)}, not over the last")
+        shift = np.zeros_like(gamma) if beta is None else beta
+        arrays = {
+            name: np.broadcast_to(self.numbers(name, values), shape).ravel()
+            for name, values in (("gamma", gamma), ("beta", shift))
+        }
+        layer = LayerNormalization(float(np.asarray(epsilon).item()))
+        groups = x.map.n_out // math.prod(shape)
+        return self._whole(x, _steps.normalized(self._step(x), layer, arrays, groups, self.use))
 
     def dropout(self, x: Rows, rate: float) -> Rows:
         """Dropout, which is inactive in prediction."""
@@ -347,32 +371,11 @@ class Assembly:
             raise ValueError(f"the samples are axis {y.sizes.index(BATCH)} of its output, not the first")
         found = "float64" if "float64" in self._dtypes else "float32"
         dtype = dtype or (found if self._dtypes else self._default)
-        layers: list[Layer] = []
-        step = self._step(y)
-        while step.before is not None:
-            layers.append(_layer(step, dtype))
-            step = step.before
-        made = layers[::-1] or [Activation("identity")]
-        return Model(made, dtype=dtype, **options).build(step.width)
+        start, *steps = _steps.chain(self._step(y))
+        made = _steps.layers(steps, dtype) or [Activation("identity")]
+        return Model(made, dtype=dtype, **options).build(start.width)
 
 
-_CALL = 1000  # values that take as long as some Python calls
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by
 _FARTHEST = 1e38  # beyond it there are hardly any float32 numbers
 _COARSE = 1000.0  # with larger bounds, values near 0 would lose more than 4 digits
-
-
-def _layer(step: Step, dtype: str) -> Layer:
-    if step.product is not None:
-        weights, bias = step.product.weights, step.product.bias
-        given = {"weights": weights} | ({} if bias is None else {"bias": bias})
-        dense = Dense(step.width, step.activation, use_bias=bias is not None)
-        arrays = {name: array_checks.array(name, values, dtype, (1, 2)) for name, values in given.items()}
-        for name, values in arrays.items():
-            array_checks.finite(name, values)
-        dense.bind(arrays)
-        return dense
-    if step.activation is not None:
-        return Activation(step.activation)
-    assert step.layer is not None
-    return step.layer

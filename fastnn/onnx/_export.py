@@ -13,10 +13,13 @@ from ..activations import Activation as ActivationSpec
 from ..checks import validate
 from ..io import files
 from ..layers.activation import Activation
+from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
 from ..layers.dense import Dense
 from ..layers.dropout import Dropout
 from ..layers.head import TABLE
+from ..layers.normalization import LayerNormalization
 from ..layers.one_hot import OneHot
+from ..layers.reshaping import Flatten, Reshape, Select
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
 from ..model import Model
@@ -26,14 +29,17 @@ from ._scaler import shift_and_scale
 from ._writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import DTypeLike, NDArray
 
+    from ..engine.graph import Graph, Node
+    from ..engine.ops import Shape
     from ..layers.base import Layer
 
 _OPSET = 20  # the first with Gelu; of October 2023
 _FIRST = 13  # the first in which everything else has its present form; of 2020
+_NORMALIZES = 17  # the first with LayerNormalization; of 2022
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
 # What makes probabilities of a model's output, by what it is an output for and what it is.
 _PROBABILITIES = {
@@ -114,12 +120,12 @@ def export(
     versions = _versions(opset, ir_version)
     with network.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         graph = Writer(network.dtype if dtype is None else validate.dtype(dtype), versions[0])
-        n_in = _write(graph, network, scaler)
+        _write(graph, network, scaler)
         if estimator is None:
             _write_output(graph, network, probabilities)
         else:
             write_outputs(graph, estimator, probabilities)
-        content = _serialized(graph.model(n_in, versions[1]))
+        content = _serialized(graph.model(_graph(network).input.shape, versions[1]))
     files.replace(path, content)
 
 
@@ -138,25 +144,57 @@ def _versions(opset: int | None, ir_version: int | None) -> tuple[int, int]:
     return opset, ir_version
 
 
-def _write(graph: Writer, model: Model, scaler: Any) -> int:
-    """Write the layers; returns the number of columns of the input."""
+def _graph(model: Model) -> Graph:
     model.state  # noqa: B018 - refuses a model that is not built
+    assert model.executor.graph is not None
+    return model.executor.graph
+
+
+def _write(graph: Writer, model: Model, scaler: Any) -> None:
+    """Write the layers."""
+    nodes = {id(node.layer): node for node in _graph(model).nodes}
     model.executor.require_adapted()
-    assert model.n_in is not None
     if scaler is not None:
         graph.name = "scaler"
+        assert model.n_in is not None
         _write_scaling(graph, *shift_and_scale(scaler, model.n_in))
-    n_in = model.n_in
-    for i, layer in enumerate(model.layers):
-        graph.name = f"{i}.{layer.kind}"
-        _writer(layer)(graph, layer, n_in)
-        (n_in,) = layer.output_shape((n_in,))
-    return model.n_in
+    for layer in model.layers:
+        _write_layer(graph, layer, nodes)
+
+
+def _write_layer(graph: Writer, layer: Layer, nodes: Mapping[int, Node]) -> None:
+    """Write a layer, and those in it."""
+    node = nodes[id(layer)]
+    if isinstance(layer, Sequential):
+        for part in layer.layers:
+            _write_layer(graph, part, nodes)
+    elif isinstance(layer, Container):
+        _write_branches(graph, layer, nodes)
+    else:
+        graph.name = f"{node.path}.{layer.kind}"
+        _writer(layer)(graph, layer, node.inputs[0])
+
+
+def _write_branches(graph: Writer, layer: Container, nodes: Mapping[int, Node]) -> None:
+    x, ends = graph.output, []
+    for part in layer.parts.values():
+        graph.output = x
+        if part is not None:
+            _write_layer(graph, part, nodes)
+        ends.append(graph.output)
+    graph.name = f"{nodes[id(layer)].path}.{layer.kind}"
+    if isinstance(layer, Concatenate):
+        graph.node("Concat", ends, axis=-1)
+    elif isinstance(layer, (Add, Residual)):
+        graph.output = ends[0]
+        for end in ends[1:]:
+            graph.node("Add", [graph.output, end])
+    else:
+        raise ValueError(f"{layer!r} has no counterpart in ONNX")
 
 
 def _write_output(graph: Writer, model: Model, probabilities: bool) -> None:
     """Write the output of the layers, as probabilities if wanted."""
-    assert model.n_out is not None
     if probabilities:
         head = model.head
         if head.target == "values":
@@ -167,7 +205,7 @@ def _write_output(graph: Writer, model: Model, probabilities: bool) -> None:
         if head.output != "probabilities":
             graph.name = "probabilities"
             graph.write(_PROBABILITIES[head.target, head.output], {"axis": -1})
-    graph.finish("Y", helper.np_dtype_to_tensor_dtype(graph.dtype), model.n_out)
+    graph.finish("Y", helper.np_dtype_to_tensor_dtype(graph.dtype), *_graph(model).output.shape)
 
 
 def _serialized(proto: onnx.ModelProto) -> bytes:
@@ -179,7 +217,7 @@ def _serialized(proto: onnx.ModelProto) -> bytes:
     return content
 
 
-def _write_dense(graph: Writer, layer: Dense, n_in: int) -> None:
+def _write_dense(graph: Writer, layer: Dense, shape: Shape) -> None:
     names = [graph.output, graph.constant("weights", layer.weights)]
     if layer.use_bias:
         names.append(graph.constant("bias", layer.bias))
@@ -198,7 +236,7 @@ def _write_activation(graph: Writer, activation: ActivationSpec) -> None:
     graph.write(text, {**activation.settings, "axis": -1})
 
 
-def _write_dropout(graph: Writer, layer: Dropout, n_in: int) -> None:
+def _write_dropout(graph: Writer, layer: Dropout, shape: Shape) -> None:
     graph.node("Dropout", [graph.output, graph.scalar(layer.rate)])
 
 
@@ -207,13 +245,14 @@ def _write_scaling(graph: Writer, shift: NDArray[np.float64], scale: NDArray[np.
     graph.node("Div", [graph.output, graph.constant("scale", scale)])
 
 
-def _write_one_hot(graph: Writer, layer: OneHot, n_in: int) -> None:
+def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
     """For each output column take its input column, and compare it with the category if it has one."""
     if any(labels is not None for labels in layer.labels):
         raise ValueError(
             f"{layer!r} has categories that are text, or integers beyond 2**24, which a graph of numbers "
             "does not take; code them before, and train on the codes"
         )
+    (n_in,) = shape
     by_column = layer.by_column(n_in)
     coded, source, categories = [], [], []
     for column in range(n_in):
@@ -229,23 +268,50 @@ def _write_one_hot(graph: Writer, layer: OneHot, n_in: int) -> None:
         graph.node("Where", [graph.constant("coded", coded, bool), codes, columns])
 
 
-def _write_unscale(graph: Writer, layer: Unscale, n_in: int) -> None:
+def _write_unscale(graph: Writer, layer: Unscale, shape: Shape) -> None:
     graph.node("Mul", [graph.output, graph.constant("scale", layer.scale)])
     graph.node("Add", [graph.output, graph.constant("mean", layer.mean)])
 
 
+def _write_normalization(graph: Writer, layer: LayerNormalization, shape: Shape) -> None:
+    names = [graph.constant("gamma", layer.gamma), graph.constant("beta", layer.beta)]
+    if graph.opset >= _NORMALIZES and graph.dtype == np.float32:
+        graph.node("LayerNormalization", [graph.output, *names], axis=-1, epsilon=layer.epsilon)
+        return
+    # The operator came later, and it takes the mean and the variance in float32 even of float64.
+    centred = graph.node("Sub", [graph.output, graph.mean(graph.output)])
+    variance = graph.mean(graph.node("Mul", [centred, centred]))
+    deviation = graph.node("Sqrt", [graph.node("Add", [variance, graph.scalar(layer.epsilon)])])
+    scaled = graph.node("Mul", [graph.node("Div", [centred, deviation]), names[0]])
+    graph.node("Add", [scaled, names[1]])
+
+
+def _write_shape(graph: Writer, layer: Flatten | Reshape, shape: Shape) -> None:
+    sizes = [0, *layer.output_shape(shape)]  # 0 stands for what the axis has
+    graph.node("Reshape", [graph.output, graph.constant("shape", sizes, np.int64)])
+
+
+def _write_select(graph: Writer, layer: Select, shape: Shape) -> None:
+    columns = graph.constant("columns", layer.constants(shape), np.int64)
+    graph.node("Gather", [graph.output, columns], axis=-1)
+
+
 # How each kind of layer is written. To add one: a function, and a line here.
-_WRITERS: dict[type[Layer], Callable[[Writer, Any, int], None]] = {
+_WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Dense: _write_dense,
-    Activation: lambda graph, layer, n_in: _write_activation(graph, layer.activation),
+    Activation: lambda graph, layer, shape: _write_activation(graph, layer.activation),
     Dropout: _write_dropout,
-    Scaling: lambda graph, layer, n_in: _write_scaling(graph, *layer.shift_and_scale()),
+    Scaling: lambda graph, layer, shape: _write_scaling(graph, *layer.shift_and_scale()),
     OneHot: _write_one_hot,
     Unscale: _write_unscale,
+    LayerNormalization: _write_normalization,
+    Flatten: _write_shape,
+    Reshape: _write_shape,
+    Select: _write_select,
 }
 
 
-def _writer(layer: Layer) -> Callable[[Writer, Any, int], None]:
+def _writer(layer: Layer) -> Callable[[Writer, Any, Shape], None]:
     for kind, writer in _WRITERS.items():
         if isinstance(layer, kind):
             return writer

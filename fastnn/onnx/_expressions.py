@@ -61,6 +61,17 @@ FLOAT64 = {
 LATER = {"gelu": (20, _HALVES[0].format(gate=_ERF[0])), "gelu_tanh": (20, _HALVES[0].format(gate=_TANH[0]))}
 
 
+_SQUARES = ("Mul(Sub(x, {mean}), Sub(x, {mean}))", "Pow(Sub(x, {mean}), 2)")
+# Layer normalization where there is no operator for it; the axes became an input in version 18.
+NORMALIZATIONS = [
+    f"Add(Mul(Div(Sub(x, {mean}), Sqrt(Add({variance}, epsilon))), gamma), beta)"
+    for axes in ("axes", "axes=axes")
+    for mean in [f"ReduceMean(x, {axes})"]
+    for square in _SQUARES
+    for variance in [f"ReduceMean({square.format(mean=mean)}, {axes})"]
+]
+
+
 class Setting(NamedTuple):
     """An attribute that is a setting of the activation."""
 

@@ -13,7 +13,7 @@ from . import _outputs
 from ._arithmetic import softmax
 from ._assembly import Assembly
 from ._call import Call
-from ._expressions import ACTIVATIONS, FLOAT64, Operation, parse
+from ._expressions import ACTIVATIONS, FLOAT64, NORMALIZATIONS, Operation, parse
 from ._file import read
 from ._graph import Graph
 from ._layout import BATCH
@@ -40,6 +40,7 @@ _ROWS = "Gather(x, columns, axis=1)"
 _STEPS: dict[str, Callable[..., Rows]] = {
     f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": Assembly.one_hot,
     f"Equal({_ROWS}, categories)": Assembly.one_hot,
+    **dict.fromkeys(NORMALIZATIONS, Assembly.normalization),
     # scikit-learn's classifiers of two classes
     "Concat(Sub(1, Sigmoid(x)), Sigmoid(x), axis=axis)": Assembly.two_classes,
 }
@@ -74,14 +75,14 @@ def load(
     dtype: DTypeLike | None = None,
     seed: int | None = None,
 ) -> Model:
-    """A model from an ONNX graph that is a row of layers.
+    """A model from an ONNX graph that is a row of layers, in which branches may part and join again.
 
     Read are products with weights, all activations of `fastnn.activations`, shifts and scales of columns,
-    normalization of batches as it is in evaluation, limits, dropout, operators that only move numbers,
-    scikit-learn's linear models, and what `export` writes, in the forms in which PyTorch, Keras and
-    scikit-learn's converter write them. An input of more axes than two is taken as rows of numbers: the
-    model's input is flat. An input of one axis, and one of fixed sizes that the graph mixes, is a single
-    row.
+    normalization within samples, normalization of batches as it is in evaluation, sums and concatenations
+    of branches, limits, dropout, operators that only move numbers, scikit-learn's linear models, and what
+    `export` writes, in the forms in which PyTorch, Keras and scikit-learn's converter write them. An input
+    of more axes than two is taken as rows of numbers: the model's input is flat. An input of one axis, and
+    one of fixed sizes that the graph mixes, is a single row.
 
     Parameters
     ----------

@@ -29,6 +29,7 @@ TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
         _arithmetic.batch_normalization,
         ("epsilon", "momentum", "spatial", "is_test", "training_mode", *_OLD),
     ),
+    "LayerNormalization": (_arithmetic.layer_normalization, ("axis", "epsilon", "stash_type")),
     "Dropout": (_arithmetic.dropout, ("ratio", "is_test", "seed", *_OLD)),
     "Cast": (_arithmetic.cast, ("to", "saturate")),
     "MatMul": (_products.matmul, ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,6 +74,14 @@ class Writer:
         self.output = name
         return name
 
+    def mean(self, x: str) -> str:
+        """Name of the mean of a tensor over its last axis, which is kept."""
+        if self.opset < 18:  # the first in which the axes are an input
+            return self.node("ReduceMean", [x], axes=[-1])
+        if "last axis" not in self._constants:
+            self._constant("last axis", [-1], np.int64)
+        return self.node("ReduceMean", [x, "last axis"])
+
     def write(self, text: str, settings: Mapping[str, float]) -> None:
         """Add the nodes of an expression of the current output."""
         x = self.output
@@ -100,10 +108,10 @@ class Writer:
                 names[:] = [name if one == old else one for one in names]
         self._outputs.append(helper.make_tensor_value_info(name, kind, ["batch", *row]))
 
-    def model(self, n_in: int, ir_version: int) -> onnx.ModelProto:
+    def model(self, shape: Sequence[int], ir_version: int) -> onnx.ModelProto:
         """The graph of one input, X."""
         kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        x = helper.make_tensor_value_info("X", kind, ["batch", n_in])
+        x = helper.make_tensor_value_info("X", kind, ["batch", *shape])
         constants = list(self._constants.values())
         graph = helper.make_graph(self._nodes, "fastnn", [x], self._outputs, constants)
         return helper.make_model(

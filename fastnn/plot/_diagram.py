@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layers.containers import Add, Concatenate, Container, Sequential
+from ..layers.containers import Concatenate, Container, Sequential
 from ..layers.dense import Dense
 
 if TYPE_CHECKING:
@@ -150,8 +150,7 @@ class Diagram:
     def _joined(self, layer: Container, source: Column, width: int) -> tuple[list[Column], Column]:
         """The columns of branches below each other, and the one that joins them."""
         column = Column(width, type(layer).__name__, y=source.y)
-        branches = layer.branches if isinstance(layer, (Add, Concatenate)) else _of_residual(layer)
-        rows = [self._row([] if branch is None else [branch], source, []) for branch in branches]
+        rows = [self._row([] if part is None else [part], source, []) for part in layer.parts.values()]
         self._stack([columns for columns, _ in rows if columns], source.y)
         columns = [each for own, _ in rows for each in own]
         lowest = [self.extent(own)[1] for own, _ in rows if own]
@@ -186,10 +185,6 @@ def _flat(layers: Iterable[Layer]) -> Iterable[Layer]:
             yield from _flat(layer.layers)
         else:
             yield layer
-
-
-def _of_residual(layer: Container) -> list[Layer | None]:
-    return [layer.children["body"], layer.children.get("shortcut")]
 
 
 def _title(layer: Layer) -> str:

@@ -20,6 +20,7 @@ Residual                       (n, 16)              576
     LayerNormalization()       (n, 16)               32
     Dense(16, 'relu'), frozen  (n, 16)              272
     Dense(16)                  (n, 16)              272
+  shortcut: identity           (n, 16)                0
 Concatenate                    (n, 19)               51
   0: identity                  (n, 16)                0
   1: Sequential                (n, 3)                51

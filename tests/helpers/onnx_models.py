@@ -26,8 +26,24 @@ LAYERS = {
     "one_hot alone": lambda: [fn.OneHot(0)],
     "one_hot unknown": lambda: [fn.OneHot(0, [[1, 2]], "ignore"), fn.Dense(3)],
     "unscale": lambda: [fn.Dense(2), fn.Unscale().adapt([[5.0, -3.0], [9.0, 4.0]])],
+    "residual": lambda: [fn.Dense(5), fn.Residual([fn.Dense(6, "tanh"), fn.Dense(5)]), fn.Dense(2)],
+    "residual with a shortcut": lambda: [fn.Residual(fn.Dense(3, "relu"), shortcut=fn.Dense(3))],
+    "residual of the input": lambda: [fn.Standardize(), fn.Residual(fn.Dense(4, "relu")), fn.Dense(2)],
+    "activation before": lambda: [fn.Dense(3), fn.Residual([fn.Activation("relu"), fn.Dense(3)])],
+    "layer_normalization": lambda: [fn.Dense(6), fn.LayerNormalization(), fn.Dense(2)],
+    "normalized residuals": lambda: [fn.Dense(6), normalized_residual(), normalized_residual(), fn.Dense(2)],
+    "add": lambda: [fn.Dense(3), fn.Add([None, fn.Dense(3, "relu"), [fn.Dense(2, "tanh"), fn.Dense(3)]])],
+    "concatenate": lambda: [fn.Concatenate([None, [fn.Dense(3, "elu")], fn.Dense(2)]), fn.Dense(2)],
+    "nested": lambda: [fn.Concatenate([fn.Sequential([fn.Dense(3), normalized_residual(3)]), None])],
+    "reshape": lambda: [fn.Dense(6), fn.Reshape((3, -1)), fn.LayerNormalization(), fn.Flatten(), fn.Dense(2)],
+    "select": lambda: [fn.Dense(5, "tanh"), fn.Select([3, 0])],
+    "select within": lambda: [fn.Add([fn.Select([2, 0]), [fn.Select([1, 3]), fn.Dense(2, "relu")]])],
     "all preprocessing": lambda: [fn.Standardize([1]), fn.OneHot([0, 2]), fn.MinMax(), fn.Dense(2)],
 }
+
+
+def normalized_residual(n=6):
+    return fn.Residual([fn.LayerNormalization(), fn.Dense(4, "relu"), fn.Dropout(0.25), fn.Dense(n)])
 
 
 def session(path):

@@ -103,6 +103,37 @@ CASES = {
     ),
     # places
     "one tensor joined": (ROW, "a = Concat<axis = 1>(x) y = MatMul(a, W)"),
+    # branches
+    "residual": (ROW, "r = Relu(x) y = Add(r, x)"),
+    "two branches side by side": (ROW, "r = Relu(x) y = Concat<axis = 1>(r, x)"),
+    "branches behind a product": (
+        ROW,
+        "m = MatMul(x, W) r = Relu(m) s = Tanh(m) d = Add(r, s) y = MatMul(d, V)",
+    ),
+    "difference of branches": (ROW, "m = MatMul(x, W) r = Relu(m) s = Tanh(m) y = Sub(r, s)"),
+    "branches of other scales": (
+        ROW,
+        "a = Sub(x, c) p = Relu(a) d = Div(x, positive) q = Tanh(d) y = Concat<axis = 1>(p, q)",
+    ),
+    "residual in a row of residuals": (ROW, "r = Relu(x) a = Add(r, x) t = Tanh(a) y = Add(t, a)"),
+    "residual around a residual": (ROW, "r = Relu(x) t = Tanh(r) a = Add(r, t) y = Add(a, x)"),
+    "branches of axes": (
+        "float[batch, 2, 3] x",
+        "r = Relu(x) t = Transpose<perm = [0, 2, 1]>(x) s = Tanh(t) u = Transpose<perm = [0, 2, 1]>(s) "
+        "y = Concat<axis = 1>(r, u)",
+    ),
+    "layer normalization": (ROW, "y = LayerNormalization(x, c, b3)"),
+    "layer normalization without a shift": (
+        ROW,
+        "m = MatMul(x, U) y = LayerNormalization<epsilon = 0.1>(m, c)",
+    ),
+    "layer normalization of positions": ("float[batch, 2, 3] x", "y = LayerNormalization(x, c, b3)"),
+    "layer normalization over two axes": ("float[batch, 2, 3] x", "y = LayerNormalization<axis = 1>(x, T)"),
+    "layer normalization written out": (
+        ROW,
+        "m = ReduceMean(x, last) d = Sub(x, m) q = Pow(d, two) v = ReduceMean(q, last) e = Add(v, one) "
+        "s = Sqrt(e) n = Div(d, s) g = Mul(n, c) y = Add(g, b3)",
+    ),
     "parts joined": (ROW, "p, q = Split<axis = 1>(x, parts) s = Mul(q, six) y = Concat<axis = 1>(s, p)"),
     "part of a layer": (ROW, "m = Gemm(x, W, b) p, y = Split<axis = 1, num_outputs = 2>(m)"),
     "parts of one activation": (

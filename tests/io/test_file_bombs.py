@@ -97,10 +97,39 @@ BOMBS = {
     "some steps of one-hot codes": ("graph", lambda: coded(3, 2_000), True),
     "many parts of one tensor": ("graph", lambda: parted(20_000), False),
     "many sums with a far product": ("graph", lambda: far(3_000, 2_000), False),
+    "many residuals": ("graph", lambda: graph_of(residuals(300, "{x}")), True),
+    "residuals in residuals": ("graph", lambda: graph_of(residuals(500, "X")), False),
+    "branches used twice": ("graph", lambda: doubled(40), False),
     "many nodes that do nothing": ("graph", lambda: graph_of(chain(["Identity"], 12_000)), True),
     "many small messages": ("graph", lambda: b"\x3a\x80\x80\x80\x08" + b"\x0a\x00" * (8 << 20), False),
     "deep messages": ("graph", lambda: deep(), False),
 }
+
+
+def residuals(n, other):
+    """An activation of the one before and another tensor are added, and so on."""
+    nodes, x = [], "X"
+    for i in range(n):
+        ends = [f"relu{i}", other.format(x=x)]
+        nodes.append(helper.make_node("Relu", [x], ends[:1]))
+        x = "Y" if i == n - 1 else f"sum{i}"
+        nodes.append(helper.make_node("Add", ends, [x]))
+    return nodes
+
+
+def doubled(n):
+    """What comes before is in two branches, for a third one begins at the input."""
+    nodes, x = [], "X"
+    for i in range(n):
+        ends = [f"{i}.{operator}" for operator in ("Relu", "Tanh", "Sigmoid")]
+        for end, start in zip(ends, (x, x, "X"), strict=True):
+            nodes.append(helper.make_node(end.split(".")[1], [start], [end]))
+        nodes.append(helper.make_node("Concat", ends, [f"all{i}"], axis=1))
+        x = "Y" if i == n - 1 else f"some{i}"
+        nodes.append(
+            helper.make_node("Split", [f"all{i}"], [x, f"rest{i}", f"end{i}"], axis=1, num_outputs=3)
+        )
+    return graph_of(nodes)
 
 
 def coded(steps, n):

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastnn as fn
 from fastnn.layers import registry as layer_table
+from fastnn.layers.base import walk
 from fastnn.sklearn import MLPClassifier
 from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
 from tests.helpers.onnx_models import CATEGORIES, LAYERS, RNG, X, made, run, session
@@ -45,21 +46,37 @@ def test_layers(layers, dtype, tmp_path):
         np.testing.assert_allclose(runtime.run(None, {"X": x})[0], model.predict(x), **PRODUCT[dtype])
 
 
-NOT_EXPORTED = {
-    "add",
-    "concatenate",
-    "flatten",
-    "layer_normalization",
-    "reshape",
-    "residual",
-    "select",
-    "sequential",
-}
-
-
 def test_every_kind_of_layer_is_exported():
-    kinds = {layer.kind for make in LAYERS.values() for layer in make()}
-    assert kinds == set(layer_table.TABLE) - NOT_EXPORTED
+    kinds = {layer.kind for make in LAYERS.values() for _, layer in walk(make())}
+    assert kinds == set(layer_table.TABLE)
+
+
+@pytest.mark.parametrize("opset", [13, 17, 18])
+def test_layer_normalization_in_older_versions(opset, tmp_path):
+    model = made(LAYERS["normalized residuals"](), "float32")
+    exported(model, tmp_path / "m.onnx", opset=opset)
+    x = CATEGORIES.astype("float32")
+    np.testing.assert_allclose(run(tmp_path / "m.onnx", x), model.predict(x), **PRODUCT["float32"])
+    again = fn.onnx.load(tmp_path / "m.onnx")
+    assert [type(layer) for layer in again.layers] == [type(layer) for layer in model.layers]
+    assert np.array_equal(again.parameters, model.parameters)
+
+
+def test_samples_of_several_axes(tmp_path):
+    layers = [fn.LayerNormalization(), fn.Select([2, 0]), fn.Add([None, fn.Activation("tanh")])]
+    model = fn.Model(layers, seed=0).build((5, 3))
+    fn.onnx.export(model, tmp_path / "m.onnx")
+    x = RNG.normal(size=(4, 5, 3)).astype("float32")
+    y = run(tmp_path / "m.onnx", x)
+    assert y.shape == (4, 5, 2)
+    np.testing.assert_allclose(y, model.predict(x), **PRODUCT["float32"])
+    images = fn.Model([fn.Flatten(), fn.Dense(3)], loss="cross_entropy", seed=0).build((2, 2, 1))
+    fn.onnx.export(images, tmp_path / "m.onnx", probabilities=True)
+    x = RNG.normal(size=(4, 2, 2, 1)).astype("float32")
+    expected = images.predict_proba(x)
+    np.testing.assert_allclose(run(tmp_path / "m.onnx", x), expected, **PRODUCT["float32"])
+    flat = fn.onnx.load(tmp_path / "m.onnx")  # whose input is flat
+    np.testing.assert_allclose(flat.predict(x.reshape(4, 4)), expected, **PRODUCT["float32"])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

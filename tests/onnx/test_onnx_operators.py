@@ -46,7 +46,21 @@ CHOSEN = {
     "clipped data": ["Standardize()", "Activation('hard_tanh')", "Standardize()", "Dense(2)"],
     "weights on the left": ["Dense(2, 'relu')", "Dense(3)"],
     "part of a layer": ["Dense(1)"],
-    "parts joined": ["Standardize()", "Dense(3)"],
+    "parts joined": ["Standardize()", "Select([1, 2, 0])"],
+    "residual": ["Residual([Activation('relu')])"],
+    "branches behind a product": [
+        "Dense(2)",
+        "Add([[Activation('relu')], [Activation('tanh')]])",
+        "Dense(4)",
+    ],
+    "branches of other scales": [
+        "Concatenate([[Dense(3, 'relu')], [Dense(3, 'tanh')]])",
+    ],
+    "residual in a row of residuals": [
+        "Residual([Activation('relu')])",
+        "Residual([Activation('tanh')])",
+    ],
+    "layer normalization written out": ["LayerNormalization(epsilon=1.0)"],
     "two heads of one trunk": ["Dense(2, 'tanh')", "Dense(6)"],
     "one tensor joined": ["Dense(2)"],
     "sum of two products": ["Dense(2)"],
