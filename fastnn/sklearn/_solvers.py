@@ -100,7 +100,8 @@ class TrainableMLP(BaseMLP):
             model.optimizer = self._optimizer = self._new_optimizer()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        if self.loss_curve_:  # a warm start continues from the last weights, unless it finds better ones
+        # A warm start, or one from assigned weights, continues from these unless it finds better ones.
+        if self.loss_curve_ or not hasattr(self, "_best_parameters"):
             self._best_parameters = model.parameters
         scored = held_out if self.early_stopping else None
         if self.early_stopping and held_out is None:

@@ -85,7 +85,7 @@ REFUSED = {
         TypeError,
         "prefix='actor' takes the state in it",
     ),
-    "a number as prefix": (TWO, 3, TypeError, "prefix must be a text"),
+    "a number as prefix": (TWO, 3, TypeError, "prefix must be a string"),
     "other sizes": ({"state_dict": state() | {"0.bias": np.zeros(5)}}, "", ValueError, "'0.bias' has shape"),
 }
 
