@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import activations
 from ..engine.head import Head
 from .activation import Activation
+from .containers import Sequential
 from .dense import Dense
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..losses import Loss
     from ..metrics import Metric
@@ -127,7 +128,8 @@ def _last_activations(layers: Sequence[Layer]) -> tuple[list[str], Dense | None]
 
     Both are empty if something else stands last.
     """
-    names = []
+    names: list[str] = []
+    layers = list(_in_a_row(layers))
     for layer in reversed(layers):
         if isinstance(layer, Dense):
             if layer.activation is not None:
@@ -137,3 +139,12 @@ def _last_activations(layers: Sequence[Layer]) -> tuple[list[str], Dense | None]
             break
         names.append(layer.activation.name)
     return (names, None) if layers and isinstance(layers[-1], Activation) else ([], None)
+
+
+def _in_a_row(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers, those of a `Sequential` in its place."""
+    for layer in layers:
+        if isinstance(layer, Sequential):
+            yield from _in_a_row(layer.layers)
+        else:
+            yield layer
