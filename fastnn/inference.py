@@ -130,7 +130,7 @@ class Inference(KnownAttributes):
             If it is not a shape, a layer does not accept its input, or the model is already built for another
             shape.
         """
-        if isinstance(input_shape, (tuple, list)):
+        if isinstance(input_shape, tuple):
             shape = validate.shape("input_shape", input_shape)
         else:
             shape = (validate.integer("n_in", input_shape, low=1),)

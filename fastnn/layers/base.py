@@ -164,7 +164,7 @@ class Layer(KnownAttributes):
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:
         """Add what it computes to a graph, and return its output."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it computes")
+        raise TypeError(f"{type(self).__name__} does not say what it computes")
 
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
         """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
