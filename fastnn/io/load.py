@@ -22,7 +22,7 @@ from ..engine.state import InterruptedEpoch
 from ..layers.base import Layer, walk
 from ..layers.one_hot import OneHot
 from ..layers.preprocessing import Preprocessing
-from ..layers.registry import from_config
+from ..layers.registry import TABLE, from_config
 from ..model import Model
 from .checkpoint import CALLBACK, FORMAT
 from .tensor_files import check_shapes, open_tensors, tensor
@@ -101,16 +101,17 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
 
 
 def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
-    layers = [from_config(entry) for entry in config["layers"]]
     n_in = validate.integer("n_in", config["n_in"], low=1)
     shape = validate.shape("input_shape", config.get("input_shape", n_in))
     if math.prod(shape) != n_in:
         raise ValueError(f"n_in={n_in} does not fit input_shape={shape}")
     # With weights there are as many numbers in the file; some layers without make arrays of this size.
     numbers = max(sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys()), _COLUMNS)
-    prepared = sum(isinstance(layer, Preprocessing) for layer in layers)
+    kinds = [TABLE.get(entry["name"]) for entry in config["layers"]]
+    prepared = sum(kind is not None and issubclass(kind, Preprocessing) for kind in kinds)
     if n_in > numbers or n_in * prepared > _REPEATED * numbers:
         raise ValueError(f"n_in={n_in} is too large for this file")
+    layers = [from_config(entry) for entry in config["layers"]]
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     options["metrics"] = [*options["metrics"], *functions]
     model = Model(layers, **options)

@@ -12,6 +12,8 @@ from safetensors.numpy import save as to_bytes
 from fastnn.onnx import _file
 from tests.helpers.file_readers import joined, opened
 
+pytestmark = pytest.mark.slow
+
 
 def configuration(layers, n_in, tensors=None, **settings):
     plain = {"loss": None, "optimizer": "sgd", "metrics": [], "dtype": "float32", "seed": 0, **settings}

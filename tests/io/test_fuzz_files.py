@@ -18,6 +18,8 @@ import fastnn as fn
 from tests.helpers.file_readers import DOORS, TAKING, bounded, joined, opened, taking
 from tests.helpers.rejections import state_of
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = settings(
     max_examples=100,
     deadline=None,

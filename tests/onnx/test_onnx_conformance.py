@@ -15,6 +15,8 @@ from onnx.backend.test.loader import load_model_tests
 import fastnn as fn
 from tests.helpers.onnx_models import run
 
+pytestmark = pytest.mark.slow
+
 _LEAST = 110  # cases that are computed: 122 of 1884 in onnx 1.23
 # What a refusal names other than an operator: what is wrong with the ends of the graph.
 _ENDS = (

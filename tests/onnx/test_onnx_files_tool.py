@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = '<ir_version: 8, opset_import: ["" : 20]>\ng (float[batch, 3] x) => ({outputs}) {{ {body} }}'
 OUTPUT = "float[batch, 3] y"

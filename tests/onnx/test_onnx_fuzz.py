@@ -6,10 +6,13 @@ import warnings
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import AttributeProto, numpy_helper
 
 import fastnn as fn
 from tests.helpers.onnx_operators import CASES, CONSTANTS, HEAD
+
+pytestmark = pytest.mark.slow
 
 _GRAPHS, _LEAST = 3000, 600  # graphs that are tried, and those of them that load and that ONNX Runtime runs
 _INTEGERS = (0, -1, 1, 2, 3, 5, 2**31, -(2**62))

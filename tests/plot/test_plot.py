@@ -9,6 +9,8 @@ import pytest
 
 import fastnn as fn
 
+pytestmark = pytest.mark.slow
+
 matplotlib = pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
 
 from fastnn import sklearn as ours
+from tests.helpers.sweeps import sampled
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -169,8 +170,8 @@ WEIGHTED = {
 }
 
 
-@pytest.mark.parametrize("case", WEIGHTED)
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.slow
+@pytest.mark.parametrize(("data", "case"), sampled(itertools.product(DATA, WEIGHTED), every=3))
 def test_weighted_training_stops_where_scikit_learns_does(data, case):
     """Batches do not divide the samples, and a tenth of these outweighs the rest."""
     name, (X, y), own = DATA[data]
