@@ -131,6 +131,8 @@ class Op:
             self._numbers[name] = f"{dtype_name}(setting[oprow.SETTINGS + {i}])"
         self._numbers |= numbers or {}
         for name, shape in tensors.items():
+            if name not in _TENSORS:
+                raise TypeError(f"no column of an op row is for a tensor {name!r}")
             own = _unless_none(shape, name.upper()) if name in optional else shape
             self._add(name, own, _tensor(name.upper(), shape))
         for name, shape in (scratch or {}).items():

@@ -19,7 +19,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import op_row, slots
+from ..abi.entries import entry
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
@@ -124,57 +124,41 @@ def _state(net, number, used, T):
     return view(address, net[descriptor.PART_SIZE] if used else 0, T)
 
 
-def _sgd_entry(T):
-    def sgd_op(op_address, net_address):
-        _, setting = op_row(op_address)
-        net, real = slots(net_address)
-        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-        momentum, nesterov = setting[_OWN], setting[_OWN + 1] != 0.0
-        velocity = _state(net, 0, momentum != 0.0, T)
-        sgd_kernel(w, g, velocity, T(rate), decay, factor, limit, T(momentum), nesterov)
-
-    return sgd_op
+@entry
+def _sgd_entry(op, setting, net, real, T):
+    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+    momentum, nesterov = setting[_OWN], setting[_OWN + 1] != 0.0
+    velocity = _state(net, 0, momentum != 0.0, T)
+    sgd_kernel(w, g, velocity, T(rate), decay, factor, limit, T(momentum), nesterov)
 
 
-def _rmsprop_entry(T):
-    def rmsprop_op(op_address, net_address):
-        _, setting = op_row(op_address)
-        net, real = slots(net_address)
-        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-        rho, epsilon, momentum = setting[_OWN], T(setting[_OWN + 1]), setting[_OWN + 2]
-        square, velocity = _state(net, 0, True, T), _state(net, 1, momentum != 0.0, T)
-        own = T(rho), T(1.0 - rho), epsilon, T(momentum)
-        rmsprop_kernel(w, g, square, velocity, T(rate), decay, factor, limit, *own)
-
-    return rmsprop_op
+@entry
+def _rmsprop_entry(op, setting, net, real, T):
+    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+    rho, epsilon, momentum = setting[_OWN], T(setting[_OWN + 1]), setting[_OWN + 2]
+    square, velocity = _state(net, 0, True, T), _state(net, 1, momentum != 0.0, T)
+    own = T(rho), T(1.0 - rho), epsilon, T(momentum)
+    rmsprop_kernel(w, g, square, velocity, T(rate), decay, factor, limit, *own)
 
 
-def _adagrad_entry(T):
-    def adagrad_op(op_address, net_address):
-        _, setting = op_row(op_address)
-        net, real = slots(net_address)
-        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-        square = _state(net, 0, True, T)
-        adagrad_kernel(w, g, square, T(rate), decay, factor, limit, T(setting[_OWN]))
-
-    return adagrad_op
+@entry
+def _adagrad_entry(op, setting, net, real, T):
+    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+    square = _state(net, 0, True, T)
+    adagrad_kernel(w, g, square, T(rate), decay, factor, limit, T(setting[_OWN]))
 
 
-def _adam_entry(T):
-    def adam_op(op_address, net_address):
-        _, setting = op_row(op_address)
-        net, real = slots(net_address)
-        w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-        beta_1, beta_2, epsilon = setting[_OWN], setting[_OWN + 1], T(setting[_OWN + 2])
-        t = np.float64(net[descriptor.STEP] + 1)
-        rate, root = rate / (1.0 - beta_1**t), 1.0 / math.sqrt(1.0 - beta_2**t)
-        if setting[_OWN + 3] != 0.0:  # epsilon is added before the correction, which then is the rate's
-            rate, root = rate / root, 1.0
-        m, v = _state(net, 0, True, T), _state(net, 1, True, T)
-        own = T(beta_1), T(1.0 - beta_1), T(beta_2), T(1.0 - beta_2), T(root), epsilon
-        adam_kernel(w, g, m, v, T(rate), decay, factor, limit, *own)
-
-    return adam_op
+@entry
+def _adam_entry(op, setting, net, real, T):
+    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+    beta_1, beta_2, epsilon = setting[_OWN], setting[_OWN + 1], T(setting[_OWN + 2])
+    t = np.float64(net[descriptor.STEP] + 1)
+    rate, root = rate / (1.0 - beta_1**t), 1.0 / math.sqrt(1.0 - beta_2**t)
+    if setting[_OWN + 3] != 0.0:  # epsilon is added before the correction, which then is the rate's
+        rate, root = rate / root, 1.0
+    m, v = _state(net, 0, True, T), _state(net, 1, True, T)
+    own = T(beta_1), T(1.0 - beta_1), T(beta_2), T(1.0 - beta_2), T(root), epsilon
+    adam_kernel(w, g, m, v, T(rate), decay, factor, limit, *own)
 
 
 sgd = Optimizer(sgd_kernel, _sgd_entry)

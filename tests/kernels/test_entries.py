@@ -196,6 +196,11 @@ def test_a_shape_of_unknown_numbers_is_refused(group):
         Op(**{group: {"x": "n_in // k"}})
 
 
+def test_a_tensor_without_a_column_is_refused():
+    with pytest.raises(TypeError, match="no column of an op row is for a tensor 'x3'"):
+        Op(tensors={"x": "rows, n_in", "x3": "rows, n_in"})
+
+
 def test_a_traceback_shows_the_source_of_an_entry():
     def broken(x):
         pass
@@ -237,7 +242,7 @@ def test_a_kernel_names_in_its_docstring_what_it_writes(name):
 
 # Where tensors lie in the workspace, and settings and widths of outputs where 4 will not do.
 OFFSETS = {"x": 0, "x2": 50, "y": 100, "dx": 150, "dx2": 200, "dy": 250, "scratch": 300}
-SETTINGS = {"layers.dropout": 0.5}
+SETTINGS = {"layers.dropout": 0.5, "layers.combine.select": 2}
 WIDTHS = {"layers.combine.concatenate": 8}
 
 
