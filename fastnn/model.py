@@ -45,15 +45,15 @@ class Model(Trainer):
     optimizer : str or Optimizer
         Name, or one of `fastnn.optimizers`.
     metrics : "auto" or sequence of str or function
-        Names of `fastnn.metrics`; "auto" is the accuracy for losses of classes. A function
-        ``f(y, prediction)`` of your own gives a number for the validation data, and in `evaluate`.
+        Names of `fastnn.metrics`; "auto" is the accuracy for losses for classes. A user-defined
+        function ``f(y, prediction)`` returns a number, for the validation data and in `evaluate`.
     dtype : {"float32", "float64"}
         Of the weights and of all arithmetic.
     seed : int, optional
         For initial weights, shuffling and dropout; a random one if not given.
     missing_targets : {"raise", "ignore"}
-        Whether a NaN among the targets is an error, or a target that is not known: it has no weight in
-        the loss and in the metrics, which are means over what is there. Not in compiled code.
+        Whether a NaN among the targets is an error, or a missing target, which is left out of the means in
+        the loss and the metrics. Not in compiled code.
 
     Attributes
     ----------
@@ -73,12 +73,12 @@ class Model(Trainer):
     Raises
     ------
     TypeError, ValueError
-        If a setting is not of its kind or out of range, or a name is not known.
+        If a setting has the wrong type or is out of range, or a name is unknown.
 
     Warns
     -----
     UserWarning
-        If the last activation cannot belong to the loss, as `tanh` to `cross_entropy`: what to write instead.
+        If the last activation does not fit the loss, like `tanh` with `cross_entropy`: what to write instead.
 
     Examples
     --------

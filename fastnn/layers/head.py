@@ -1,9 +1,9 @@
-"""Head: the last activation and the loss, looked at together.
+"""Head: the last activation together with the loss.
 
 Some losses belong to an activation: cross-entropy to softmax, binary cross-entropy to the sigmoid. Where a
 network ends in it, the loss and its gradient are computed from what goes into the activation, which is
 exact for outputs of any size and costs no more than a network that ends in logits. `TABLE` says which go
-together; whoever has to know what a model's output means asks `Head.output`.
+together; `Head.output` says what the output of a model means.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Layers that prepare the data: their numbers are measured once, not trained.
+"""Layers that prepare the data: their statistics are computed once, not trained.
 
-They stand before the first layer that has weights. `Model.fit` adapts those that are not adapted yet,
-from the samples that it trains on, before the first step; later calls leave them as they are.
-`Preprocessing.adapt` and `Model.adapt` measure anew.
+They come before the first layer that has weights. `Model.fit` adapts those that are not adapted yet to the
+training samples, before the first step; later calls do not change them. `Preprocessing.adapt` and
+`Model.adapt` compute the statistics again.
 
 The kinds are in `fastnn.layers.scaling` and `fastnn.layers.one_hot`. To add one: a subclass of
 `Preprocessing` that answers `compute_statistics`, `constants` and `ops`, and a line in `layers.TABLE`.
@@ -193,12 +193,12 @@ class Preprocessing(Layer):
 
 
 def adapt(
-    layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, anew: bool
+    layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, again: bool
 ) -> None:
     """Adapt those of the layers that are not yet, or all, one after the other, to checked samples."""
     shape: Shape = (X.shape[1],)
     for i, layer in enumerate(layers):
-        if isinstance(layer, Preprocessing) and not layer.of_targets and (anew or not layer.adapted):
+        if isinstance(layer, Preprocessing) and not layer.of_targets and (again or not layer.adapted):
             blocks = weightless.blocks(layers[:i], X, weight, dtype)
             layer._take_statistics(layer.compute_statistics(blocks, layer.columns_of(shape)))
         shape = layer.output_shape(shape)

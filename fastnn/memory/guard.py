@@ -1,10 +1,10 @@
 """Guard zones: a debug mode that detects writes of compiled code outside its buffers.
 
-With ``FASTNN_GUARD=1`` in the environment each buffer lies between two zones of `ZONE` bytes, and so does
-each tensor in a workspace. They hold a signalling NaN of the buffer's own, which arithmetic changes too:
-an op that works in place cannot go too far without being noticed. After each compiled call all zones are
-looked at. Workspaces begin as that NaN as well, so that what is read before it was written is seen in the
-result. Compiled code of the user's is looked at in the next call from Python.
+With ``FASTNN_GUARD=1`` in the environment, each buffer and each tensor in a workspace lies between two
+zones of `ZONE` bytes. They hold a signalling NaN that is unique to the buffer and changes under arithmetic:
+an op that works in place cannot go too far without being detected. All zones are checked after each
+compiled call. Workspaces are filled with that NaN too, so that reads of unwritten memory show in the
+result. The user's own compiled code is checked in the next call from Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ON = os.environ.get("FASTNN_GUARD", "0") not in ("", "0")
 #: Bytes of a zone, a multiple of all alignments.
 ZONE = 1024
 
-# Signalling NaN, by the bytes of a number: the first operation with one makes it a quiet one.
+# Signalling NaN, by the size of a number in bytes: the first operation turns it into a quiet one.
 _NAN = {4: 0x7FA00000, 8: 0x7FF4000000000000}
 _NUMBERS = itertools.count(1)
 

@@ -228,7 +228,7 @@ class CallbackList:
             raise first
 
     def _keep_states(self) -> None:
-        """Leave what the callbacks know with the model, for a fit that goes on."""
+        """Leave the state of the callbacks with the model, for a fit that resumes."""
         self.executor.callback_states = None
         self.executor.state.callbacks = self.states()
 

@@ -1,4 +1,4 @@
-"""History: what training recorded, epoch by epoch."""
+"""History: a record of training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class History:
     Attributes
     ----------
     history : dict of str to list of float
-        ``"loss"``, the metrics, and both of the validation data under ``"val_..."``: a number an
-        epoch. The training figures are means over the epoch, while the weights change. Also the figures
-        that callbacks wrote into their `logs`, with NaN for an epoch without.
+        ``"loss"``, the metrics, and both for the validation data under ``"val_..."``: a number per epoch.
+        Loss and metrics of training are means over the epoch, while the weights change. Also the values
+        that callbacks wrote into their `logs`, with NaN for epochs without.
     learning_rate : list of float
-        That of each epoch's last step.
+        Learning rate of the last step of each epoch.
     epoch : list of int
         Numbers of the epochs, counted from the `initial_epoch` of the fit, which is 0 if not given.
     error : Exception or None
-        What ended training, if it failed. It is what `fastnn.fit_many` caught, and a copy of what
-        `Model.fit` raised.
+        The exception that ended training, if it failed: the one that `fastnn.fit_many` caught, or a copy of
+        the one that `Model.fit` raised.
     """
 
     def __init__(self) -> None:

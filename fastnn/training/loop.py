@@ -124,7 +124,7 @@ class Training:
         self.callbacks.end(None)
 
     def _tidy_up(self) -> None:
-        """Leave history, model and terminal as those who are told of the end shall find them."""
+        """Bring history, model and terminal into their final state, before callbacks are told of the end."""
         self._take_results()
         self.history.trim()
         if self.give_order is not None:

@@ -11,11 +11,11 @@ _TRY_AGAIN = 1.5
 
 
 class ThreadTuner:
-    """Chooses between one thread and a team by how fast each was, as training goes on.
+    """Chooses between one thread and a team by how fast each was, during training.
 
-    Where other programs use the CPUs, a team waits for its slowest member. Since the result is the
-    same bits, the choice can be made anew for each slice. One thread is measured first: what ends soon
-    is not worth a team, or is done many times, such as `partial_fit`, and then what was measured is kept.
+    If other programs use the CPUs, a team waits for its slowest member. Since the result has the same bits,
+    the choice can be made again for each slice. One thread is measured first: a short training is not worth
+    a team, or is done many times, like `partial_fit`, and then the measurements are reused.
 
     Parameters
     ----------
