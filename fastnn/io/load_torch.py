@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +18,17 @@ from ..engine.graph import shapes
 from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.dropout import Dropout
+from ..layers.normalization import LayerNormalization
 from ..layers.preprocessing import Preprocessing
 from ..model import Model
 from . import torch_files
-from .torch_state import dense_layers
+from .torch_state import torch_names, weighted_layers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..engine.ops import Shape
+    from ..layers.base import Layer
     from .torch_files import Entry
 
 # Keys under which checkpoints have the state of the model.
@@ -47,7 +50,8 @@ def load_torch(
         Layers whose names have no numbers are read in the order of the dict. In a checkpoint, the dict
         ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` is used.
     model : Model
-        Its `Dense` layers get the weights of the `Linear` layers in order; it is built if necessary.
+        Its `Dense` and `LayerNormalization` layers get the weights of the `Linear` and `LayerNorm` layers
+        in order; it is built if necessary. PyTorch's epsilon is 1e-5: ``fn.LayerNormalization(1e-5)``.
     prefix : str
         Only keys with this prefix are used, or the dict of this name: ``"actor."`` of an actor and a critic.
 
@@ -81,21 +85,25 @@ def load_torch(
         raise TypeError(f"prefix must be a string such as 'actor.', got {prefix!r}")
     entries, ordered = _entries(source, prefix)
     groups = _groups(entries, ordered=ordered)
-    layers = dense_layers(model, (Dense, Activation, Dropout, Preprocessing))
+    layers = weighted_layers(model, (Dense, LayerNormalization, Activation, Dropout, Preprocessing))
     if len(groups) != len(layers):
         firsts = list(dict.fromkeys(group.partition(".")[0] for group in groups if "." in group))
         hint = f"; prefix={firsts[0]!r} takes one of its networks" if len(firsts) > 1 else ""
         raise ValueError(
             f"the state has {len(groups)} Linear layers ({', '.join(groups)}), the model has {len(layers)} "
-            f"Dense layers{hint}"
+            f"{_kinds(layers)} layers{hint}"
         )
     with model.executor.weights_lock.held():
-        n_in, given = _fitting(model, layers, groups, entries)
-        model.build(n_in)
+        shape, given = _fitting(model, layers, groups, entries)
+        model.build(shape)
         for layer, values in zip(layers, given, strict=True):
             for name, array in values.items():
                 layer.set_parameter(name, array)
     return model
+
+
+def _kinds(layers: Iterable[Layer]) -> str:
+    return " and ".join(dict.fromkeys(type(layer).__name__ for layer in layers)) or "Dense"
 
 
 def _entries(source: Any, prefix: str) -> tuple[dict[str, Entry], bool]:
@@ -168,14 +176,13 @@ def _array(key: str, value: Any) -> Any:
 
 
 def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[str, str]]:
-    """The Linear layers in order, each with its keys, ``{"weights": "0.weight", ...}``."""
+    """The layers in order, each with its keys, ``{"weight": "0.weight", ...}``."""
     groups: dict[str, dict[str, str]] = {}
     for key in entries:
         match = re.fullmatch(r"(?:(.*)\.)?(weight|bias)", key) if isinstance(key, str) else None
         if match is None:
             raise ValueError(f"{key!r} is not a weight or bias of a Linear layer, such as '0.weight'")
-        name = "weights" if match[2] == "weight" else "bias"
-        groups.setdefault(match[1] or "", {})[name] = key
+        groups.setdefault(match[1] or "", {})[match[2]] = key
     # By number where the names differ by numbers only: "10" is after "2", whatever the file's order is.
     forms = {re.sub(r"\d+", "0", group) for group in groups}
     if len(forms) == 1:
@@ -188,30 +195,33 @@ def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[st
 
 
 def _fitting(
-    model: Model, layers: list[Dense], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
-) -> tuple[int, list[dict[str, NDArray[Any]]]]:
-    """Size of the input, and the new parameters of each layer, all checked."""
-    n_in = model.n_in
+    model: Model, layers: list[Layer], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
+) -> tuple[Shape, list[dict[str, NDArray[Any]]]]:
+    """Shape of a sample of the input, and the new parameters of each layer, all checked."""
+    graph = model.executor.graph
+    built = None if graph is None else graph.input.shape
     given: list[dict[str, NDArray[Any]]] = []
     for layer, keys in zip(layers, groups.values(), strict=True):
-        if "weights" not in keys:
+        if "weight" not in keys:
             raise ValueError(f"the state has {keys['bias']!r}, but no weight of that layer")
-        shape = entries[keys["weights"]][0]
-        if len(shape) != 2:
-            raise ValueError(f"{keys['weights']!r} has shape {shape}, that of a Linear layer has two numbers")
-        if n_in is None:
-            n_in = validate.integer("n_in", int(shape[1]), low=1)
-        size = shapes(model.layers, (n_in,))[model.layers.index(layer)]
-        wanted = {spec.name: spec.shape[::-1] for spec in layer.parameters(size)}
+        shape, names = entries[keys["weight"]][0], torch_names(layer)
+        kind, rank = ("Linear", 2) if isinstance(layer, Dense) else ("LayerNorm", 1)
+        if len(shape) != rank:
+            numbers = "two numbers" if rank == 2 else "one number"
+            raise ValueError(f"{keys['weight']!r} has shape {shape}, that of a {kind} layer has {numbers}")
+        if built is None:
+            built = (validate.integer("n_in", int(shape[-1]), low=1),)
+        size = shapes(model.layers, built)[model.layers.index(layer)]
+        wanted = {names[spec.name]: spec.shape[::-1] for spec in layer.parameters(size)}
         if set(keys) != set(wanted):
             what = "has no bias" if "bias" in wanted else "has a bias"
-            raise ValueError(f"the layer of {keys['weights']!r} {what}, unlike {layer!r} of the model")
+            raise ValueError(f"the layer of {keys['weight']!r} {what}, unlike {layer!r} of the model")
         values = {}
         for name, key in keys.items():
             if entries[key][0] != wanted[name]:
                 raise ValueError(f"{key!r} has shape {entries[key][0]}, {layer!r} needs {wanted[name]}")
             values[name] = array_checks.array(repr(key), np.asarray(entries[key][1]()).T, model.dtype, (1, 2))
             array_checks.finite(repr(key), values[name])
-        given.append(values)
-    assert n_in is not None
-    return n_in, given
+        given.append({own: values[name] for own, name in names.items() if name in values})
+    assert built is not None
+    return built, given

@@ -12,6 +12,7 @@ import numpy as np
 from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.dropout import Dropout
+from ..layers.normalization import LayerNormalization
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
     from ..layers.base import Layer
 
 
+#: What PyTorch calls the parameters of a `Linear` and of a `LayerNorm`.
+LINEAR = {"weights": "weight", "bias": "bias"}
+NORMALIZATION = {"gamma": "weight", "beta": "bias"}
+
+
 def to_torch_state(model: Inference, as_numpy: bool = False) -> dict[str, Any]:
     """See `Model.to_torch_state`."""
-    dense_layers(model, (Dense, Activation, Dropout))
+    weighted_layers(model, (Dense, LayerNormalization, Activation, Dropout))
     model.state  # noqa: B018 - refuses a model that is not built
     state: dict[str, NDArray[Any]] = {}
     number = 0
     for layer in model.layers:
-        if isinstance(layer, Dense):
-            state[f"{number}.weight"] = np.ascontiguousarray(layer.weights.T).copy()
-            if layer.use_bias:
-                state[f"{number}.bias"] = layer.bias.copy()
+        for name, view in layer.views.items():
+            state[f"{number}.{torch_names(layer)[name]}"] = np.ascontiguousarray(view.T).copy()
         number += _modules(layer)
     if as_numpy:
         return state
@@ -50,9 +54,16 @@ def _modules(layer: Layer) -> int:
     return 1
 
 
-def dense_layers(model: Inference, known: tuple[type[Layer], ...]) -> list[Dense]:
-    """The layers with weights; a ValueError unless all layers are of known kinds."""
+def torch_names(layer: Layer) -> dict[str, str]:
+    """PyTorch's names of a layer's parameters."""
+    return NORMALIZATION if isinstance(layer, LayerNormalization) else LINEAR
+
+
+def weighted_layers(model: Inference, known: tuple[type[Layer], ...]) -> list[Layer]:
+    """The layers with parameters; a ValueError unless all layers are of known kinds."""
     for layer in model.layers:
         if not isinstance(layer, known):
-            raise ValueError(f"{layer!r} has no counterpart in a state of Linear layers")
-    return [layer for layer in model.layers if isinstance(layer, Dense)]
+            raise ValueError(
+                f"{layer!r} has no counterpart in a state of Linear and LayerNorm layers in a Sequential"
+            )
+    return [layer for layer in model.layers if isinstance(layer, (Dense, LayerNormalization))]

@@ -1,5 +1,6 @@
 """Weights from and for PyTorch; what it gave once is in tests/fixtures (tools/make_torch_fixtures.py)."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -168,6 +169,62 @@ def test_preprocessing_is_the_models_own():
     np.testing.assert_allclose(model.predict(x), [[-1, -1], [1, 1]])
     with pytest.raises(ValueError, match="Standardize.* has no counterpart"):
         model.to_torch_state()
+
+
+def test_layer_normalization():
+    layers = [fn.LayerNormalization(1e-5), fn.Dense(3, "relu"), fn.LayerNormalization(1e-5), fn.Dense(2)]
+    model = fn.Model(layers, dtype="float64", seed=0).build(4)
+    model.parameters[...] = np.random.default_rng(0).normal(size=model.parameters.size)
+    state = model.to_torch_state(as_numpy=True)
+    assert {key: values.shape for key, values in state.items()} == {
+        "0.weight": (4,),
+        "0.bias": (4,),
+        "1.weight": (3, 4),
+        "1.bias": (3,),
+        "3.weight": (3,),
+        "3.bias": (3,),
+        "4.weight": (2, 3),
+        "4.bias": (2,),
+    }
+    again = fn.load_torch(state, fn.Model([copy.copy(layer) for layer in layers], dtype="float64"))
+    assert np.array_equal(again.parameters, model.parameters)
+    for key, piece in (
+        ("0.weight", "a LayerNorm layer has one number"),
+        ("1.weight", "a Linear layer has two"),
+    ):
+        with pytest.raises(ValueError, match=piece):
+            fn.load_torch({**state, key: np.zeros((1, 1, 1))}, again)
+    with pytest.raises(ValueError, match="'3.weight' has no bias, unlike LayerNormalization"):
+        fn.load_torch({key: values for key, values in state.items() if key != "3.bias"}, again)
+    with pytest.raises(ValueError, match="the model has 1 LayerNormalization layers"):
+        fn.load_torch(state, fn.Model([fn.LayerNormalization()]))
+
+
+def test_layer_normalization_of_positions():
+    model = fn.Model([fn.LayerNormalization()]).build((5, 3))
+    fn.load_torch({"0.weight": np.array([1.0, 2.0, 3.0]), "0.bias": np.ones(3)}, model)
+    assert model.layers[0].gamma.tolist() == [1, 2, 3]
+
+
+def test_layer_normalization_computes_what_torch_computes():
+    torch = pytest.importorskip("torch", reason="PyTorch gives the weights")
+    modules = [torch.nn.LayerNorm(4), torch.nn.Linear(4, 6), torch.nn.GELU(), torch.nn.LayerNorm(6)]
+    twin = torch.nn.Sequential(*modules, torch.nn.Linear(6, 2)).double()
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.normal_()
+    layers = [fn.LayerNormalization(1e-5), fn.Dense(6, "gelu"), fn.LayerNormalization(1e-5), fn.Dense(2)]
+    model = fn.load_torch(twin.state_dict(), fn.Model(layers, dtype="float64"))
+    x = np.random.default_rng(0).normal(size=(7, 4))
+    np.testing.assert_allclose(model.predict(x), twin(torch.from_numpy(x)).detach().numpy(), rtol=1e-9)
+
+
+def test_containers_are_refused():
+    model = fn.Model([fn.Dense(3), fn.Residual(fn.Dense(3))], seed=0).build(3)
+    with pytest.raises(ValueError, match=r"Residual\(Dense\(3\)\) has no counterpart in a state of Linear"):
+        model.to_torch_state()
+    with pytest.raises(ValueError, match="no counterpart"):
+        fn.load_torch({"0.weight": np.eye(3), "0.bias": np.zeros(3)}, model)
 
 
 def test_models_that_are_refused(monkeypatch):
