@@ -63,6 +63,8 @@ class Model(Trainer):
         What the output of the last layer is: values, logits, probabilities or log-probabilities.
     metrics : tuple of Metric
     dtype : str
+    input_shape, output_shape : tuple of int, or None
+        Shapes of a sample of the input and of the output, channels last; None until the model is built.
     n_in, n_out : int or None
         Numbers that a row of the input and of the output has; None until the model is built.
     feature_names_in_ : array of shape (n_in,), or None
