@@ -135,6 +135,7 @@ print(*train(4), *train(7, 30, 2), *train(9, act="tanh"), *train(1, 2, act="tanh
 """
 
 
+@pytest.mark.sweep
 def test_compilations_of_a_cold_and_of_a_warm_process(tmp_path):
     cache = str(tmp_path / "cache")
     output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)

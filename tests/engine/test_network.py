@@ -13,6 +13,8 @@ from fastnn.engine.threads import run_together
 from fastnn.kernels.abi import descriptor as d
 from tests.helpers.compiled import DTYPES, STACKS, built, data
 
+pytestmark = pytest.mark.slow  # Numba compiles
+
 
 @njit
 def run(net, X, out):

@@ -17,6 +17,8 @@ from numba.core.errors import TypingError
 import fastnn as fn
 from fastnn.kernels.abi import descriptor
 
+pytestmark = pytest.mark.slow  # Numba compiles
+
 ROOT = Path(__file__).parents[2]
 
 

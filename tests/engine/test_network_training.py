@@ -7,6 +7,8 @@ from numba import njit
 import fastnn as fn
 from tests.helpers.compiled import DTYPES, built, data
 
+pytestmark = pytest.mark.slow  # Numba compiles
+
 
 @njit
 def train(net, state, X, y, batch, losses):

@@ -14,6 +14,8 @@ from fastnn import activations, losses, schedules
 from fastnn.kernels.math.elementary import tanh as fast_tanh
 from tests.helpers.tolerances import ELEMENTWISE, TRAINING
 
+pytestmark = pytest.mark.slow  # Numba compiles
+
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 _NUMBER = itertools.count()
 SLOPE = 0.5

@@ -130,6 +130,7 @@ def test_pictures(name, run, tmp_path):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.sweep
 def test_what_the_pictures_show(run):
     pytest.importorskip("matplotlib", reason="the pictures are drawn only where matplotlib is installed")
     [(straight,), (curved,)] = numbers(r": accuracy ([\d.]+)", run("decision_boundary"))
@@ -137,6 +138,7 @@ def test_what_the_pictures_show(run):
     assert "predicted [0 1 1 0]" in run("network")
 
 
+@pytest.mark.sweep
 def test_cartpole(run):
     output = run("cartpole", "--generations", "12")
     seconds = [value for (value,) in numbers(r"stays up for +([\d.]+) s", output)]
@@ -149,6 +151,7 @@ def test_cartpole(run):
         assert steps > 3 * slow
 
 
+@pytest.mark.sweep
 def test_neural_ode(run):
     output = run("neural_ode")
     [(error,)] = numbers(r"largest error of the angle: ([\d.]+) rad", output)

@@ -39,6 +39,7 @@ def test_minimize_is_scipys(method):
     assert (model.state.step, model.state.epoch, model.history) == (0, 0, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "huber", "mae", "poisson", "binary_cross_entropy"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_minimize_takes_any_loss_and_dtype(loss, dtype):
@@ -72,6 +73,7 @@ def losses_seen(model, monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("method", ["L-BFGS-B", "BFGS", "TNC"])
 def test_interrupted_minimize_keeps_the_best(error, method, monkeypatch):
