@@ -11,14 +11,15 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PICTURES = {
     "learning_curves": {"learning_curves.png"},
     "decision_boundary": {"decision_boundary.png"},
     "weights": {"weights.png", "units.png"},
     "network": {"network.png", "large_network.png"},
 }
-PROGRAMS = {"digits", "spiral", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep", *PICTURES}
+PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
+PROGRAMS |= set(PICTURES)
 
 
 @pytest.fixture
@@ -78,6 +79,16 @@ def test_digits_with_fewer_epochs(run):
     assert "2 epochs, 422 steps" in output
     [(accuracy, _)] = numbers(r"fastnn +([\d.]+)% +([\d.]+) s", output)
     assert 80 < accuracy < 100
+
+
+def test_residual(run):
+    output = run("residual")
+    assert re.search(r"LayerNormalization\(\) +\(n, 32\) +64\n", output)
+    assert "2,371 parameters in all" in output
+    rows = numbers(r"\n +(\d+) +([\d.]+)% +([\d.]+)%", output)
+    assert [depth for depth, _, _ in rows] == [4, 16, 64]
+    assert all(residual > 95 for _, _, residual in rows)
+    assert rows[0][1] > 95 and rows[-1][1] < 50  # a plain network of 64 layers learns nothing
 
 
 def test_spiral(run):
