@@ -1,7 +1,7 @@
-"""Layers made of layers: `Sequential`, `Residual`, `Add` and `Concatenate`.
+"""Layers that contain layers: `Sequential`, `Residual`, `Add` and `Concatenate`.
 
-A branch is a layer, a list of layers in a row, or None for the identity. All branches read the same input.
-Layers of a container are found by their path, as in ``"3.body.0"``; so are their parameters in a file.
+A branch is a layer, a list of layers, or None for the identity. All branches get the same input.
+Layers in a container are identified by their path, as in ``"3.body.0"``; so are their parameters in a file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Container(Layer):
-    """Base of layers made of layers."""
+    """Base of layers that contain layers."""
 
     #: Settings that are layers.
     holds: tuple[str, ...] = ()
@@ -40,12 +40,12 @@ class Container(Layer):
 
     @property
     def parts(self) -> dict[str, Layer | None]:
-        """Its layers by their names; None is a branch that is the identity."""
+        """Its layers by name; None is a branch that is the identity."""
         return dict(self._children)
 
     @property
     def trainable(self) -> bool:
-        """Whether any of its layers is trained; setting it sets all of theirs."""
+        """Whether any of its layers is trained; setting it sets all of them."""
         return any(layer.trainable for layer in self._children.values())
 
     @trainable.setter
@@ -77,7 +77,7 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    """Layers in a row, as one layer.
+    """A sequence of layers, as one layer.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Sequential(Container):
     Raises
     ------
     TypeError, ValueError
-        If they are no layers, or none, or one of them prepares the data.
+        If they are not layers, there are none, or one of them is a preprocessing layer.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class Sequential(Container):
 
 
 class Branches(Container):
-    """Base of containers whose branches read the same input.
+    """Base of containers whose branches get the same input.
 
     Parameters
     ----------
@@ -141,11 +141,11 @@ class Branches(Container):
         return self._branches
 
     def combined_shape(self, shapes: Sequence[Shape]) -> Shape:
-        """Shape of the output, for branches that give these; a ValueError if they do not fit together."""
+        """Shape of the output, for the shapes of the branches; a ValueError if they do not match."""
         raise NotImplementedError
 
     def combine(self, graph: Graph, tensors: Sequence[Tensor]) -> Tensor:
-        """Add the ops that make one tensor of those that the branches give."""
+        """Add the ops that combine the outputs of the branches."""
         raise NotImplementedError
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
@@ -162,7 +162,7 @@ class Branches(Container):
 
 
 class Residual(Branches):
-    """The sum of what layers give and of what comes in: ``y = layers(x) + x``.
+    """The sum of the input and the output of layers: ``y = layers(x) + x``.
 
     K. He, X. Zhang, S. Ren, J. Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016.
 
@@ -170,12 +170,12 @@ class Residual(Branches):
     ----------
     layers : Layer or sequence of Layer
     shortcut : Layer or sequence of Layer, optional
-        In place of x itself: ``y = layers(x) + shortcut(x)``. It is needed where `layers` change the shape.
+        Applied to the input: ``y = layers(x) + shortcut(x)``. It is needed if `layers` change the shape.
 
     Raises
     ------
     TypeError, ValueError
-        If they are no layers, or one of them prepares the data.
+        If they are not layers, or one of them is a preprocessing layer.
 
     Examples
     --------
@@ -202,7 +202,7 @@ class Residual(Branches):
 
     @property
     def shortcut(self) -> Layer | None:
-        """What goes past them; None is the input itself."""
+        """The shortcut; None is the input itself."""
         return self._branches["shortcut"]
 
     def combined_shape(self, shapes: Sequence[Shape]) -> Shape:  # noqa: D102
@@ -231,7 +231,7 @@ class Residual(Branches):
 
 
 class _Listed(Branches):
-    """Base of containers that are given a list of branches."""
+    """Base of containers made from a list of branches."""
 
     holds = ("branches",)
 
@@ -257,7 +257,7 @@ class _Listed(Branches):
 
 
 class Add(_Listed):
-    """The sum of what branches give, all of one shape.
+    """The sum of the outputs of branches, all of the same shape.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ class Add(_Listed):
     Raises
     ------
     TypeError, ValueError
-        If they are no layers, or one of them prepares the data.
+        If they are not layers, or one of them is a preprocessing layer.
 
     Examples
     --------
@@ -291,7 +291,7 @@ class Add(_Listed):
 
 
 class Concatenate(_Listed):
-    """What branches give, one behind the other along the last axis.
+    """The outputs of branches, concatenated along the last axis.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ class Concatenate(_Listed):
     Raises
     ------
     TypeError, ValueError
-        If they are no layers, or one of them prepares the data.
+        If they are not layers, or one of them is a preprocessing layer.
 
     Examples
     --------

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class LayerNormalization(Layer):
     """Give each sample mean 0 and variance 1 over its last axis, then scale and shift each feature.
 
-    ``y = (x - mean) / sqrt(variance + epsilon) * gamma + beta``, as in Keras; gamma begins at 1, beta at 0.
-    J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016.
+    ``y = (x - mean) / sqrt(variance + epsilon) * gamma + beta``, as in Keras; gamma is initialized to 1,
+    beta to 0. J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class LayerNormalization(Layer):
     Raises
     ------
     TypeError, ValueError
-        If it is no number, or out of range.
+        If it is not a number, or out of range.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class LayerNormalization(Layer):
 
     @property
     def beta(self) -> NDArray[Any]:
-        """What is added to the features, of shape (features,): as `gamma`."""
+        """Offsets, of shape (features,): a view, like `gamma`."""
         return self._parameter("beta")
 
     @beta.setter

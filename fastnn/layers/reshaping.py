@@ -1,4 +1,4 @@
-"""Layers that change the shape of a sample and no number: `Flatten`, `Reshape`; and `Select`."""
+"""Layers that change the shape of a sample but not its values: `Flatten`, `Reshape`; and `Select`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Flatten(Layer):
-    """Make all numbers of a sample one row, the last axis first: (height, width, channels) to (n,).
+    """Flatten a sample to one axis, in C order: (height, width, channels) to (n,).
 
-    Nothing is copied.
+    The data is not copied.
 
     Examples
     --------
@@ -45,17 +45,17 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """Give a sample another shape, with the same numbers in the same order. Nothing is copied.
+    """Give a sample another shape, with the same values in the same order, without a copy.
 
     Parameters
     ----------
     shape : tuple of int
-        Of a sample; one number may be -1, which stands for what is left.
+        Shape of a sample; one size may be -1, which is then inferred.
 
     Raises
     ------
     TypeError, ValueError
-        If the shape is none.
+        If the shape is invalid.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class Reshape(Layer):
 
 
 class Select(Layer):
-    """Some columns of the input, in the order given: those of the last axis.
+    """Select columns of the input, along the last axis, in the given order.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Select(Layer):
     Raises
     ------
     TypeError, ValueError
-        If they are no integers, or one stands there twice.
+        If they are not integers, or not distinct.
 
     Examples
     --------
