@@ -213,7 +213,7 @@ def least_squares(
     weight = times(sample_weights(sample_weight, len(x), outputs=target.shape[1]), present)
     x = array_checks.array("X", x, model.dtype, (2,))  # a mapped file may have another dtype
     executor.require_adapted()
-    _require_fits(method, target.size, executor.parameter_count(x.shape[1]), memory_limit)
+    _require_fits(method, target.size, executor.parameter_count(executor.shape_of_input(X, x)), memory_limit)
     executor.build(executor.shape_of_input(X, x))
     executor.columns.take_names(column_names(X))
     scale = np.ones(1) if weight is None else np.sqrt(weight, dtype=np.float64).reshape(len(x), -1)

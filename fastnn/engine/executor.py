@@ -166,10 +166,10 @@ class Executor:
         known = self.output_shape if shape == self.input_shape else None
         return shapes(self.layers, shape)[-1] if known is None else known
 
-    def parameter_count(self, n_in: int) -> int:
-        """How many parameters it has for an input of `n_in`; about so many if a layer is not adapted."""
+    def parameter_count(self, shape: Shape) -> int:
+        """How many parameters it has for samples of a shape; about so many if a layer is not adapted."""
         layers = [layer for layer in self.layers if layer.adapted or not layer.kernels]
-        return lower(layers, (n_in,)).n_parameters
+        return lower(layers, shape).n_parameters
 
     @property
     def built(self) -> NetworkBuilder:

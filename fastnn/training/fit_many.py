@@ -283,9 +283,8 @@ def _train_all(models: list[Trainer], tasks: list[FitArguments], threads: int, v
 
 def _work(model: Trainer, task: FitArguments) -> int:
     """About how long a model trains: the longest are begun first, so that no thread is idle at the end."""
-    n, n_in = task.data[0].shape
-    size = model.executor.parameter_count(n_in)
-    return int(task.epochs * n * size)
+    size = model.executor.parameter_count(task.shape)
+    return int(task.epochs * len(task.data[0]) * size)
 
 
 def _bar(tasks: list[FitArguments], ended: set[int]) -> Callable[[bool], None]:

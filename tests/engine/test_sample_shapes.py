@@ -141,6 +141,11 @@ def test_fit_many():
         alone.fit(X, LABELS, epochs=2, threads=1)
         assert np.array_equal(alone.parameters, model.parameters)
     assert fn.Ensemble(models).predict(X).shape == (40, 3)
+    columns = fn.Model(
+        [fn.Reshape((6, 4)), fn.Select([2]), fn.Flatten(), fn.Dense(3)], "cross_entropy", seed=0
+    )
+    fn.fit_many([columns], X, LABELS)
+    assert columns.input_shape == SHAPE
 
 
 @pytest.mark.parametrize(
