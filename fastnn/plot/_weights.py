@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..checks import validate
+from ..layers.base import walk
 from ..layers.dense import Dense
 from ._style import diverging, pyplot
 
@@ -22,7 +23,7 @@ _MOST_IMAGES = 64
 
 def weights(
     model: Inference,
-    layer: int | None = None,
+    layer: int | str | None = None,
     *,
     image_shape: tuple[int, int] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
@@ -35,8 +36,9 @@ def weights(
     ----------
     model : Model
         Built.
-    layer : int, optional
-        Index in ``model.layers`` of the dense layer to draw; all if not given.
+    layer : int or str, optional
+        Index in ``model.layers`` of the dense layer to draw, or the path of one in a container, such as
+        ``"1.body.0"``; all if not given.
     image_shape : (height, width), optional
         If the inputs of a layer are images of ``height * width`` pixels, row by row: the weights of each of
         its units, of 64 at most, are then drawn as an image.
@@ -68,16 +70,17 @@ def weights(
     >>> model = fn.Model([fn.Dense(12, "relu"), fn.Dense(10)], seed=0).build(64)
     >>> ax = fn.plot.weights(model, 0, image_shape=(8, 8))
     """
-    dense = [i for i, each in enumerate(model.layers) if isinstance(each, Dense)]
+    found = {path: each for path, each in walk(model.layers) if isinstance(each, Dense)}
+    dense: list[int | str] = [int(path) if path.isdecimal() else path for path in found]
     model.state  # noqa: B018 - a ValueError if the model is not built
     if layer is not None:
-        index = validate.integer("layer", layer)
+        index = layer if isinstance(layer, str) else validate.integer("layer", layer)
         if index not in dense:
             raise ValueError(f"layer must be one of the dense layers, {dense}, got {layer!r}")
         dense = [index]
     if not dense:
         raise ValueError("the model has no dense layer")
-    drawn = [model.layers[i].weights for i in dense]  # type: ignore[attr-defined]
+    drawn = [found[str(index)].weights for index in dense]
     if image_shape is not None:
         image_shape = _checked_shape(image_shape, [len(values) for values in drawn])
     plt = pyplot()
@@ -113,7 +116,7 @@ def _checked_shape(shape: Any, inputs: list[int]) -> tuple[int, int]:
     return height, width
 
 
-def _draw_images(ax: Axes, index: int, values: NDArray[Any], shape: tuple[int, int]) -> None:
+def _draw_images(ax: Axes, index: int | str, values: NDArray[Any], shape: tuple[int, int]) -> None:
     """The weights of each unit as an image, in a grid with gaps of one pixel."""
     (height, width), shown = shape, min(values.shape[1], _MOST_IMAGES)
     columns = int(np.ceil(np.sqrt(shown)))
@@ -136,7 +139,7 @@ def _draw_colors(ax: Axes, values: NDArray[Any], limit: float, aspect: Literal["
     ax.figure.colorbar(image, ax=ax, fraction=0.08)
 
 
-def _draw_matrix(ax: Axes, index: int, values: NDArray[Any]) -> None:
+def _draw_matrix(ax: Axes, index: int | str, values: NDArray[Any]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     _draw_colors(ax, values, float(np.abs(values).max()), "auto")

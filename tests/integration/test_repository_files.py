@@ -30,6 +30,10 @@ def commands_of_hooks():
     return [hook["entry"] for hook in repo["hooks"]]
 
 
+def commands_of_contributors():
+    return re.findall(r"^\| `(make [a-z-]+)`", read("CONTRIBUTING.md"), re.MULTILINE)
+
+
 def test_workflow_calls_make_with_the_fewest_rights():
     workflow = yaml.safe_load(read(".github/workflows/test.yml"))
     assert workflow["permissions"] == {"contents": "read"}
@@ -38,10 +42,10 @@ def test_workflow_calls_make_with_the_fewest_rights():
     assert {command.split()[1] for command in commands_of_workflow()} == {"test", "test-all"}
 
 
-@pytest.mark.parametrize("commands", [commands_of_workflow, commands_of_hooks])
+@pytest.mark.parametrize("commands", [commands_of_workflow, commands_of_hooks, commands_of_contributors])
 def test_commands_are_targets_of_make(commands):
     found = [re.match(r"make ([a-z-]+)( PYTHON=python)?$", command) for command in commands()]
-    assert all(found)
+    assert found and all(found)
     assert {match[1] for match in found} <= TARGETS
 
 

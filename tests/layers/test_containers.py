@@ -225,3 +225,16 @@ def test_lives_that_meet_are_apart(same_width):
         for j in range(i):
             meet = one.first <= lives[j].last and lives[j].first <= one.last
             assert not (meet and blocks[i] == blocks[j])
+
+
+def test_many_models_at_once():
+    """Each becomes what it becomes alone, and an ensemble answers with the mean of all."""
+    models = [fn.Model(network(), "cross_entropy", seed=seed) for seed in range(3)]
+    alone = [fn.Model(network(), "cross_entropy", seed=seed) for seed in range(3)]
+    fn.fit_many(models, X, LABELS, epochs=3, batch_size=20)
+    for model, twin in zip(models, alone, strict=True):
+        twin.fit(X, LABELS, epochs=3, batch_size=20)
+        assert np.array_equal(model.parameters, twin.parameters)
+    ensemble = fn.Ensemble(models)
+    mean = np.mean([twin.predict(X) for twin in alone], axis=0)
+    np.testing.assert_allclose(ensemble.predict(X), mean, rtol=1e-5, atol=1e-7)

@@ -123,6 +123,15 @@ def test_weights():
     assert len(fn.plot.weights(deep)) == 6
 
 
+def test_weights_in_containers():
+    model = fn.Model([fn.Dense(3), fn.Residual([fn.LayerNormalization(), fn.Dense(3)])], seed=0).build(2)
+    assert [ax.get_title() for ax in fn.plot.weights(model)] == ["0: Dense(3)", "1.body.1: Dense(3)"]
+    ax = fn.plot.weights(model, "1.body.1")
+    assert np.array_equal(ax.images[0].get_array(), model.layers[1].body.layers[1].weights)
+    with pytest.raises(ValueError, match=re.escape("[0, '1.body.1'], got '1.body.0'")):
+        fn.plot.weights(model, "1.body.0")
+
+
 def test_weights_of_images():
     model = fn.Model([fn.Dense(5, "relu"), fn.Dense(3)], seed=0).build(12)
     ax = fn.plot.weights(model, 0, image_shape=(3, 4))
