@@ -254,7 +254,7 @@ def test_arguments(make, message):
 
 
 def test_a_name_that_is_taken():
-    with pytest.raises(ValueError, match="'relu' is the name of another activation; choose a new one$"):
+    with pytest.raises(ValueError, match="'relu' is the name of another activation; choose another one$"):
         fn.register_activation(abs, abs, "relu", replace=True)
     name = new_name()
     fn.register_activation(lambda x: 2 * x, lambda x: 2, name)

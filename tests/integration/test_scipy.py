@@ -9,6 +9,7 @@ import fastnn as fn
 
 optimize = pytest.importorskip("scipy.optimize", reason="the extra scipy is not installed")
 import fastnn.scipy  # noqa: E402
+from fastnn.engine import launch  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = np.linspace(-1, 1, 60).reshape(-1, 1)
@@ -187,7 +188,7 @@ def test_options_are_scipys():
 
 @pytest.mark.parametrize("call", [2, 5])
 def test_interrupted_least_squares_keeps_the_best(call, monkeypatch):
-    model, jacobian, costs = network().build(1), fn.calls.parameter_jacobian, []
+    model, jacobian, costs = network().build(1), launch.parameter_jacobian, []
 
     def count_and_stop(*arguments):
         costs.append((np.sum(residuals(model, X, Y) ** 2), model.parameters.copy()))
@@ -195,7 +196,7 @@ def test_interrupted_least_squares_keeps_the_best(call, monkeypatch):
             raise KeyboardInterrupt
         jacobian(*arguments)
 
-    monkeypatch.setattr(fn.calls, "parameter_jacobian", count_and_stop)
+    monkeypatch.setattr(launch, "parameter_jacobian", count_and_stop)
     with pytest.raises(KeyboardInterrupt):
         fn.scipy.least_squares(model, X, Y, "trf")
     _, best = min(costs, key=lambda pair: pair[0])
