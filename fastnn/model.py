@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from . import losses, optimizers
 from . import metrics as metric_table
 from .checks import shown, validate
-from .display.html import model_html
 from .display.summary import summary
 from .engine.executor import PICKLED, Executor
 from .io import checkpoint, torch_state
@@ -209,6 +208,8 @@ class Model(Trainer):
         return shown.call("Model", (list(self.layers),), settings)
 
     def _repr_html_(self) -> str:
+        from .display.html import model_html  # only here: the package html takes a millisecond to load
+
         return model_html(self)
 
 
