@@ -8,9 +8,10 @@
 True
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, plot, schedules
+from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
 from ._public import set_module as _set_module
 from ._version import __version__ as __version__
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
@@ -18,11 +19,8 @@ from .checks.hints import nearest as _nearest
 from .custom import register_activation, register_loss, register_schedule
 from .engine.network import Network, OptimizerState, clone_workspace
 from .engine.threads import get_threads, set_threads
-from .ensemble import Ensemble
 from .errors import CompilationError, DivergenceError, GradientError
-from .gradient_check import check_gradient
 from .io.load import load
-from .io.load_torch import load_torch
 from .kernels.abi.status import Status
 from .layers.activation import Activation
 from .layers.base import Layer
@@ -36,10 +34,13 @@ from .layers.scaling import MinMax, Standardize
 from .layers.unscale import Unscale
 from .model import Model
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from .training.fit_many import fit_many
 from .training.history import History
 
 if TYPE_CHECKING:
+    from . import plot
+    from .ensemble import Ensemble
+    from .gradient_check import check_gradient
+    from .io.load_torch import load_torch
     from .kernels.embedded.checked import (
         forward_checked,
         input_gradient_checked,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         parameter_jacobian,
         train_step,
     )
+    from .training.fit_many import fit_many
 
 __all__ = [
     "SGD",
@@ -142,12 +144,22 @@ _INSIDE = (
 # Packages that need an extra.
 _EXTRAS = ("onnx", "scipy", "sklearn")
 
+# What many programs do without, and where it is: imported on first use.
+_LATER = {
+    "Ensemble": ".ensemble",
+    "check_gradient": ".gradient_check",
+    "fit_many": ".training.fit_many",
+    "load_torch": ".io.load_torch",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name in _EXTRAS:
-        import importlib
-
+    if name in _EXTRAS or name == "plot":
         return importlib.import_module(f".{name}", __name__)
+    if name in _LATER:
+        globals()[name] = value = getattr(importlib.import_module(_LATER[name], __name__), name)
+        _set_module(__name__, [value])
+        return value
     if name.removesuffix("_checked") in _INSIDE:
         from .compiler import loader
 
