@@ -179,6 +179,7 @@ class Inference(KnownAttributes):
         shape = executor.input_shape or sample_shape(X)
         if shape is None or len(shape) == 1:
             return executor.predict(executor.columns.coded(X), out, X)
+        executor.require_fits(X, shape, "X")
         return executor.predict(as_rows(X, shape, "X"), out, shape=shape)
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:

@@ -83,8 +83,18 @@ def _as_row(X: Any) -> Any:
 
 def sample_shape(X: Any) -> tuple[int, ...] | None:
     """Shape of one of several samples that have more axes than one; None for anything else."""
-    sizes = _sizes(X)
+    sizes = sizes_of(X)
     return sizes[1:] if len(sizes) > 2 else None
+
+
+def sizes_of(X: Any) -> tuple[int, ...]:
+    """The shape of an array, or of what would be made of nested sequences; () for anything else."""
+    shape = getattr(X, "shape", None)
+    if isinstance(shape, tuple):
+        return tuple([int(size) for size in shape])
+    if isinstance(X, (list, tuple)) and X:
+        return (len(X), *sizes_of(X[0]))
+    return ()
 
 
 def as_rows(X: Any, shape: tuple[int, ...] | None, name: str) -> Any:
@@ -105,7 +115,7 @@ def as_rows(X: Any, shape: tuple[int, ...] | None, name: str) -> Any:
     """
     if shape is None or len(shape) == 1:
         return X
-    sizes = _sizes(X)
+    sizes = sizes_of(X)
     flat = (math.prod(shape),)
     if sizes[1:] != shape and sizes != shape and flat not in (sizes, sizes[1:]):
         wanted = ", ".join(map(str, shape))
@@ -114,13 +124,3 @@ def as_rows(X: Any, shape: tuple[int, ...] | None, name: str) -> Any:
         raise ValueError(f"{name} must not be empty, got shape {sizes}")
     values = X if isinstance(X, np.ndarray) else np.asarray(X)
     return values.reshape(-1) if sizes in (shape, flat) else values.reshape(sizes[0], -1)
-
-
-def _sizes(X: Any) -> tuple[int, ...]:
-    """The shape of an array, or of what would be made of nested sequences; () for anything else."""
-    shape = getattr(X, "shape", None)
-    if isinstance(shape, tuple):
-        return tuple([int(size) for size in shape])
-    if isinstance(X, (list, tuple)) and X:
-        return (len(X), *_sizes(X[0]))
-    return ()

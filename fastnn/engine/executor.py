@@ -16,7 +16,7 @@ from .. import optimizers
 from ..checks import validate
 from ..compiler import loader
 from ..data import array_checks, sample_checks
-from ..data.rows import sample_shape
+from ..data.rows import sample_shape, sizes_of
 from ..kernels.abi import descriptor as d
 from ..memory import buffers
 from . import launch, network, required_kernels
@@ -165,6 +165,14 @@ class Executor:
         """Shape of a sample of the output for an input of a shape; with 0 where it is not known yet."""
         known = self.output_shape if shape == self.input_shape else None
         return shapes(self.layers, shape)[-1] if known is None else known
+
+    def require_fits(self, X: Any, shape: Shape | None, name: str) -> None:
+        """Raise a ValueError that names X if the layers, not built yet, do not take samples of a shape."""
+        if self._builder is None and shape is not None and len(shape) > 1:
+            try:
+                shapes(self.layers, shape)
+            except ValueError as error:
+                raise ValueError(f"{name} of shape {sizes_of(X)} does not fit: {error}") from error
 
     def parameter_count(self, shape: Shape) -> int:
         """How many parameters it has for samples of a shape; about so many if a layer is not adapted."""

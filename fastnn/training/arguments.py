@@ -91,6 +91,7 @@ def check_samples(
     if loss is None:
         raise ValueError("the model has no loss; give one: fn.Model(layers, loss=...)")
     shape, table = executor.input_shape or shape or sample_shape(X), X if table is None else table
+    executor.require_fits(table, shape, f"{name}X")
     n_in, X = None if shape is None else math.prod(shape), as_rows(X, shape, f"{name}X")
     if not coded:
         X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found)

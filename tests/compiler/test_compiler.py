@@ -207,13 +207,13 @@ def test_all_that_a_model_needs_is_listed(layers, loss, options, y, monkeypatch)
     asked = recorded(monkeypatch)
     model.fit(X, y, epochs=1, batch_size=16)
     model.evaluate(X, y)
-    listed = set(required_kernels.by_model(model, training=True))
+    listed = set(required_kernels.by_model(model.executor, training=True))
     assert asked <= listed
     assert len(listed - asked) <= 2  # the gradients that no layer below needs
     asked.clear()
     loader.function.cache_clear()
     model.predict(X)
-    assert asked <= set(required_kernels.by_model(model, training=False))
+    assert asked <= set(required_kernels.by_model(model.executor, training=False))
 
 
 def test_the_common_kernels_exist_and_those_of_models_are_among_them():
@@ -221,7 +221,7 @@ def test_the_common_kernels_exist_and_those_of_models_are_among_them():
     for layers, loss, options, _ in MODELS.values():
         free = [type(layer)(**{k: v for k, v in layer.config().items() if k != "name"}) for layer in layers]
         model = fn.Model(free, loss, **{**options, "dtype": "float32"})
-        assert set(required_kernels.by_model(model, training=True)) <= common
+        assert set(required_kernels.by_model(model.executor, training=True)) <= common
     for kernel, _ in common:
         path, _, entry = kernel.rpartition(".")
         assert callable(getattr(build._place(path, "float32"), f"{entry}_entry"))
