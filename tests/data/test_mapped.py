@@ -47,6 +47,7 @@ def network(dtype="float32", layers=()):
     return fn.Model([*layers, fn.Dense(7, "tanh"), fn.Dense(3)], loss="cross_entropy", dtype=dtype, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_is_as_good_as_an_array(kind, dtype, mapped):

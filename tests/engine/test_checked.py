@@ -128,6 +128,7 @@ def built(loss="mse", **options):
     return fn.Model([fn.Dense(N_OUT, last)], loss, dtype="float64", seed=0, **options).build(N_IN)
 
 
+@pytest.mark.slow
 def test_they_are_the_functions_without_a_check():
     one, two = built(), built()
     net, state = one.network(8), one.optimizer_state()

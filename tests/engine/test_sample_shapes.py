@@ -182,6 +182,7 @@ def test_shapes_that_layers_do_not_take(name):
         fn.Model([make(*arguments)]).build(SHAPE)
 
 
+@pytest.mark.slow
 def test_compiled_code():
     model = built(dtype="float64").build(SHAPE)
     net, state = model.network(max_batch=40), model.optimizer_state()

@@ -131,6 +131,7 @@ def test_every_function_has_a_bound():
     assert all(LARGEST_ERROR[name][0] <= 2 and LARGEST_ERROR[name][1] <= 4 for name in of_layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_float32(name, rng):
     check(name, np.float32, rng, FLOAT64[name], 500 if INTERPRETED else 2_000_000)

@@ -14,6 +14,7 @@ from numba.core.errors import NumbaError
 
 import fastnn.kernels
 from fastnn.kernels.lowlevel._jit import INTERPRETED, compile_entry, host_machine
+from tests.helpers.sweeps import sampled
 
 pytestmark = [
     pytest.mark.skipif(
@@ -99,7 +100,8 @@ def test_entries_are_found():
     } <= set(ENTRIES)
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sampled(ENTRIES, every=11))
 def test_object_code_names_only_the_c_library(name, dtype):
     symbol = f"fastnn.{name}.{dtype.__name__}"
     defined, undefined = symbols(compile_entry(ENTRIES[name](dtype), symbol))
