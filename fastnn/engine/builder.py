@@ -12,7 +12,7 @@ from ..memory import buffers
 from . import network
 from .graph import lower
 from .plan import plan
-from .threads import shards
+from .threads import parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,8 +115,7 @@ class NetworkBuilder:
         loss = head.loss
         if loss is not None and purpose in ("train", "evaluate"):
             loss = loss.as_reported()
-        count = shards(rows, state.parameters.size)
-        lay_out = functools.partial(plan, self.graph, -(-rows // count), self.dtype)
+        lay_out = functools.partial(plan, self.graph, rows, self.dtype)
         embedded = purpose == "embedded"
         measured = () if embedded else metrics
         shown = any(metric.of_output for metric in measured)
@@ -125,7 +124,8 @@ class NetworkBuilder:
             state.parameters,
             constants=state.constants,
             batch_size=rows,
-            n_shards=count,
+            cut=parts(rows, state.parameters.size),
+            n_workers=1 if embedded else None,
             loss=loss,
             penalties=penalties,
             metrics=measured,

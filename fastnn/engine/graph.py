@@ -192,6 +192,8 @@ class Graph:
         passes_gradient: bool = False,
         scratch_per_row: int = 0,
         shared_scratch: int = 0,
+        splits: bool = False,
+        couples: bool = False,
     ) -> Tensor:
         """Add an op of the layer that is being lowered: see `Op`.
 
@@ -232,6 +234,8 @@ class Graph:
                 passes_gradient,
                 scratch_per_row,
                 shared_scratch,
+                splits,
+                couples,
             )
         )
         return result

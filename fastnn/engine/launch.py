@@ -51,13 +51,18 @@ def draw_order(net: Network) -> None:
 
 def sums(net: Network) -> NDArray[np.float64]:
     """Loss, weight and penalty, then the state of the metrics, summed over the epoch so far."""
-    return np.concatenate([net.descriptor.view(np.float64)[_TOTALS], net.sums[d.BLOCKS :]])
+    return np.concatenate([net.descriptor.view(np.float64)[_TOTALS], net.sums[_metric_state(net) :]])
+
+
+def _metric_state(net: Network) -> int:
+    """Where the state of the metrics begins in `net.sums`."""
+    return len(net.sums) - int(net.descriptor[d.METRIC_STATE_SIZE])
 
 
 def set_sums(net: Network, values: NDArray[np.float64]) -> None:
     """Let an epoch go on with what `sums` gave."""
     totals = net.descriptor.view(np.float64)
-    totals[_TOTALS], net.sums[d.BLOCKS :] = np.split(values, [len(_TOTALS)])
+    totals[_TOTALS], net.sums[_metric_state(net) :] = np.split(values, [len(_TOTALS)])
 
 
 def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
@@ -88,9 +93,9 @@ def parameter_jacobian(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None
 
 
 def run(entry: str, net: Network, threads: int = 1) -> None:
-    """Call an entry of the driver, by a team of at most as many threads as there are shards."""
+    """Call an entry of the driver, by a team of at most as many threads as there are parts of a batch."""
     function = loader.function(f"driver.loop.{entry}")
-    team = min(threads, len(net.shards))
+    team = min(threads, len(net.workers))
     net.descriptor[d.TEAM] = team
     if team == 1:
         function(0, address(net.descriptor))

@@ -20,6 +20,7 @@ from ..kernels.abi import oprow
 from ..memory import guard
 from ..memory.buffers import address, allocate
 from .plan import set_settings
+from .threads import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ class _Whole:
 
 class _NetworkArrays(NamedTuple):
     descriptor: NDArray[np.int64]
-    shards: NDArray[np.int64]
+    workers: NDArray[np.int64]
     ops: NDArray[np.int64]
     predict_ops: NDArray[np.int64]
     input_ops: NDArray[np.int64]
@@ -67,6 +68,7 @@ class _NetworkArrays(NamedTuple):
     loss: NDArray[np.float64]
     gradients: NDArray[Any]
     workspace: NDArray[Any]
+    scratch: NDArray[Any]
     sums: NDArray[np.float64]
     team: NDArray[np.int64]
     version: NDArray[Any]
@@ -79,8 +81,8 @@ class Network(_Whole, _NetworkArrays):
     ----------
     descriptor : int64 array of shape (descriptor.SIZE,)
         Addresses, sizes, positions; the slots are named in ``kernels/abi/descriptor.py``.
-    shards : int64 array of shape (n_shards, descriptor.SIZE)
-        The descriptors of the parts that a batch is cut into.
+    workers : int64 array of shape (n, descriptor.SIZE)
+        The descriptors of the threads, of which there may be as many as parts of a batch.
     ops : int64 array of shape (n, oprow.SIZE)
         The layers' op rows.
     predict_ops, input_ops : int64 arrays of shape (n, oprow.SIZE)
@@ -97,12 +99,14 @@ class Network(_Whole, _NetworkArrays):
         parameters. Empty in a network for prediction.
     loss : float64 array of shape (1,)
         That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`.
-    gradients : array of shape (n_shards, n_parameters)
-        Of each shard; the first row becomes that of the batch.
-    workspace : array of shape (n_shards, size)
-        Activations, gradients by them, scratch.
+    gradients : array of shape (n, n_parameters)
+        Of each part of a batch, or one; the first row becomes that of the batch.
+    workspace : array of shape (size,)
+        Activations, and gradients with respect to them, of all rows of a batch.
+    scratch : array of shape (n, size)
+        Memory of each thread that ops use during a call.
     sums : float64 array
-        The gradient's squares, block by block, then the state of the metrics.
+        The gradient's squares, block by block; the loss of each part of a batch; the state of the metrics.
     team : int64 array of shape (2,)
         The team's counter of arrivals, and its sign to give up.
     version : array of shape (0,)
@@ -145,7 +149,9 @@ class OptimizerState(_Whole, _OptimizerArrays):
 
 
 LOSS, _PENALTIES = range(2)
+_BATCH = (d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT)
 _SCALED_LOSS = "layers.unscale.loss.forward"
+WHOLE = Parts(1, False)
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
 
 
@@ -161,7 +167,8 @@ def network(
     *,
     constants: NDArray[Any],
     batch_size: int,
-    n_shards: int = 1,
+    cut: Parts = WHOLE,
+    n_workers: int | None = None,
     loss: Loss | None = None,
     penalties: Sequence[tuple[int, int, tuple[float, ...]]] = (),
     metrics: Sequence[Metric] = (),
@@ -169,17 +176,20 @@ def network(
     inputs: Plan | None = None,
     scales_targets: bool = False,
 ) -> Network:
-    """Allocate the workspaces of a plan and fill the descriptors.
+    """Allocate the workspace of a plan and fill the descriptors.
 
     Parameters
     ----------
     plan : Plan
-        Of the rows of a shard.
+        Of the rows of a batch.
     parameters : array of shape (n_parameters,)
     constants : array of shape (n,)
     batch_size : int
-        Rows of a step, of all shards together.
-    n_shards : int
+        Rows of a step.
+    cut : Parts
+        How a batch is cut.
+    n_workers : int, optional
+        Most threads of a call; by default as many as parts.
     loss : Loss, optional
         Without, the network can predict only.
     penalties : sequence of (offset, size, factors)
@@ -197,13 +207,16 @@ def network(
     gathers = loss is not None and inputs is None
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
-    rows = 0 if loss is None and inputs is None else n_shards
+    if plan.ops[:, oprow.COUPLED].any():
+        cut = cut._replace(have_gradients=False)
+    rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
     layouts = [layout for layout in (plan, predict, inputs) if layout is not None]
-    size = max(layout.workspace for layout in layouts)
+    size, scratch = (max(getattr(layout, name) for layout in layouts) for name in ("workspace", "scratch"))
+    workers = cut.most if n_workers is None else n_workers
     net = Network(
         descriptor=allocate(d.SIZE, "int64", "descriptor"),
-        shards=allocate(n_shards * d.SIZE, "int64", "shards").reshape(n_shards, d.SIZE),
+        workers=allocate(workers * d.SIZE, "int64", "workers").reshape(workers, d.SIZE),
         ops=plan.ops,
         predict_ops=plan.ops if predict is None else predict.ops,
         input_ops=_NO_OPS if inputs is None else inputs.ops,
@@ -213,28 +226,32 @@ def network(
         gradient=gradients[:1].reshape(-1),
         loss=allocate(1, "float64", "loss"),
         gradients=gradients,
-        workspace=allocate(n_shards * size, dtype, "workspace").reshape(n_shards, size),
-        sums=allocate(d.BLOCKS + state_size, "float64", "sums"),
+        workspace=allocate(size, dtype, "workspace"),
+        scratch=allocate(workers * scratch, dtype, "scratch").reshape(workers, scratch),
+        sums=allocate(d.BLOCKS + cut.most + state_size, "float64", "sums"),
         team=allocate(2, "int64", "team"),
         version=_version(),
     )
     guard.poison(net.workspace)
     if len(layouts) == 1:  # otherwise a gap of one is a tensor of another
-        for shard in range(n_shards):
-            guard.add_zones(net.workspace, [(shard * size + i, shard * size + j) for i, j in plan.gaps])
+        guard.add_zones(net.workspace, plan.gaps)
     slots = net.descriptor
     slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
     slots[d.ITEMSIZE] = parameters.itemsize
     slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
     slots[d.METRIC_STATE_SIZE] = state_size
     slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.WEIGHT_WIDTH] = plan.n_in, plan.n_out, 1
-    slots[d.BATCH_SIZE], slots[d.PREDICT_BATCH], slots[d.N_SHARDS] = batch_size, plan.rows, n_shards
+    slots[d.BATCH_SIZE], slots[d.PREDICT_BATCH] = batch_size, plan.rows
+    slots[d.N_PARTS], slots[d.PART_GRADIENTS] = cut
+    slots[d.COUPLED], slots[d.N_WEIGHTS] = plan.ops[:, oprow.COUPLED].any(), d.ALL
     if (net.ops[:, oprow.W] != oprow.NONE).any():
         slots[d.GEMM] = loader.address("linalg.gemm.product", dtype)
     slots[d.PREDICT] = loader.address("driver.loop.predict", "float64")
     _point_to_arrays(net)
-    for slot, offset in zip((d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT), batch, strict=bool(batch)):
-        net.shards[:, slot] = net.shards[:, d.WORKSPACE] + offset * parameters.itemsize
+    for layout in (plan, *(() if inputs is None else (inputs,))):
+        _note_parameters(layout.ops, parameters.size)
+    for slot, offset in zip(_BATCH, batch, strict=bool(batch)):
+        slots[slot] = slots[d.WORKSPACE] + offset * parameters.itemsize
     if loss is not None:
         _fill_loss(net, plan, loss, dtype)
         if scales_targets:
@@ -250,9 +267,7 @@ def _point_to_arrays(net: Network) -> None:
     """Write the addresses of the network's arrays into its descriptors."""
     for slot, array in _arrays(net):
         net.descriptor[slot] = address(array)
-    net.shards[:, d.WORKSPACE] = [address(memory) for memory in net.workspace]
-    if net.gradients.size:
-        net.shards[:, d.SHARD_GRADIENT] = [address(gradient) for gradient in net.gradients]
+    net.workers[:, d.SCRATCH] = [address(memory) for memory in net.scratch]
 
 
 def _is_whole(net: Network) -> bool:
@@ -274,11 +289,13 @@ def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
         (d.PARAMETERS, net.parameters),
         (d.CONSTANTS, net.constants),
         (d.GRADIENT, net.gradients),
-        (d.SHARD_GRADIENT, net.gradients),
+        (d.ROWS_GRADIENT, net.gradients),
         (d.WORKSPACE, net.workspace),
+        (d.SCRATCH, net.scratch),
         (d.BLOCK_SQUARES, net.sums),
-        (d.METRIC_STATE, net.sums[d.BLOCKS :]),
-        (d.SHARDS, net.shards),
+        (d.LOSSES, net.sums[d.BLOCKS :]),
+        (d.METRIC_STATE, net.sums[d.BLOCKS + slots[d.N_PARTS] :]),
+        (d.WORKERS, net.workers),
         (d.BARRIER, net.team),
         (d.ABORT, net.team[1:]),
         (d.SELF, net.descriptor),
@@ -343,15 +360,27 @@ def clone_workspace(net: Network) -> Network:
         raise TypeError(f"net must be a Network, of model.network(), got {net!r}")
     if not _is_whole(net):
         raise ValueError("net must be a Network as model.network() gave it; arrays of this one are others")
-    names = ("descriptor", "shards", "extra", "loss", "gradients", "workspace", "sums", "team")
+    names = ("descriptor", "workers", "extra", "loss", "gradients", "workspace", "scratch", "sums", "team")
     own = {name: _zeros_like(getattr(net, name), name) for name in names}
-    for name in ("descriptor", "shards", "extra"):
+    for name in ("descriptor", "workers", "extra"):
         own[name][...] = getattr(net, name)
     guard.poison(own["workspace"])
     gradient = own["gradients"][:1].reshape(-1)
     clone = Network(**net._asdict() | own | {"gradient": gradient})
     _point_to_arrays(clone)
+    moved = address(clone.workspace) - address(net.workspace)
+    clone.descriptor[list(_BATCH)] += np.where(net.descriptor[list(_BATCH)] == 0, 0, moved)
     return clone
+
+
+def _note_parameters(ops: NDArray[np.int64], n_parameters: int) -> None:
+    """Enter where the parameters of each op that has a gradient of them begin, and how many there are."""
+    rows = [row for row in ops if row[oprow.BACKWARD_WEIGHTS]]
+    offsets = [row[oprow.PARAMETERS : oprow.PARAMETERS + 4] for row in rows]
+    starts = [int(own[own != oprow.NONE].min()) for own in offsets]
+    for row, start in zip(rows, starts, strict=True):
+        end = min((other for other in starts if other > start), default=n_parameters)
+        row[oprow.FIRST_PARAMETER], row[oprow.N_PARAMETERS] = start, end - start
 
 
 def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:

@@ -102,7 +102,12 @@ class Op(NamedTuple):
     scratch_per_row : int
         Numbers of memory of its own that it needs for each sample while training.
     shared_scratch : int
-        Numbers of memory that it needs during a call only, which all ops share.
+        Numbers of memory that it needs during a call only, which all ops of a thread share.
+    splits : bool
+        Whether it can compute the gradient of some rows of its weights alone: see the descriptor's FIRST_WEIGHT.
+    couples : bool
+        Whether a row of its output depends on other rows of the batch, so that threads wait for each other
+        before and after it.
     """
 
     kernel: str
@@ -117,6 +122,8 @@ class Op(NamedTuple):
     passes_gradient: bool
     scratch_per_row: int
     shared_scratch: int
+    splits: bool = False
+    couples: bool = False
 
     @property
     def n_in(self) -> int:

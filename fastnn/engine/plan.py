@@ -46,6 +46,8 @@ class Plan:
         Offset of the gradient with respect to that, `oprow.NONE` without training.
     workspace : int
         Size of the workspace, in elements.
+    scratch : int
+        Size of the memory that ops use during a call.
     rows : int
         How many samples at a time it is laid out for.
     gaps : list of (start, stop)
@@ -61,13 +63,14 @@ class Plan:
     prediction: int = oprow.INPUT
     gradient: int = oprow.NONE
     workspace: int = 0
+    scratch: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
-    def allocate(self, per_row: int, in_all: int = 0) -> int:
+    def allocate(self, per_row: int) -> int:
         """Offset of new memory in the workspace."""
         unit = _ALIGN // self.itemsize
         offset = self.workspace
-        end = offset + self.rows * per_row + in_all
+        end = offset + self.rows * per_row
         self.workspace = -(-end // unit) * unit + guard.zone(self.itemsize)
         self.gaps.append((end, self.workspace))
         return offset
@@ -117,6 +120,16 @@ def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
     row.view(np.float64)[oprow.SETTINGS : oprow.SETTINGS + len(values)] = values
 
 
+def note_parameters(ops: NDArray[np.int64], n_parameters: int) -> None:
+    """Enter where the parameters of each op that has a gradient of them begin, and how many there are."""
+    rows = [row for row in ops if row[oprow.BACKWARD_WEIGHTS]]
+    offsets = [row[oprow.PARAMETERS : oprow.PARAMETERS + 4] for row in rows]
+    starts = [int(own[own != oprow.NONE].min()) for own in offsets]
+    for row, start in zip(rows, starts, strict=True):
+        end = min((other for other in starts if other > start), default=n_parameters)
+        row[oprow.FIRST_PARAMETER], row[oprow.N_PARAMETERS] = start, end - start
+
+
 # Offsets that a row does not have unless it is given them.
 _OFFSETS = [oprow.X, oprow.X2, oprow.Y, oprow.DX, oprow.DX2, oprow.DY]
 _OFFSETS += [oprow.W, oprow.B, oprow.W2, oprow.B2, oprow.SCRATCH, oprow.CONSTANTS, oprow.STATISTICS]
@@ -136,6 +149,7 @@ def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
             row[column] = oprow.NONE if offset is None else offset
         if op.constants is not None:
             row[oprow.CONSTANTS] = op.constants
+        row[oprow.SPLITS], row[oprow.COUPLED] = op.splits, op.couples
         if op.settings:
             set_settings(row, op.settings)
     return table
@@ -143,10 +157,8 @@ def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
 
 def _place_scratch(result: Plan, ops: Sequence[Op], training: bool) -> None:
     """Give the ops the memory that they need beside inputs and outputs."""
-    shared = result.allocate(0, max((op.shared_scratch for op in ops), default=0))
+    result.scratch = max((op.shared_scratch for op in ops), default=0)
     for row, op in zip(result.ops, ops, strict=True):
-        if op.shared_scratch:
-            row[oprow.SCRATCH] = shared
         if op.scratch_per_row and training:
             row[oprow.SCRATCH] = result.allocate(op.scratch_per_row)
 

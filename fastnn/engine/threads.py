@@ -1,6 +1,6 @@
-"""How many threads, and into how many shards a batch is cut.
+"""How many threads, and into how many parts a batch is cut.
 
-The number of shards follows from the problem alone, so that a result is the same bits at any number
+The number of parts follows from the problem alone, so that a result is the same bits at any number
 of threads. The number of threads follows from the work of a step: a small network is trained by one.
 """
 
@@ -14,10 +14,11 @@ import ctypes
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks import validate
 from ..compiler.available_cpus import cpus, from_environment
+from ..kernels.abi.descriptor import PART_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 # Multiplications of a step below which one thread does it sooner than two: a barrier and the sum of
 # the gradients cost some microseconds.
-_SMALL_STEP = 1 << 19
+_SMALL_STEP = 1 << 20
+# From so many rows on each part of a batch has a gradient of its own.
+_LONG_BATCH = 2048
 # Gradients of more numbers than this do not stay in a CPU's second cache, and cost more to add up.
 _LARGE_GRADIENT = 1 << 18
-# All shards' gradients together have at most so many numbers, if there are more than two.
+# All parts' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
+# Most parts of a batch whose gradient is computed of all rows together.
+_MOST_PARTS = 64
 
 # Seconds after which a thread that waits for another looks whether it has ended.
 _LOOK_UP = 0.05
@@ -66,8 +71,24 @@ def get_threads() -> int:
     return _chosen or from_environment() or cpus()
 
 
-def shards(rows: int, n_parameters: int) -> int:
-    """Into how many shards a batch is cut: one, or an even number.
+class Parts(NamedTuple):
+    """How a batch is cut.
+
+    Attributes
+    ----------
+    most : int
+        Most parts of its rows. The loss of each is summed up by itself.
+    have_gradients : bool
+        Whether each has a gradient of its own, and they are added up: where a batch is long, so that what a
+        gradient is computed of stays in the cache. Otherwise it is computed of all rows together.
+    """
+
+    most: int
+    have_gradients: bool
+
+
+def parts(rows: int, n_parameters: int) -> Parts:
+    """Into what parts a batch is cut.
 
     Parameters
     ----------
@@ -77,11 +98,13 @@ def shards(rows: int, n_parameters: int) -> int:
         Also the number of multiplications that a row costs in the forward pass.
     """
     if 3 * rows * n_parameters < _SMALL_STEP:
-        return 1
+        return Parts(1, False)
+    if rows < _LONG_BATCH:
+        return Parts(max(1, min(rows // PART_ROWS, _MOST_PARTS)), False)
     smallest = 32 if n_parameters <= _LARGE_GRADIENT else 128
     count = max(min(rows // smallest, 4), 4 * (rows // 4096))
     count = min(count, max(2, _ALL_GRADIENTS // n_parameters))
-    return count - count % 2 if count > 1 else 1
+    return Parts(count, True)
 
 
 def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
@@ -90,13 +113,13 @@ def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
     Parameters
     ----------
     rows, n_parameters : int
-        As in `shards`.
+        As in `parts`.
     threads : int, optional
         The user's choice, which is followed.
     """
     if threads is not None:
         return threads
-    return 1 if 3 * rows * n_parameters < 2 * _SMALL_STEP else get_threads()
+    return 1 if 3 * rows * n_parameters < _SMALL_STEP else get_threads()
 
 
 def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | None = None) -> None:

@@ -122,6 +122,7 @@ class Dense(Layer):
             self.output_shape(inputs[0].shape),
             parameters=("weights", "bias" if self.use_bias else None),
             shared_scratch=oprow.PACK_SIZE,
+            splits=True,
         )
         return y if self.activation is None else lower_activation(graph, self.activation, y)
 

@@ -22,7 +22,7 @@ import linecache
 import numpy as np
 
 from ..lowlevel._jit import inline_ir
-from ..lowlevel.simd import view
+from ..lowlevel.simd import element, view
 from . import descriptor, oprow
 from .tensors import tensor_address
 
@@ -61,6 +61,7 @@ def factory(T):
 """
 _GLOBALS = {
     "descriptor": descriptor,
+    "element": element,
     "float64": np.float64,
     "int64": np.int64,
     "oprow": oprow,
@@ -141,7 +142,7 @@ class Op:
         for i, (name, shape) in enumerate((parameters or {}).items()):
             own = _unless_none(shape, f"PARAMETERS + {i}") if name in optional else shape
             self._add(name, own, _element("PARAMETERS", f"op[oprow.PARAMETERS + {i}]"))
-            self._add(f"d{name}", own, _element("SHARD_GRADIENT", f"op[oprow.PARAMETERS + {i}]"))
+            self._add(f"d{name}", own, _element("ROWS_GRADIENT", f"op[oprow.PARAMETERS + {i}]"))
         offset = "op[oprow.CONSTANTS]"
         for name, size in (constants or {}).items():
             self._add(name, size, _element("CONSTANTS", f"({offset})"))
@@ -214,13 +215,20 @@ def _names(source):
 
 
 def _tensor(column, shape):
-    """Source of the address of a tensor whose offset is in a column of the op row."""
-    return f"tensor_address(net, op[oprow.{column}])"
+    """Source of the address of the rows at hand of a tensor whose offset is in a column of the op row.
+
+    What is not of so many numbers a row is memory that is used during a call only.
+    """
+    rows, *others = shape.replace("rows * ", "rows, ").split(", ")
+    if rows != "rows":
+        return "net[descriptor.SCRATCH]"
+    width = " * ".join([f"({size})" for size in others]) or "1"
+    return f"tensor_address(net, op[oprow.{column}], {width}, T)"
 
 
 def _element(vector, offset):
     """Source of the address of an element of a flat vector."""
-    return f"net[descriptor.{vector}] + {offset} * net[descriptor.ITEMSIZE]"
+    return f"element(net[descriptor.{vector}], {offset}, T)"
 
 
 def _unless_none(shape, column):

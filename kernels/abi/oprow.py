@@ -25,20 +25,23 @@ DX2 = 9  # offset of that with respect to the second input, or NONE
 DY = 10  # offset of the gradient with respect to the output
 PARAMETERS = 11  # here and in the next columns: offsets of the op's parameters in the flat vector, or NONE
 W, B, W2, B2 = range(PARAMETERS, PARAMETERS + 4)  # weights and bias; those of an op that has two of each
-SCRATCH = 15  # offset of memory that the entry may use as it likes
+SCRATCH = 15  # offset of memory for each row that the op keeps for its gradient, or NONE
 STATE = 16  # of a metric: offset in the metrics' state; of an optimizer: how many vectors it remembers
 STATISTICS = 17  # offset of the op's running statistics in their vector, or NONE
 STREAM = 18  # number of the op's stream of random numbers
 FACTOR = 19  # what a loss is multiplied with: a float64 number, stored bit by bit
 CONSTANTS = 20  # offset of the op's numbers in the vector of constants, or NONE
 FROZEN = 21  # of an optimizer: how many ranges of parameters it leaves alone; see `optimizer`
-SETTINGS = 22  # settings from here on: float64 numbers, stored bit by bit
-SIZE = 32
+FIRST_PARAMETER = 22  # offset of the first of the op's parameters, which lie one behind the other
+N_PARAMETERS = 23  # how many numbers they are
+SPLITS = 24  # 1: the gradient of some rows of W can be computed alone: see FIRST_WEIGHT of the descriptor
+COUPLED = 25  # 1: a row of the output depends on other rows, so that threads wait for each other
+SETTINGS = 26  # settings from here on: float64 numbers, stored bit by bit
+SIZE = 40
 
 INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output
 NONE = -3  # there is no such tensor
 
-#: Elements of memory that a matrix product copies panels of B and a tile of A to; a dense op has it
-#: at SCRATCH.
+#: Elements of memory that a matrix product copies panels of B and a tile of A to.
 PACK_SIZE = 256 * (192 + 16)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..lowlevel._jit import force_inline, inline_ir
-from ..lowlevel.simd import view
+from ..lowlevel.simd import element, view
 from . import descriptor, oprow
 
 
@@ -20,18 +20,25 @@ def slots(address):
 
 
 @force_inline
-def tensor_address(net, offset):
-    """Address of the tensor at `offset`, as an op row gives it."""
+def row_address(net, offset, row, width, dtype):
+    """Address of a row of `width` numbers of the tensor at `offset`, as an op row gives it."""
     if offset >= 0:
-        return net[descriptor.WORKSPACE] + offset * net[descriptor.ITEMSIZE]
-    return net[descriptor.INPUT] if offset == oprow.INPUT else net[descriptor.OUTPUT]
+        return element(net[descriptor.WORKSPACE], offset + row * width, dtype)
+    start = net[descriptor.INPUT] if offset == oprow.INPUT else net[descriptor.OUTPUT]
+    return element(start, row * width, dtype)
+
+
+@force_inline
+def tensor_address(net, offset, width, dtype):
+    """Address of the first of the rows at hand of the tensor at `offset`."""
+    return row_address(net, offset, net[descriptor.FIRST_ROW], width, dtype)
 
 
 @inline_ir
 def tensor(net, offset, width, dtype):
     """Array (rows, width) of the rows at hand; with no rows if `offset` is NONE."""
     rows = 0 if offset == oprow.NONE else net[descriptor.ROWS]
-    return view(tensor_address(net, offset), (rows, width), dtype)
+    return view(tensor_address(net, offset, width, dtype), (rows, width), dtype)
 
 
 @inline_ir
@@ -41,34 +48,38 @@ def last_axis(net, offset, size, width, dtype):
     With no rows if `offset` is NONE.
     """
     rows = 0 if offset == oprow.NONE else net[descriptor.ROWS] * (size // width)
-    return view(tensor_address(net, offset), (rows, width), dtype)
+    return view(tensor_address(net, offset, size, dtype), (rows, width), dtype)
 
 
 @inline_ir
 def flat_tensor(net, offset, width, dtype):
     """Array (rows * width,) of the rows at hand."""
-    return view(tensor_address(net, offset), net[descriptor.ROWS] * width, dtype)
+    return view(tensor_address(net, offset, width, dtype), net[descriptor.ROWS] * width, dtype)
+
+
+@force_inline
+def target_address(net, width, dtype):
+    """Address of the targets, `width` numbers each, of the rows at hand."""
+    return element(net[descriptor.TARGET], net[descriptor.FIRST_ROW] * width, dtype)
 
 
 @inline_ir
 def weights(net, vector, op, dtype):
     """Array (n_in, n_out) of an op's weights in the flat vector at the address `vector`."""
-    address = vector + op[oprow.W] * net[descriptor.ITEMSIZE]
-    return view(address, (op[oprow.N_IN], op[oprow.N_OUT]), dtype)
+    return view(element(vector, op[oprow.W], dtype), (op[oprow.N_IN], op[oprow.N_OUT]), dtype)
 
 
 @inline_ir
 def bias(net, vector, op, dtype):
     """Array (n_out,) of an op's bias in the flat vector at the address `vector`, or (0,)."""
     size = 0 if op[oprow.B] == oprow.NONE else op[oprow.N_OUT]
-    return view(vector + op[oprow.B] * net[descriptor.ITEMSIZE], size, dtype)
+    return view(element(vector, op[oprow.B], dtype), size, dtype)
 
 
 @inline_ir
 def constants(net, op, skip, size, dtype):
     """Array (size,) of an op's constants, from number `skip` of them on."""
-    address = net[descriptor.CONSTANTS] + (op[oprow.CONSTANTS] + skip) * net[descriptor.ITEMSIZE]
-    return view(address, size, dtype)
+    return view(element(net[descriptor.CONSTANTS], op[oprow.CONSTANTS] + skip, dtype), size, dtype)
 
 
 @inline_ir
@@ -77,8 +88,9 @@ def row_weights(net, dtype):
 
     Where each output has a weight of its own, (rows * n_out,).
     """
-    size = 0 if net[descriptor.WEIGHT] == 0 else net[descriptor.ROWS] * net[descriptor.WEIGHT_WIDTH]
-    return view(net[descriptor.WEIGHT], size, dtype)
+    width = net[descriptor.WEIGHT_WIDTH]
+    size = 0 if net[descriptor.WEIGHT] == 0 else net[descriptor.ROWS] * width
+    return view(element(net[descriptor.WEIGHT], net[descriptor.FIRST_ROW] * width, dtype), size, dtype)
 
 
 @force_inline

@@ -71,6 +71,13 @@ def block_size(net):
     return (net[descriptor.N_PARAMETERS] // (16 * descriptor.BLOCKS) + 1) * 16
 
 
+@force_inline
+def rows_parts(net):
+    """How many parts the rows of the batch at hand are cut into."""
+    parts = net[descriptor.N_PARTS]
+    return parts if parts == 1 else max(1, min(parts, net[descriptor.BATCH_ROWS] // descriptor.PART_ROWS))
+
+
 Source = namedtuple("Source", "gather_entry")
 
 
@@ -84,28 +91,31 @@ def _gather_entry(S):
         def gather_op(op_address, net_address):
             net, _ = slots(net_address)
             rows, n, width = net[descriptor.ROWS], net[descriptor.N_SAMPLES], net[descriptor.N_FEATURES]
-            first, chosen = net[descriptor.POSITION] + net[descriptor.FIRST_ROW], rows
-            skip = 0
+            place = net[descriptor.FIRST_ROW]  # in the batch's memory
+            first, chosen, skip = net[descriptor.POSITION] + place, rows, 0
+            place *= net[descriptor.ITEMSIZE]
             if net[descriptor.ORDER] == 0:
                 skip, chosen = first, 0
             order = view(net[descriptor.ORDER] + 8 * first, chosen, np.int64)
             x = net[descriptor.X] + skip * width * itemsize
-            gather(view(x, (n, width), source), order, view(net[descriptor.BATCH_X], (rows, width), T))
+            target = view(net[descriptor.BATCH_X] + place * width, (rows, width), T)
+            gather(view(x, (n, width), source), order, target)
             skip *= net[descriptor.ITEMSIZE]
             width = net[descriptor.N_TARGETS]
             y = view(net[descriptor.Y] + skip * width, (n, width), T)
-            gather(y, order, view(net[descriptor.BATCH_Y], (rows, width), T))
+            gather(y, order, view(net[descriptor.BATCH_Y] + place * width, (rows, width), T))
             if net[descriptor.SAMPLE_WEIGHT] != 0:
                 width = net[descriptor.WEIGHT_WIDTH]
                 weight = view(net[descriptor.SAMPLE_WEIGHT] + skip * width, (n, width), T)
-                gather(weight, order, view(net[descriptor.BATCH_WEIGHT], (rows, width), T))
+                target = view(net[descriptor.BATCH_WEIGHT] + place * width, (rows, width), T)
+                gather(weight, order, target)
 
         return gather_op
 
     return gather_entry
 
 
-#: Op: the shard's ROWS from FIRST_ROW on, by ORDER if it is given -> BATCH_X, BATCH_Y, BATCH_WEIGHT.
+#: Op: ROWS of the batch from FIRST_ROW on, by ORDER if it is given -> BATCH_X, BATCH_Y, BATCH_WEIGHT.
 gather_entry = _gather_entry(None)
 uint8, int8 = Source(_gather_entry(np.uint8)), Source(_gather_entry(np.int8))
 uint16, int16 = Source(_gather_entry(np.uint16)), Source(_gather_entry(np.int16))
@@ -131,15 +141,15 @@ def weight_sum_entry(T):
 
 
 def sum_gradients_entry(T):
-    """Op: the part of the shards' gradients that is this thread's -> GRADIENT holds their sum."""
+    """Op: the gradients of a batch's parts, of PART_SIZE numbers from PART_START -> GRADIENT: their sum."""
 
     def sum_gradients_op(op_address, net_address):
         net, _ = slots(net_address)
         size, itemsize = net[descriptor.PART_SIZE], net[descriptor.ITEMSIZE]
         first = net[descriptor.GRADIENT] + net[descriptor.PART_START] * itemsize
-        for s in range(1, net[descriptor.N_SHARDS]):
-            shard = first + s * net[descriptor.N_PARAMETERS] * itemsize
-            add(view(shard, size, T), view(first, size, T))
+        for i in range(1, rows_parts(net)):
+            own = first + i * net[descriptor.N_PARAMETERS] * itemsize
+            add(view(own, size, T), view(first, size, T))
 
     return sum_gradients_op
 

@@ -6,12 +6,10 @@ multiple of T. A thread that waits spins for a moment, then lets the operating s
 that more threads than CPUs are slow but not stuck.
 """
 
-import numpy as np
-
 from ..abi import descriptor as d
-from ..lowlevel._jit import inline_ir, kernel
-from ..lowlevel.simd import atomic_add, atomic_load, spin_hint, view, yield_thread
-from .batch import block_size
+from ..abi.tensors import slots
+from ..lowlevel._jit import force_inline, inline_ir, kernel
+from ..lowlevel.simd import atomic_add, atomic_load, spin_hint, yield_thread
 
 _SPINS = 2000
 
@@ -37,34 +35,21 @@ def wait_for_team(net):
 
 
 @inline_ir
-def shard_slots(net, s):
-    """Descriptor of shard `s`."""
-    return view(net[d.SHARDS] + 8 * d.SIZE * s, d.SIZE, np.int64)
+def worker_slots(net, thread):
+    """Descriptor of a thread: (int64 view, float64 view of the same memory)."""
+    return slots(net[d.WORKERS] + 8 * d.SIZE * thread)
 
 
 @kernel
-def prepare_shards(net, thread):
-    """Copy the shared slots to this thread's shards, and give it its part of the flat vector."""
-    team, n = net[d.TEAM], net[d.N_PARAMETERS]
-    start, end = 0, n
-    if team > 1:  # otherwise without divisions, which small steps would feel
-        block = block_size(net)
-        start = min(thread * d.BLOCKS // team * block, n)
-        end = min((thread + 1) * d.BLOCKS // team * block, n)
-    s = thread
-    while s < net[d.N_SHARDS]:  # `range` with a step divides, too
-        shard = shard_slots(net, s)
-        for i in range(d.SHARED):
-            shard[i] = net[i]
-        shard[d.PART_START], shard[d.PART_SIZE] = start, end - start
-        s += team
+def prepare_worker(net, thread):
+    """Copy the slots that all threads share to this thread's descriptor."""
+    own, _ = worker_slots(net, thread)
+    for i in range(d.SHARED):
+        own[i] = net[i]
+    own[d.FIRST_WEIGHT], own[d.N_WEIGHTS], own[d.INPUT_ONLY] = 0, d.ALL, 0
 
 
-@kernel
-def place_batch(shard, s, step, position, rows):
-    """Give shard `s` its part of the batch: `rows` rows of the data set from `position` on."""
-    shards, first, end = shard[d.N_SHARDS], 0, rows
-    if shards > 1:
-        first, end = s * rows // shards, (s + 1) * rows // shards
-    shard[d.STEP], shard[d.POSITION], shard[d.BATCH_ROWS] = step, position, rows
-    shard[d.FIRST_ROW], shard[d.ROWS] = first, end - first
+@force_inline
+def share(number, thread, team):
+    """Where this thread's share of so many things begins."""
+    return number if thread == team else (0 if thread == 0 else number * thread // team)

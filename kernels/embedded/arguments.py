@@ -114,7 +114,7 @@ def is_whole(net):
         slots.size == d.SIZE
         and is_own(net)
         and shows_results(net)
-        and slots[d.SHARDS] == address(net.shards)
+        and slots[d.WORKERS] == address(net.workers)
         and slots[d.OPS] == address(net.ops)
         and slots[d.PREDICT_OPS] == address(net.predict_ops)
         and slots[d.INPUT_OPS] == address(net.input_ops)
@@ -122,6 +122,7 @@ def is_whole(net):
         and slots[d.CONSTANTS] == address(net.constants)
         and slots[d.GRADIENT] == address(net.gradients)
         and slots[d.WORKSPACE] == address(net.workspace)
+        and slots[d.SCRATCH] == address(net.scratch)
         and slots[d.BLOCK_SQUARES] == address(net.sums)
         and slots[d.BARRIER] == address(net.team)
         and slots[d.N_PARAMETERS] == net.parameters.size

@@ -7,7 +7,7 @@ that of a loss. Dropout does not drop.
 from ..abi import descriptor as d
 from ..abi import oprow
 from ..abi.tensors import op_row, slots, tensor
-from ..driver.loop import backward, forward
+from ..driver.rows import backward, forward
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import flush_denormals, restore_denormals, view
 
@@ -101,18 +101,18 @@ def parameter_jacobian_entry(T):
 
     def parameter_jacobian(_, net_address):
         net, _ = slots(net_address)
-        n_out, kept = net[d.N_OUTPUTS], net[d.SHARD_GRADIENT]
+        n_out, kept = net[d.N_OUTPUTS], net[d.ROWS_GRADIENT]
         last, _ = op_row(net[d.OUTPUT_OPS] + 8 * oprow.SIZE * (net[d.N_OPS] - 1))
         mode = flush_denormals()
-        net[d.ROWS], net[d.INPUT], net[d.SHARD_GRADIENT] = 1, net[d.X], net[d.OUTPUT]
+        net[d.ROWS], net[d.INPUT], net[d.ROWS_GRADIENT] = 1, net[d.X], net[d.OUTPUT]
         for _ in range(net[d.N_SAMPLES] if net[d.N_PARAMETERS] > 0 else 0):
             forward(net[d.OUTPUT_OPS], net)
             for j in range(n_out):
                 _one_output(j, tensor(net, last[oprow.DY], n_out, T))
                 backward(net[d.OUTPUT_OPS], net)
-                net[d.SHARD_GRADIENT] += net[d.N_PARAMETERS] * net[d.ITEMSIZE]
+                net[d.ROWS_GRADIENT] += net[d.N_PARAMETERS] * net[d.ITEMSIZE]
             net[d.INPUT] += net[d.N_FEATURES] * net[d.ITEMSIZE]
-        net[d.SHARD_GRADIENT] = kept
+        net[d.ROWS_GRADIENT] = kept
         restore_denormals(mode)
 
     return parameter_jacobian

@@ -1,10 +1,10 @@
 """Fully connected layer: y = x w + b."""
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import bias, op_row, slots, tensor, tensor_address, weights
+from ..abi.tensors import bias, op_row, slots, tensor, weights
 from ..linalg.gemm import matmul, matmul_transposed_a, matmul_transposed_b
 from ..lowlevel._jit import inline_ir, kernel
-from ..lowlevel.simd import view
+from ..lowlevel.simd import element, view
 
 
 @inline_ir
@@ -39,20 +39,22 @@ def dense_backward_input(product, w, dy, dx, pack):
 
 
 @inline_ir
-def dense_backward_weights(product, x, dy, dw, db, pack):
-    """Write ``dw = x' dy``, ``db = sum of dy over rows``, and `pack`.
+def dense_backward_weights(product, x, first, dy, dw, db, pack):
+    """Write ``dw = x' dy``, ``db = sum of dy over rows``, and `pack`; of W some rows, of all columns.
 
     Parameters
     ----------
     product : int64 or None
         Address of the compiled product, or None to compile it in: see `gemm`.
     x, dy : arrays of shape (rows, n_in) and (rows, n_out)
-    dw : array of shape (n_in, n_out)
+    first : int
+        The row of W that `dw` begins with.
+    dw : array of shape (n, n_out)
     db : array of shape (n_out,), or (0,) for no bias
     pack : array of shape (PACK_SIZE,)
         Memory for the product: see `gemm`.
     """
-    matmul_transposed_a(product, x, dy, dw, pack)
+    matmul_transposed_a(product, x, first, dy, dw, pack)
     if db.size > 0:
         _sum_rows(dy, db)
 
@@ -76,7 +78,7 @@ def forward_entry(T):
         vector = net[descriptor.PARAMETERS]
         x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
         y = tensor(net, op[oprow.Y], op[oprow.N_OUT], T)
-        pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
+        pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
         product = net[descriptor.GEMM]
         dense_forward(product, x, weights(net, vector, op, T), bias(net, vector, op, T), y, pack)
 
@@ -92,23 +94,27 @@ def backward_input_entry(T):
         w = weights(net, net[descriptor.PARAMETERS], op, T)
         dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
         dx = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-        pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
+        pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
         dense_backward_input(net[descriptor.GEMM], w, dy, dx, pack)
 
     return dense_backward_input_op
 
 
 def backward_weights_entry(T):
-    """Op: X, DY -> the gradients of W and B."""
+    """Op: X, DY -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on, and with the last of B."""
 
     def dense_backward_weights_op(op_address, net_address):
         op, _ = op_row(op_address)
         net, _ = slots(net_address)
-        vector = net[descriptor.SHARD_GRADIENT]
-        x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
-        dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
-        dw, db = weights(net, vector, op, T), bias(net, vector, op, T)
-        pack = view(tensor_address(net, op[oprow.SCRATCH]), oprow.PACK_SIZE, T)
-        dense_backward_weights(net[descriptor.GEMM], x, dy, dw, db, pack)
+        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+        first = net[descriptor.FIRST_WEIGHT]
+        count = min(net[descriptor.N_WEIGHTS], n_in - first)
+        vector = net[descriptor.ROWS_GRADIENT]
+        x, dy = tensor(net, op[oprow.X], n_in, T), tensor(net, op[oprow.DY], n_out, T)
+        dw = view(element(vector, op[oprow.W] + first * n_out, T), (count, n_out), T)
+        has_bias = first + count == n_in and op[oprow.B] != oprow.NONE
+        db = view(element(vector, op[oprow.B], T), n_out if has_bias else 0, T)
+        pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
+        dense_backward_weights(net[descriptor.GEMM], x, first, dy, dw, db, pack)
 
     return dense_backward_weights_op

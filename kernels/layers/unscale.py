@@ -9,9 +9,9 @@ from collections import namedtuple
 
 from ..abi import descriptor, oprow
 from ..abi.entries import Op
-from ..abi.tensors import constants, op_row, slots, tensor
+from ..abi.tensors import constants, op_row, row_address, slots, target_address, tensor
 from ..lowlevel._jit import kernel
-from ..lowlevel.simd import address, call, view
+from ..lowlevel.simd import call, view
 
 Loss = namedtuple("Loss", "forward_entry")
 
@@ -55,8 +55,8 @@ def _loss_entry(T):
         mean, scale = constants(net, op, 0, n, T), constants(net, op, n, n, T)
         scaled = tensor(net, op[oprow.SCRATCH], n, T)
         given = net[descriptor.TARGET]
-        scale_target(view(given, (net[descriptor.ROWS], n), T), mean, scale, scaled)
-        net[descriptor.TARGET] = address(scaled)
+        scale_target(view(target_address(net, n, T), (net[descriptor.ROWS], n), T), mean, scale, scaled)
+        net[descriptor.TARGET] = row_address(net, op[oprow.SCRATCH], 0, n, T)
         call(op[oprow.SCALED], op_address, net_address)
         net[descriptor.TARGET] = given
 

@@ -274,20 +274,19 @@ def matmul(product, a, b, start, c, pack):
 
 
 @inline_ir
-def matmul_transposed_a(product, a, b, c, pack):
-    """Write ``c = a' b``, and `pack`.
+def matmul_transposed_a(product, a, first, b, c, pack):
+    """Write ``c = a[:, first : first + m]' b``, and `pack`.
 
     Parameters
     ----------
     product, pack
         As in `matmul`.
-    a, b, c : arrays of shape (k, m), (k, n) and (m, n), C order
+    a, b, c : arrays of shape (k, columns), (k, n) and (m, n), C order
+    first : int
     """
-    copy = address(pack)
-    k, m, n = a.shape[0], a.shape[1], b.shape[1]
-    _multiply(
-        product, m, n, k, address(a), 1, m, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize
-    )  # fmt: skip
+    copy, columns = address(pack), address(a) + first * a.itemsize
+    k, m, n, step = a.shape[0], c.shape[0], b.shape[1], a.shape[1]
+    _multiply(product, m, n, k, columns, 1, step, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize)
 
 
 @inline_ir
@@ -314,9 +313,9 @@ if INTERPRETED:
         """Write ``c = start + a b`` in plain NumPy."""
         c[...] = a @ b + (start if start.size else 0)
 
-    def matmul_transposed_a(product, a, b, c, pack):  # noqa: F811
-        """Write ``c = a' b`` in plain NumPy."""
-        c[...] = a.T @ b
+    def matmul_transposed_a(product, a, first, b, c, pack):  # noqa: F811
+        """Write ``c = a[:, first : first + m]' b`` in plain NumPy."""
+        c[...] = a[:, first : first + len(c)].T @ b
 
     def matmul_transposed_b(product, a, b, c, pack):  # noqa: F811
         """Write ``c = a b'`` in plain NumPy."""

@@ -57,6 +57,17 @@ def address(typingctx, array):
 
 
 @intrinsic
+def element(typingctx, address, index, dtype):
+    """Address of element `index` of an array of `dtype` that begins at `address`."""
+
+    def codegen(context, builder, sig, args):
+        itemsize = context.get_abi_sizeof(context.get_data_type(sig.args[2].dtype))
+        return builder.add(args[0], builder.mul(args[1], _I64(itemsize)))
+
+    return types.int64(types.int64, types.int64, dtype), codegen
+
+
+@intrinsic
 def _flat(typingctx, array):
     if not isinstance(array, types.Array):
         raise TypingError(f"fastnn: an array is needed, got {array}")

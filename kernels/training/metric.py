@@ -10,7 +10,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, tensor_address
+from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, target_address, tensor_address
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
@@ -34,10 +34,10 @@ def _with_entries(update, result, by_output=True):
             op, setting = op_row(op_address)
             net, _ = slots(net_address)
             rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
+            x, t = tensor_address(net, op[oprow.X], n_out, T), target_address(net, n_targets, T)
             if by_output and outputs_have_weights(net):
                 rows, n_out, n_targets = rows * n_out, 1, 1
-            prediction = view(tensor_address(net, op[oprow.X]), (rows, n_out), T)
-            target = view(net[descriptor.TARGET], (rows, n_targets), T)
+            prediction, target = view(x, (rows, n_out), T), view(t, (rows, n_targets), T)
             state = state_of(op, net)
             update(prediction, target, row_weights(net, T), T(setting[oprow.SETTINGS]), state)
 
