@@ -19,7 +19,7 @@ from ..kernels.abi import descriptor as d
 from ..kernels.abi import oprow
 from ..memory import guard
 from ..memory.buffers import address, allocate
-from .plan import set_settings
+from .plan import note_parameters, set_settings
 from .threads import Parts
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def network(
     slots[d.PREDICT] = loader.address("driver.loop.predict", "float64")
     _point_to_arrays(net)
     for layout in (plan, *(() if inputs is None else (inputs,))):
-        _note_parameters(layout.ops, parameters.size)
+        note_parameters(layout.ops, parameters.size)
     for slot, offset in zip(_BATCH, batch, strict=bool(batch)):
         slots[slot] = slots[d.WORKSPACE] + offset * parameters.itemsize
     if loss is not None:
@@ -371,16 +371,6 @@ def clone_workspace(net: Network) -> Network:
     moved = address(clone.workspace) - address(net.workspace)
     clone.descriptor[list(_BATCH)] += np.where(net.descriptor[list(_BATCH)] == 0, 0, moved)
     return clone
-
-
-def _note_parameters(ops: NDArray[np.int64], n_parameters: int) -> None:
-    """Enter where the parameters of each op that has a gradient of them begin, and how many there are."""
-    rows = [row for row in ops if row[oprow.BACKWARD_WEIGHTS]]
-    offsets = [row[oprow.PARAMETERS : oprow.PARAMETERS + 4] for row in rows]
-    starts = [int(own[own != oprow.NONE].min()) for own in offsets]
-    for row, start in zip(rows, starts, strict=True):
-        end = min((other for other in starts if other > start), default=n_parameters)
-        row[oprow.FIRST_PARAMETER], row[oprow.N_PARAMETERS] = start, end - start
 
 
 def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:

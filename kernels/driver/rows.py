@@ -21,7 +21,7 @@ from .team import share, wait_for_team, worker_slots
 _AT_A_TIME = 256
 
 
-@kernel
+@force_inline
 def call_rows(table, count, column, net):
     """Call the entry in `column` of each of the `count` op rows at the address `table`."""
     for i in range(count):

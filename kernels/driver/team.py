@@ -14,13 +14,15 @@ from ..lowlevel.simd import atomic_add, atomic_load, spin_hint, yield_thread
 _SPINS = 2000
 
 
-@kernel
+@force_inline
 def wait_for_team(net):
     """Return True when all threads of the team have called this, False if the team gives up."""
-    team = net[d.TEAM]
-    if team == 1:
-        return True
-    counter = net[d.BARRIER]
+    return net[d.TEAM] == 1 or _wait(net)
+
+
+@kernel
+def _wait(net):
+    team, counter = net[d.TEAM], net[d.BARRIER]
     arrival = atomic_add(counter, 1)
     target = (arrival + team - 1) // team * team
     spins = 0

@@ -60,7 +60,7 @@ def kernels_of(monkeypatch):
 ARCHITECTURES = [
     {"widths": [1]},
     {"widths": [16, 33, 7]},
-    {"widths": [200], "n": 2000, "batch_size": 500},  # several shards
+    {"widths": [200], "n": 2000, "batch_size": 500},  # several parts
     {"widths": [3] * 20},
     {"widths": [], "n_in": 1},
     {"widths": [17], "batch_size": None},

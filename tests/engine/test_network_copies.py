@@ -225,7 +225,7 @@ def put_together(net, x, out):
     """With a descriptor that Numba made a constant of."""
     other = fn.Network(
         SLOTS,
-        net.shards,
+        net.workers,
         net.ops,
         net.predict_ops,
         net.input_ops,
@@ -236,6 +236,7 @@ def put_together(net, x, out):
         net.loss,
         net.gradients,
         net.workspace,
+        net.scratch,
         net.sums,
         net.team,
         net.version,

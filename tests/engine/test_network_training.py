@@ -5,6 +5,7 @@ import pytest
 from numba import njit
 
 import fastnn as fn
+from fastnn.kernels.abi import descriptor
 from tests.helpers.compiled import DTYPES, built, data
 
 pytestmark = pytest.mark.slow  # Numba compiles
@@ -41,14 +42,14 @@ def test_train_step_is_partial_fit(optimizer, dtype):
     assert net.loss[0] == losses[-1]
 
 
-def test_shards_and_penalties():
-    """A batch that is cut into shards, and a loss that is more than that of the rows."""
+def test_parts_and_penalties():
+    """A batch that is cut into parts, and a loss that is more than that of the rows."""
     layers = [fn.Dense(300, "relu", l2=1e-3), fn.Dense(10, l1=1e-4)]
     one, two = (fn.Model([*map(copy_of, layers)], "cross_entropy", seed=0).build(50) for _ in range(2))
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(256, 50)).astype("float32"), rng.integers(0, 10, 256)
     net, state = one.network(256), one.optimizer_state()
-    assert len(net.shards) > 1
+    assert net.descriptor[descriptor.N_PARTS] > 1
     loss, gradient = two.loss_and_gradient(X, y)
     assert fn.loss_and_gradient(net, X, y.astype("float32")) == loss
     assert np.array_equal(net.gradient, gradient)

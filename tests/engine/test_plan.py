@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import fastnn as fn
 from fastnn.compiler import loader
-from fastnn.engine import builder
 from fastnn.engine.network import Network
 from fastnn.kernels.abi import descriptor as d
 from fastnn.kernels.abi import oprow
@@ -83,9 +82,7 @@ def walk_forward(memory, ops, rows, training):
         n_in, n_out, x, y = (int(op[c]) for c in (oprow.N_IN, oprow.N_OUT, oprow.X, oprow.Y))
         memory.read(x, rows * n_in, f"value {i}")
         if kernel == "layers.dense":
-            assert x != y and op[oprow.SCRATCH] >= 0
-            memory.write(int(op[oprow.SCRATCH]), oprow.PACK_SIZE, "pack")
-            memory.read(x, rows * n_in, f"value {i}")
+            assert x != y
         elif x != y:
             assert apart(x, y, rows * n_in)
         if kernel == "layers.dropout" and training:
@@ -106,21 +103,23 @@ def walk_backward(memory, ops, rows):
         n_in, n_out, dx, dy = (int(op[c]) for c in (oprow.N_IN, oprow.N_OUT, oprow.DX, oprow.DY))
         memory.read(dy, rows * n_out, f"gradient {i + 1}")
         assert (of_weights[i] is not None) == (kernel == "layers.dense")
-        if kernel in NEEDS_INPUT:
+        if kernel in NEEDS_INPUT - {"layers.dense"}:
             memory.read(int(op[oprow.X]), rows * n_in, f"value {i}")
         if kernel in NEEDS_OUTPUT:
             memory.read(int(op[oprow.Y]), rows * n_out, f"value {i + 1}")
         if kernel == "layers.dropout":
             memory.read(int(op[oprow.SCRATCH]), rows * n_in, f"mask {i}")
-        if kernel == "layers.dense":
-            memory.write(int(op[oprow.SCRATCH]), oprow.PACK_SIZE, "pack")
-            memory.read(dy, rows * n_out, f"gradient {i + 1}")
-        else:
+        if kernel != "layers.dense":
             assert dx == dy  # the kernel reads and writes DX
         if dx != oprow.NONE:
             memory.write(dx, rows * n_in, f"gradient {i}")
             if kernel == "layers.dense":
                 memory.read(dy, rows * n_out, f"gradient {i + 1}")
+    for i, op in enumerate(ops):  # at last those of the weights, of all rows
+        if of_weights[i] is not None:
+            n_in, n_out = int(op[oprow.N_IN]), int(op[oprow.N_OUT])
+            memory.read(int(op[oprow.X]), rows * n_in, f"value {i}")
+            memory.read(int(op[oprow.DY]), rows * n_out, f"gradient {i + 1}")
 
 
 def check_training(net, head=0):
@@ -128,9 +127,9 @@ def check_training(net, head=0):
 
     The loss is computed from what goes into the last `head` ops.
     """
-    rows = -(-int(net.descriptor[d.BATCH_SIZE]) // len(net.shards))
+    rows = int(net.descriptor[d.BATCH_SIZE])
     itemsize, ops = net.parameters.itemsize, net.ops
-    memory = Memory(net.workspace.shape[1], 64 // itemsize)
+    memory = Memory(net.workspace.size, 64 // itemsize)
     n_in, n_out = int(net.descriptor[d.N_FEATURES]), int(net.descriptor[d.N_OUTPUTS])
     batch = {
         "batch y": (d.BATCH_Y, n_out),
@@ -139,7 +138,7 @@ def check_training(net, head=0):
     }
     places = {}
     for name, (slot, width) in batch.items():
-        (offset,) = {int(offset) for offset in (net.shards[:, slot] - net.shards[:, d.WORKSPACE]) // itemsize}
+        offset = int(net.descriptor[slot] - net.descriptor[d.WORKSPACE]) // itemsize
         places[name] = offset, rows * width
         memory.write(offset, rows * width, name)
     memory.write(oprow.INPUT, rows * n_in, "value 0")
@@ -166,7 +165,7 @@ def check_training(net, head=0):
 
 def check_inference(net):
     rows = int(net.descriptor[d.BATCH_SIZE])
-    memory = Memory(net.workspace.shape[1], 64 // net.parameters.itemsize)
+    memory = Memory(net.workspace.size, 64 // net.parameters.itemsize)
     n_in, n_out = int(net.descriptor[d.N_FEATURES]), int(net.descriptor[d.N_OUTPUTS])
     memory.write(oprow.INPUT, rows * n_in, "value 0")
     walk_forward(memory, net.ops, rows, training=False)
@@ -205,12 +204,10 @@ def test_plan_of_a_head(metrics):
 
 @pytest.mark.filterwarnings("ignore:the last activation does not fit the loss")
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(LAYERS, st.integers(1, 40), st.integers(1, 70), st.integers(1, 5), DTYPES)
-def test_plan_of_a_random_stack(makers, n_in, rows, n_shards, dtype):
+@given(LAYERS, st.integers(1, 40), st.integers(1, 70), DTYPES)
+def test_plan_of_a_random_stack(makers, n_in, rows, dtype):
     model = model_of(makers, n_in, dtype)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "shards", lambda rows, n_parameters: n_shards)
-        check_training(model.executor.new_network(rows))
+    check_training(model.executor.new_network(rows))
     check_inference(model.executor.new_predictor())
 
 
@@ -218,7 +215,6 @@ def test_plan_of_a_random_stack(makers, n_in, rows, n_shards, dtype):
 WRONG_PLACES = {
     "gelu in place": (1, oprow.Y, 0, oprow.Y),
     "a dense op over its input": (3, oprow.Y, 3, oprow.X),
-    "the pack over the input": (3, oprow.SCRATCH, 3, oprow.X),
     "the mask over an output": (2, oprow.SCRATCH, 1, oprow.X),
     "an output over a mask": (3, oprow.Y, 2, oprow.SCRATCH),
     "a gradient over an output": (3, oprow.DX, 1, oprow.X),
@@ -227,6 +223,7 @@ WRONG_PLACES = {
     "an activation not in place": (4, oprow.DX, 3, oprow.DX),
     "a gradient beyond the first weights": (0, oprow.DX, 1, oprow.DX),
     "no gradient": (3, oprow.DX, 0, oprow.DX),
+    "a gradient over one that the weights need": (3, oprow.DX, 4, oprow.DY),
 }
 
 
@@ -244,4 +241,4 @@ def test_the_walk_finds_a_wrong_place(name):
 def test_the_walk_finds_a_workspace_that_is_too_small():
     net = fn.Model([fn.Dense(5, "gelu")], loss="mse", seed=0).build(5).executor.new_network(7)
     with pytest.raises(AssertionError, match="fit"):
-        check_training(Network(**net._asdict() | {"workspace": net.workspace[:, :-16]}))
+        check_training(Network(**net._asdict() | {"workspace": net.workspace[:-16]}))

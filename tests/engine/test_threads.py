@@ -62,9 +62,9 @@ def digests(make, *data, counts=(1, 2, 4, 8), **options):
 @pytest.mark.parametrize("clip", [None, 0.1])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_give_the_same_bits(name, clip, dtype):
-    """With dropout, shuffling, weights, penalties, and a last batch of fewer rows than shards."""
+    """With dropout, shuffling, weights, penalties, and a last batch of fewer rows than parts."""
     rows = 2 * 128 + 3
-    assert threads.shards(128, model_of().parameters.size) == 4
+    assert threads.parts(128, model_of().parameters.size) == (8, False)
     make = functools.partial(model_of, OPTIMIZERS[name](global_clipnorm=clip), dtype=dtype)
     options = {"epochs": 2, "batch_size": 128, "sample_weight": WEIGHT[:rows]}
     found = digests(make, X[:rows], LABELS[:rows], **options)
@@ -96,14 +96,14 @@ def test_kinds_of_fits_give_the_same_bits(name, loss):
     assert len(digests(make, X, VALUES, epochs=2, **FITS[name])) == 1
 
 
-def test_many_shards_give_the_same_bits():
-    x, y = np.tile(X[:, :8], (60, 1)), np.tile(VALUES[:, :1], (60, 1))
+def test_many_parts_with_gradients_give_the_same_bits():
+    x, y = np.tile(X[:, :8], (200, 1)), np.tile(VALUES[:, :1], (200, 1))
 
     def make():
         return fn.Model([fn.Dense(5, "tanh"), fn.Dense(1)], loss="mse", metrics=["r2"], seed=0).build(8)
 
-    assert threads.shards(9000, make().parameters.size) == 8
-    assert len(digests(make, x, y, counts=(1, 2, 3, 5, 7, 8, 20), epochs=2, batch_size=9000)) == 1
+    assert threads.parts(30000, make().parameters.size) == (28, True)
+    assert len(digests(make, x, y, counts=(1, 2, 3, 5, 7, 8, 20), epochs=2, batch_size=30000)) == 1
 
 
 @pytest.mark.parametrize("rows", [129, 300, 6000, 6007])
@@ -122,21 +122,23 @@ def test_calls_other_than_fit_give_the_same_bits(rows):
 
 
 @pytest.mark.parametrize(
-    ("rows", "n_parameters", "shards", "is_alone"),
+    ("rows", "n_parameters", "parts", "is_alone"),
     [
-        (4, 13, 1, True),  # xor
-        (64, 4_500, 2, True),  # spiral
-        (32, 2_410, 1, True),  # digits, a small net
-        (64, 109_386, 2, False),  # images, 784-128-64-10
-        (128, 109_386, 4, False),
-        (256, 2_000_000, 2, False),
-        (1, 10_000_000, 1, False),
-        (100_000, 13, 96, False),
+        (4, 13, (1, False), True),  # xor
+        (64, 4_500, (1, False), True),  # spiral
+        (32, 2_410, (1, False), True),  # digits, a small net
+        (64, 109_386, (4, False), False),  # images, 784-128-64-10
+        (128, 109_386, (8, False), False),
+        (256, 2_000_000, (16, False), False),
+        (1, 10_000_000, (1, False), False),
+        (2047, 10_000, (64, False), False),
+        (2048, 10_000, (4, True), False),
+        (100_000, 13, (96, True), False),
     ],
 )
-def test_cost_model(rows, n_parameters, shards, is_alone):
+def test_cost_model(rows, n_parameters, parts, is_alone):
     fn.set_threads(2)
-    assert threads.shards(rows, n_parameters) == shards
+    assert threads.parts(rows, n_parameters) == parts
     assert threads.team_size(rows, n_parameters) == (1 if is_alone else 2)
     assert threads.team_size(rows, n_parameters, 5) == 5
 
@@ -145,22 +147,23 @@ SIZES = [0, 1, 2, 13, 100, 2_410, 2**16, 2**18, 2**18 + 1, 2**21, 3_355_443, 2**
 
 
 @pytest.mark.parametrize("n_parameters", SIZES)
-def test_shards_of_batches_of_all_sizes(n_parameters):
-    counts = []
-    for rows in (*range(1, 300), 1000, 4095, 4096, 8192, 12_288, 60_000, 1_000_000):
-        count = threads.shards(rows, n_parameters)
-        assert 1 <= count <= rows
-        assert count == 1 or count % 2 == 0
-        assert count <= 2 or count * n_parameters <= 2**24
-        if rows * n_parameters < 2**16:
-            assert count == threads.team_size(rows, n_parameters) == 1
-        counts.append(count)
-    assert counts == sorted(counts)  # more rows, not fewer shards
-    assert counts[0] == 1 and (counts[-1] > 1 or n_parameters == 0)
+def test_parts_of_batches_of_all_sizes(n_parameters):
+    found = []
+    for rows in (*range(1, 300), 1000, 2047, 2048, 4095, 4096, 8192, 12_288, 60_000, 1_000_000):
+        parts = threads.parts(rows, n_parameters)
+        assert 1 <= parts.most <= max(1, rows // 16)
+        assert not parts.have_gradients or parts.most <= 2 or parts.most * n_parameters <= 2**24
+        if rows * n_parameters < 2**18:
+            assert parts.most == threads.team_size(rows, n_parameters) == 1
+        found.append(parts)
+    for have_gradients in (False, True):  # more rows, not fewer parts
+        counts = [parts.most for parts in found if parts.have_gradients == have_gradients]
+        assert counts == sorted(counts)
+    assert found[0] == (1, False) and (found[-1].most > 1 or n_parameters == 0)
 
 
 @pytest.mark.parametrize("count", [3, 17])
-def test_more_threads_than_cpus_and_shards_come_to_an_end(count):
+def test_more_threads_than_cpus_and_parts_come_to_an_end(count):
     model = model_of()
     model.fit(X, LABELS, epochs=20, batch_size=128, threads=count)
     fn.set_threads(count)

@@ -13,7 +13,7 @@ from fastnn.engine import threads
 from fastnn.layers import registry
 
 DTYPES = ("float32", "float64")
-N_IN, N_OUT, ROWS = 31, 7, 2 * 128 + 3  # the last batch has fewer rows than a batch has shards
+N_IN, N_OUT, ROWS = 31, 7, 2 * 128 + 3  # the last batch has fewer rows than a batch has parts
 ARGUMENTS = {
     "dense": (29,),
     "activation": ("tanh",),
@@ -115,7 +115,7 @@ def model_of(
     last=(),
     **penalties,
 ):
-    """A network with dropout, large enough that a batch of 128 rows is four shards."""
+    """A network with dropout, large enough that a batch of 128 rows is eight parts."""
     own = layer_of(first)
     network = [
         own,
@@ -129,11 +129,11 @@ def model_of(
 
 
 def fit(model, epochs=2, batch_size=128, **options):
-    """Train in shuffled batches, by default of four shards each."""
+    """Train in shuffled batches, by default of eight parts each."""
     data = (X, target_of(model.loss))
     options = {"sample_weight": WEIGHT, "verbose": 0, **options}
     history = model.fit(*data, epochs=epochs, batch_size=batch_size, **options)
-    assert threads.shards(128, model.parameters.size) == 4
+    assert threads.parts(128, model.parameters.size).most == 8
     return history.history
 
 

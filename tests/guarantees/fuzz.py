@@ -26,6 +26,7 @@ import numpy as np
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
+from fastnn.engine.threads import Parts
 from fastnn.kernels.abi import descriptor as d
 from fastnn.memory import buffers, guard
 from fastnn.memory.buffers import address
@@ -110,14 +111,15 @@ class Case:
             "weight": rng.uniform(0.1, 2, shape).astype(self.dtype),
         }
         self.given = {name: place(array) for name, array in self.data.items()}
-        self.shards, self.chunk = pick(rng, [None, None, 1, 2, 3, 5]), pick(rng, [1, 1, 1000, 32768])
+        self.cut = pick(rng, [None, None, *(Parts(n, own) for n in (1, 2, 3, 5) for own in (False, True))])
+        self.chunk = pick(rng, [1, 1, 1000, 32768])
 
     def run(self):
         """The results of all calls, as bytes and text."""
-        count, shards = self.shards, builder.shards
+        parts = builder.parts
         results = []
         with (
-            mock.patch.object(builder, "shards", lambda *sizes: count or shards(*sizes)),
+            mock.patch.object(builder, "parts", lambda *sizes: self.cut or parts(*sizes)),
             mock.patch.object(builder, "_CHUNK", self.chunk),
         ):
             self.model.adapt(self.given["X"])

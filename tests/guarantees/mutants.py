@@ -79,7 +79,7 @@ MUTANTS = {
     "dropout does not scale up": interpreted(
         "dropout", "mask.dtype.type(1.0 / (1.0 - rate))", "mask.dtype.type(1.0)"
     ),
-    "all shards drop alike": interpreted("dropout", "np.uint64(first + i)", "np.uint64(i)"),
+    "all parts drop alike": interpreted("dropout", "np.uint64(first + i)", "np.uint64(i)"),
     "mse without its factor 2": interpreted("loss", "return type(y)(2) * (y - t)", "return y - t"),
     "sample weights left out of the gradient": interpreted(
         "loss",
@@ -153,14 +153,14 @@ MUTANTS = {
     "every gradient clipped": compiled(
         "loop", "return limit / norm if norm > limit else 1.0", "return limit / norm", BESIDE_NUMPY
     ),
-    "last shard not summed": compiled(
+    "last part not summed": compiled(
         "batch",
-        "range(1, net[descriptor.N_SHARDS])",
-        "range(1, net[descriptor.N_SHARDS] - 1)",
-        "guarantees/test_shards.py",
+        "range(1, rows_parts(net))",
+        "range(1, rows_parts(net) - 1)",
+        "guarantees/test_parts.py",
     ),
-    "masks of shards alike": compiled(
-        "dropout", "first = net[descriptor.FIRST_ROW] * width", "first = 0", "guarantees/test_shards.py"
+    "masks of parts alike": compiled(
+        "dropout", "first = net[descriptor.FIRST_ROW] * width", "first = 0", "guarantees/test_parts.py"
     ),
     "adam without bias correction": compiled(
         "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn.engine.threads import Parts
 from fastnn.training import loop
 from tests.helpers.sweeps import sampled
 
@@ -128,8 +129,8 @@ def weights_of_steps(options):
 def test_raised_anywhere_in_a_fit(name, monkeypatch):
     monkeypatch.setattr(loop, "SLICE", 0.0)  # a slice a step
     options = {"epochs": 2, "batch_size": 4, "shuffle": False, "verbose": 0, **FITS[name]}
-    if name == "a team":  # 12 rows are one shard otherwise, for one thread
-        monkeypatch.setattr("fastnn.engine.builder.shards", lambda rows, n: 2)
+    if name == "a team":  # 12 rows are one part otherwise, for one thread
+        monkeypatch.setattr("fastnn.engine.builder.parts", lambda rows, n: Parts(2, False))
     states, handler = weights_of_steps(options), signal.getsignal(signal.SIGINT)
     places = Places()
     while True:

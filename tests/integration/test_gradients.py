@@ -164,13 +164,13 @@ def test_a_model_without_weights_has_an_empty_gradient():
 def masks_of(model):
     """Factors that the Dropout layers used in the last step of training, read from the workspace."""
     _, net = model.executor._networks["train"]
-    rows = int(net.shards[0, descriptor.ROWS])
+    rows = int(net.workers[0, descriptor.BATCH_ROWS])
     result = {}
     for index, layer in enumerate(model.layers):
         if isinstance(layer, fn.Dropout):
             (op,) = net.ops[net.ops[:, oprow.STREAM] == index + 1]
             start, width = op[oprow.SCRATCH], op[oprow.N_IN]
-            result[layer] = net.workspace[0, start : start + rows * width].reshape(rows, width).copy()
+            result[layer] = net.workspace[start : start + rows * width].reshape(rows, width).copy()
     return result
 
 

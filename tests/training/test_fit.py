@@ -200,7 +200,7 @@ def test_a_new_optimizer_starts_anew(optimizer):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_threads_do_not_change_a_bit(dtype):
-    """A problem whose batches are cut into several shards, the last of each epoch into fewer."""
+    """A problem whose batches are cut into several parts, the last of each epoch into fewer."""
     x, y = RNG.normal(size=(700, 40)), RNG.normal(size=(700, 3))
 
     def run(threads):

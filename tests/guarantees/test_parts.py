@@ -1,4 +1,4 @@
-"""A batch that is cut into shards has the gradient, and the dropped numbers, of the whole batch."""
+"""A batch that is cut into parts has the gradient, and the dropped numbers, of the whole batch."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ from tests.helpers.networks import draw_point, plain_loss_and_gradient
 from tests.helpers.tolerances import PRODUCT
 
 N_IN, N_OUT = 31, 7
-SHARDS = {120: 2, 128: 4, 131: 4, 259: 4}
+#: By the rows: how many parts, and whether each has a gradient of its own.
+PARTS = {120: (7, False), 128: (8, False), 131: (8, False), 259: (16, False), 2100: (4, True)}
 
 
 def network(loss="mse", rate=0.0, **options):
@@ -22,13 +23,13 @@ def network(loss="mse", rate=0.0, **options):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("loss", ["mse", "sse", "cross_entropy"])
-@pytest.mark.parametrize("rows", SHARDS)
-def test_gradient_of_all_shards(rows, loss, weighted):
+@pytest.mark.parametrize("rows", PARTS)
+def test_gradient_of_all_parts(rows, loss, weighted):
     rng = np.random.default_rng(0)
     model = network(loss)
     X, y = draw_point(model, rows, N_IN, rng)
     weight = rng.uniform(0, 2, rows) if weighted else None
-    assert threads.shards(rows, model.parameters.size) == SHARDS[rows]
+    assert threads.parts(rows, model.parameters.size) == PARTS[rows]
     found, gradient = model.loss_and_gradient(X, y, weight)
     expected, expected_gradient = plain_loss_and_gradient(model, X, y, weight)
     scale = max(1.0, abs(expected), np.abs(expected_gradient).max())
@@ -37,8 +38,8 @@ def test_gradient_of_all_shards(rows, loss, weighted):
     assert_allclose(gradient, expected_gradient, tolerance["rtol"], tolerance["atol"] * scale)
 
 
-@pytest.mark.parametrize("rows", SHARDS)
-def test_numbers_dropped_in_all_shards(rows):
+@pytest.mark.parametrize("rows", PARTS)
+def test_numbers_dropped_in_all_parts(rows):
     """The mask is that of the whole batch, and the step is that of its gradient."""
     model = network(rate=0.4, optimizer=fn.SGD(1.0))
     X, y = draw_point(model, rows, N_IN, np.random.default_rng(0))
@@ -52,12 +53,8 @@ def test_numbers_dropped_in_all_shards(rows):
     mask = mask.reshape(rows, 67)
     _, net = model.executor._networks["train"]
     (op,) = net.ops[net.ops[:, oprow.STREAM] == 2]
-    assert len(net.shards) == SHARDS[rows]
-    used = [
-        memory[op[oprow.SCRATCH] :][: own[descriptor.ROWS] * 67].reshape(-1, 67)
-        for memory, own in zip(net.workspace, net.shards, strict=True)
-    ]
-    assert np.array_equal(np.concatenate(used), mask)
+    assert tuple(net.descriptor[[descriptor.N_PARTS, descriptor.PART_GRADIENTS]]) == PARTS[rows]
+    assert np.array_equal(net.workspace[op[oprow.SCRATCH] :][: rows * 67].reshape(-1, 67), mask)
     _, expected = plain_loss_and_gradient(model, X, y, masks={model.layers[1]: mask})
     tolerance = PRODUCT["float64"]
     assert_allclose(step, expected, tolerance["rtol"], 10 * tolerance["atol"])
