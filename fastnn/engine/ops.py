@@ -104,7 +104,7 @@ class Op(NamedTuple):
     shared_scratch : int
         Numbers of memory that it needs during a call only, which all ops of a thread share.
     splits : bool
-        Whether it can compute the gradient of some rows of its weights alone: see the descriptor's FIRST_WEIGHT.
+        Whether it can compute the gradient of some rows of its weights alone: see `descriptor.FIRST_WEIGHT`.
     couples : bool
         Whether a row of its output depends on other rows of the batch, so that threads wait for each other
         before and after it.

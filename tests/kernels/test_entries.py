@@ -34,7 +34,7 @@ class Memory:
         self.op, self.net = np.zeros(oprow.SIZE, np.int64), np.zeros(descriptor.SIZE, np.int64)
         self.setting = self.op.view(np.float64)[oprow.SETTINGS :]
         self.vectors = {}
-        for slot in ("WORKSPACE", "INPUT", "OUTPUT", "PARAMETERS", "SHARD_GRADIENT", "CONSTANTS"):
+        for slot in ("WORKSPACE", "INPUT", "OUTPUT", "PARAMETERS", "ROWS_GRADIENT", "CONSTANTS"):
             self.vectors[slot] = np.zeros(100, dtype)
             self.net[getattr(descriptor, slot)] = self.vectors[slot].ctypes.data
         self.net[descriptor.ROWS], self.net[descriptor.ITEMSIZE] = ROWS, np.dtype(dtype).itemsize
@@ -88,7 +88,7 @@ def test_a_kernel_is_handed_the_arrays_that_are_declared(dtype, monkeypatch):
     vectors = memory.vectors
     assert vectors["WORKSPACE"].tolist() == expected(x=(21, 1, 34), mask=(61, 1, 12)).tolist()
     assert vectors["PARAMETERS"].tolist() == expected(w=(27, 1, 42), b=(41, 1, 2)).tolist()
-    assert vectors["SHARD_GRADIENT"].tolist() == expected(dw=(27, 1, 8)).tolist()
+    assert vectors["ROWS_GRADIENT"].tolist() == expected(dw=(27, 1, 8)).tolist()
     assert vectors["CONSTANTS"].tolist() == expected(first=(7, 1, 4), second=(11, 1, 5)).tolist()
     assert vectors["OUTPUT"][:6].tolist() == [0.25, 5, N_IN, 0, 0, 32]
     assert not vectors["INPUT"].any()
@@ -250,7 +250,7 @@ def written_by(factory, setting, n_out, monkeypatch):
     """What an entry writes when it runs: names of tensors, "scratch", "gradient", or flat vectors."""
     memory = Memory(np.float32)
     rng = np.random.default_rng(0)
-    for slot in ("WORKSPACE", "PARAMETERS", "SHARD_GRADIENT"):
+    for slot in ("WORKSPACE", "PARAMETERS", "ROWS_GRADIENT"):
         memory.vectors[slot] = rng.uniform(1, 2, 400).astype(np.float32)
         memory.net[getattr(descriptor, slot)] = memory.vectors[slot].ctypes.data
     memory.vectors["CONSTANTS"][...] = 1
@@ -264,7 +264,7 @@ def written_by(factory, setting, n_out, monkeypatch):
     changed = {slot: np.flatnonzero(vector != before[slot]) for slot, vector in memory.vectors.items()}
     found = {name for name, at in OFFSETS.items() if ((changed["WORKSPACE"] // 50) == at // 50).any()}
     others = {slot for slot, places in changed.items() if places.size and slot != "WORKSPACE"}
-    return found | {"gradient" if slot == "SHARD_GRADIENT" else slot for slot in others}
+    return found | {"gradient" if slot == "ROWS_GRADIENT" else slot for slot in others}
 
 
 @pytest.mark.parametrize("name", DECLARED)

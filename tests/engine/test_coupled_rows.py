@@ -1,0 +1,122 @@
+"""An op that couples the rows of a batch: threads wait for each other where it does."""
+
+import copy
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import fastnn as fn
+from fastnn.compiler import loader
+from fastnn.engine import builder, launch
+from fastnn.engine.threads import Parts
+from fastnn.kernels.abi import descriptor, oprow
+from fastnn.kernels.abi.tensors import op_row, row_address, slots, tensor
+from fastnn.kernels.lowlevel._jit import kernel
+from fastnn.kernels.lowlevel.simd import view
+from fastnn.layers.base import Layer
+from tests.helpers.reference import central_difference
+
+
+@kernel
+def centre(x, first, y):
+    """Write ``y``, the rows of `x` from `first` on less the mean of all rows of `x`."""
+    for j in range(x.shape[1]):
+        total = 0.0
+        for i in range(x.shape[0]):
+            total += x[i, j]
+        mean = x.dtype.type(total / x.shape[0])
+        for i in range(y.shape[0]):
+            y[i, j] = x[first + i, j] - mean
+
+
+def entry_of(source, target):
+    """Factory of an entry: a tensor less its mean over the batch, all rows of which are read."""
+
+    def entry(T):
+        def centre_op(op_address, net_address):
+            op, _ = op_row(op_address)
+            net, _ = slots(net_address)
+            n, rows = op[oprow.N_IN], net[descriptor.BATCH_ROWS]
+            x = view(row_address(net, op[source], 0, n, T), (rows, n), T)
+            centre(x, net[descriptor.FIRST_ROW], tensor(net, op[target], n, T))
+
+        return centre_op
+
+    return entry
+
+
+Entries = namedtuple("Entries", "forward_entry backward_input_entry")
+# The derivative of x - mean(x) is its own transpose.
+ENTRIES = Entries(entry_of(oprow.X, oprow.Y), entry_of(oprow.DY, oprow.DX))
+
+
+class Centred(Layer):
+    """``y = x - mean of the batch``."""
+
+    kind = "centred"
+
+    def output_shape(self, *inputs):
+        return inputs[0]
+
+    def lower(self, graph, *inputs):
+        return graph.op("custom.centred", inputs, inputs[0].shape, couples=True)
+
+    def __repr__(self):
+        return "Centred()"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    loader.register("custom.centred", lambda dtype: ENTRIES)
+
+
+def model_of(dtype="float64", **options):
+    layers = [fn.Dense(48, "tanh"), Centred(), fn.Dense(40, "gelu"), Centred(), fn.Dense(3)]
+    return fn.Model(layers, "mse", fn.Adam(0.01, **options), dtype=dtype, seed=0).build(5)
+
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(400, 5)), RNG.normal(size=(400, 3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_the_same_bits_at_any_number_of_threads(threads, dtype):
+    """The last batch of an epoch has fewer parts than there are threads."""
+    alone, team = model_of(dtype), model_of(dtype, global_clipnorm=None)
+    for model, count in ((alone, 1), (team, threads)):
+        model.fit(X, Y, epochs=8, batch_size=190, threads=count, verbose=0)
+        assert model.executor.network("train", 190).descriptor[descriptor.COUPLED] == 1
+    assert alone.parameters.tobytes() == team.parameters.tobytes()
+    assert alone.history.history == team.history.history
+
+
+def test_the_gradient_is_that_of_central_differences():
+    model = model_of()
+    start = model.parameters.copy()
+    _, gradient = model.loss_and_gradient(X[:40], Y[:40])
+
+    def loss_at(parameters):
+        model.parameters[...] = parameters
+        return model.loss_and_gradient(X[:40], Y[:40])[0]
+
+    assert_allclose(gradient, central_difference(loss_at, start), rtol=1e-6, atol=1e-9)
+
+
+def test_a_long_batch_is_coupled_as_a_whole(monkeypatch):
+    """Its parts have no gradients of their own: each would be done with before the next begins."""
+    expected = model_of().loss_and_gradient(X, Y)[1].copy()
+    monkeypatch.setattr(builder, "parts", lambda rows, n_parameters: Parts(4, True))
+    assert_allclose(model_of().loss_and_gradient(X, Y)[1], expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("layers, waits", [([], 1), ([Centred()], 1 + 4), ([Centred(), Centred()], 1 + 8)])
+def test_threads_wait_before_and_after_the_op_in_both_directions(layers, waits):
+    """The counter of arrivals, two a barrier; one barrier stands between the rows and the weights."""
+    layers = [fn.Dense(60), *map(copy.copy, layers), fn.Dense(60), fn.Dense(3)]
+    net = fn.Model(layers, "mse", seed=0).build(5).executor.network("gradient", 190)
+    launch.set_data(net, X[:190].astype("float32"), Y[:190].astype("float32"), None)
+    launch.run("gradient", net, 2)
+    assert net.team[0] == 2 * waits
