@@ -1,14 +1,16 @@
 """Time a training step by its parts: ``python -m bench.entries``.
 
 For chosen workloads: the microseconds of each compiled entry that a step calls, on one thread, with its
-rows in the cache already; their sum; and the whole step in `Model.fit` on one thread, which also draws
-and gathers the batch. All are the least of several times.
+rows in the cache already; the bytes that it reads and writes, each array once; the operations of its product
+as a fraction of the peak, which is that of a product in the second cache; the sums; and the whole step in
+`Model.fit` on one thread, which also draws and gathers the batch. All times are the least of several.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,6 +19,7 @@ import fastnn as fn
 from bench.compare import processor
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
+from fastnn.compiler import loader
 from fastnn.kernels.abi import descriptor as d
 from fastnn.kernels.abi import oprow
 from fastnn.kernels.lowlevel.simd import address, call, flush_denormals, restore_denormals
@@ -63,29 +66,65 @@ def whole_step(trainer: fastnn_peer.Trainer, seconds: float) -> float:
     return 1e6 * best / steps
 
 
-def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> list[tuple[str, float]]:
-    """Name and microseconds of each part of a step, all shards together."""
+class Part(NamedTuple):
+    """A part of a step.
+
+    Attributes
+    ----------
+    name : str
+    taken : float
+        Microseconds.
+    operations : int
+        Of its matrix products.
+    traffic : int
+        Bytes that it reads and writes, each array once.
+    """
+
+    name: str
+    taken: float
+    operations: int = 0
+    traffic: int = 0
+
+
+def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> list[Part]:
+    """Each part of a step, for all rows of a batch."""
     model, rows = trainer.model, workload.batch_size
     net, state = model.network(rows), model.optimizer_state()
     x, y = np.ascontiguousarray(trainer.X[:rows]), np.asarray(trainer.y[:rows], workload.dtype)
-    fn.train_step(net, state, x, y)  # leaves all that the entries need in the descriptors of the shards
-    slots, shards = net.shards[0], len(net.shards)
-    calls = [(f"{op[oprow.N_IN]}-{op[oprow.N_OUT]} forward", oprow.FORWARD, op) for op in net.ops]
+    fn.train_step(net, state, x, y)  # leaves all that the entries need in the descriptor of the thread
+    slots, itemsize = net.workers[0], net.parameters.itemsize
+    slots[[d.FIRST_ROW, d.ROWS, d.FIRST_WEIGHT, d.N_WEIGHTS]] = 0, rows, 0, d.ALL
+    slots[d.ROWS_GRADIENT] = net.gradient.ctypes.data
+    calls = [("forward", oprow.FORWARD, op) for op in net.ops]
     calls.append(("loss", oprow.FORWARD, net.extra[0]))
-    for op in reversed(list(net.ops)):
-        name = f"{op[oprow.N_IN]}-{op[oprow.N_OUT]}"
-        for kind, column in (("weights", oprow.BACKWARD_WEIGHTS), ("input", oprow.BACKWARD_INPUT)):
-            if op[column] != 0:
-                calls.append((f"{name} backward, {kind}", column, op))
+    calls += [("back to the input", oprow.BACKWARD_INPUT, op) for op in net.ops[::-1]]
+    calls += [("back to the weights", oprow.BACKWARD_WEIGHTS, op) for op in net.ops]
     result = []
-    for name, column, op in calls:
-        taken = shards * microseconds(int(op[column]), op.ctypes.data, slots, seconds)
-        result.append((name, taken))
-    if shards > 1:
-        result.append(("sum of gradients", microseconds(int(slots[d.SUM_GRADIENTS]), 0, slots, seconds)))
+    for kind, column, op in calls:
+        if op[column] == 0:
+            continue
+        n_in, n_out = int(op[oprow.N_IN]), int(op[oprow.N_OUT])
+        n_parameters = int(op[oprow.N_PARAMETERS])
+        numbers = rows * (n_in + n_out) + n_parameters
+        taken = microseconds(int(op[column]), op.ctypes.data, slots, seconds)
+        name = kind if kind == "loss" else f"{n_in}-{n_out} {kind}"
+        result.append(Part(name, taken, 2 * rows * n_parameters, numbers * itemsize))
     optimizer = state.rows[0]
+    slots[[d.PART_START, d.PART_SIZE]] = 0, net.parameters.size
     taken = microseconds(int(optimizer[oprow.FORWARD]), optimizer.ctypes.data, slots, seconds)
-    return [*result, ("optimizer", taken)]
+    vectors = 3 + 2 * state.rows[0, oprow.STATE]  # w is read and written, g read
+    return [*result, Part("optimizer", taken, 0, int(vectors) * net.parameters.size * itemsize)]
+
+
+def peak(dtype: str, seconds: float) -> float:
+    """Operations a microsecond of a product whose matrices stay in the second cache."""
+    m = n = k = 192
+    a, b, c = (np.ones((m, n), dtype) for _ in range(3))
+    arguments = np.array([m, n, k, a.ctypes.data, k, 1, b.ctypes.data, n, 1, 0, c.ctypes.data, 0], np.int64)
+    pack = np.zeros(oprow.PACK_SIZE, dtype)
+    arguments[-1] = pack.ctypes.data
+    product = loader.address("linalg.gemm.product", dtype)
+    return 2 * m * n * k / microseconds(product, arguments.ctypes.data, arguments, seconds)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -101,10 +140,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\n{name}: {workload.network()}, batch {workload.batch_size}; us a step, one thread")
         whole = whole_step(trainer, 10 * options.seconds)  # first: the optimizer alone ruins the weights
         found = parts(workload, trainer, options.seconds)
-        for part, taken in found:
-            print(f"  {part:24}{taken:10.3f}")
-        print(f"  {'their sum':24}{sum(taken for _, taken in found):10.3f}")
-        print(f"  {'the whole step of fit':24}{whole:10.3f}", flush=True)
+        most = peak(workload.dtype, options.seconds)
+        found.append(Part("their sum", *(sum(column) for column in list(zip(*found, strict=True))[1:])))
+        found.append(Part("the whole step of fit", whole, found[-1].operations, found[-1].traffic))
+        for part in found:
+            share = f"{100 * part.operations / part.taken / most:9.0f} %" if part.operations else ""
+            print(f"  {part.name:32}{part.taken:10.3f}{part.traffic / 1e6:10.3f} MB{share}", flush=True)
     return 0
 
 

@@ -92,7 +92,7 @@ def rows_of(rows: int) -> list[Row]:
         net = model.network(rows)
         getattr(fn, name)(net, *arguments)  # leaves all that the entries need in the descriptor
         trains = name in ("loss_and_gradient", "train_step")
-        slots = net.shards[0] if trains else net.descriptor
+        slots = net.workers[0] if trains else net.descriptor
         if name == "forward":
             slots[d.OUTPUT] = arguments[-1].ctypes.data
         slots[d.INPUT_ONLY] = not trains

@@ -82,11 +82,12 @@ def _losses(own, real, part, end, parts):
 
 @kernel
 def _call_op(op_address, column, own):
-    """Call an entry of an op; where it couples rows, after and before what all other threads do."""
+    """Call an entry of an op, if there are rows; where it couples rows, all threads wait before and after."""
     coupled = view(op_address, oprow.SIZE, np.int64)[oprow.COUPLED] == 1
     if coupled:
         wait_for_team(own)
-    call_rows(op_address, 1, column, own)
+    if own[d.ROWS] > 0:
+        call_rows(op_address, 1, column, own)
     if coupled:
         wait_for_team(own)
 

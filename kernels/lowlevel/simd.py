@@ -57,7 +57,7 @@ def address(typingctx, array):
 
 
 @intrinsic
-def element(typingctx, address, index, dtype):
+def _element(typingctx, address, index, dtype):
     """Address of element `index` of an array of `dtype` that begins at `address`."""
 
     def codegen(context, builder, sig, args):
@@ -246,6 +246,10 @@ if INTERPRETED:
         """``a * b + c`` with one rounding; here of a longer number, or with two where there is none."""
         return type(a)(np.longdouble(a) * np.longdouble(b) + np.longdouble(c))
 
+    def element(address, index, dtype):
+        """Address of element `index` of an array of `dtype` that begins at `address`."""
+        return address + index * np.dtype(dtype).itemsize
+
     def flat(array):
         """The elements of an array in C order, as an array of one dimension over the same memory."""
         return array.reshape(-1)
@@ -260,3 +264,4 @@ if INTERPRETED:
 
 else:
     fma, flat, bits, from_bits, polynomial = _fma, _flat, _bits, _from_bits, _polynomial
+    element = _element

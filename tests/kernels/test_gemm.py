@@ -65,7 +65,7 @@ def run_matmul(a, b, start):
 def run_transposed_a(a, b):
     """The same product, from a matrix whose transpose is the first factor."""
     c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    gemm.matmul_transposed_a(None, np.ascontiguousarray(a.T), b, c, np.empty(PACK_SIZE, a.dtype))
+    gemm.matmul_transposed_a(None, np.ascontiguousarray(a.T), 0, b, c, np.empty(PACK_SIZE, a.dtype))
     return c
 
 
@@ -87,7 +87,7 @@ def check_products(pool, m, k, n):
         pool.assert_guards_untouched(c.size)
     transposed = pool.random(k, m)
     c = pool.guarded(m, n)
-    gemm.matmul_transposed_a(None, transposed, b, c, pack)
+    gemm.matmul_transposed_a(None, transposed, 0, b, c, pack)
     assert_product(c, transposed.T, b, start[NO_START])
     pool.assert_guards_untouched(c.size)
     transposed = pool.random(n, k)
