@@ -62,6 +62,13 @@ def dense_backward_weights(product, x, first, dy, dw, db, pack):
 @kernel
 def _sum_rows(x, y):
     """Write ``y = sum of x over rows``."""
+    if x.size <= 64:  # otherwise a loop over vectors takes longer to begin than to end
+        for j in range(x.shape[1]):
+            total = x.dtype.type(0)
+            for i in range(x.shape[0]):
+                total += x[i, j]
+            y[j] = total
+        return
     for j in range(x.shape[1]):
         y[j] = x.dtype.type(0)
     for i in range(x.shape[0]):

@@ -26,7 +26,7 @@ def run_backward(x, w, dy, with_bias=True):
     """dx, dw, db; a bias that there is not has the shape (0,)."""
     dw, db = np.full_like(w, np.nan), np.full(w.shape[1] if with_bias else 0, np.nan, w.dtype)
     dx = np.full_like(x, np.nan)
-    dense_backward_weights(None, x, dy, dw, db, pack(w))
+    dense_backward_weights(None, x, 0, dy, dw, db, pack(w))
     dense_backward_input(None, w, dy, dx, pack(w))
     return dx, dw, db
 
@@ -55,6 +55,17 @@ def test_a_bias_that_there_is_not_is_left_out_of_backward(dtype, rng):
     assert dx.tobytes() == everything[0].tobytes()
     assert dw.tobytes() == everything[1].tobytes()
     assert db.tobytes() == b""
+
+
+@pytest.mark.parametrize("shape", [(33, 17, 5), (20, 40, 1), (300, 100, 70), (7, 64, 200)])
+def test_rows_of_the_weights_by_themselves_are_the_same_bits(shape, dtype, rng):
+    x, w, _, dy = arrays(rng, dtype, *shape)
+    _, expected, bias = run_backward(x, w, dy)
+    for first, last in ((0, 8), (8, 9), (5, shape[1]), (16, 17)):
+        dw, db = np.full_like(w[first:last], np.nan), np.full_like(bias, np.nan)
+        dense_backward_weights(None, x, first, dy, dw, db, pack(w))
+        assert dw.tobytes() == expected[first:last].tobytes()
+        assert db.tobytes() == bias.tobytes()
 
 
 def test_inputs_are_left_as_they_are(dtype, rng):
