@@ -140,18 +140,30 @@ MUTANTS = {
         "gemm", "_transpose(m, n, pack, to_narrow", "_transpose(1, m * n, pack, to_narrow", GEMM
     ),
     "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
-    "first op not gone back through": compiled(
-        "loop", "range(net[d.N_OPS] - 1, -1, -1)", "range(net[d.N_OPS] - 1, 0, -1)", BESIDE_NUMPY
+    "weights of the first op left out": compiled(
+        "update", "for i in range(net[d.N_OPS]):", "for i in range(1, net[d.N_OPS]):", BESIDE_NUMPY
+    ),
+    "pieces of weights from the first row on": compiled(
+        "update",
+        "own[d.N_WEIGHTS] = row, stop - row",
+        "own[d.N_WEIGHTS] = 0, stop - row",
+        "engine/test_threads.py::test_last_batches_of_any_size_give_the_same_bits",
+    ),
+    "loss of the last part left out": compiled(
+        "rows",
+        "for i in range(losses.size):",
+        "for i in range(max(losses.size - 1, 1)):",
+        "guarantees/test_parts.py",
     ),
     "steps not counted": compiled("loop", "            step += 1\n", "", BESIDE_NUMPY),
     "loss divided by rows, not by weights": compiled(
-        "loop",
+        "rows",
         "(1.0 / weight if weight > 0.0 else 0.0)",
         "1.0 / rows",
         "training/test_fit.py::test_a_whole_weight_counts_a_row_as_often",
     ),
     "every gradient clipped": compiled(
-        "loop", "return limit / norm if norm > limit else 1.0", "return limit / norm", BESIDE_NUMPY
+        "update", "return limit / norm if norm > limit else 1.0", "return limit / norm", BESIDE_NUMPY
     ),
     "last part not summed": compiled(
         "batch",
@@ -160,7 +172,7 @@ MUTANTS = {
         "guarantees/test_parts.py",
     ),
     "masks of parts alike": compiled(
-        "dropout", "first = net[descriptor.FIRST_ROW] * width", "first = 0", "guarantees/test_parts.py"
+        "dropout", "step, first_row * n_in, mask)", "step, 0, mask)", "guarantees/test_parts.py"
     ),
     "adam without bias correction": compiled(
         "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY

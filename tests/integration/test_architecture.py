@@ -45,7 +45,7 @@ NUMBA_OPTIONS = {
 
 KERNEL_DECORATORS = {"kernel", "reduction", "force_inline", "inline_ir"}
 # Op rows and descriptors, by the names that the driver gives them: what is written there is said by slot.
-TABLES = {"op", "setting", "net", "own", "real", "row", "shard"}
+TABLES = {"op", "setting", "net", "own", "real", "row"}
 
 # Private by their names, but meant for others: of NamedTuples; of locks, as `threading.Condition` uses them;
 # of Numba, where what kernels need has no public name.
