@@ -49,10 +49,9 @@ def backward(table, net):
 
 
 @force_inline
-def _load_rows(own):
-    """Make rows of the (shuffled) data set those at hand."""
+def _place_batch(own):
+    """Say where the inputs, targets and weights of the batch are, or will be when all are gathered."""
     if own[d.ORDER] != 0 or own[d.CONVERT] == 1:
-        call(own[d.GATHER], 0, address(own))
         own[d.INPUT], own[d.TARGET] = own[d.BATCH_X], own[d.BATCH_Y]
         own[d.WEIGHT] = own[d.BATCH_WEIGHT] if own[d.SAMPLE_WEIGHT] != 0 else 0
     else:
@@ -124,7 +123,8 @@ def _run_parts(net, own, real, part, end, parts, with_gradient):
         place_rows(own, 0, rows if part < end else 0)
     else:
         place_rows(own, part * rows // parts, end * rows // parts)
-    _load_rows(own)
+    if own[d.ORDER] != 0 or own[d.CONVERT] == 1:
+        call(own[d.GATHER], 0, address(own))
     _forward(net, own)
     _losses(own, real, part, end, parts)
     if with_gradient:
@@ -147,6 +147,7 @@ def run_rows(net, thread, step, position, rows, with_gradient):
         call(net[d.WEIGHT_SUM], 0, address(own))
         weight = real[d.SCALE]
     real[d.SCALE] = 1.0 if net[d.SUM_LOSS] == 1 else (1.0 / weight if weight > 0.0 else 0.0)
+    _place_batch(own)
     parts, team = rows_parts(own), net[d.TEAM]
     part, last = share(parts, thread, team), share(parts, thread + 1, team)
     at_a_time = 1
