@@ -106,7 +106,8 @@ class Op:
     constants : dict of name to shape
         Arrays of one dimension that are not trained, one behind the other from CONSTANTS on.
     scratch : dict of name to shape
-        The array at SCRATCH.
+        Of rows: what the op keeps for its gradient, at the row's SCRATCH. Of another shape: memory that all
+        ops use during a call only, at the descriptor's SCRATCH.
     settings : dict of name to dtype
         Numbers in the order of the columns from SETTINGS on; None stands for the model's dtype.
     numbers : dict of name to number

@@ -41,22 +41,6 @@ def tensor(net, offset, width, dtype):
     return view(tensor_address(net, offset, width, dtype), (rows, width), dtype)
 
 
-@inline_ir
-def last_axis(net, offset, size, width, dtype):
-    """Array (rows * positions, width) of a tensor of `size` numbers a row, whose last axis has `width`.
-
-    With no rows if `offset` is NONE.
-    """
-    rows = 0 if offset == oprow.NONE else net[descriptor.ROWS] * (size // width)
-    return view(tensor_address(net, offset, size, dtype), (rows, width), dtype)
-
-
-@inline_ir
-def flat_tensor(net, offset, width, dtype):
-    """Array (rows * width,) of the rows at hand."""
-    return view(tensor_address(net, offset, width, dtype), net[descriptor.ROWS] * width, dtype)
-
-
 @force_inline
 def target_address(net, width, dtype):
     """Address of the targets, `width` numbers each, of the rows at hand."""
@@ -67,13 +51,6 @@ def target_address(net, width, dtype):
 def weights(net, vector, op, dtype):
     """Array (n_in, n_out) of an op's weights in the flat vector at the address `vector`."""
     return view(element(vector, op[oprow.W], dtype), (op[oprow.N_IN], op[oprow.N_OUT]), dtype)
-
-
-@inline_ir
-def bias(net, vector, op, dtype):
-    """Array (n_out,) of an op's bias in the flat vector at the address `vector`, or (0,)."""
-    size = 0 if op[oprow.B] == oprow.NONE else op[oprow.N_OUT]
-    return view(element(vector, op[oprow.B], dtype), size, dtype)
 
 
 @inline_ir

@@ -5,6 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..abi import descriptor
+from ..abi.entries import entry
 from ..abi.tensors import slots
 from ..lowlevel._jit import force_inline, kernel, reduction
 from ..lowlevel.simd import view
@@ -124,57 +125,41 @@ uint64, int64 = Source(_gather_entry(np.uint64)), Source(_gather_entry(np.int64)
 float32, float64 = Source(_gather_entry(np.float32)), Source(_gather_entry(np.float64))
 
 
-def weight_sum_entry(T):
+@entry
+def weight_sum_entry(op, setting, net, real, T):
     """Op: the weights of all rows of the batch at hand -> SCALE holds their sum."""
-
-    def weight_sum_op(op_address, net_address):
-        net, real = slots(net_address)
-        position, rows = net[descriptor.POSITION], net[descriptor.BATCH_ROWS]
-        start, size = net[descriptor.SAMPLE_WEIGHT], net[descriptor.N_SAMPLES]
-        width, chosen = net[descriptor.WEIGHT_WIDTH], rows
-        if net[descriptor.ORDER] == 0:
-            start, size, chosen = start + position * width * net[descriptor.ITEMSIZE], rows, 0
-        order = view(net[descriptor.ORDER] + 8 * position, chosen, np.int64)
-        real[descriptor.SCALE] = weight_sum(view(start, (size, width), T), order)
-
-    return weight_sum_op
+    position, rows = net[descriptor.POSITION], net[descriptor.BATCH_ROWS]
+    start, size = net[descriptor.SAMPLE_WEIGHT], net[descriptor.N_SAMPLES]
+    width, chosen = net[descriptor.WEIGHT_WIDTH], rows
+    if net[descriptor.ORDER] == 0:
+        start, size, chosen = start + position * width * net[descriptor.ITEMSIZE], rows, 0
+    order = view(net[descriptor.ORDER] + 8 * position, chosen, np.int64)
+    real[descriptor.SCALE] = weight_sum(view(start, (size, width), T), order)
 
 
-def sum_gradients_entry(T):
+@entry
+def sum_gradients_entry(op, setting, net, real, T):
     """Op: the gradients of a batch's parts, of PART_SIZE numbers from PART_START -> GRADIENT: their sum."""
-
-    def sum_gradients_op(op_address, net_address):
-        net, _ = slots(net_address)
-        size, itemsize = net[descriptor.PART_SIZE], net[descriptor.ITEMSIZE]
-        first = net[descriptor.GRADIENT] + net[descriptor.PART_START] * itemsize
-        for i in range(1, rows_parts(net)):
-            own = first + i * net[descriptor.N_PARAMETERS] * itemsize
-            add(view(own, size, T), view(first, size, T))
-
-    return sum_gradients_op
+    size, itemsize = net[descriptor.PART_SIZE], net[descriptor.ITEMSIZE]
+    first = net[descriptor.GRADIENT] + net[descriptor.PART_START] * itemsize
+    for i in range(1, rows_parts(net)):
+        own = first + i * net[descriptor.N_PARAMETERS] * itemsize
+        add(view(own, size, T), view(first, size, T))
 
 
-def squares_entry(T):
+@entry
+def squares_entry(op, setting, net, real, T):
     """Op: the part of GRADIENT that is this thread's -> the squares of its blocks."""
-
-    def squares_op(op_address, net_address):
-        net, _ = slots(net_address)
-        size, end = block_size(net), net[descriptor.PART_START] + net[descriptor.PART_SIZE]
-        sums = view(net[descriptor.BLOCK_SQUARES], descriptor.BLOCKS, np.float64)
-        for start in range(net[descriptor.PART_START], end, size):
-            address = net[descriptor.GRADIENT] + start * net[descriptor.ITEMSIZE]
-            sums[start // size] = squares(view(address, min(size, end - start), T))
-
-    return squares_op
+    size, end = block_size(net), net[descriptor.PART_START] + net[descriptor.PART_SIZE]
+    sums = view(net[descriptor.BLOCK_SQUARES], descriptor.BLOCKS, np.float64)
+    for start in range(net[descriptor.PART_START], end, size):
+        address = net[descriptor.GRADIENT] + start * net[descriptor.ITEMSIZE]
+        sums[start // size] = squares(view(address, min(size, end - start), T))
 
 
-def check_entry(T):
+@entry
+def check_entry(op, setting, net, real, T):
     """Op: INPUT, of ROWS rows -> STATUS."""
-
-    def check_op(op_address, net_address):
-        net, _ = slots(net_address)
-        size = net[descriptor.ROWS] * net[descriptor.N_FEATURES]
-        finite = is_finite(view(net[descriptor.INPUT], size, T))
-        net[descriptor.STATUS] = descriptor.OK if finite else descriptor.NOT_FINITE
-
-    return check_op
+    size = net[descriptor.ROWS] * net[descriptor.N_FEATURES]
+    finite = is_finite(view(net[descriptor.INPUT], size, T))
+    net[descriptor.STATUS] = descriptor.OK if finite else descriptor.NOT_FINITE

@@ -1,7 +1,8 @@
 """Fully connected layer: y = x w + b."""
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import bias, op_row, slots, tensor, weights
+from ..abi.entries import Op, entry
+from ..abi.tensors import tensor
 from ..linalg.gemm import matmul, matmul_transposed_a, matmul_transposed_b
 from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import element, view
@@ -76,52 +77,25 @@ def _sum_rows(x, y):
             y[j] += x[i, j]
 
 
-def forward_entry(T):
-    """Op: X, W, B -> Y."""
-
-    def dense_forward_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        vector = net[descriptor.PARAMETERS]
-        x = tensor(net, op[oprow.X], op[oprow.N_IN], T)
-        y = tensor(net, op[oprow.Y], op[oprow.N_OUT], T)
-        pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
-        product = net[descriptor.GEMM]
-        dense_forward(product, x, weights(net, vector, op, T), bias(net, vector, op, T), y, pack)
-
-    return dense_forward_op
+_op = Op(
+    parameters={"w": "n_in, n_out", "b": "n_out"},
+    scratch={"pack": str(oprow.PACK_SIZE)},
+    optional=("b",),
+)
+forward_entry = _op.entry(dense_forward, writes="y pack")
+backward_input_entry = _op.entry(dense_backward_input, writes="dx pack")
 
 
-def backward_input_entry(T):
-    """Op: W, DY -> DX."""
-
-    def dense_backward_input_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        w = weights(net, net[descriptor.PARAMETERS], op, T)
-        dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
-        dx = tensor(net, op[oprow.DX], op[oprow.N_IN], T)
-        pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
-        dense_backward_input(net[descriptor.GEMM], w, dy, dx, pack)
-
-    return dense_backward_input_op
-
-
-def backward_weights_entry(T):
+@entry
+def backward_weights_entry(op, setting, net, real, T):
     """Op: X, DY -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on, and with the last of B."""
-
-    def dense_backward_weights_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        first = net[descriptor.FIRST_WEIGHT]
-        count = min(net[descriptor.N_WEIGHTS], n_in - first)
-        vector = net[descriptor.ROWS_GRADIENT]
-        x, dy = tensor(net, op[oprow.X], n_in, T), tensor(net, op[oprow.DY], n_out, T)
-        dw = view(element(vector, op[oprow.W] + first * n_out, T), (count, n_out), T)
-        has_bias = first + count == n_in and op[oprow.B] != oprow.NONE
-        db = view(element(vector, op[oprow.B], T), n_out if has_bias else 0, T)
-        pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
-        dense_backward_weights(net[descriptor.GEMM], x, first, dy, dw, db, pack)
-
-    return dense_backward_weights_op
+    n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+    first = net[descriptor.FIRST_WEIGHT]
+    count = min(net[descriptor.N_WEIGHTS], n_in - first)
+    vector = net[descriptor.ROWS_GRADIENT]
+    x, dy = tensor(net, op[oprow.X], n_in, T), tensor(net, op[oprow.DY], n_out, T)
+    dw = view(element(vector, op[oprow.W] + first * n_out, T), (count, n_out), T)
+    has_bias = first + count == n_in and op[oprow.B] != oprow.NONE
+    db = view(element(vector, op[oprow.B], T), n_out if has_bias else 0, T)
+    pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
+    dense_backward_weights(net[descriptor.GEMM], x, first, dy, dw, db, pack)

@@ -8,10 +8,10 @@ output and the target as they are.
 from collections import namedtuple
 
 from ..abi import descriptor, oprow
-from ..abi.entries import Op
-from ..abi.tensors import constants, op_row, row_address, slots, target_address, tensor
+from ..abi.entries import Op, entry
+from ..abi.tensors import constants, row_address, target_address, tensor
 from ..lowlevel._jit import kernel
-from ..lowlevel.simd import call, view
+from ..lowlevel.simd import address, call, view
 
 Loss = namedtuple("Loss", "forward_entry")
 
@@ -45,22 +45,17 @@ forward_entry = _op.entry(unscale_forward, writes="y")
 backward_input_entry = _op.entry(unscale_backward, writes="dx")
 
 
-def _loss_entry(T):
+@entry
+def _loss_entry(op, setting, net, real, T):
     """Op of a loss whose own entry is at SCALED: that, with TARGET scaled for as long, in SCRATCH."""
-
-    def scaled_loss_op(op_address, net_address):
-        op, _ = op_row(op_address)
-        net, _ = slots(net_address)
-        n = op[oprow.N_IN]
-        mean, scale = constants(net, op, 0, n, T), constants(net, op, n, n, T)
-        scaled = tensor(net, op[oprow.SCRATCH], n, T)
-        given = net[descriptor.TARGET]
-        scale_target(view(target_address(net, n, T), (net[descriptor.ROWS], n), T), mean, scale, scaled)
-        net[descriptor.TARGET] = row_address(net, op[oprow.SCRATCH], 0, n, T)
-        call(op[oprow.SCALED], op_address, net_address)
-        net[descriptor.TARGET] = given
-
-    return scaled_loss_op
+    n = op[oprow.N_IN]
+    mean, scale = constants(net, op, 0, n, T), constants(net, op, n, n, T)
+    scaled = tensor(net, op[oprow.SCRATCH], n, T)
+    given = net[descriptor.TARGET]
+    scale_target(view(target_address(net, n, T), (net[descriptor.ROWS], n), T), mean, scale, scaled)
+    net[descriptor.TARGET] = row_address(net, op[oprow.SCRATCH], 0, n, T)
+    call(op[oprow.SCALED], address(op), address(net))
+    net[descriptor.TARGET] = given
 
 
 loss = Loss(_loss_entry)

@@ -21,7 +21,8 @@ from collections import namedtuple
 import numpy as np
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, target_address, tensor_address
+from ..abi.entries import entry
+from ..abi.tensors import outputs_have_weights, row_weights, target_address, tensor_address
 from ..layers.softmax import row_sum, shift_rows
 from ..lowlevel._jit import force_inline, reduction
 from ..lowlevel.simd import flat, view
@@ -37,24 +38,20 @@ def make_loss(kernel, mean=True):
     loss does not mind; `mean` tells whether it is the mean over the outputs, or their sum.
     """
 
-    def forward_entry(T):
-        def loss_op(op_address, net_address):
-            op, setting = op_row(op_address)
-            net, real = slots(net_address)
-            rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
-            x, dx = tensor_address(net, op[oprow.X], n_out, T), tensor_address(net, op[oprow.DX], n_out, T)
-            t, factor = target_address(net, n_targets, T), setting[oprow.FACTOR]
-            if outputs_have_weights(net):
-                if mean:
-                    factor /= np.float64(n_out)
-                rows, n_out, n_targets = rows * n_out, 1, 1
-            prediction, gradient = view(x, (rows, n_out), T), view(dx, (rows, n_out), T)
-            target = view(t, (rows, n_targets), T)
-            p, scale = T(setting[oprow.SETTINGS]), T(factor * real[descriptor.SCALE])
-            total = kernel(prediction, target, row_weights(net, T), scale, p, gradient)
-            real[descriptor.LOSS_VALUE] = factor * total
-
-        return loss_op
+    @entry
+    def forward_entry(op, setting, net, real, T):
+        rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
+        x, dx = tensor_address(net, op[oprow.X], n_out, T), tensor_address(net, op[oprow.DX], n_out, T)
+        t, factor = target_address(net, n_targets, T), setting[oprow.FACTOR]
+        if outputs_have_weights(net):
+            if mean:
+                factor /= np.float64(n_out)
+            rows, n_out, n_targets = rows * n_out, 1, 1
+        prediction, gradient = view(x, (rows, n_out), T), view(dx, (rows, n_out), T)
+        target = view(t, (rows, n_targets), T)
+        p, scale = T(setting[oprow.SETTINGS]), T(factor * real[descriptor.SCALE])
+        total = kernel(prediction, target, row_weights(net, T), scale, p, gradient)
+        real[descriptor.LOSS_VALUE] = factor * total
 
     return Loss(kernel, forward_entry)
 

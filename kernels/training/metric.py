@@ -10,7 +10,8 @@ from collections import namedtuple
 import numpy as np
 
 from ..abi import descriptor, oprow
-from ..abi.tensors import op_row, outputs_have_weights, row_weights, slots, target_address, tensor_address
+from ..abi.entries import entry
+from ..abi.tensors import outputs_have_weights, row_weights, target_address, tensor_address
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
@@ -29,28 +30,20 @@ def _with_entries(update, result, by_output=True):
         address = net[descriptor.METRIC_STATE] + 8 * op[oprow.STATE]
         return view(address, op[oprow.SCRATCH], np.float64)
 
-    def forward_entry(T):
-        def metric_update_op(op_address, net_address):
-            op, setting = op_row(op_address)
-            net, _ = slots(net_address)
-            rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
-            x, t = tensor_address(net, op[oprow.X], n_out, T), target_address(net, n_targets, T)
-            if by_output and outputs_have_weights(net):
-                rows, n_out, n_targets = rows * n_out, 1, 1
-            prediction, target = view(x, (rows, n_out), T), view(t, (rows, n_targets), T)
-            state = state_of(op, net)
-            update(prediction, target, row_weights(net, T), T(setting[oprow.SETTINGS]), state)
+    @entry
+    def forward_entry(op, setting, net, real, T):
+        rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
+        x, t = tensor_address(net, op[oprow.X], n_out, T), target_address(net, n_targets, T)
+        if by_output and outputs_have_weights(net):
+            rows, n_out, n_targets = rows * n_out, 1, 1
+        prediction, target = view(x, (rows, n_out), T), view(t, (rows, n_targets), T)
+        state = state_of(op, net)
+        update(prediction, target, row_weights(net, T), T(setting[oprow.SETTINGS]), state)
 
-        return metric_update_op
-
-    def result_entry(T):
-        def metric_result_op(op_address, net_address):
-            op, _ = op_row(op_address)
-            net, _ = slots(net_address)
-            row = view(net[descriptor.HISTORY], net[descriptor.HISTORY_WIDTH], np.float64)
-            row[op[oprow.Y]] = result(state_of(op, net))
-
-        return metric_result_op
+    @entry
+    def result_entry(op, setting, net, real, T):
+        row = view(net[descriptor.HISTORY], net[descriptor.HISTORY_WIDTH], np.float64)
+        row[op[oprow.Y]] = result(state_of(op, net))
 
     return Metric(update, result, forward_entry, result_entry)
 
