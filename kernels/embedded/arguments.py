@@ -157,6 +157,15 @@ def rows_of(slots, x):
 
 
 @force_inline
+def row_width(array):
+    """How many numbers a row of `array`, of at least two dimensions, has."""
+    width = 1
+    for i in range(1, array.ndim):
+        width *= array.shape[i]
+    return width
+
+
+@force_inline
 def targets_of(x, y):
     """How many numbers a row of the targets `y` of the samples `x` has."""
-    return y.size // max(y.shape[0], 1) if y.ndim >= 2 else (1 if x.ndim >= 2 else y.size)
+    return row_width(y) if y.ndim >= 2 else (1 if x.ndim >= 2 else y.size)

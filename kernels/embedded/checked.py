@@ -12,14 +12,14 @@ from ..abi import oprow
 from ..abi.status import Status
 from ..lowlevel._jit import force_inline, kernel
 from . import unchecked
-from .arguments import are_apart, is_state_of, is_whole, network_slots, rows_of, targets_of
+from .arguments import are_apart, is_state_of, is_whole, network_slots, row_width, rows_of, targets_of
 
 
 @force_inline
 def _rows_fit(array, x, width):
     """Whether `array` has `width` numbers a sample: (n, width), (n, *shape), or (width,) for x of (n_in,)."""
     if x.ndim >= 2:
-        return array.ndim >= 2 and array.shape[0] == x.shape[0] and array.size == x.shape[0] * width
+        return array.ndim >= 2 and array.shape[0] == x.shape[0] and row_width(array) == width
     return array.ndim == 1 and array.size == width
 
 

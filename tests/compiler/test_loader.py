@@ -120,7 +120,7 @@ def test_a_damaged_file_is_not_read(name, cache, in_process):
 
 def test_damaged_files_are_rebuilt(cache, in_process):
     found = objects(cache)
-    predict = "fastnn.driver.predict.float64"
+    predict = "fastnn.driver.loop.predict.float64"
     good = {symbol: found[symbol].read_bytes() for symbol in (*DAMAGED, predict)}
     first, second = (found[symbol] for symbol in DAMAGED)
     first.write_bytes(flipped(good[DAMAGED[0]], 1000))

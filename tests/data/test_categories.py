@@ -300,7 +300,7 @@ def test_wrong_labels_in_a_file_are_refused(labels, tmp_path):
     assert config["labels"] == {"1": [["blue", "green", "red"], None]}
     config["labels"] = labels
     save_file(load_file(path), path, {"fastnn": json.dumps(config)})
-    with pytest.raises(ValueError, match="does not hold a fastnn model"):
+    with pytest.raises(ValueError, match="does not hold a consistent fastnn model"):
         fn.load(path)
 
 

@@ -319,7 +319,7 @@ def test_class_weights_of_several_labels(sample_weight):
         for name in expected:
             assert history[name] == pytest.approx(expected[name], rel=1e-12)
         assert_allclose(model.parameters, plain.parameters, **TRAINING["float64"])
-    with pytest.raises(ValueError, match="class_weight must be one for each of the 3 labels, got 2"):
+    with pytest.raises(ValueError, match="class_weight must have one entry for each of the 3 labels, got 2"):
         network("binary_cross_entropy").fit(X, BITS, class_weight=[{}, {}])
     with pytest.raises(ValueError, match=r"for classes 0 ... 1, got 2"):
         network("binary_cross_entropy").fit(X, BITS, class_weight={2: 1.0})

@@ -52,11 +52,11 @@ def test_failure_while_writing_leaves_the_old_file(step, file, monkeypatch):
 
 # ---- killed ------------------------------------------------------------------------------------
 
-# A child for each line of `_files` that a save runs, killed just before it.
+# A child for each line of `io.files` that a save runs, killed just before it.
 KILLED = """
 import os, signal, sys
 import fastnn as fn
-from fastnn import _files
+from fastnn.io import files
 path, lines = sys.argv[1], 0
 model = fn.Model([fn.Dense(200)], seed=1).build(300)
 model.save(path + ".new", training=True)
@@ -66,7 +66,7 @@ os.unlink(path + ".new")
 
 def trace(frame, event, argument):
     global lines
-    if frame.f_code.co_filename == _files.__file__:
+    if frame.f_code.co_filename == files.__file__:
         if event == "line":
             lines += 1
             if lines == last:

@@ -223,7 +223,7 @@ def test_predictions_during_fits_see_the_weights_of_one_step():
 def test_a_race_would_be_seen(monkeypatch):
     """Where nobody notices that the weights change."""
     never = property(lambda self: 0, lambda self, value: None)
-    monkeypatch.setattr(weights_lock.WeightsLock, "changes", never, raising=False)
+    monkeypatch.setattr(weights_lock.WeightsLock, "version", never, raising=False)
     assert any(soak.predict_while_fitting(2)[1] for _ in range(5))
 
 

@@ -86,18 +86,20 @@ def test_an_op_that_works_in_place(act):
 
 
 def test_the_parameters():
-    """As many as there are zeros behind the optimizer's memory are moved by it as well."""
+    """The optimizer changes what lies behind the last op's parameters as well."""
 
     def change(net):
-        net.descriptor[d.N_PARAMETERS] += 9
+        net.ops[2, oprow.N_PARAMETERS] += 9
 
     with pytest.raises(fn.errors.GuardError, match="values changed beside the parameters of 32 values of"):
         trained(change, optimizer=fn.SGD(0.1))
 
 
 def test_the_gradient():
+    model = model_of()
+    shift(oprow.B, 2, 1)(model.executor.network("gradient", 7))
     with pytest.raises(fn.errors.GuardError, match="beside gradients of 32 values of float32"):
-        trained(shift(oprow.B, 2, 1))
+        model.loss_and_gradient(np.ones((7, 3)), np.ones((7, 2)))
 
 
 def test_the_output():

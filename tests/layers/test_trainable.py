@@ -205,7 +205,7 @@ def test_a_copy_is_frozen_where_the_original_is(copied, tmp_path):
 def test_a_file_that_freezes_what_is_not_there_is_refused(frozen, tmp_path):
     stack().save(tmp_path / "m")
     edit_file(tmp_path / "m", lambda config, tensors: config.update(frozen=frozen))
-    with pytest.raises(ValueError, match="does not hold a fastnn model"):
+    with pytest.raises(ValueError, match="does not hold a consistent fastnn model"):
         fn.load(tmp_path / "m")
 
 
