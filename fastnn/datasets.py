@@ -59,7 +59,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     >>> print(y[:10])
     [0 1 2 3 4 5 6 7 8 9]
     """
-    data = importlib.resources.files("fastnn") / "data" / "digits.npz"  # in an archive too
+    data = importlib.resources.files("fastnn") / "resources" / "digits.npz"  # in an archive too
     with data.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return file["images"].astype(np.float32), file["labels"].astype(np.int64)
 

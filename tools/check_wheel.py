@@ -43,7 +43,7 @@ def expected_files() -> set[str]:
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn").rglob("*.py")}
     kernels = ROOT / "kernels"
     sources |= {f"fastnn/kernels/{path.relative_to(kernels).as_posix()}" for path in kernels.rglob("*.py")}
-    sources |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn" / "data").iterdir()}
+    sources |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn" / "resources").iterdir()}
     return sources | {"fastnn/py.typed"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fastnn import datasets
 
-DATA = Path(datasets.__file__).parent / "data"
+DATA = Path(datasets.__file__).parent / "resources"
 
 # "Class distribution" of the test set in optdigits.names, which UCI ships with the data.
 DIGITS_OF_EACH_CLASS = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
