@@ -3,7 +3,7 @@
 #   make demo      train on handwritten digits and draw the learning curve
 #   make quick     lint, types and the tests that take no time; a minute or so, while you work
 #   make test      lint, types and all tests but the long sweeps; six minutes on two cores
-#   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; ten minutes
+#   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes

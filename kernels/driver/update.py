@@ -25,7 +25,7 @@ from .team import share, wait_for_team, worker_slots
 _UPDATED = 16384
 # Most parameters whose gradient is computed at a time. For each such piece the matrix product copies
 # the gradient with respect to the output together.
-_PIECE = 131072
+_PIECE = 262144
 # A piece begins at a multiple of so many rows of a weight matrix.
 _TILE = 8
 
