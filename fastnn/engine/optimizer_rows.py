@@ -37,7 +37,7 @@ def optimizer_state(
     Parameters
     ----------
     state : State
-        Whose memory it is; it is made anew if the optimizer remembers another number of vectors.
+        Whose memory it is; it is allocated again if the optimizer keeps another number of vectors.
     optimizer : Optimizer
         That nobody changes meanwhile.
     places : sequence of ParameterPlace
@@ -67,8 +67,8 @@ def optimizer_state(
 class FitOptimizer:
     """The optimizer as a fit goes by it: a copy of its settings, and rows that nobody else writes to.
 
-    Others may change the model's optimizer, and have its memory made anew, at any time; what a network points
-    to lives here until the next `refresh`. It is of one model, which has one fit at a time.
+    Others may change the model's optimizer, and have its memory allocated again, at any time; what a network
+    points to lives here until the next `refresh`. It is of one model, which has one fit at a time.
     """
 
     def __init__(self) -> None:

@@ -122,7 +122,7 @@ class PredictorPool:
 
     def __init__(self, checks_rows: bool, weights_lock: WeightsLock) -> None:
         self.checks_rows, self._weights_lock = checks_rows, weights_lock
-        self._looks = checks_rows  # whether arrays are looked at before the short way is taken
+        self._looks = checks_rows  # whether arrays are checked before the short path is taken
         self._safe: np.dtype[Any] | None = None  # the dtype of those that need not be
         self._columns: Sequence[int] | None = None  # that hold categories
         self._free: list[Predictor] = []
@@ -201,7 +201,7 @@ class PredictorPool:
             return Predictor(make(), self._weights_lock)
 
     def look_at(self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None) -> None:
-        """Let `arrays` be looked at before the short way is taken.
+        """Let `arrays` be checked before the short path is taken.
 
         All but those of the dtype `safe`, and rows that hold small integers in the `columns`.
         """

@@ -182,7 +182,7 @@ class State:
         return self._resize_optimizer(count * self.parameters.size)
 
     def forget_optimizer(self) -> None:
-        """Let the optimizer begin anew; see `optimizer_vectors`."""
+        """Reset the optimizer; see `optimizer_vectors`."""
         vars(self)["optimizer"] = np.zeros(0, self.parameters.dtype)
         self.step = 0
 

@@ -63,7 +63,7 @@ class Lines(_Wrapper):
         thread = threading.get_ident()
         lines, end, self._begun[thread] = (self._begun.get(thread, "") + text).rpartition("\n")
         if end:
-            with _bars[0].external_write_mode(file=self):  # also for bars of the user's own
+            with _bars[0].external_write_mode(file=self):  # also for the user's own bars
                 self.stream.write(lines + end)
                 self.stream.flush()
         return len(text)
