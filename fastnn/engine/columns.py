@@ -69,4 +69,4 @@ class Columns:
         codes = bool(coding.coders(self._layers))
         columns = None if for_names or self._numeric is None else self._numeric.tolist()
         safe = None if for_names or coding.has_labels(self._layers) else self._dtype
-        self._predictors.look_at(for_names or codes, safe, columns)
+        self._predictors.check_first(for_names or codes, safe, columns)

@@ -1,7 +1,7 @@
 """Executor: what runs a model. It owns the parameters, the networks over them, the locks and the kernels.
 
-Everything that trains, saves, draws or exports a model goes by its executor; so does a layer that is called
-by itself.
+Everything that trains, saves, draws or exports a model uses its executor; so does a layer that is called
+alone.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ class Executor:
         X has samples as rows; `shape` is that of one before, if it had more axes.
         """
         given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True)
-        few = self.predictors.predict_small(given, out, looked_at=True) if shape is None else None
+        few = self.predictors.predict_small(given, out, checked=True) if shape is None else None
         if few is not None:
             return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
@@ -348,16 +348,16 @@ class Executor:
         self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
     ) -> dict[str, float]:
         """Loss and metrics on checked data."""
-        figures = buffers.allocate(1 + len(self.metrics), "float64", "figures")
+        logs = buffers.allocate(1 + len(self.metrics), "float64", "logs")
         with self.weights_lock.exclusive():
             rows = min(len(X), 4 * self.chunk)
             net = self.network("evaluate", rows)
             launch.set_data(net, X, y, weight)
             slots = net.descriptor
-            slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(figures), figures.size
+            slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(logs), logs.size
             launch.run("evaluate", net, team_size(rows, self.state.parameters.size, threads))
             outputs = self.predict(X).reshape(len(X), -1) if self.metric_functions else None  # same weights
-        found = dict(zip(("loss", *(metric.name for metric in self.metrics)), figures.tolist(), strict=True))
+        found = dict(zip(("loss", *(metric.name for metric in self.metrics)), logs.tolist(), strict=True))
         if outputs is not None and self.loss is not None:
             found |= metric_table.own_figures(self.metric_functions, self.loss, y, outputs, weight)
         return found

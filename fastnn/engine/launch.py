@@ -60,7 +60,7 @@ def _metric_state(net: Network) -> int:
 
 
 def set_sums(net: Network, values: NDArray[np.float64]) -> None:
-    """Let an epoch go on with what `sums` gave."""
+    """Restore the sums of an epoch from what `sums` gave."""
     totals = net.descriptor.view(np.float64)
     totals[_TOTALS], net.sums[_metric_state(net) :] = np.split(values, [len(_TOTALS)])
 

@@ -1,9 +1,9 @@
 """A network as data: arrays around the one descriptor that every compiled call takes.
 
 `Network` is a NamedTuple of NumPy arrays, so that it can be an argument of compiled code. The
-functions here make it and fill its tables; `calls` calls compiled code with it.
+functions here make it and fill its tables; `launch` calls compiled code with it.
 
-Compiled code goes by the addresses in the descriptor. So the arrays of a network, and those of an optimizer's
+Compiled code relies on addresses in the descriptor. So the arrays of a network, and those of an optimizer's
 state, are one whole: what could take one of them for another, or a copy for it, is refused.
 """
 

@@ -1,4 +1,4 @@
-"""An optimizer as rows and memory: what a step goes by, in `fit` and in the user's compiled code."""
+"""An optimizer as rows and memory, for steps in `fit` and in the user's compiled code."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def optimizer_state(
 
 
 class FitOptimizer:
-    """The optimizer as a fit goes by it: a copy of its settings, and rows that nobody else writes to.
+    """The optimizer of a fit: a copy of its settings, and rows that only the fit writes to.
 
     Others may change the model's optimizer, and have its memory allocated again, at any time; what a network
     points to lives here until the next `refresh`. It is of one model, which has one fit at a time.

@@ -51,7 +51,7 @@ class Plan:
     rows : int
         How many samples at a time it is laid out for.
     gaps : list of (start, stop)
-        Parts of the workspace, behind each tensor, that are nobody's.
+        Parts of the workspace, behind each tensor, that belong to none.
     """
 
     n_in: int

@@ -115,24 +115,24 @@ class PredictorPool:
     Parameters
     ----------
     checks_rows : bool
-        Whether a layer looks at each row before, so that there is no short way.
+        Whether a layer checks each row first, so that there is no short way.
     weights_lock : WeightsLock
         Of the model.
     """
 
     def __init__(self, checks_rows: bool, weights_lock: WeightsLock) -> None:
         self.checks_rows, self._weights_lock = checks_rows, weights_lock
-        self._looks = checks_rows  # whether arrays are checked before the short path is taken
+        self._checks_arrays = checks_rows  # whether arrays are checked before the short path is taken
         self._safe: np.dtype[Any] | None = None  # the dtype of those that need not be
         self._columns: Sequence[int] | None = None  # that hold categories
         self._free: list[Predictor] = []
 
-    def predict_small(self, X: Any, out: Any, looked_at: bool = False) -> NDArray[Any] | None:
+    def predict_small(self, X: Any, out: Any, checked: bool = False) -> NDArray[Any] | None:
         """What `Predictor.predict_small` gives, or None if there is no predictor yet, or `X` is not an array.
 
-        With `looked_at`, the names of the columns and the categories have been: see `look_at`.
+        With `checked`, the names of the columns and the categories have been checked: see `check_first`.
         """
-        if type(X) is not np.ndarray or (self._looks and not self._may_be_short(X, looked_at)):
+        if type(X) is not np.ndarray or (self._checks_arrays and not self._may_be_short(X, checked)):
             return None  # a masked array is one as well
         try:
             predictor = self._free.pop()
@@ -200,25 +200,27 @@ class PredictorPool:
         except IndexError:
             return Predictor(make(), self._weights_lock)
 
-    def look_at(self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None) -> None:
+    def check_first(
+        self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None
+    ) -> None:
         """Let `arrays` be checked before the short path is taken.
 
         All but those of the dtype `safe`, and rows that hold small integers in the `columns`.
         """
-        self._looks = self.checks_rows or arrays
+        self._checks_arrays = self.checks_rows or arrays
         self._safe = None if safe is None else np.dtype(safe)
         self._columns = columns
 
-    def _may_be_short(self, X: NDArray[Any], looked_at: bool) -> bool:
-        if self.checks_rows or looked_at or X.dtype is self._safe or self._columns is None:
-            return not self.checks_rows and (looked_at or X.dtype is self._safe)
+    def _may_be_short(self, X: NDArray[Any], checked: bool) -> bool:
+        if self.checks_rows or checked or X.dtype is self._safe or self._columns is None:
+            return not self.checks_rows and (checked or X.dtype is self._safe)
         if X.size != X.shape[-1] or X.dtype.kind != "f":
             return False
         return all((number := X.item(j)) % 1 == 0 and abs(number) <= LARGEST for j in self._columns)
 
     def take_no_short_way(self) -> None:
         """Let all samples be checked first, as those that have more axes than one must be."""
-        self.checks_rows = self._looks = True
+        self.checks_rows = self._checks_arrays = True
 
     def clear(self) -> None:
         """Forget all predictors."""

@@ -1,6 +1,6 @@
 """Which kernels a model needs, so that those that are not cached yet are compiled side by side.
 
-What is left out here works all the same: `native.address` compiles it when it is asked for.
+What is left out here works all the same: `loader.address` compiles it when it is asked for.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InterruptedEpoch:
-    """An epoch that was interrupted: how the data was walked through, and the sums so far.
+    """An epoch that was interrupted: how it went through the data, and the sums so far.
 
     Attributes
     ----------
     n_samples, batch_size : int
     shuffle : bool
     sums : float64 array
-        `calls.sums`: of the loss and the metrics.
+        `launch.sums`: of the loss and the metrics.
     """
 
     n_samples: int
@@ -32,7 +32,7 @@ class InterruptedEpoch:
     sums: NDArray[np.float64]
 
     def check(self, n_samples: int, batch_size: int, shuffle: object, position: int) -> None:
-        """Raise a ValueError if the epoch cannot go on so, from sample `position` on."""
+        """Raise a ValueError if the epoch cannot be resumed like this, from sample `position` on."""
         before = (self.n_samples, self.batch_size, self.shuffle)
         if before != (n_samples, batch_size, shuffle):
             raise ValueError(
@@ -42,8 +42,8 @@ class InterruptedEpoch:
             )
         if not 0 < position < n_samples or position % batch_size:
             raise ValueError(
-                f"the interrupted epoch cannot go on from sample {position} of {n_samples}, in batches of "
-                f"{batch_size}; the model's position was changed since"
+                f"the interrupted epoch cannot be resumed from sample {position} of {n_samples} in batches "
+                f"of {batch_size}; the model's position was changed since"
             )
 
 
@@ -67,7 +67,7 @@ class State:
     counters : int64 array of shape (3,)
         `step`, `epoch` and `position`, in memory that compiled code can write to.
     interrupted_epoch : InterruptedEpoch or None
-        What else is needed to go on with the current epoch, if it was interrupted.
+        What else is needed to resume the current epoch, if it was interrupted.
     callbacks : dict of str to dict, or None
         What the callbacks of the latest fit knew at its end: see `Callback.get_state`.
     """
@@ -81,10 +81,10 @@ class State:
     callbacks: dict[str, dict[str, Any]] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, unless compiled code goes by where it lies or by its size."""
+        """Set an attribute, unless compiled code relies on its address or size."""
         if name in _STAYS and value is not vars(self).get(name, value):
             raise AttributeError(
-                f"{name} of a model's state cannot be replaced: networks go by where it lies; write into it, "
+                f"{name} of a model's state cannot be replaced: networks hold its address; write into it, "
                 f"model.state.{name}[...] = values"
             )
         super().__setattr__(name, value)

@@ -65,7 +65,7 @@ class FitLock:
                 if self._owner is not None and not _waits_for(self._owner).isdisjoint(_that_wait_for(me)):
                     raise RuntimeError(
                         "a callback wants to train a model whose own callback waits for this one: "
-                        "neither could go on; train them one after the other"
+                        "neither could continue; train them one after the other"
                     )
                 _waiting[me] = self
             self._lock.acquire()
@@ -85,7 +85,7 @@ class FitLock:
             self._lock._release_save()  # type: ignore[attr-defined]
 
     def is_free(self) -> bool:
-        """Whether this thread has the lock, or nobody."""
+        """Whether this thread holds the lock, or none does."""
         if not self._lock.acquire(blocking=False):
             return False
         self._lock.release()
@@ -127,7 +127,7 @@ def working_for(thread: int) -> Iterator[None]:
 
 
 class WeightsLock:
-    """Lets a reader see weights as they were between two changes, never in the midst of one.
+    """Lets a reader see weights as they were between two changes, never in the middle of one.
 
     There is one `change` at a time. A reader takes no lock: it reads `version`
     before and after, and where a change fell between, reads once more, `exclusive`. Nobody waits for another
@@ -199,7 +199,7 @@ class WeightsLock:
                 self.fitting = False
 
 
-# A child has no thread but the one that forked. So a fork waits until nobody is in the midst of a change,
+# A child has no thread but the one that forked. So a fork waits until no thread is in the middle of a change,
 # and the child gives up the fits of other threads: its models are those of a finished step.
 
 

@@ -35,7 +35,7 @@ class Layer(KnownAttributes):
     """Base of all layers."""
 
     kind: ClassVar[str]
-    #: Whether `check_rows` looks at each row that comes in.
+    #: Whether `check_rows` must see each row that comes in.
     checks_rows = False
     #: Whether it is a last layer whose numbers come from the targets: see `Unscale`.
     of_targets = False

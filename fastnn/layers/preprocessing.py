@@ -62,7 +62,7 @@ class Preprocessing(Layer):
     def set_statistics(self, numbers: Mapping[str, ArrayLike]) -> None:
         """Take numbers that were measured before.
 
-        A model that the layer is part of goes by them from then on; while another thread trains it, this
+        A model that the layer is part of uses them from then on; while another thread trains it, this
         waits for the fit to end.
 
         Parameters
@@ -82,7 +82,7 @@ class Preprocessing(Layer):
                 executor.refresh_constants()
 
     def _take_statistics(self, numbers: Mapping[str, ArrayLike]) -> None:
-        """As `set_statistics`, but a model goes by them only after `Executor.refresh_constants`."""
+        """As `set_statistics`, but a model uses them only after `Executor.refresh_constants`."""
         checked = {
             name: array_checks.array(name, numbers[name], "float64", (1,)).copy() for name in self.names
         }

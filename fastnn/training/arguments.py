@@ -48,12 +48,12 @@ class FitArguments:
     names : tuple of str
         Of the columns of X, if it is a table.
     found : dict
-        The categories for layers that are not adapted yet: see `coding.find`.
+        The categories of layers that are not adapted yet: see `coding.find`.
     history : History
         Filled as training goes on.
     resume : bool
-        Whether to go on with the epoch that was interrupted, if there is one, and with what the
-        callbacks knew.
+        Whether to resume the epoch that was interrupted, if there is one, and the state of the
+        callbacks.
     """
 
     data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]

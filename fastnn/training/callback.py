@@ -139,7 +139,7 @@ class _Function(Callback):
 
 
 def as_callback(callback: Any) -> Callback:
-    """A callback out of a callback or a function."""
+    """A callback, made of a callback or a function."""
     if isinstance(callback, Callback):
         _period(callback)
         return callback
@@ -160,20 +160,20 @@ class CallbackList:
         What runs it.
     callbacks : sequence of Callback
     resume : bool
-        Whether they go on with what those of the latest fit knew.
+        Whether they get the state of those of the latest fit.
     """
 
     def __init__(self, model: Any, executor: Executor, callbacks: Sequence[Callback], resume: bool) -> None:
         self.model, self.executor = model, executor
         self.callbacks = sorted(callbacks, key=lambda callback: bool(callback.called_last))
         known = (executor.state.callbacks or {}) if resume else {}
-        #: What those that have not been told yet knew; it stays with the model if they never are.
+        #: The state for those that have not begun yet; it stays with the model if they never do.
         self._known = {name: known[name] for name, _ in self._named() if name in known}
         self._begun: list[tuple[str, Callback]] = []
         self._looks = [0] * len(callbacks)  # the epochs after which they are called next
 
     def begin(self, epoch: int) -> None:
-        """Tell each that training begins, with this epoch of the model's."""
+        """Tell each that training begins, at this epoch of the model."""
         self.executor.callback_states = self.states
         for i, (name, callback) in enumerate(self._named()):
             callback.model = self.model
@@ -185,11 +185,11 @@ class CallbackList:
             self._looks[i] = epoch + _period(callback)
 
     def next_callback_epochs(self, last: int) -> int:
-        """The epoch until which nobody wants to look, `last` at most."""
+        """The next epoch after which a callback is called, `last` at most."""
         return min(last, *self._looks) if self._looks else last
 
     def end_epoch(self, epoch: int, number: int, logs: dict[str, float], is_last: bool) -> None:
-        """Call those whose turn it is after an epoch of the model's, the given one of the fit.
+        """Call those that are due after an epoch of the model, the given one of the fit.
 
         They may write into `logs`.
         """
@@ -233,7 +233,7 @@ class CallbackList:
         self.executor.state.callbacks = self.states()
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """What each of the callbacks knows, by its name."""
+        """The state of each callback, by its name."""
         states = {name: _checked_state(callback) for name, callback in self._begun}
         return {name: state for name, state in states.items() if state} | self._known
 
@@ -256,7 +256,7 @@ def _period(callback: Callback) -> int:
 
 
 def _check_figures(callback: Callback, logs: dict[str, float]) -> None:
-    """Make all figures floats; one that is no number is taken out and refused."""
+    """Convert all logs to floats; one that is not a number is removed and refused."""
     for name, value in logs.items():
         if type(value) is float and type(name) is str and name != "epoch":
             continue
@@ -268,12 +268,12 @@ def _check_figures(callback: Callback, logs: dict[str, float]) -> None:
         who = callback.function if isinstance(callback, _Function) else callback
         what = f"{getattr(who, '__name__', type(who).__name__)} wrote logs[{name!r}] = {value!r}"
         if not isinstance(name, str) or name == "epoch":
-            raise ValueError(f"{what}; the name of a figure must be text, and not 'epoch'")
-        raise TypeError(f"{what}; a figure must be a number")
+            raise ValueError(f"{what}; the name of a logged value must be text, and not 'epoch'")
+        raise TypeError(f"{what}; a logged value must be a number")
 
 
 def _checked_state(callback: Callback) -> dict[str, Any]:
-    """What a callback knows, with plain numbers."""
+    """The state of a callback, with plain numbers."""
     state = callback.get_state()
     where = f"get_state of {type(callback).__name__}"
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):

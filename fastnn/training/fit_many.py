@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..engine.executor import Executor
     from .arguments import FitArguments
 
-_LOOK_UP = 0.1  # seconds between two looks at how far the threads are
+_LOOK_UP = 0.1  # seconds between two checks of how far the threads are
 
 
 def fit_many(
@@ -147,7 +147,7 @@ def fit_many(
 
 
 def sequence_of_models(models: Any) -> list[Trainer]:
-    """The models as a list, if each is one and stands there once."""
+    """The models as a list, if each is a model and occurs once."""
     if isinstance(models, Trainer) or not isinstance(models, Sequence):
         raise TypeError(f"models must be a sequence of models, got {models!r}")
     for i, model in enumerate(models):
@@ -190,7 +190,7 @@ def _own_callbacks(callbacks: Any, count: int) -> list[Any]:
 
 
 class _SharedChecks:
-    """`check_samples` for models that share data: it is converted once, and looked through once."""
+    """`check_samples` for models that share data: it is converted and checked once."""
 
     def __init__(self) -> None:
         self._converted: dict[Any, Any] = {}
@@ -232,7 +232,7 @@ class _SharedChecks:
 
 
 def _train_all(models: list[Trainer], tasks: list[FitArguments], threads: int, verbose: int) -> None:
-    """Train every model; record the errors in the histories, and warn of them."""
+    """Train every model; record errors in the histories, and warn about them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
     stop, outer, caller = threading.Event(), outer_stop(), threading.get_ident()
@@ -267,7 +267,7 @@ def _train_all(models: list[Trainer], tasks: list[FitArguments], threads: int, v
             if not running or any(worker.exception() for worker in done):
                 break
         for worker in done:
-            worker.result()  # what was raised that is no failure of a model: SystemExit, say
+            worker.result()  # raised, but not a failure of a model: SystemExit, say
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -288,23 +288,23 @@ def _work(model: Trainer, task: FitArguments) -> int:
 
 
 def _bar(tasks: list[FitArguments], ended: set[int]) -> Callable[[bool], None]:
-    """What shows the epochs of all models in a bar; one that has ended early counts in full."""
+    """Shows the epochs of all models in one bar; a model that has stopped early counts in full."""
     bar = Bar(sum(task.epochs for task in tasks))
 
-    def figures() -> dict[str, float]:
+    def logs() -> dict[str, float]:
         failed = sum(task.history.error is not None for task in tasks)
         return {"models": len(ended), **({"failed": failed} if failed else {})}
 
     def show(at_last: bool) -> None:
         done = set(ended)
         epochs = sum(task.epochs if i in done else len(task.history.epoch) for i, task in enumerate(tasks))
-        (bar.close if at_last else bar.update)(epochs, figures)
+        (bar.close if at_last else bar.update)(epochs, logs)
 
     return show
 
 
 def _lines(tasks: list[FitArguments], ended: set[int]) -> Callable[[bool], None]:
-    """What prints a line of each model that has ended."""
+    """Prints a line for each model that has finished."""
     told: set[int] = set()
 
     def show(at_last: bool) -> None:

@@ -36,10 +36,10 @@ class History:
         self.learning_rate: list[float] = []
         self.epoch: list[int] = []
         self.error: Exception | None = None
-        self._own: set[str] = set()  # names of the figures that callbacks wrote
+        self._own: set[str] = set()  # names of what callbacks logged
 
     def append(self, rows: dict[str, list[float]], rates: list[float], first: int = 0) -> None:
-        """Add figures and learning rates of some epochs, lists of equal length, from `first` on."""
+        """Add logs and learning rates of some epochs, lists of equal length, from `first` on."""
         for name, values in rows.items():
             self.history.setdefault(name, []).extend(values)
         self.learning_rate.extend(rates)
@@ -49,16 +49,16 @@ class History:
             self.history[name].extend([math.nan] * len(rates))
 
     def latest(self) -> dict[str, float]:
-        """The latest epoch's figures, without those that callbacks write."""
+        """The latest epoch's logs, without those that callbacks write."""
         return {name: values[-1] for name, values in self.history.items() if name not in self._own}
 
     def last_figures(self) -> dict[str, float]:
-        """The latest epoch's figures, of which all are known."""
+        """The latest epoch's logs, which are complete."""
         return {name: values[-1] for name, values in self.history.items() if values}
 
-    def record(self, figures: dict[str, float]) -> None:
-        """Take up what callbacks made of the figures of the latest epoch."""
-        for name, value in figures.items():
+    def record(self, logs: dict[str, float]) -> None:
+        """Record what callbacks made of the logs of the latest epoch."""
+        for name, value in logs.items():
             if name not in self.history:
                 self.history[name] = [math.nan] * len(self.epoch)
                 self._own.add(name)
@@ -72,7 +72,7 @@ class History:
             self.error = _retold(error)
 
     def trim(self) -> None:
-        """Drop an epoch of which not all figures are known, because training was interrupted."""
+        """Drop an epoch whose logs are incomplete, because training was interrupted."""
         measured = [values for name, values in self.history.items() if name not in self._own]
         known = min(map(len, measured), default=0)
         del self.epoch[known:]
@@ -80,7 +80,7 @@ class History:
             del values[known:]
 
     def to_pandas(self) -> Any:
-        """The figures and the learning rate as a pandas DataFrame, a row an epoch.
+        """The logs and the learning rate as a pandas DataFrame, a row an epoch.
 
         Returns
         -------

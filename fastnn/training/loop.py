@@ -1,6 +1,6 @@
 """What happens between compiled calls: slices, history, validation, callbacks, progress.
 
-A compiled call trains for about `SLICE` seconds; then Python looks up, shows progress and notices
+A compiled call trains for about `SLICE` seconds; then Python shows progress and notices
 Ctrl-C. Where something must see each epoch, a validation set or a callback, the call ends with the
 epoch.
 """
@@ -36,17 +36,17 @@ SLICE = 0.1  # seconds
 MOST_EPOCHS = 1 << 16  # in a slice
 MOST_ORDERED = 1 << 20  # numbers of samples that are ordered by a function of the user's before a slice
 
-# The event that stops the fit which a thread is in the midst of, for the fits that its callbacks begin.
+# The event that stops the fit that a thread is running, for the fits that its callbacks begin.
 _outer = threading.local()
 
 
 def outer_stop() -> threading.Event | None:
-    """What stops the fit that this thread is in the midst of, where a callback asks."""
+    """What stops the fit that this thread is running, where a callback asks."""
     return getattr(_outer, "stop", None)
 
 
 class Training:
-    """One call of `fit`: a data set that is walked through for some epochs.
+    """One call of `fit`: some epochs over a data set.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ class Training:
         Laid out for a batch.
     task : FitArguments
     evaluate : callable, optional
-        Gives the figures of the validation data, ``{"val_loss": ...}``.
+        Gives the logs of the validation data, ``{"val_loss": ...}``.
     progress : Bar or Lines, optional
-        What shows how far training is; it is closed in the end.
+        Shows how far training is; it is closed at the end.
     thread_tuner : ThreadTuner
         Chooses how many threads run a slice.
     stop : threading.Event, optional
@@ -88,7 +88,7 @@ class Training:
         self.names = ["loss", *(metric.name for metric in executor.metrics)]
         self.first_epoch, self.first_number = self.state.epoch, task.initial_epoch
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
-        self.figures = allocate(math.prod(shape), "float64", "figures").reshape(shape)
+        self.logs = allocate(math.prod(shape), "float64", "logs").reshape(shape)
         n = len(task.data[0])
         self.give_order = task.shuffle if callable(task.shuffle) else None
         ordered = self.give_order or (task.shuffle and task.rows < n)
@@ -99,7 +99,7 @@ class Training:
         if self.resumed is None:
             with executor.weights_lock.change():
                 self.state.interrupted_epoch, self.state.position = None, 0
-        self.under_way = False  # whether a compiled call has been made whose results are not taken up yet
+        self.under_way = False  # whether a compiled call has been made whose results are not read back yet
         self.first_position = self.state.position
         executor.refresh_optimizer(net)
         executor.last_finite_state = self.state.copy(executor.last_finite_state)
@@ -140,7 +140,7 @@ class Training:
         slots[d.ORDERS] = 0
         slots[d.TRAINING] = 1
         slots[d.BATCH_MEANS] = self.executor.loss is not None and self.executor.loss.reported != ""
-        slots[d.HISTORY_WIDTH] = self.figures.shape[1]
+        slots[d.HISTORY_WIDTH] = self.logs.shape[1]
         self.state.write(slots)
         slots[d.EPOCH], slots[d.POSITION] = self.first_epoch, self.first_position
         if self.resumed is not None:
@@ -148,7 +148,7 @@ class Training:
             launch.set_sums(self.net, self.resumed.sums)
 
     def _take_results(self) -> None:
-        """Take up what a compiled call has done: counters, figures, and what it takes to go on from here."""
+        """Read back what a compiled call has done: counters, logs, and what is needed to continue."""
         if not self.under_way:
             return
         state, slots = self.state, self.net.descriptor
@@ -170,7 +170,7 @@ class Training:
         while self.epoch < last_epoch and not self.model.stop_training:
             slots[d.LAST_EPOCH] = self._last_epoch()  # may call the user's function: before all that follows
             self.executor.refresh_optimizer(self.net)
-            slots[d.HISTORY] = address(self.figures)
+            slots[d.HISTORY] = address(self.logs)
             slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
             threads, part = self.thread_tuner.choose()
             slots[d.MAX_STEPS] = most = max(1, int(part * steps))
@@ -207,11 +207,11 @@ class Training:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished since the model was built, where nobody else writes to."""
+        """Epochs finished since the model was built, as this fit counts them."""
         return int(self.net.descriptor[d.EPOCH])
 
     def _last_epoch(self) -> int:
-        """The epoch that the next slice may train until: before it nobody wants to look."""
+        """The epoch that the next slice may train until: no callback is due before it."""
         epoch, n = self.epoch, len(self.data[0])
         last = self.callbacks.next_callback_epochs(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
         if self.evaluate is not None or (self.progress is not None and self.progress.each_epoch):
@@ -228,10 +228,10 @@ class Training:
         return last
 
     def _take_figures(self) -> None:
-        """Take up what the compiled loop recorded of the epochs that have ended."""
+        """Add what the compiled loop recorded of the epochs that have ended to the history."""
         seen, ended = len(self.history.epoch), self.epoch - self.first_epoch
         if ended > seen:
-            rows = self.figures[: ended - seen]
+            rows = self.logs[: ended - seen]
             columns = {name: rows[:, i].tolist() for i, name in enumerate(self.names)}
             self.history.append(columns, rows[:, -1].tolist(), self.first_number)
 
@@ -251,7 +251,7 @@ class Training:
             self.history.record(logs)
 
     def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
-        """How many epochs are done, with a part of the present one, and what gives the latest figures."""
+        """How many epochs are done, with a part of the present one, and what gives the latest logs."""
         part = self.state.position / len(self.data[0])
         return len(self.history.epoch) + part, self.history.last_figures
 
@@ -263,7 +263,7 @@ class Training:
     def _diverged(self) -> None:
         state, what = self.state, "the loss or a weight"
         if scan.is_finite(state.parameters) and not scan.is_finite(state.optimizer):
-            what = "what the optimizer remembers"  # its steps would be zeros from now on
+            what = "what the optimizer remembers"  # its steps would be zero from now on
         error = DivergenceError(
             self.first_number + state.epoch - self.first_epoch,
             state.position // int(self.net.descriptor[d.BATCH_SIZE]),
@@ -273,5 +273,5 @@ class Training:
             assert self.executor.last_finite_state is not None
             with self.executor.weights_lock.change():
                 state.restore(self.executor.last_finite_state)
-        state.interrupted_epoch, state.position = None, 0  # an epoch that diverged cannot go on
+        state.interrupted_epoch, state.position = None, 0  # an epoch that diverged cannot be resumed
         raise error

@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 _bars: list[Any] = []
-_placed: list[tuple[str, Lines]] = []  # what stands in the place of sys.stdout and sys.stderr
+_placed: list[tuple[str, Lines]] = []  # what replaces sys.stdout and sys.stderr
 
 
 class _Wrapper:
-    """A stream in the place of another, and equal to it."""
+    """A stream that replaces another one, and equals it."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -40,7 +40,7 @@ class Quiet(_Wrapper):
         return len(text)
 
     def flush(self) -> None:
-        """Bring what was written to its place, if that can be done."""
+        """Flush what was written, if that can be done."""
         try:
             self.stream.flush()
         except Exception:
@@ -104,9 +104,7 @@ def remove(bar: Any) -> None:
     if not _bars:
         for name, lines in _placed:
             lines.give_up()
-            if (
-                getattr(sys, name) is lines
-            ):  # else somebody has put something in its place, and goes on with it
+            if getattr(sys, name) is lines:  # else something has replaced it, and stays
                 setattr(sys, name, lines.stream)
         _placed.clear()
 

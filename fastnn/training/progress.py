@@ -1,7 +1,7 @@
-"""Progress of a fit: a bar of tqdm's, or a line an epoch.
+"""Progress of a fit: a tqdm bar, or a line per epoch.
 
-The bar takes the width of the terminal. Where that is too small for all figures, the loss and those that
-callbacks watch go first. It counts parts of epochs, and so moves within a long one.
+The bar is as wide as the terminal. Where there is no room for all logs, the loss and those that
+callbacks monitor go first. It counts parts of epochs, and so moves within a long one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 from . import print_above
 
-_BAR = 8  # least width of the bar itself, but for the first figures
+_BAR = 8  # least width of the bar itself, except for the first logs
 _VALUE = 7  # width of most values
-_ALWAYS = 2  # so many figures are shown where the bar becomes narrower for them
-_INTERVAL = 0.1  # seconds between two pictures in a terminal or notebook
+_ALWAYS = 2  # so many logs are shown where the bar becomes narrower for them
+_INTERVAL = 0.1  # seconds between two updates in a terminal or notebook
 _SELDOM = 5.0  # the same elsewhere: each is kept there
 
-#: Figures by name.
-Figures = Callable[[], dict[str, float]]
+#: Logs by name.
+Logs = Callable[[], dict[str, float]]
 
 
 def style(verbose: Any) -> int:
@@ -39,7 +39,7 @@ def style(verbose: Any) -> int:
 
 
 def reporter(verbose: int, epochs: int, first: int = 0, watched: Iterable[str] = ()) -> Bar | Lines | None:
-    """What shows the progress of a fit in that style.
+    """The progress display of a fit, in that style.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def reporter(verbose: int, epochs: int, first: int = 0, watched: Iterable[str] =
     first : int
         Number of the first.
     watched : iterable of str
-        Names of the figures that callbacks watch.
+        Names of the logs that callbacks watch.
     """
     if verbose == 1:
         return Bar(epochs, first, watched)
@@ -58,7 +58,7 @@ def reporter(verbose: int, epochs: int, first: int = 0, watched: Iterable[str] =
 
 
 class Bar:
-    """A bar that counts epochs and shows the latest figures.
+    """A bar that counts epochs and shows the latest logs.
 
     It appears when it is first updated. What is printed meanwhile goes above it.
 
@@ -70,7 +70,7 @@ class Bar:
     Attributes
     ----------
     each_epoch : bool
-        Whether each epoch has to be seen.
+        Whether each epoch must be shown.
     """
 
     each_epoch = False
@@ -82,22 +82,22 @@ class Bar:
         self._interval = _INTERVAL if _in_notebook() or print_above.is_terminal(sys.stderr) else _SELDOM
         self._next = self._begin + self._interval
 
-    def update(self, done: float, figures: Figures) -> None:
-        """Show that so many epochs are done, and their last figures, if it is time to."""
+    def update(self, done: float, logs: Logs) -> None:
+        """Show that so many epochs are done, and their last logs, if it is time to."""
         if time.perf_counter() >= self._next:
-            self._draw(done, figures())
+            self._draw(done, logs())
             self._next = time.perf_counter() + self._interval
 
-    def close(self, done: float, figures: Figures) -> None:
-        """Leave the bar as it stands in the end."""
-        self._draw(done, figures())
+    def close(self, done: float, logs: Logs) -> None:
+        """Draw the bar for the last time."""
+        self._draw(done, logs())
         if self._bar is not None:
             print_above.remove(self._bar)
             self._bar.close()
 
-    def _draw(self, done: float, figures: dict[str, float]) -> None:
+    def _draw(self, done: float, logs: dict[str, float]) -> None:
         columns = _columns()
-        text = self._text(done, figures, columns)
+        text = self._text(done, logs, columns)
         if self._bar is not None:
             self._bar.n, self._bar.bar_format, self._bar.ncols = done, text, columns
             self._bar.refresh()
@@ -109,7 +109,7 @@ class Bar:
             if file is not None:
                 print_above.add(self._bar)
 
-    def _text(self, done: float, figures: dict[str, float], columns: int | None) -> str:
+    def _text(self, done: float, logs: dict[str, float], columns: int | None) -> str:
         """The line; tqdm puts the bar itself where its name stands in braces."""
         last, elapsed = self.first + self.epochs, time.perf_counter() - self._begin
         number = min(self.first + int(done) + 1, last)
@@ -120,26 +120,26 @@ class Bar:
         elif done > 0:
             time_left = f" {_clock(elapsed * (self.epochs - done) / done)} left"
         room = None if columns is None else columns - len(head) - _BAR - len(time_left)
-        tail = "".join(_chosen(figures, ["loss", *self.watched, "val_loss"], room))
+        tail = "".join(_chosen(logs, ["loss", *self.watched, "val_loss"], room))
         return head + "{bar}" + tail.replace("{", "{{").replace("}", "}}") + time_left
 
 
-def _chosen(figures: dict[str, float], first: list[str], room: int | None) -> list[str]:
-    """The figures for which there is room, in their order; some go first, and two take it from the bar.
+def _chosen(logs: dict[str, float], first: list[str], room: int | None) -> list[str]:
+    """The logs for which there is room, in their order; some go first, and two take it from the bar.
 
     Which they are does not change with their values: nothing flickers.
     """
     chosen: set[str] = set()
-    for i, name in enumerate(dict.fromkeys(name for name in [*first, *figures] if name in figures)):
+    for i, name in enumerate(dict.fromkeys(name for name in [*first, *logs] if name in logs)):
         width = len(name) + len(" =") + _VALUE
         if room is None or width <= room + (_BAR if i < _ALWAYS else 0):
             chosen.add(name)
             room = None if room is None else room - width
-    return [f" {name}={value:.4g}" for name, value in figures.items() if name in chosen]
+    return [f" {name}={value:.4g}" for name, value in logs.items() if name in chosen]
 
 
 class Lines:
-    """A line an epoch, on standard output.
+    """A line per epoch, on standard output.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Lines:
     Attributes
     ----------
     each_epoch : bool
-        Whether each epoch has to be seen.
+        Whether each epoch must be shown.
     """
 
     each_epoch = True
@@ -158,22 +158,22 @@ class Lines:
         self.epochs, self.first = epochs, first
         self._said, self._before = 0, time.perf_counter()
 
-    def update(self, done: float, figures: Figures) -> None:
-        """Tell of an epoch that has ended since."""
+    def update(self, done: float, logs: Logs) -> None:
+        """Print the latest epoch, if one has ended since."""
         if int(done) > self._said:
             self._said, now = int(done), time.perf_counter()
             seconds, self._before = now - self._before, now
             of = f"Epoch {self.first + self._said}/{self.first + self.epochs}"
-            say(of, f"{seconds:.1f}s", *texts(figures()))
+            say(of, f"{seconds:.1f}s", *texts(logs()))
 
-    def close(self, done: float, figures: Figures) -> None:
-        """Tell of the last epoch."""
-        self.update(done, figures)
+    def close(self, done: float, logs: Logs) -> None:
+        """Print the last epoch."""
+        self.update(done, logs)
 
 
-def texts(figures: dict[str, float]) -> list[str]:
+def texts(logs: dict[str, float]) -> list[str]:
     """Names and values."""
-    return [f"{name}: {value:.4g}" for name, value in figures.items()]
+    return [f"{name}: {value:.4g}" for name, value in logs.items()]
 
 
 def say(*parts: str) -> None:

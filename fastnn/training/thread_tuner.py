@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-# Seconds of steps that tell how fast a number of threads is.
+# Seconds of steps from which the speed of a number of threads is measured.
 _ENOUGH = 0.02
-# What was measured counts half after so many seconds more.
+# A measurement counts half as much after so many seconds.
 _HALF_LIFE = 0.5
-# The way that was slower is measured again after so many seconds.
+# The slower choice is measured again after so many seconds.
 _TRY_AGAIN = 1.5
 
 
@@ -22,7 +22,7 @@ class ThreadTuner:
     threads : int
         Of the team.
     fixed : bool
-        Whether it is the user's choice, which is followed.
+        Whether it was chosen by the user, and is not tuned.
     """
 
     def __init__(self, threads: int, fixed: bool) -> None:
@@ -45,7 +45,7 @@ class ThreadTuner:
         return max(self._seconds, key=self._speed), 1.0
 
     def note(self, threads: int, steps: int, seconds: float) -> None:
-        """Take up how many steps were made in a slice, and how long it took."""
+        """Record how many steps were made in a slice, and how long it took."""
         if steps > 0:
             self._steps[threads] += steps
             self._seconds[threads] += seconds

@@ -371,7 +371,7 @@ class Trainer(Inference):
         return lambda: {f"val_{name}": value for name, value in evaluate().items()}
 
     def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
-        """That of the last fit, if it had as many rows and threads: it has measured their speed."""
+        """The tuner of the last fit, if it had as many rows and threads: it has measured their speed."""
         team, fixed = team_size(rows, self._executor.state.parameters.size, threads), threads is not None
         known = self._thread_tuners.get(rows)
         if known is None or (known.threads, known.fixed) != (team, fixed):

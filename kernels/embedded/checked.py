@@ -1,8 +1,8 @@
-"""The functions of `inside`, with a look at sizes and addresses of the arrays before anything is written.
+"""The functions of `unchecked`, which first check sizes and addresses of the arrays.
 
 They answer with a `Status` and cost some nanoseconds more. Where it is neither `Status.OK` nor
 `Status.NOT_FINITE` nothing was written: whatever the arrays' sizes, no other memory is read or written.
-Values are not looked at, but for class numbers and the loss.
+Values are not checked, except for class numbers and the loss.
 """
 
 import math

@@ -3,7 +3,7 @@
 All functions are for code compiled by Numba, which may be cached, and can be called from Python too.
 None allocates, raises or prints. What can be told from types is refused when the caller is compiled:
 arrays of another dtype than the network's, not in C order, or read-only where they are written, and networks
-that are no arguments but globals, closure variables or default arguments. Of a network that is a copy, the
+that are not arguments but globals, closure variables or default arguments. Of a network that is a copy, the
 results are NaN. Sizes are not checked here, and other memory is read or written if they are wrong; nor is it
 checked that what is written lies apart from what is read: `checked` holds the functions that look at both.
 """

@@ -322,8 +322,8 @@ def test_callbacks_may_use_each_others_models(call):
 
 
 def test_callbacks_that_train_each_others_models_are_refused():
-    """One of them, since neither could go on; the other model is trained."""
-    with pytest.warns(RuntimeWarning, match="neither could go on"):
+    """One of them, since neither could continue; the other model is trained."""
+    with pytest.warns(RuntimeWarning, match="neither could continue"):
         histories = both_fit(lambda other: other.fit(X, LABELS), {"epochs": 3})
     errors = [history.error for history in histories]
     assert errors.count(None) == 1
@@ -336,14 +336,14 @@ def test_many_models_that_a_callback_trains_and_its_own_among_them():
     histories = []
 
     def fit_all(epoch, logs):
-        with pytest.warns(RuntimeWarning, match="neither could go on"):
+        with pytest.warns(RuntimeWarning, match="neither could continue"):
             histories.extend(fn.fit_many([others[0], own], X, LABELS, threads=2))
 
     def fit_own(epoch, logs):
         own.fit(X, LABELS)
 
     def fit_one_that_wants_it(epoch, logs):
-        with pytest.warns(RuntimeWarning, match="neither could go on"):
+        with pytest.warns(RuntimeWarning, match="neither could continue"):
             histories.extend(fn.fit_many(others[1:], X, LABELS, callbacks=[[fit_own]]))
 
     own.fit(X, LABELS, epochs=2, callbacks=[fit_all])

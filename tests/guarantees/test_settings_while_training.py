@@ -193,7 +193,7 @@ def test_a_position_that_is_none(position):
     model.fit(X, Y, epochs=1, batch_size=8, verbose=0)
     model.state.interrupted_epoch = InterruptedEpoch(64, 8, True, np.zeros(3))
     model.state.position = position
-    with pytest.raises(ValueError, match=f"cannot go on from sample {position} of 64, in batches of 8"):
+    with pytest.raises(ValueError, match=f"cannot be resumed from sample {position} of 64 in batches of 8"):
         model.fit(X, Y, epochs=1, batch_size=8, resume=True, verbose=0)
 
 

@@ -165,18 +165,18 @@ def test_numbers_of_any_kind_become_floats(value):
 
 @pytest.mark.parametrize("value", ["high", None, 1j, [1.0], np.ones(1), np.ones(2), np.array("x"), {}])
 def test_what_is_no_number_is_refused(value):
-    def own_figure(epoch, logs):
+    def mine(epoch, logs):
         logs["mine"] = value if epoch == 1 else 0.0
 
     model = network()
-    with pytest.raises(TypeError, match=r"own_figure wrote logs\['mine'\] = .*a figure must be a number"):
-        model.fit(X, Y, epochs=3, callbacks=[own_figure])
+    with pytest.raises(TypeError, match=r"mine wrote logs\['mine'\] = .*a logged value must be a number"):
+        model.fit(X, Y, epochs=3, callbacks=[mine])
     assert model.history.epoch == [0, 1] and same(model.history.history["mine"], [0, NAN])
 
 
 @pytest.mark.parametrize("name", ["epoch", 5, None])
 def test_names_that_cannot_be_used_are_refused(name):
-    with pytest.raises(ValueError, match=rf"logs\[{name!r}\] = 1.0; the name of a figure must be text"):
+    with pytest.raises(ValueError, match=rf"logs\[{name!r}\] = 1.0; the name of a logged value must be text"):
         network().fit(X, Y, callbacks=[writes(1.0, name=name)])
 
 
