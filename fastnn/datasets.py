@@ -1,17 +1,19 @@
-"""Small data sets to learn on: handwritten digits, spirals and exclusive or.
+"""Small data sets to learn on: handwritten digits, spirals and exclusive or; and MNIST, from files.
 
 Every function returns a pair ``(X, y)`` of new arrays: the inputs, one sample per row, in float32, and
-the targets.
+the targets. `mnist` returns two such pairs, for training and for testing.
 """
 
 import importlib.resources
 import math
 import operator
+import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["digits", "spiral", "xor"]
+__all__ = ["digits", "mnist", "spiral", "xor"]
 
 
 def __dir__() -> list[str]:
@@ -155,6 +157,73 @@ def xor() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
     y = np.array([[0], [1], [1], [0]], dtype=np.float32)
     return X, y
+
+
+def mnist(
+    folder: str | os.PathLike[str],
+) -> tuple[
+    tuple[NDArray[np.float32], NDArray[np.int64]],
+    tuple[NDArray[np.float32], NDArray[np.int64]],
+]:
+    """Read MNIST, or a data set of the same form, from four files in a folder. Nothing is downloaded.
+
+    The files are those that Y. LeCun, C. Cortes and C. J. C. Burges published: ``train-images-idx3-ubyte``,
+    ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, plain or with
+    ``.gz`` at the end. Fashion-MNIST and Kuzushiji-MNIST come as files of the same names.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where the files are.
+
+    Returns
+    -------
+    (X_train, y_train), (X_test, y_test)
+        X of shape (n, height, width, 1), float32: pixels from 0 to 1. y of shape (n,), int64: the class
+        of each picture.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing; the message names all that are.
+    ValueError
+        If a file is damaged, or has another number of pictures than of labels.
+
+    References
+    ----------
+    .. [1] Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
+       recognition", Proceedings of the IEEE, 1998.
+
+    Examples
+    --------
+    >>> from fastnn.datasets import mnist
+    >>> mnist("no_such_folder")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: no_such_folder is not a folder
+    """
+    from .data import idx  # it imports what unpacks files, which few programs need
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder")
+    names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    paths = {name: path for name in names if (path := idx.find(folder, name)) is not None}
+    missing = ", ".join(name for name in names if name not in paths)
+    if missing:
+        raise FileNotFoundError(f"{folder} has no file {missing} (nor one of that name with .gz at the end)")
+    train, test = (_pictures(paths[names[i]], paths[names[i + 1]]) for i in (0, 2))
+    return train, test
+
+
+def _pictures(images: Path, labels: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Pictures of one channel and their classes."""
+    from .data import idx
+
+    X, y = idx.read(images, axes=3), idx.read(labels, axes=1)
+    if len(X) != len(y):
+        raise ValueError(f"{images} has {len(X)} pictures, but {labels} has {len(y)} labels")
+    return np.divide(X, 255, dtype=np.float32)[..., np.newaxis], y.astype(np.int64)
 
 
 def _integer(name: str, value: int, minimum: int) -> int:
