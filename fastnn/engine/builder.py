@@ -124,7 +124,7 @@ class NetworkBuilder:
             state.parameters,
             constants=state.constants,
             batch_size=rows,
-            cut=parts(rows, state.parameters.size),
+            cut=parts(rows, state.parameters.size, self.graph.multiplications),
             n_workers=1 if embedded else None,
             loss=loss,
             penalties=penalties,

@@ -341,7 +341,7 @@ class Executor:
         with self.weights_lock.exclusive():
             net = self.network("gradient", len(data[0]))
             launch.set_data(net, *data)
-            launch.run("gradient", net, team_size(len(data[0]), self.state.parameters.size, threads))
+            launch.run("gradient", net, team_size(len(data[0]), self.built.graph.multiplications, threads))
             return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0]
 
     def evaluate(
@@ -355,7 +355,7 @@ class Executor:
             launch.set_data(net, X, y, weight)
             slots = net.descriptor
             slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(logs), logs.size
-            launch.run("evaluate", net, team_size(rows, self.state.parameters.size, threads))
+            launch.run("evaluate", net, team_size(rows, self.built.graph.multiplications, threads))
             outputs = self.predict(X).reshape(len(X), -1) if self.metric_functions else None  # same weights
         found = dict(zip(("loss", *(metric.name for metric in self.metrics)), logs.tolist(), strict=True))
         if outputs is not None and self.loss is not None:

@@ -144,6 +144,11 @@ class Graph:
         """Numbers that are trained."""
         return sum([place.size for place in self.parameters])
 
+    @property
+    def multiplications(self) -> int:
+        """About how many a sample costs in the forward pass."""
+        return sum([op.multiplications for op in self.ops])
+
     def add(self, name: str, layer: Layer, *inputs: Tensor) -> Tensor:
         """Lower a layer; `name` is what the layer that is being lowered calls it.
 
@@ -163,9 +168,10 @@ class Graph:
         current = self._current = _Current(place, path, stream, self._constants_end)
         first, index = len(self.parameters), len(self.nodes)
         for spec in layer.parameters(*shapes):
-            current.offsets[spec.name] = self._parameters_end
-            self.parameters.append(ParameterPlace(path, layer, spec, self._parameters_end))
-            self._parameters_end += math.prod(spec.shape)
+            parameter = ParameterPlace(path, layer, spec, self._parameters_end)
+            current.parameters[spec.name] = parameter
+            self.parameters.append(parameter)
+            self._parameters_end += parameter.size
         numbers = layer.constants(*shapes)
         if numbers.size:
             self._constants.append(numbers)
@@ -192,7 +198,8 @@ class Graph:
         passes_gradient: bool = False,
         scratch_per_row: int = 0,
         shared_scratch: int = 0,
-        splits: bool = False,
+        multiplications: int | None = None,
+        matrix: tuple[int, int] = (1, 0),
         couples: bool = False,
     ) -> Tensor:
         """Add an op of the layer that is being lowered: see `Op`.
@@ -211,6 +218,8 @@ class Graph:
             Names of the parameters for the columns from PARAMETERS on, in their order.
         constants : bool
             Whether it reads the layer's constants.
+        multiplications : int, optional
+            If they are not as many as the numbers of its parameters.
 
         Returns
         -------
@@ -220,13 +229,15 @@ class Graph:
         current = self._current
         result = Tensor(self._values, shape)
         self._values += 1
+        if multiplications is None:
+            multiplications = sum([current.parameters[name].size for name in parameters if name is not None])
         self.ops.append(
             Op(
                 kernel,
                 tuple(inputs),
                 result,
                 settings,
-                tuple([None if name is None else current.offsets[name] for name in parameters]),
+                tuple([None if name is None else current.parameters[name].offset for name in parameters]),
                 current.constants if constants else None,
                 current.stream,
                 in_place,
@@ -234,7 +245,8 @@ class Graph:
                 passes_gradient,
                 scratch_per_row,
                 shared_scratch,
-                splits,
+                multiplications,
+                matrix,
                 couples,
             )
         )
@@ -292,7 +304,7 @@ class _Current:
     path: str
     stream: int
     constants: int
-    offsets: dict[str, int] = field(default_factory=dict)  # of its parameters
+    parameters: dict[str, ParameterPlace] = field(default_factory=dict)  # its own
     layers: int = 0  # in it, so far
 
 

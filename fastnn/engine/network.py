@@ -237,7 +237,7 @@ def network(
         guard.add_zones(net.workspace, plan.gaps)
     slots = net.descriptor
     slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
-    slots[d.ITEMSIZE] = parameters.itemsize
+    slots[d.ITEMSIZE], slots[d.MULTIPLICATIONS] = parameters.itemsize, plan.multiplications
     slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
     slots[d.METRIC_STATE_SIZE] = state_size
     slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.WEIGHT_WIDTH] = plan.n_in, plan.n_out, 1

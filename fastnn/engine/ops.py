@@ -103,8 +103,11 @@ class Op(NamedTuple):
         Numbers of memory of its own that it needs for each sample while training.
     shared_scratch : int
         Numbers of memory that it needs during a call only, which all ops of a thread share.
-    splits : bool
-        Whether it can compute the gradient of some rows of its weights alone: see `descriptor.FIRST_WEIGHT`.
+    multiplications : int
+        About how many it costs for each sample in the forward pass.
+    matrix : (int, int)
+        Rows and columns of its first parameter, if it can compute the gradient of some of the rows alone: see
+        `descriptor.FIRST_WEIGHT`. Otherwise (1, 0).
     couples : bool
         Whether a row of its output depends on other rows of the batch, so that threads wait for each other
         before and after it.
@@ -122,7 +125,8 @@ class Op(NamedTuple):
     passes_gradient: bool
     scratch_per_row: int
     shared_scratch: int
-    splits: bool = False
+    multiplications: int = 0
+    matrix: tuple[int, int] = (1, 0)
     couples: bool = False
 
     @property

@@ -48,6 +48,8 @@ class Plan:
         Size of the workspace, in elements.
     scratch : int
         Size of the memory that ops use during a call.
+    multiplications : int
+        About how many a row costs in the forward pass.
     rows : int
         How many samples at a time it is laid out for.
     gaps : list of (start, stop)
@@ -64,6 +66,7 @@ class Plan:
     gradient: int = oprow.NONE
     workspace: int = 0
     scratch: int = 0
+    multiplications: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def allocate(self, per_row: int) -> int:
@@ -105,7 +108,7 @@ def plan(
         Whether, in training, these are computed at all.
     """
     result = Plan(graph.input.size, graph.output.size, rows, np.dtype(dtype).itemsize)
-    result.ops = _rows(graph.ops, dtype)
+    result.ops, result.multiplications = _rows(graph.ops, dtype), graph.multiplications
     _place_scratch(result, graph.ops, training)
     if training:
         _lay_out_training(result, graph, dtype, input_gradient, head, with_output)
@@ -149,7 +152,8 @@ def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
             row[column] = oprow.NONE if offset is None else offset
         if op.constants is not None:
             row[oprow.CONSTANTS] = op.constants
-        row[oprow.SPLITS], row[oprow.COUPLED] = op.splits, op.couples
+        row[oprow.COUPLED] = op.couples
+        row[oprow.W_ROWS], row[oprow.W_COLUMNS] = op.matrix
         if op.settings:
             set_settings(row, op.settings)
     return table

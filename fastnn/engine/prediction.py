@@ -58,7 +58,7 @@ class Predictor:
         self._row, self._x_row, self._y_row = (1, n_in), self._x[:1], self._y[:1]
         # One number of a memoryview is read and written in half the time of one of an array.
         self._slots, self._address = memoryview(slots), address(slots)  # type: ignore[arg-type]
-        self._most_short = _SHORT_CALL // max(net.parameters.size, 1)
+        self._most_short = _SHORT_CALL // max(int(slots[d.MULTIPLICATIONS]), 1)
         self._call = loader.function("driver.loop.predict")
         self._short_call = loader.function("driver.loop.predict", holds_gil=True)
         slots[d.CHECK] = loader.address("driver.batch.check", dtype.name)
@@ -175,10 +175,10 @@ class PredictorPool:
                     self._many(make, X[part].astype(out.dtype), out[part]) for part in array_checks.blocks(X)
                 )
         predictor = self._take(make)
-        chunks = -(-len(X) // int(predictor.net.descriptor[d.PREDICT_BATCH]))
-        n_parameters = predictor.net.parameters.size
+        slots = predictor.net.descriptor
+        chunks = -(-len(X) // int(slots[d.PREDICT_BATCH]))
         self._free.append(predictor)
-        team = 1 if chunks == 1 else min(team_size(len(X), n_parameters), chunks)
+        team = 1 if chunks == 1 else min(team_size(len(X), int(slots[d.MULTIPLICATIONS])), chunks)
         ends = [i * len(X) // team for i in range(team + 1)]
         parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
         finite = [True] * team

@@ -87,7 +87,7 @@ class Parts(NamedTuple):
     have_gradients: bool
 
 
-def parts(rows: int, n_parameters: int) -> Parts:
+def parts(rows: int, n_parameters: int, multiplications: int) -> Parts:
     """Into what parts a batch is cut.
 
     Parameters
@@ -95,9 +95,10 @@ def parts(rows: int, n_parameters: int) -> Parts:
     rows : int
         Of a batch.
     n_parameters : int
-        Also the number of multiplications that a row costs in the forward pass.
+    multiplications : int
+        That a row costs in the forward pass; as many as parameters if each is used once.
     """
-    if 3 * rows * n_parameters < _SMALL_STEP:
+    if 3 * rows * multiplications < _SMALL_STEP:
         return Parts(1, False)
     if rows < _LONG_BATCH:
         return Parts(max(1, min(rows // PART_ROWS, _MOST_PARTS)), False)
@@ -107,19 +108,19 @@ def parts(rows: int, n_parameters: int) -> Parts:
     return Parts(count, True)
 
 
-def team_size(rows: int, n_parameters: int, threads: int | None = None) -> int:
+def team_size(rows: int, multiplications: int, threads: int | None = None) -> int:
     """How many threads make a step of so many rows.
 
     Parameters
     ----------
-    rows, n_parameters : int
+    rows, multiplications : int
         As in `parts`.
     threads : int, optional
         The user's choice, which is followed.
     """
     if threads is not None:
         return threads
-    return 1 if 3 * rows * n_parameters < _SMALL_STEP else get_threads()
+    return 1 if 3 * rows * multiplications < _SMALL_STEP else get_threads()
 
 
 def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | None = None) -> None:

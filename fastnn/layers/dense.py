@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from .. import activations, initializers
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 class Dense(Layer):
     """Fully connected layer: ``y = activation(x @ weights + bias)``.
+
+    It acts on the last axis, as in Keras and PyTorch: inputs of shape (n, ..., n_in) become outputs of shape
+    (n, ..., units), by the same weights at each position. `Flatten` before it connects all inputs with all
+    units.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ class Dense(Layer):
     >>> import fastnn as fn
     >>> fn.Dense(5, "relu")(np.ones((2, 3))).shape
     (2, 5)
+    >>> fn.Dense(5)(np.ones((2, 10, 3))).shape
+    (2, 10, 5)
     """
 
     kind = "dense"
@@ -98,15 +105,10 @@ class Dense(Layer):
         self.set_parameter("bias", value)
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
-        if len(inputs[0]) != 1:
-            raise ValueError(
-                f"{self.label} expects an input of shape (n_in,), got {inputs[0]}; put fn.Flatten() before it"
-            )
-        return (self.units,)
+        return (*inputs[0][:-1], self.units)
 
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
-        n_in, *_ = inputs[0]
-        shape, penalty = (n_in, self.units), self.penalties()
+        shape, penalty = (inputs[0][-1], self.units), self.penalties()
         weights = ParameterSpec("weights", shape, self.kernel_initializer, shape, penalty)
         if not self.use_bias:
             return [weights]
@@ -116,13 +118,17 @@ class Dense(Layer):
         return (self.l1, self.l2, self.alpha)
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
+        shape = inputs[0].shape
+        channels, positions = shape[-1], math.prod(shape[:-1])
         y = graph.op(
             "layers.dense",
             inputs,
-            self.output_shape(inputs[0].shape),
+            self.output_shape(shape),
             parameters=("weights", "bias" if self.use_bias else None),
+            settings=(positions,),
             shared_scratch=oprow.PACK_SIZE,
-            splits=True,
+            multiplications=positions * (channels + self.use_bias) * self.units,
+            matrix=(channels, self.units),
         )
         return y if self.activation is None else lower_activation(graph, self.activation, y)
 

@@ -219,9 +219,13 @@ def _serialized(proto: onnx.ModelProto) -> bytes:
 
 def _write_dense(graph: Writer, layer: Dense, shape: Shape) -> None:
     names = [graph.output, graph.constant("weights", layer.weights)]
-    if layer.use_bias:
-        names.append(graph.constant("bias", layer.bias))
-    graph.node("Gemm", names)
+    bias = [graph.constant("bias", layer.bias)] if layer.use_bias else []
+    if len(shape) == 1:
+        graph.node("Gemm", [*names, *bias])
+    else:
+        graph.node("MatMul", names)
+        if bias:
+            graph.node("Add", [graph.output, *bias])
     if layer.activation is not None and layer.activation.name != "identity":
         _write_activation(graph, layer.activation)
 

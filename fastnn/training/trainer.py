@@ -372,7 +372,8 @@ class Trainer(Inference):
 
     def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
         """The tuner of the last fit, if it had as many rows and threads: it has measured their speed."""
-        team, fixed = team_size(rows, self._executor.state.parameters.size, threads), threads is not None
+        team = team_size(rows, self._executor.built.graph.multiplications, threads)
+        fixed = threads is not None
         known = self._thread_tuners.get(rows)
         if known is None or (known.threads, known.fixed) != (team, fixed):
             self._thread_tuners = {rows: ThreadTuner(team, fixed)}

@@ -129,6 +129,9 @@ BATCH_MEANS = 93  # 1: an epoch's loss is the mean of its batches', by their row
 # Whose it is: of the call's descriptor of a network in the user's compiled code only
 SELF = 94  # the descriptor's own address, by which a copy is told
 OWN_LOSS = 95  # address of the float64 number that the loss is left in
+
+# The work
+MULTIPLICATIONS = 96  # that a row costs in the forward pass, about
 SIZE = 104
 
 OK = 0

@@ -34,9 +34,10 @@ CONSTANTS = 20  # offset of the op's numbers in the vector of constants, or NONE
 FROZEN = 21  # of an optimizer: how many ranges of parameters it leaves alone; see `optimizer`
 FIRST_PARAMETER = 22  # offset of the first of the op's parameters, which lie one behind the other
 N_PARAMETERS = 23  # how many numbers they are
-SPLITS = 24  # 1: the gradient of some rows of W can be computed alone: see FIRST_WEIGHT of the descriptor
-COUPLED = 25  # 1: a row of the output depends on other rows, so that threads wait for each other
-SETTINGS = 26  # settings from here on: float64 numbers, stored bit by bit
+W_ROWS = 24  # rows of W, of which some can have their gradient computed alone: see FIRST_WEIGHT of the
+W_COLUMNS = 25  # descriptor; and columns. Of an op that does all at once 1 and 0
+COUPLED = 26  # 1: a row of the output depends on other rows, so that threads wait for each other
+SETTINGS = 27  # settings from here on: float64 numbers, stored bit by bit
 SIZE = 40
 
 INPUT = -1  # the tensor is the call's input

@@ -33,13 +33,13 @@ _TILE = 8
 @force_inline
 def _first_weight(op, place):
     """The first row of an op's W that lies behind a place in the flat vector, in whole tiles."""
-    n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+    rows, columns = op[oprow.W_ROWS], op[oprow.W_COLUMNS]
     inside = place - op[oprow.FIRST_PARAMETER]
     if inside <= 0:
         return 0
-    if op[oprow.SPLITS] == 0 or inside >= n_in * n_out:
-        return n_in
-    return min(n_in, (inside // n_out + _TILE // 2) // _TILE * _TILE)
+    if inside >= rows * columns:
+        return rows
+    return min(rows, (inside // columns + _TILE // 2) // _TILE * _TILE)
 
 
 @force_inline
@@ -102,17 +102,17 @@ def _compute(net, own, thread, frozen, updates):
         op = view(op_address, oprow.SIZE, np.int64)
         if op[oprow.BACKWARD_WEIGHTS] == 0:
             continue
-        n_in, n_out, at = op[oprow.N_IN], op[oprow.N_OUT], op[oprow.FIRST_PARAMETER]
-        row, last = 0, n_in
+        rows, columns, at = op[oprow.W_ROWS], op[oprow.W_COLUMNS], op[oprow.FIRST_PARAMETER]
+        row, last = 0, rows
         if team > 1:
             row, last = _first_weight(op, low), _first_weight(op, high)
-        at_a_time = n_in
-        if op[oprow.N_PARAMETERS] > _PIECE and op[oprow.SPLITS] == 1:
-            at_a_time = max(_TILE, _PIECE // n_out // _TILE * _TILE)
+        at_a_time = rows
+        if rows * columns > _PIECE:
+            at_a_time = max(_TILE, _PIECE // columns // _TILE * _TILE)
         while row < last:
             stop = min(row + at_a_time, last)
-            first = at + row * n_out if row > 0 else at
-            after = at + stop * n_out if stop < n_in else at + op[oprow.N_PARAMETERS]
+            first = at + row * columns
+            after = at + stop * columns if stop < rows else at + op[oprow.N_PARAMETERS]
             if first != end:
                 if start < end:
                     _finish(net, own, start, end, frozen, updates)

@@ -1,8 +1,13 @@
-"""Fully connected layer: y = x w + b."""
+"""Fully connected layer: y = x w + b, for each position of a sample of several axes.
+
+The positions of all samples are rows of one product.
+"""
+
+import numpy as np
 
 from ..abi import descriptor, oprow
 from ..abi.entries import Op, entry
-from ..abi.tensors import tensor
+from ..abi.tensors import tensor_address
 from ..linalg.gemm import matmul, matmul_transposed_a, matmul_transposed_b
 from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import element, view
@@ -78,7 +83,15 @@ def _sum_rows(x, y):
 
 
 _op = Op(
-    parameters={"w": "n_in, n_out", "b": "n_out"},
+    tensors={
+        "x": "rows * positions, channels",
+        "y": "rows * positions, units",
+        "dx": "rows * positions, channels",
+        "dy": "rows * positions, units",
+    },
+    parameters={"w": "channels, units", "b": "units"},
+    settings={"positions": np.int64},
+    numbers={"channels": "op[oprow.W_ROWS]", "units": "op[oprow.W_COLUMNS]"},
     scratch={"pack": str(oprow.PACK_SIZE)},
     optional=("b",),
 )
@@ -89,13 +102,16 @@ backward_input_entry = _op.entry(dense_backward_input, writes="dx pack")
 @entry
 def backward_weights_entry(op, setting, net, real, T):
     """Op: X, DY -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on, and with the last of B."""
-    n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+    channels, units = op[oprow.W_ROWS], op[oprow.W_COLUMNS]
+    positions = np.int64(setting[oprow.SETTINGS])
+    rows = net[descriptor.ROWS] * positions
     first = net[descriptor.FIRST_WEIGHT]
-    count = min(net[descriptor.N_WEIGHTS], n_in - first)
+    count = min(net[descriptor.N_WEIGHTS], channels - first)
     vector = net[descriptor.ROWS_GRADIENT]
-    x, dy = tensor(net, op[oprow.X], n_in, T), tensor(net, op[oprow.DY], n_out, T)
-    dw = view(element(vector, op[oprow.W] + first * n_out, T), (count, n_out), T)
-    has_bias = first + count == n_in and op[oprow.B] != oprow.NONE
-    db = view(element(vector, op[oprow.B], T), n_out if has_bias else 0, T)
+    x = view(tensor_address(net, op[oprow.X], positions * channels, T), (rows, channels), T)
+    dy = view(tensor_address(net, op[oprow.DY], positions * units, T), (rows, units), T)
+    dw = view(element(vector, op[oprow.W] + first * units, T), (count, units), T)
+    has_bias = first + count == channels and op[oprow.B] != oprow.NONE
+    db = view(element(vector, op[oprow.B], T), units if has_bias else 0, T)
     pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
     dense_backward_weights(net[descriptor.GEMM], x, first, dy, dw, db, pack)

@@ -1,5 +1,6 @@
 """A team of threads: how many there are, and the same bits at any number of them."""
 
+import copy
 import functools
 import hashlib
 import os
@@ -9,6 +10,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.engine import threads
+from fastnn.kernels.abi import descriptor
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300)
@@ -40,6 +42,11 @@ def model_of(optimizer="adam", loss="cross_entropy", dtype="float32", dropout=0.
     return fn.Model(layers, loss=loss, optimizer=optimizer, dtype=dtype, seed=1, **options).build(31)
 
 
+def parts_of(rows, n_parameters):
+    """The parts where each parameter is used once a row."""
+    return threads.parts(rows, n_parameters, n_parameters)
+
+
 def digest(model, history):
     content = [model.parameters.tobytes(), model.state.optimizer.tobytes(), repr(history.history).encode()]
     return hashlib.sha256(b"".join(content)).hexdigest()
@@ -64,7 +71,7 @@ def digests(make, *data, counts=(1, 2, 4, 8), **options):
 def test_optimizers_give_the_same_bits(name, clip, dtype):
     """With dropout, shuffling, weights, penalties, and a last batch of fewer rows than parts."""
     rows = 2 * 128 + 3
-    assert threads.parts(128, model_of().parameters.size) == (8, False)
+    assert parts_of(128, model_of().parameters.size) == (8, False)
     make = functools.partial(model_of, OPTIMIZERS[name](global_clipnorm=clip), dtype=dtype)
     options = {"epochs": 2, "batch_size": 128, "sample_weight": WEIGHT[:rows]}
     found = digests(make, X[:rows], LABELS[:rows], **options)
@@ -102,7 +109,7 @@ def test_many_parts_with_gradients_give_the_same_bits():
     def make():
         return fn.Model([fn.Dense(5, "tanh"), fn.Dense(1)], loss="mse", metrics=["r2"], seed=0).build(8)
 
-    assert threads.parts(30000, make().parameters.size) == (28, True)
+    assert parts_of(30000, make().parameters.size) == (28, True)
     assert len(digests(make, x, y, counts=(1, 2, 3, 5, 7, 8, 20), epochs=2, batch_size=30000)) == 1
 
 
@@ -138,9 +145,22 @@ def test_calls_other_than_fit_give_the_same_bits(rows):
 )
 def test_cost_model(rows, n_parameters, parts, is_alone):
     fn.set_threads(2)
-    assert threads.parts(rows, n_parameters) == parts
+    assert parts_of(rows, n_parameters) == parts
     assert threads.team_size(rows, n_parameters) == (1 if is_alone else 2)
     assert threads.team_size(rows, n_parameters, 5) == 5
+
+
+def test_work_counts_the_positions_of_a_sample():
+    """The same weights at 1,000 positions are as much work as 1,000 times as many weights."""
+    model = fn.Model([fn.Dense(5, "tanh"), fn.Dense(5)], "mse", seed=0).build((1000, 8))
+    assert model.executor.built.graph.multiplications == 1000 * model.parameters.size == 75_000
+    assert model.network(128).descriptor[descriptor.MULTIPLICATIONS] == 75_000
+    fn.set_threads(2)
+    assert threads.parts(128, 75, 75_000) == (8, False) and threads.team_size(128, 75_000) == 2
+    assert threads.parts(4, 75, 75_000) == (1, False) and threads.team_size(4, 75_000) == 1
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(128, 1000, 8)), rng.normal(size=(128, 1000, 5))
+    assert len(digests(lambda: copy.deepcopy(model), x, y, counts=(1, 2, 3), batch_size=64)) == 1
 
 
 SIZES = [0, 1, 2, 13, 100, 2_410, 2**16, 2**18, 2**18 + 1, 2**21, 3_355_443, 2**24, 2**28]
@@ -150,7 +170,7 @@ SIZES = [0, 1, 2, 13, 100, 2_410, 2**16, 2**18, 2**18 + 1, 2**21, 3_355_443, 2**
 def test_parts_of_batches_of_all_sizes(n_parameters):
     found = []
     for rows in (*range(1, 300), 1000, 2047, 2048, 4095, 4096, 8192, 12_288, 60_000, 1_000_000):
-        parts = threads.parts(rows, n_parameters)
+        parts = parts_of(rows, n_parameters)
         assert 1 <= parts.most <= max(1, rows // 16)
         assert not parts.have_gradients or parts.most <= 2 or parts.most * n_parameters <= 2**24
         if rows * n_parameters < 2**18:

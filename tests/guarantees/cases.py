@@ -133,7 +133,7 @@ def fit(model, epochs=2, batch_size=128, **options):
     data = (X, target_of(model.loss))
     options = {"sample_weight": WEIGHT, "verbose": 0, **options}
     history = model.fit(*data, epochs=epochs, batch_size=batch_size, **options)
-    assert threads.parts(128, model.parameters.size).most == 8
+    assert threads.parts(128, model.parameters.size, model.parameters.size).most == 8
     return history.history
 
 

@@ -29,7 +29,7 @@ def test_gradient_of_all_parts(rows, loss, weighted):
     model = network(loss)
     X, y = draw_point(model, rows, N_IN, rng)
     weight = rng.uniform(0, 2, rows) if weighted else None
-    assert threads.parts(rows, model.parameters.size) == PARTS[rows]
+    assert threads.parts(rows, model.parameters.size, model.parameters.size) == PARTS[rows]
     found, gradient = model.loss_and_gradient(X, y, weight)
     expected, expected_gradient = plain_loss_and_gradient(model, X, y, weight)
     scale = max(1.0, abs(expected), np.abs(expected_gradient).max())

@@ -66,8 +66,8 @@ class LayerCase:
         Whether it can only be the first or the last layer of a model.
     loss : function of (output, target, parameters)
         The loss "mse" as it is meant behind this layer.
-    onnx : bool
-        Whether it can be exported.
+    onnx : bool or "export"
+        Whether it can be exported and imported again, or exported only.
     """
 
     def __init__(
@@ -315,7 +315,7 @@ def check_resume(case):
 
 
 def check_onnx(case):
-    """ONNX Runtime gives the same, and so does the model that is imported again."""
+    """ONNX Runtime gives the same, and so does the model that is imported again, unless it cannot be."""
     if not case.onnx:
         return
     import onnxruntime
@@ -329,11 +329,12 @@ def check_onnx(case):
                 fn.onnx.export(model, path)
                 runtime = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
                 [y] = runtime.run(None, {"X": x})
-                again = fn.onnx.load(path, dtype=dtype)
+                again = None if case.onnx == "export" else fn.onnx.load(path, dtype=dtype)
             scale = max(1.0, np.abs(expected).max())
             rtol, atol = PRODUCT[dtype]["rtol"], PRODUCT[dtype]["atol"] * scale
             assert_allclose(y, expected, rtol, atol)
-            assert_allclose(again.predict(x), expected, rtol, atol)
+            if again is not None:
+                assert_allclose(again.predict(x), expected, rtol, atol)
 
 
 CHECKS = [

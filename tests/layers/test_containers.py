@@ -173,8 +173,8 @@ MISFITS = {
         r"layer 1.0, Concatenate: branch 0 gives \(4,\), branch 1 \(2, 2\)",
     ),
     "deep": (
-        lambda: fn.Residual([fn.Add([None, [fn.Reshape((4, 1)), fn.Dense(4)]])]),
-        r"layer 1.0.body.0.1.1, Dense\(4\) expects an input of shape \(n_in,\), got \(4, 1\); put fn.Flatten",
+        lambda: fn.Residual([fn.Add([None, [fn.Dense(4), fn.Reshape((3, 1))]])]),
+        r"layer 1.0.body.0.1.1, Reshape\(\(3, 1\)\): 3 numbers do not fit an input of shape \(4,\)",
     ),
 }
 
