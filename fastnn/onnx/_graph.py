@@ -36,6 +36,11 @@ class Node(NamedTuple):
     outputs: list[str]
     attributes: dict[str, Any]
 
+    @property
+    def label(self) -> str:
+        """What messages call it: its operator, and its name if it has one, else its output's."""
+        return f"{self.operator} (node {(self.name or self.outputs[0])!r})"
+
 
 class Graph:
     """The nodes of a graph, by the names of their outputs.

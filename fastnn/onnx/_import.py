@@ -232,7 +232,7 @@ class _Reading:
         extra = set(node.attributes) - set(known)
         if function is None or extra or (part and node.operator not in SEVERAL_OUTPUTS):
             form = " in this form" if function or node.operator in _FORMS else ""
-            raise ValueError(f"the operator {_named(node)} is not supported{form}")
+            raise ValueError(f"the operator {node.label} is not supported{form}")
         return [value for value in node.inputs if value], self._call(node, function, part)
 
     def _form(
@@ -268,10 +268,6 @@ class _Reading:
             try:
                 return make(values)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                raise ValueError(f"the operator {_named(node)} is not supported here: {error}") from error
+                raise ValueError(f"the operator {node.label} is not supported here: {error}") from error
 
         return safe
-
-
-def _named(node: Node) -> str:
-    return f"{node.operator} (node {node.name!r})" if node.name else node.operator

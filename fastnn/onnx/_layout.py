@@ -155,6 +155,8 @@ def flattened(x: Layout, axis: int) -> Layout:
     if not -rank <= axis <= rank:
         raise ValueError(f"it has no axis {axis}")
     axis = axis + rank if axis < 0 else axis
+    if axis == x.batch == 0 and x.samples == 1:
+        axis = 1  # a single sample becomes a single row either way
     left, right = x.array.shape[:axis], x.array.shape[axis:]
     if x.batch is not None and (axis <= x.batch or math.prod(left) != 1):
         raise ValueError(f"it flattens from axis {axis} of {x.sizes} on, not rows")

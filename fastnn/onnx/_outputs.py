@@ -45,13 +45,15 @@ def output(graph: Graph, name: str | None) -> str:
         return name
     if len(graph.outputs) == 1:
         return str(graph.outputs[0].name)
-    names = [value.name for value in graph.outputs if _is_float(value)]
     computed = _Computed(graph)
-    chosen = [name for name in names if computed.can_be_wanted(name)]
-    if len(chosen) != 1:
-        known = ", ".join((chosen or [value.name for value in graph.outputs])[:10])
-        raise ValueError(f"it has {len(chosen) or len(graph.outputs)} outputs ({known}); name one by output=")
-    return str(chosen[0])
+    obstacles = {str(value.name): computed.obstacle(value) for value in graph.outputs}
+    chosen = [name for name, obstacle in obstacles.items() if not obstacle]
+    if not chosen:
+        known = "; ".join(f"{name!r} {obstacle}" for name, obstacle in list(obstacles.items())[:10])
+        raise ValueError(f"none of its outputs can be a model's: {known}; name another tensor by output=")
+    if len(chosen) > 1:
+        raise ValueError(f"it has {len(chosen)} outputs ({', '.join(chosen[:10])}); name one by output=")
+    return chosen[0]
 
 
 class _Computed:
@@ -59,30 +61,36 @@ class _Computed:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._found: dict[str, tuple[bool, bool]] = {}
+        self._found: dict[str, tuple[bool, Node | None]] = {}
 
-    def can_be_wanted(self, name: str) -> bool:
-        """Whether a tensor is computed from the input, and is neither it nor drawn at random."""
-        if self._graph.source(name) in self._graph.inputs:
-            return False
-        from_input, random = self._of(name)
-        return from_input and not random
+    def obstacle(self, value: ValueInfoProto) -> str:
+        """Why a model cannot have this output; empty if it can."""
+        node = self._graph.nodes.get(value.name)
+        if not _is_float(value):
+            return f"is not floating-point: {'an input' if node is None else node.label}"
+        if self._graph.source(value.name) in self._graph.inputs:
+            return "is an input"
+        from_input, random = self._of(value.name)
+        if random is not None:
+            return f"is random: {random.label}"
+        return "" if from_input else "is constant"
 
-    def _of(self, name: str) -> tuple[bool, bool]:
-        """Whether it depends on the input, and whether on random numbers."""
+    def _of(self, name: str) -> tuple[bool, Node | None]:
+        """Whether it depends on the input, and a node that draws numbers at random for it."""
         wanted, waiting, opened, graph = name, [name], set[str](), self._graph
         while waiting:
             name = waiting[-1]
             node = graph.nodes.get(name)
             if name in self._found or node is None:
-                self._found.setdefault(name, (name in graph.inputs, False))
+                self._found.setdefault(name, (name in graph.inputs, None))
                 waiting.pop()
             elif name not in opened:  # its inputs come first
                 opened.add(name)
                 waiting += set(filter(None, node.inputs)) - self._found.keys() - opened
             else:
-                parts = [self._found.get(value, (False, False)) for value in node.inputs if value]
-                random = node.operator in _RANDOM or any(part[1] for part in parts)
+                parts = [self._found.get(value, (False, None)) for value in node.inputs if value]
+                drawn = next((part[1] for part in parts if part[1]), None)
+                random = node if node.operator in _RANDOM else drawn
                 self._found[name] = (any(part[0] for part in parts), random)
                 waiting.pop()
         return self._found[wanted]

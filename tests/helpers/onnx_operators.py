@@ -146,6 +146,7 @@ CASES = {
     "one column chosen": (ROW, "y = Gather<axis = 1>(x, place)"),
     "transposed images": (IMAGE, "t = Transpose<perm = [0, 2, 1]>(x) f = Reshape(t, flat) y = MatMul(f, W6)"),
     "there and back": (ROW, "t = Transpose(x) r = Relu(t) y = Transpose(r)"),
+    "a single sample flattened": ("float[1, 3, 1] x", "f = Flatten<axis = 0>(x) y = MatMul(f, W)"),
     "axes added and taken away": (
         ROW,
         "u = Unsqueeze(x, two) n = BatchNormalization(u, c, b3, b3, positive) "

@@ -246,7 +246,7 @@ def test_size_of_the_input_is_that_of_the_weights(tmp_path):
 
 # What the message must name.
 REFUSED = {
-    "convolution": ("y = ConvTranspose(x, cube)", "operator ConvTranspose is not supported"),
+    "convolution": ("y = ConvTranspose(x, cube)", "operator ConvTranspose .node 'y'. is not supported"),
     "unknown operator": ("y = Frobnicate(x)", "operator Frobnicate"),
     "operator of another domain": ("y = ai.onnx.ml.Normalizer(x)", "operator ai.onnx.ml.Normalizer"),
     "name of the node": ("[name_of_node] y = Conv(x, cube)", "Conv .node 'name_of_node'."),
@@ -353,6 +353,14 @@ def test_refused(body, piece, tmp_path):
         ({"inputs": "float[batch, 3] x, float[3] z", "body": "y = Add(x, z)"}, "rows and single rows"),
         ({"inputs": "float[batch, 3] x, bool[batch, 3] z", "body": "y = Where(z, x, x)"}, "type 9"),
         ({"outputs": "float y, float z", "body": "y = Relu(x) z = Tanh(x)"}, r"2 outputs \(y, z\)"),
+        (
+            {
+                "outputs": "float y, int64 z, float w, float x",
+                "body": "n = RandomNormalLike(x) y = Add(n, x) [best] z = ArgMax(x) w = Identity(c)",
+            },
+            "none of its outputs can be a model's: 'y' is random: RandomNormalLike .node 'n'.; "
+            "'z' is not floating-point: ArgMax .node 'best'.; 'w' is constant; 'x' is an input; name another",
+        ),
     ],
 )
 def test_refused_ends(options, piece, tmp_path):

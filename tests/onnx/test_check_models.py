@@ -1,4 +1,4 @@
-"""The program that counts how many files of a folder load and agree with ONNX Runtime."""
+"""The program that counts how many files of a folder load and give what ONNX Runtime gives."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = '<ir_version: 8, opset_import: ["" : 20]>\ng (float[batch, 3] x) => ({outputs}) {{ {body} }}'
 OUTPUT = "float[batch, 3] y"
 FILES = {
-    "agrees": (OUTPUT, "y = Relu(x)"),
-    "folder/agrees": (OUTPUT, "y = Softmax(x)"),
+    "right": (OUTPUT, "y = Relu(x)"),
+    "folder/right": (OUTPUT, "y = Softmax(x)"),
     "chosen": (f"{OUTPUT}, float[batch, 3] z", "y = Relu(x) z = Tanh(x)"),
     "refused": (OUTPUT, "y = Round(x)"),
 }
@@ -23,7 +23,7 @@ FILES = {
 
 def counts(folder, patch="", *options):
     """What the program prints of a folder, its lines without spaces around."""
-    program = f"import sys, os, time\nimport tools.check_onnx_files as program\n{patch}\nprogram.main()"
+    program = f"import sys, os, time\nimport tools.check_models as program\n{patch}\nprogram.main()"
     command = [sys.executable, "-c", program, str(folder), *options]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -45,16 +45,16 @@ def test_counts_and_reasons(folder):
     lines = counts(folder, "", "--each")
     assert "5 files" in lines
     wanted = [
-        "2 agrees",
-        "1 agrees with output=",
+        "2 right",
+        "1 right with output=",
         "0 loads, not compared",
-        "0 DISAGREES",
+        "0 wrong",
         "2 refused",
-        "0 died",
+        "0 crashed",
     ]
     assert lines[lines.index("5 files") + 1 :][: len(wanted)] == wanted
     assert "1 the operator Round is not supported" in lines
-    assert "chosen.onnx\tagrees with output=\ty: (Activation('relu'),); z: (Activation('tanh'),)" in lines
+    assert "chosen.onnx\tright with output=\ty: (Activation('relu'),); z: (Activation('tanh'),)" in lines
 
 
 WRONG = "program.fn.onnx.load = lambda path, output=None: program.fn.Model([program.fn.Dense(3)]).build(3)"
@@ -63,7 +63,7 @@ WRONG = "program.fn.onnx.load = lambda path, output=None: program.fn.Model([prog
 @pytest.mark.parametrize(
     ("patch", "line"),
     [
-        (WRONG, "5 DISAGREES"),
+        (WRONG, "5 wrong"),
         ("program.fn.onnx.load = lambda path: os.abort()", "5 SIGABRT"),
         (
             "program.fn.onnx.load = lambda path: time.sleep(60)\nprogram.SECONDS = 1",
@@ -74,5 +74,5 @@ WRONG = "program.fn.onnx.load = lambda path, output=None: program.fn.Model([prog
     ids=["wrong", "crash", "hang", "error"],
 )
 def test_files_that_would_end_it(folder, patch, line):
-    (folder / "damaged.onnx").write_bytes((folder / "agrees.onnx").read_bytes())
+    (folder / "damaged.onnx").write_bytes((folder / "right.onnx").read_bytes())
     assert line in counts(folder, patch)
