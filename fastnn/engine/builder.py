@@ -145,9 +145,9 @@ class NetworkBuilder:
         return network.network(layout, state.parameters, constants=state.constants, batch_size=rows)
 
 
-def without_weights(layers: Sequence[Layer], n_in: int, rows: int, dtype: str) -> tuple[Network, int]:
+def without_weights(layers: Sequence[Layer], shape: Shape, rows: int, dtype: str) -> tuple[Network, int]:
     """A network of adapted layers that have no weights, for so many rows at a time; and its output's size."""
-    graph = lower(layers, (n_in,))
+    graph = lower(layers, shape)
     layout = plan(graph, rows, dtype, training=False)
     numbers = graph.constants(dtype)
     return network.network(layout, np.zeros(0, dtype), constants=numbers, batch_size=rows), layout.n_out

@@ -320,10 +320,10 @@ class Executor:
             given=given.shape,
             table=table,
         )
-        check_rows(self.layers, x, self.dtype, "X")
+        shape = shape or self.input_shape or x.shape[1:]
+        check_rows(self.layers, x, self.dtype, "X", shape)
         if self._state is None:  # not otherwise: build waits for a fit in another thread
             self.require_adapted()
-        shape = shape or self.input_shape or x.shape[1:]
         wanted = (*given.shape[:-1], *self.shape_of_output(shape))
         if out is None:
             result = buffers.empty(wanted, self.dtype, "the output")

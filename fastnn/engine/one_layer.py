@@ -34,7 +34,7 @@ def call(executor: Executor, layer: Layer, X: ArrayLike) -> NDArray[Any]:
     x = sample_checks.features(x, dtype, n_in, name="x", given=given.shape)
     if is_alone:
         executor.build(shape or x.shape[1:])
-    check_rows([layer], x, dtype, "x")
+    check_rows([layer], x, dtype, "x", shape or x.shape[1:])
     node = executor.built.graph.node(layer)
     net = executor.built.for_one_layer(node, executor.state, len(x))
     out = buffers.empty((*given.shape[:-1], *node.output), dtype, "the output")

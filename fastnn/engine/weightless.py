@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .graph import Layer
+    from .ops import Shape
 
     #: Rows of the data in the model's dtype, and their weights or None.
     Blocks = Iterable[tuple[NDArray[Any], NDArray[Any] | None]]
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
 def outputs(layers: Sequence[Layer], x: NDArray[Any]) -> NDArray[Any]:
     """What layers make of a C-contiguous array of shape (n, width), in its dtype."""
     dtype = x.dtype.name
-    net, n_out = without_weights(layers, x.shape[1], len(x), dtype)
+    net, n_out = without_weights(layers, x.shape[1:], len(x), dtype)
     out = empty((len(x), n_out), dtype, "the output")
     launch.predict(net, x, out)
     return out
 
 
-def blocks(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str) -> Blocks:
-    """What adapted layers make of samples, block by block, in `dtype`."""
+def blocks(
+    layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, shape: Shape
+) -> Blocks:
+    """What adapted layers make of samples, block by block, in `dtype`; `shape` is that of a sample."""
     parts = array_checks.blocks(X)
     if layers:
-        net, n_out = without_weights(layers, X.shape[1], parts[0].stop, dtype)
+        net, n_out = without_weights(layers, shape, parts[0].stop, dtype)
     for part in parts:
         block = np.ascontiguousarray(X[part], dtype)
         if layers:
@@ -44,11 +47,11 @@ def blocks(layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None
         yield block, None if weight is None else weight[part]
 
 
-def check_rows(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str) -> None:
-    """Raise a ValueError if checked samples hold what an adapted layer cannot take."""
+def check_rows(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str, shape: Shape) -> None:
+    """Raise a ValueError if checked samples of a shape hold what an adapted layer cannot take."""
     for i, layer in enumerate(layers):
         if layer.checks_rows and layer.adapted:
             first = 0
-            for block, _ in blocks(layers[:i], X, None, dtype):
+            for block, _ in blocks(layers[:i], X, None, dtype, shape):
                 layer.check_rows(block, first, name)
                 first += len(block)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from ..data import array_checks, coding, sample_checks, weights
+from ..data.rows import as_rows, sample_shape
 from ..engine import weightless
 from .base import Layer
 
@@ -125,7 +126,10 @@ class Preprocessing(Layer):
         raise NotImplementedError
 
     def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:
-        """The numbers by name, from the rows of one data set of `n_in` columns."""
+        """The numbers by name, from the rows of one data set.
+
+        A row is one or several times `n_in` columns: as many as a sample has positions.
+        """
         raise NotImplementedError
 
     def adapt(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -133,7 +137,7 @@ class Preprocessing(Layer):
 
         Parameters
         ----------
-        X : array of shape (n, n_in)
+        X : array of shape (n, n_in), or (n, *shape) if it takes samples of several axes
             What comes into this layer; into the first layer of a model, the samples.
         sample_weight : array of shape (n,), optional
             Numbers >= 0.
@@ -154,19 +158,19 @@ class Preprocessing(Layer):
         if executor is not None and executor.layers[0] is self:
             executor.columns.check_names(X)
         found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
-        x = coding.coded([self], X, dtype, found=found)
+        graph = None if executor is None else executor.graph
+        shape = sample_shape(X) if graph is None else graph.node(self).inputs[0]
+        x = coding.coded([self], as_rows(X, shape, "X"), dtype, found=found)
         x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X)
+        n_in = self.columns_of(x.shape[1:] if shape is None or len(shape) == 1 else shape)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with self._changing() as executor:
-            blocks = weightless.blocks([], x, weight, dtype)
-            self._take_statistics(self.compute_statistics(blocks, x.shape[1]))
+            blocks = weightless.blocks([], x, weight, dtype, x.shape[1:])
+            self._take_statistics(self.compute_statistics(blocks, n_in))
             coding.take([self], found)
             if executor is not None:
                 executor.refresh_constants()
         return self
-
-    def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
-        return (self.columns_of(inputs[0]),)
 
     def columns_of(self, shape: Shape) -> int:
         """How many columns an input of this shape has; a ValueError if it has not columns only."""
@@ -193,34 +197,46 @@ class Preprocessing(Layer):
 
 
 def adapt(
-    layers: Sequence[Layer], X: NDArray[Any], weight: NDArray[Any] | None, dtype: str, *, again: bool
+    layers: Sequence[Layer],
+    X: NDArray[Any],
+    weight: NDArray[Any] | None,
+    dtype: str,
+    shape: Shape,
+    *,
+    again: bool,
 ) -> None:
-    """Adapt those of the layers that are not yet, or all, one after the other, to checked samples."""
-    shape: Shape = (X.shape[1],)
+    """Adapt those of the layers that are not yet, or all, one after the other, to checked samples.
+
+    The samples are rows of numbers; `shape` is that of a sample.
+    """
+    shape_here = shape
     for i, layer in enumerate(layers):
         if isinstance(layer, Preprocessing) and not layer.of_targets and (again or not layer.adapted):
-            blocks = weightless.blocks(layers[:i], X, weight, dtype)
-            layer._take_statistics(layer.compute_statistics(blocks, layer.columns_of(shape)))
-        shape = layer.output_shape(shape)
+            blocks = weightless.blocks(layers[:i], X, weight, dtype, shape)
+            layer._take_statistics(layer.compute_statistics(blocks, layer.columns_of(shape_here)))
+        shape_here = layer.output_shape(shape_here)
 
 
-def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None) -> None:
+def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None, shape: Shape) -> None:
     """Adapt a model's last layer to checked targets, of shape (n, n_out), if it has its numbers from them.
 
-    The weights may be of the shape of y; those of missing targets are 0.
+    The weights may be of the shape of y; those of missing targets are 0. `shape` is that of one output.
     """
     if not isinstance(layer, Preprocessing) or not layer.of_targets or layer.adapted:
         return
-    dtype = y.dtype.name
+    dtype, n_out = y.dtype.name, layer.columns_of(shape)
     if weight is None or weight.ndim == 1:
-        layer._take_statistics(layer.compute_statistics(weightless.blocks([], y, weight, dtype), y.shape[1]))
+        blocks = weightless.blocks([], y, weight, dtype, y.shape[1:])
+        layer._take_statistics(layer.compute_statistics(blocks, n_out))
         return
+    y, weight = y.reshape(-1, n_out), weight.reshape(-1, n_out)
     alone = np.flatnonzero(~weight.any(axis=0))
     if alone.size:
         raise ValueError(f"{layer!r} cannot be adapted: no target of output {alone[0]} counts, or is there")
-    columns = [(y[:, j : j + 1], np.ascontiguousarray(weight[:, j])) for j in range(y.shape[1])]
+    columns = [(y[:, j : j + 1], np.ascontiguousarray(weight[:, j])) for j in range(n_out)]
     found = [
-        layer.compute_statistics(weightless.blocks([], target, own, dtype), 1) for target, own in columns
+        layer.compute_statistics(weightless.blocks([], target, own, dtype, (1,)), 1)
+        for target, own in columns
     ]
     layer._take_statistics({name: np.concatenate([each[name] for each in found]) for name in layer.names})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def moments(name: str, blocks: Blocks, width: int) -> tuple[NDArray[np.float64],
     """Mean and standard deviation of columns, each of shape (width,); 1 for those that do not vary."""
     state = allocate(4 * width + 1, "float64", "the statistics of the columns")
     count = 0
-    for x, weight in blocks:
+    for x, weight in by_position(blocks, width):
         scan.compute_statistics("layers.scaling.moments", x, weight, state)
         if not np.isfinite(state).all():
             j = int(np.flatnonzero(~np.isfinite(state))[0] % width)
@@ -43,8 +44,18 @@ def moments(name: str, blocks: Blocks, width: int) -> tuple[NDArray[np.float64],
     return mean, scale
 
 
+def by_position(blocks: Blocks, width: int) -> Blocks:
+    """Rows of `width` numbers of rows that have one or several times as many, each with its weight."""
+    for x, weight in blocks:
+        times = x.shape[1] // width
+        yield x.reshape(-1, width), weight if weight is None or times == 1 else np.repeat(weight, times)
+
+
 class Scaling(Preprocessing):
-    """Base of ``y = (x - shift) / scale``, a shift and a scale for each column."""
+    """Base of ``y = (x - shift) / scale``, a shift and a scale for each column.
+
+    Of samples of several axes, the columns are the channels of the last axis.
+    """
 
     def shift_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Both of shape (n_in,); 0 and 1 for columns that pass through."""
@@ -57,7 +68,11 @@ class Scaling(Preprocessing):
         shift, scale = self.shift_and_scale()
         if shift.size != n_in:
             raise ValueError(f"{self!r} is adapted to {shift.size} columns, but its input has {n_in}")
-        return np.concatenate([shift, scale])
+        positions = math.prod(inputs[0][:-1])  # with numbers for each, few channels are as fast as many
+        return np.concatenate([np.tile(shift, positions), np.tile(scale, positions)])
+
+    def columns_of(self, shape: Shape) -> int:  # noqa: D102
+        return shape[-1]
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         return graph.op("layers.scaling", inputs, inputs[0].shape, constants=True)
@@ -78,7 +93,8 @@ class Standardize(Scaling):
     """Give each column mean 0 and variance 1: ``y = (x - mean) / scale``, as scikit-learn's StandardScaler.
 
     A first layer of a model: `Model.fit` adapts it to the training samples, with their weights. A
-    column that does not vary is only shifted.
+    column that does not vary is only shifted. In samples of several axes the columns are the channels of the
+    last axis, each taken over all positions, as in Keras's Normalization.
 
     Parameters
     ----------
@@ -103,12 +119,12 @@ class Standardize(Scaling):
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Mean of each column, of shape (n_in,); 0 for columns that pass through."""
+        """Mean of each column, of shape (columns,); 0 for columns that pass through."""
         return self._number("mean")
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """Standard deviation of each column, of shape (n_in,); 1 where that is 0, and for other columns."""
+        """Standard deviation of each column, of shape (columns,); 1 where it is 0, and for other columns."""
         return self._number("scale")
 
     def shift_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: D102
@@ -130,7 +146,8 @@ class MinMax(Scaling):
     """Scale each column to the range ``low ... high``, as scikit-learn's MinMaxScaler.
 
     A first layer of a model: `Model.fit` adapts it to the training samples. Values beyond theirs are
-    mapped outside the range. A column that does not vary becomes `low`.
+    mapped outside the range. A column that does not vary becomes `low`. In samples of several axes the
+    columns are the channels of the last axis, each taken over all positions.
 
     Parameters
     ----------
@@ -164,12 +181,12 @@ class MinMax(Scaling):
 
     @property
     def data_min(self) -> NDArray[np.float64]:
-        """Smallest number of each column, of shape (n_in,)."""
+        """Smallest number of each column, of shape (columns,)."""
         return self._number("data_min")
 
     @property
     def data_max(self) -> NDArray[np.float64]:
-        """Largest number of each column, of shape (n_in,)."""
+        """Largest number of each column, of shape (columns,)."""
         return self._number("data_max")
 
     def shift_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: D102
@@ -184,7 +201,7 @@ class MinMax(Scaling):
     def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
         state = allocate(2 * n_in, "float64", "the extremes of the columns")
         state[:n_in], state[n_in:] = np.inf, -np.inf
-        for x, weight in blocks:
+        for x, weight in by_position(blocks, n_in):
             scan.compute_statistics("layers.scaling.extremes", x, weight, state)
         return {"data_min": state[:n_in], "data_max": state[n_in:]}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ..data import array_checks, sample_checks, weights
+from ..data.rows import as_rows, sample_shape
 from ..engine import weightless
 from .preprocessing import Preprocessing
 from .scaling import moments
@@ -32,7 +34,7 @@ class Unscale(Preprocessing):
     Only the loss, in histories, in `evaluate` and wherever a gradient is computed, is that of the scaled
     target, ``(y - mean) / scale``, and of the input of this layer: this is what training minimizes, and
     what a setting of the loss (`delta` of huber) refers to. With `mse` it is the unexplained fraction of
-    the variance.
+    the variance. Of an output of several axes each channel of the last axis has one mean and one scale.
 
     For losses of values: `mse`, `sse`, `mae`, `huber`, `quantile` and user-defined ones.
 
@@ -59,12 +61,12 @@ class Unscale(Preprocessing):
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Mean of each output's target, of shape (n_out,)."""
+        """Mean of each output's target, of shape (n_out,), or of each channel's."""
         return self._number("mean")
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """Standard deviation of each output's target, of shape (n_out,); 1 where that is 0."""
+        """Standard deviation, like `mean`; 1 where that is 0."""
         return self._number("scale")
 
     def adapt(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -72,7 +74,7 @@ class Unscale(Preprocessing):
 
         Parameters
         ----------
-        y : array of shape (n, n_out), or (n,) for one output
+        y : array of shape (n, *output_shape), or (n,) for one output
         sample_weight : array of shape (n,), optional
             Numbers >= 0.
 
@@ -88,13 +90,15 @@ class Unscale(Preprocessing):
             number of outputs; the layer is then as it was.
         """
         dtype = "float64" if self.executor is None else self.executor.dtype
-        given = array_checks.array("y", y, dtype, (1, 2))
+        shape = sample_shape(y)
+        given = array_checks.array("y", as_rows(y, shape, "y"), dtype, (1, 2))
         target = given.reshape(-1, 1) if given.ndim == 1 else given
         target = sample_checks.features(target, dtype, None, name="y", given=given.shape, table=y)
         weight = weights.of_samples(sample_weight, len(target), dtype)
         with self._changing() as executor:
-            blocks = weightless.blocks([], target, weight, dtype)
-            self._take_statistics(self.compute_statistics(blocks, target.shape[1]))
+            blocks = weightless.blocks([], target, weight, dtype, target.shape[1:])
+            n_out = self.columns_of(shape or target.shape[1:])
+            self._take_statistics(self.compute_statistics(blocks, n_out))
             if executor is not None:
                 executor.refresh_constants()
         return self
@@ -109,7 +113,11 @@ class Unscale(Preprocessing):
         n_in = self.columns_of(inputs[0])
         if self.mean.size != n_in:
             raise ValueError(f"{self!r} is adapted to {self.mean.size} outputs, but the model has {n_in}")
-        return np.concatenate([self.mean, self.scale])
+        positions = math.prod(inputs[0][:-1])
+        return np.concatenate([np.tile(self.mean, positions), np.tile(self.scale, positions)])
+
+    def columns_of(self, shape: Shape) -> int:  # noqa: D102
+        return shape[-1]
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         return graph.op("layers.unscale", inputs, inputs[0].shape, constants=True)

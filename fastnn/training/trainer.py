@@ -106,7 +106,7 @@ class Trainer(Inference):
         x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with executor.weights_lock.held(), preprocessing.undone_on_error(layers):
-            preprocessing.adapt(layers, x, weight, dtype, again=True)
+            preprocessing.adapt(layers, x, weight, dtype, executor.shape_of_input(X, x), again=True)
             coding.take(layers, found)
             executor.refresh_constants()
             executor.columns.take_names(column_names(X))
@@ -383,11 +383,12 @@ class Trainer(Inference):
         executor, layers, x = self._executor, self.layers, task.data[0]
         with preprocessing.undone_on_error(layers):
             if not all(layer.adapted for layer in layers):
-                preprocessing.adapt(layers, x, task.sample_weight, self.dtype, again=False)
+                preprocessing.adapt(layers, x, task.sample_weight, self.dtype, task.shape, again=False)
                 coding.take(layers, task.found)
-                preprocessing.adapt_to_targets(layers[-1], *task.data[1:])
+                output = executor.shape_of_output(task.shape)
+                preprocessing.adapt_to_targets(layers[-1], *task.data[1:], output)
                 executor.refresh_constants()
                 if task.validation is not None:
-                    check_rows(layers, task.validation[0], self.dtype, "validation X")
+                    check_rows(layers, task.validation[0], self.dtype, "validation X", task.shape)
             executor.build(task.shape)
             executor.columns.take_names(task.names)

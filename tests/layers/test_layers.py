@@ -25,7 +25,7 @@ def some_columns(scale, columns):
     """What scales only these columns."""
 
     def reference(x, p):
-        return np.where(np.isin(np.arange(x.shape[1]), columns), scale(x, p), x)
+        return np.where(np.isin(np.arange(x.shape[-1]), columns), scale(x, p), x)
 
     return reference
 
@@ -88,13 +88,11 @@ LAYERS = {
         lambda: fn.Dense(6, "tanh"),
         (3, 2, 5),
         lambda x, p: np.tanh(x @ p["weights"] + p["bias"]),
-        {"onnx": "export"},
     ),
     "dense of one output on the last axis": (
         lambda: fn.Dense(1, use_bias=False),
         (9, 2),
         lambda x, p: x @ p["weights"],
-        {"onnx": "export"},
     ),
     "activation": (
         lambda: fn.Activation("silu"),
@@ -107,6 +105,7 @@ LAYERS = {
         lambda x, p: ACTIVATIONS["softmax"][0](x),
     ),
     "dropout": (lambda: fn.Dropout(0.3), (7,), lambda x, p: x),
+    "dropout of channels": (lambda: fn.Dropout(0.3), (3, 2, 4), lambda x, p: x),
     "standardize": (fn.Standardize, (6,), standardize, {"first": True}),
     "standardize some": (
         lambda: fn.Standardize([0, -3]),
@@ -118,6 +117,13 @@ LAYERS = {
     "min_max of a range": (
         lambda: fn.MinMax(-2, 5, columns=[1]),
         (3,),
+        some_columns(lambda x, p: min_max(x, p, -2, 5), [1]),
+        {"first": True},
+    ),
+    "standardize channels": (fn.Standardize, (4, 3, 2), standardize, {"first": True}),
+    "min_max of some channels": (
+        lambda: fn.MinMax(-2, 5, columns=[1]),
+        (4, 3),
         some_columns(lambda x, p: min_max(x, p, -2, 5), [1]),
         {"first": True},
     ),
@@ -139,14 +145,19 @@ LAYERS = {
         in_units,
         {"last": True, "loss": loss_of_scaled_target},
     ),
-    "layer_normalization": (fn.LayerNormalization, (7,), normalized, {"onnx": "export"}),
+    "unscale channels": (
+        lambda: fn.Unscale().adapt(TARGETS),
+        (5, 3),
+        in_units,
+        {"last": True, "loss": loss_of_scaled_target},
+    ),
+    "layer_normalization": (fn.LayerNormalization, (7,), normalized),
     "layer_normalization of one number": (
         lambda: fn.LayerNormalization(0.5),
         (1,),
         lambda x, p: normalized(x, p, epsilon=0.5),
-        {"onnx": "export"},
     ),
-    "layer_normalization of channels": (fn.LayerNormalization, (3, 2, 5), normalized, {"onnx": "export"}),
+    "layer_normalization of channels": (fn.LayerNormalization, (3, 2, 5), normalized),
     "activation of channels": (
         lambda: fn.Activation("softmax"),
         (4, 3),
@@ -157,46 +168,39 @@ LAYERS = {
         lambda: fn.Reshape((3, -1)),
         (2, 3, 4),
         lambda x, p: x.reshape(len(x), 3, 8),
-        {"onnx": "export"},
     ),
-    "flatten of channels": (fn.Flatten, (2, 3), lambda x, p: x.reshape(len(x), 6), {"onnx": "export"}),
+    "flatten of channels": (fn.Flatten, (2, 3), lambda x, p: x.reshape(len(x), 6)),
     "branches of channels": (
         lambda: fn.Concatenate([fn.Select([0, 2]), [fn.LayerNormalization(), fn.Activation("tanh")]]),
         (4, 3),
         lambda x, p: np.concatenate([x[..., [0, 2]], np.tanh(normalized(x, p, "1.0."))], axis=-1),
-        {"onnx": "export"},
     ),
-    "flatten": (fn.Flatten, (5,), lambda x, p: x, {"onnx": "export"}),
-    "select": (lambda: fn.Select([-1, 1]), (4,), lambda x, p: x[:, [3, 1]], {"onnx": "export"}),
+    "flatten": (fn.Flatten, (5,), lambda x, p: x),
+    "select": (lambda: fn.Select([-1, 1]), (4,), lambda x, p: x[:, [3, 1]]),
     "sequential": (
         lambda: fn.Sequential([fn.Dense(5, "tanh"), fn.LayerNormalization()]),
         (4,),
         lambda x, p: normalized(tanh_of(x, p, "0."), p, "1."),
-        {"onnx": "export"},
     ),
     "residual": (
         lambda: fn.Residual([fn.LayerNormalization(), fn.Dense(6, "tanh")]),
         (6,),
         lambda x, p: tanh_of(normalized(x, p, "body.0."), p, "body.1.") + x,
-        {"onnx": "export"},
     ),
     "residual with a shortcut": (
         lambda: fn.Residual([fn.Dense(5, "tanh"), fn.Dropout(0.3)], shortcut=fn.Dense(5, "tanh")),
         (3,),
         lambda x, p: tanh_of(x, p, "body.0.") + tanh_of(x, p, "shortcut."),
-        {"onnx": "export"},
     ),
     "add": (
         lambda: fn.Add([None, fn.Dense(4, "tanh"), [fn.Activation("tanh"), fn.Dense(4, "tanh")]]),
         (4,),
         lambda x, p: x + tanh_of(x, p, "1.") + tanh_of(np.tanh(x), p, "2.1."),
-        {"onnx": "export"},
     ),
     "concatenate": (
         lambda: fn.Concatenate([fn.Dense(2, "tanh"), [], fn.Residual([fn.Dense(4, "tanh")])]),
         (4,),
         lambda x, p: np.hstack([tanh_of(x, p, "0."), x, x + tanh_of(x, p, "2.body.0.")]),
-        {"onnx": "export"},
     ),
 }
 
