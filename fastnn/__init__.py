@@ -37,7 +37,7 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .training.history import History
 
 if TYPE_CHECKING:
-    from . import plot
+    from . import explain, plot
     from .ensemble import Ensemble
     from .gradient_check import check_gradient
     from .io.load_torch import load_torch
@@ -100,6 +100,7 @@ __all__ = [
     "check_gradient",
     "clone_workspace",
     "datasets",
+    "explain",
     "fit_many",
     "forward",
     "forward_checked",
@@ -154,7 +155,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _EXTRAS or name == "plot":
+    if name in _EXTRAS or name in ("explain", "plot"):
         return importlib.import_module(f".{name}", __name__)
     if name in _LATER:
         globals()[name] = value = getattr(importlib.import_module(_LATER[name], __name__), name)

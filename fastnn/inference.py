@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from .checks import validate
 from .checks.attributes import KnownAttributes
-from .data import names
+from .data import array_checks, names
 from .data.rows import as_rows, sample_shape
+from .engine import inspection
 from .engine.network import refuse_constants
 from .layers import classes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from .engine.executor import Executor
@@ -243,6 +246,115 @@ class Inference(KnownAttributes):
         """
         classes.require("predict_class", self.head, self._executor.loss)
         return classes.numbers(self.head, self.predict(X))
+
+    def outputs(self, X: ArrayLike, layers: Sequence[int | str | Layer] | None = None) -> list[NDArray[Any]]:
+        """Outputs of layers, hidden ones too.
+
+        Parameters
+        ----------
+        X : array of shape (n, *input_shape), or (*input_shape,) for one sample
+        layers : sequence of int, str or Layer, optional
+            The number of each in `layers` (negative ones count from the end), its path, such as
+            ``"1.body.0"``, or the layer itself; all of `layers` if not given.
+
+        Returns
+        -------
+        list of array of shape (n, *output_shape), or (*output_shape,) for one sample
+            In the order of `layers`, each of the shape that its layer has; of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if the model is not built, or has no such layer.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(4, "relu"), fn.Dense(2)], seed=0).build(3)
+        >>> hidden, output = model.outputs([[1.0, 2.0, 3.0]])
+        >>> hidden.shape, output.shape
+        ((1, 4), (1, 2))
+        """
+        executor = self._executor
+        wanted = range(len(self.layers)) if layers is None else layers
+        nodes = [inspection.find_layer(executor, layer, "layers") for layer in wanted]
+        x, samples = inspection.samples(executor, X)
+        return [
+            inspection.Inspector(executor, node).outputs(x).reshape(*samples, *node.output) for node in nodes
+        ]
+
+    def input_gradient(self, X: ArrayLike, dy: ArrayLike) -> NDArray[Any]:
+        """Derivatives of ``sum(dy * predict(X))`` with respect to X: the vector-Jacobian product.
+
+        With `dy` the derivatives of any function of the outputs, these are its derivatives with respect to
+        the inputs. As `fastnn.input_gradient` in compiled code, to the bit.
+
+        Parameters
+        ----------
+        X : array of shape (n, *input_shape), or (*input_shape,) for one sample
+        dy : array of shape (n, *output_shape), or (*output_shape,) for one sample
+
+        Returns
+        -------
+        array of the shape of X, of the model's dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`, of X or of dy; ValueError also if the model is not built.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnn as fn
+        >>> layer = fn.Dense(2)
+        >>> model = fn.Model([layer], seed=0).build(3)
+        >>> gradient = model.input_gradient([1.0, 2.0, 3.0], [1.0, 0.0])
+        >>> np.array_equal(gradient, layer.weights[:, 0])
+        True
+        """
+        executor = self._executor
+        x, samples = inspection.samples(executor, X)
+        inspector = inspection.Inspector(executor)
+        shape = (*samples, *inspector.output_shape)
+        given = array_checks.array("dy", dy, self.dtype, (len(shape),))
+        if given.shape != shape:
+            raise ValueError(f"dy must have shape {shape}, as the output for X, got shape {given.shape}")
+        array_checks.finite("dy", given)
+        result = inspector.input_gradient(x, given.reshape(len(x), -1))
+        return result.reshape(*samples, *cast("tuple[int, ...]", self.input_shape))
+
+    def jacobian(self, X: ArrayLike) -> NDArray[Any]:
+        """Derivatives of all outputs with respect to all inputs, of each sample.
+
+        As `fastnn.jacobian` in compiled code, to the bit.
+
+        Parameters
+        ----------
+        X : array of shape (n, *input_shape), or (*input_shape,) for one sample
+
+        Returns
+        -------
+        array of shape (n, *output_shape, *input_shape), or (*output_shape, *input_shape) for one sample
+            In units of the outputs by units of the inputs, of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if the model is not built.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(2, "tanh")], seed=0).build(3)
+        >>> model.jacobian([[0.0, 0.0, 0.0]]).shape
+        (1, 2, 3)
+        """
+        executor = self._executor
+        x, samples = inspection.samples(executor, X)
+        inspector = inspection.Inspector(executor)
+        shape = (*samples, *inspector.output_shape, *cast("tuple[int, ...]", self.input_shape))
+        return inspector.jacobian(x).reshape(shape)
 
     def network(self, max_batch: int = 32) -> Network:
         """The model as arrays, for use inside compiled code: see ``docs/compiled_code.md``.

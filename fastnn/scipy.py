@@ -231,7 +231,7 @@ def least_squares(
 
         def fill_jacobian(w: NDArray[np.float64]) -> NDArray[np.float64]:
             search.move_to(w)
-            launch.parameter_jacobian(net, x, derivatives)
+            launch.derivatives("parameter_jacobian", net, x, derivatives)
             np.multiply(derivatives, row_scale, out=jacobian)
             return search.without_frozen(jacobian)
 

@@ -105,7 +105,10 @@ class NetworkBuilder:
     def for_training(
         self, state: State, head: Head, metrics: Sequence[Metric], rows: int, purpose: str
     ) -> Network:
-        """A network for `rows` samples: to "train", to "evaluate", for the "gradient", or "embedded"."""
+        """A network for `rows` samples: to "train", to "evaluate", for the "gradient", or "embedded".
+
+        Or for "input": as "gradient", but gradients go back to the input, to DX of the first row.
+        """
         count = 2 if purpose == "evaluate" else 3  # without alpha, or with
         penalties = [
             (p.offset, p.size, factors)
@@ -120,7 +123,7 @@ class NetworkBuilder:
         measured = () if embedded else metrics
         shown = any(metric.of_output for metric in measured)
         return network.network(
-            lay_out(training=True, head=head.ops, with_output=shown),
+            lay_out(training=True, head=head.ops, with_output=shown, input_gradient=purpose == "input"),
             state.parameters,
             constants=state.constants,
             batch_size=rows,
@@ -138,6 +141,21 @@ class NetworkBuilder:
         """A network that predicts `chunk` rows at a time."""
         layout = plan(self.graph, self.chunk, self.dtype, training=False)
         return network.network(layout, state.parameters, constants=state.constants, batch_size=layout.rows)
+
+    def for_derivatives(self, state: State, node: Node | None, rows: int) -> Network:
+        """A network up to a layer, or all, that predicts and has gradients with respect to its input."""
+        graph = self.graph if node is None else self.graph.until(node)
+        lay_out = functools.partial(plan, graph, rows, self.dtype)
+        both_ways = lay_out(training=True, input_gradient=True)
+        return network.network(
+            both_ways,
+            state.parameters,
+            constants=state.constants,
+            batch_size=rows,
+            n_workers=1,
+            predict=lay_out(training=False),
+            inputs=both_ways,
+        )
 
     def for_one_layer(self, node: Node, state: State, rows: int) -> Network:
         """A network that predicts by one of the layers alone."""

@@ -93,6 +93,8 @@ class Node(NamedTuple):
         Offset of its numbers, or of those of the layers in it.
     place : tuple of int
         Its number among the model's layers; in a container also its number there, counted from 1.
+    value : int
+        The value in the graph that its output is.
     """
 
     path: str
@@ -102,6 +104,7 @@ class Node(NamedTuple):
     parameters: tuple[ParameterPlace, ...]
     constants: int
     place: tuple[int, ...]
+    value: int
 
     @property
     def own_parameters(self) -> list[ParameterPlace]:
@@ -177,10 +180,10 @@ class Graph:
             self._constants.append(numbers)
             self._constants_end += numbers.size
         at = current.constants
-        self.nodes.append(Node(path, layer, shapes, (), (), at, place))  # before those in it
+        self.nodes.append(Node(path, layer, shapes, (), (), at, place, 0))  # before those in it
         result = layer.lower(self, *inputs)
         own = tuple(self.parameters[first:])
-        self.nodes[index] = Node(path, layer, shapes, result.shape, own, at, place)
+        self.nodes[index] = Node(path, layer, shapes, result.shape, own, at, place, result.value)
         self._current = outer
         return result
 
@@ -294,6 +297,16 @@ class Graph:
         at = node.parameters[0].offset if node.parameters else 0
         part = Graph(node.inputs[0], at, node.constants)
         return part.finish(part.add(node.path, node.layer, part.input))
+
+    def until(self, node: Node) -> Graph:
+        """The graph that computes the output of one of its layers, from the same parameters and constants."""
+        result = Graph(self.input.shape)
+        needed = {node.value}
+        for op in reversed(self.ops):
+            if op.output.value in needed and not op.merges:
+                needed.update(tensor.value for tensor in op.inputs)
+                result.ops.insert(0, op)
+        return result.finish(Tensor(node.value, node.output))
 
 
 @dataclass

@@ -81,15 +81,17 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
     return bool(slots[d.STATUS] == d.OK)
 
 
-def parameter_jacobian(net: Network, X: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write the derivatives of all outputs by all parameters into `out`, (n * n_out, n_parameters).
+def derivatives(
+    entry: str, net: Network, X: NDArray[Any], out: NDArray[Any], dy: NDArray[Any] | None = None
+) -> None:
+    """Write derivatives of the outputs into `out`, as the function `entry` of `fastnn` does in compiled code.
 
-    As `fastnn.parameter_jacobian`; X of the model's dtype, `net` of `Model.network`.
+    All arrays are of the model's dtype and in C order; `net` has gradients with respect to its input.
     """
     set_data(net, X, None, None)
-    net.descriptor[d.OUTPUT] = address(out)
-    entry = loader.function("embedded.jacobian.parameter_jacobian", net.parameters.dtype.name)
-    entry(0, address(net.descriptor))
+    net.descriptor[d.OUTPUT], net.descriptor[d.Y] = address(out), address(dy)
+    function = loader.function(f"embedded.jacobian.{entry}", net.parameters.dtype.name)
+    function(0, address(net.descriptor))
 
 
 def run(entry: str, net: Network, threads: int = 1) -> None:

@@ -5,14 +5,17 @@ titles, sizes and files are matplotlib's business: ``fn.plot.network(model).figu
 """
 
 from .._public import set_module as _set_module
+from ._attribution import attribution
 from ._decision_boundary import decision_boundary
 from ._history import history
+from ._images import images
+from ._importance import importance
 from ._network import network
 from ._weights import weights
 
-__all__ = ["decision_boundary", "history", "network", "weights"]
+__all__ = ["attribution", "decision_boundary", "history", "images", "importance", "network", "weights"]
 
-_set_module(__name__, (decision_boundary, history, network, weights))
+_set_module(__name__, (attribution, decision_boundary, history, images, importance, network, weights))
 
 
 def __dir__() -> list[str]:
