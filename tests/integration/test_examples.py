@@ -17,6 +17,7 @@ PICTURES = {
     "decision_boundary": {"decision_boundary.png"},
     "weights": {"weights.png", "units.png"},
     "network": {"network.png", "large_network.png"},
+    "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
 PROGRAMS |= set(PICTURES)
@@ -147,6 +148,13 @@ def test_what_the_pictures_show(run):
     [(straight,), (curved,)] = numbers(r": accuracy ([\d.]+)", run("decision_boundary"))
     assert straight < 0.7 and curved > 0.95
     assert "predicted [0 1 1 0]" in run("network")
+    output = run("what_a_network_sees")
+    [(accuracy,)] = numbers(r"has not seen: ([\d.]+)", output)
+    [(contributions, difference)] = numbers(r"sum up to ([\d.]+), the outputs differ by ([\d.]+)", output)
+    misled = [right for _, right in numbers(r"changed by ([\d.]+): accuracy ([\d.]+)", output)]
+    assert accuracy > 0.85 and contributions == pytest.approx(difference, abs=0.1)
+    assert "these are [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]" in output
+    assert accuracy > misled[0] > misled[1] > misled[2]
 
 
 @pytest.mark.sweep
