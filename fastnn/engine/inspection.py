@@ -38,7 +38,7 @@ def samples(executor: Executor, X: Any) -> tuple[NDArray[Any], tuple[int, ...]]:
     checked = array_checks.array("X", given, dtype, (1, 2))
     x = checked if checked.ndim == 2 else checked.reshape(1, -1)
     x = sample_checks.features(x, dtype, executor.n_in, given=checked.shape, table=X)
-    check_rows(executor.layers, x, dtype, "X")
+    check_rows(executor.layers, x, dtype, "X", shape)
     return x, (len(x),) if checked.ndim == 2 else ()
 
 
