@@ -67,3 +67,16 @@ def test_links_of_the_security_policy_lead_to_files():
 def test_nox_runs_tests_that_exist():
     files = re.findall(r"tests/[\w/]+\.py", read("noxfile.py"))
     assert files and all((ROOT / file).is_file() for file in files)
+
+
+def test_every_folder_of_the_package_is_installed():
+    project = tomllib.loads(read("pyproject.toml"))
+    listed = set(project["tool"]["setuptools"]["packages"])
+    roots = {"fastnn": ROOT / "fastnn", "fastnn.kernels": ROOT / "kernels"}
+    found = {
+        ".".join([name, *path.parent.relative_to(root).parts])
+        for name, root in roots.items()
+        for path in root.rglob("*.py")
+        if "kernels" not in path.relative_to(root).parts[:1]
+    }
+    assert listed == found
