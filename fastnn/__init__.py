@@ -25,7 +25,9 @@ from .kernels.abi.status import Status
 from .layers.activation import Activation
 from .layers.base import Layer
 from .layers.containers import Add, Concatenate, Residual, Sequential
+from .layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from .layers.dense import Dense
+from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from .layers.dropout import Dropout
 from .layers.normalization import LayerNormalization
 from .layers.one_hot import OneHot
@@ -70,7 +72,11 @@ __all__ = [
     "Callback",
     "CompilationError",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Conv2DTranspose",
     "Dense",
+    "DepthwiseConv2D",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
@@ -91,6 +97,7 @@ __all__ = [
     "Reshape",
     "Residual",
     "Select",
+    "SeparableConv2D",
     "Sequential",
     "Standardize",
     "Status",

@@ -177,7 +177,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 def _orthogonal(
     shape: tuple[int, ...], generator: np.random.Generator, fan: tuple[int, int], gain: float
 ) -> np.ndarray:
-    rows, columns = shape if len(shape) == 2 else (1, *shape)
+    rows, columns = math.prod(shape[:-1]), shape[-1]
     tall = generator.normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diag(r))  # so that q is uniformly distributed

@@ -127,7 +127,7 @@ class NetworkBuilder:
             state.parameters,
             constants=state.constants,
             batch_size=rows,
-            cut=parts(rows, state.parameters.size, self.graph.multiplications),
+            cut=parts(rows, state.parameters.size, self.graph.multiplications, self.graph.splits),
             n_workers=1 if embedded else None,
             loss=loss,
             penalties=penalties,

@@ -152,6 +152,12 @@ class Graph:
         """About how many a sample costs in the forward pass."""
         return sum([op.multiplications for op in self.ops])
 
+    @property
+    def splits(self) -> bool:
+        """Whether most of the gradients of parameters can be computed in pieces: see `Op.matrix`."""
+        whole = sum([op.multiplications for op in self.ops if op.matrix[1] == 0])
+        return 2 * whole <= self.multiplications
+
     def add(self, name: str, layer: Layer, *inputs: Tensor) -> Tensor:
         """Lower a layer; `name` is what the layer that is being lowered calls it.
 
@@ -204,6 +210,7 @@ class Graph:
         multiplications: int | None = None,
         matrix: tuple[int, int] = (1, 0),
         couples: bool = False,
+        product: str = "",
     ) -> Tensor:
         """Add an op of the layer that is being lowered: see `Op`.
 
@@ -251,6 +258,7 @@ class Graph:
                 multiplications,
                 matrix,
                 couples,
+                product,
             )
         )
         return result

@@ -244,8 +244,6 @@ def network(
     slots[d.BATCH_SIZE], slots[d.PREDICT_BATCH] = batch_size, plan.rows
     slots[d.N_PARTS], slots[d.PART_GRADIENTS] = cut
     slots[d.COUPLED], slots[d.N_WEIGHTS] = plan.ops[:, oprow.COUPLED].any(), d.ALL
-    if (net.ops[:, oprow.W] != oprow.NONE).any():
-        slots[d.GEMM] = loader.address("linalg.gemm.product", dtype)
     slots[d.PREDICT] = loader.address("driver.loop.predict", "float64")
     _point_to_arrays(net)
     for layout in (plan, *(() if inputs is None else (inputs,))):

@@ -111,6 +111,8 @@ class Op(NamedTuple):
     couples : bool
         Whether a row of its output depends on other rows of the batch, so that threads wait for each other
         before and after it.
+    product : str
+        The name of the product that its kernels call by its address, or "".
     """
 
     kernel: str
@@ -128,6 +130,7 @@ class Op(NamedTuple):
     multiplications: int = 0
     matrix: tuple[int, int] = (1, 0)
     couples: bool = False
+    product: str = ""
 
     @property
     def n_in(self) -> int:

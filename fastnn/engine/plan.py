@@ -154,6 +154,8 @@ def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
             row[oprow.CONSTANTS] = op.constants
         row[oprow.COUPLED] = op.couples
         row[oprow.W_ROWS], row[oprow.W_COLUMNS] = op.matrix
+        if op.product:
+            row[oprow.PRODUCT] = loader.address(op.product, dtype)
         if op.settings:
             set_settings(row, op.settings)
     return table

@@ -57,8 +57,8 @@ def by_model(model: Described, training: bool) -> Kernels:
     ops = _ops(model)
     first = next((i for i, op in enumerate(ops) if op.parameters), len(ops))
     for i, op in enumerate(ops):
-        if op.shared_scratch:
-            yield "linalg.gemm.product", dtype
+        if op.product:
+            yield op.product, dtype
         if not op.merges:
             yield f"{op.kernel}.forward", dtype
         if training and first <= i < len(ops) - model.head.ops:

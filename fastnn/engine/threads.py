@@ -34,6 +34,10 @@ _LONG_BATCH = 2048
 _LARGE_GRADIENT = 1 << 18
 # All parts' gradients together have at most so many numbers, if there are more than two.
 _ALL_GRADIENTS = 1 << 24
+# From so many uses of each parameter in a row on, each part of a batch has a gradient
+# of its own too where ops, as convolutions, compute all of their gradient at once: threads that took parts
+# of the parameters would have unequal shares of the work.
+_USES = 4
 # Most parts of a batch whose gradient is computed of all rows together.
 _MOST_PARTS = 64
 
@@ -87,7 +91,7 @@ class Parts(NamedTuple):
     have_gradients: bool
 
 
-def parts(rows: int, n_parameters: int, multiplications: int) -> Parts:
+def parts(rows: int, n_parameters: int, multiplications: int, splits: bool = True) -> Parts:
     """Into what parts a batch is cut.
 
     Parameters
@@ -97,9 +101,15 @@ def parts(rows: int, n_parameters: int, multiplications: int) -> Parts:
     n_parameters : int
     multiplications : int
         That a row costs in the forward pass; as many as parameters if each is used once.
+    splits : bool
+        Whether the gradients that cost most can be computed in pieces.
     """
     if 3 * rows * multiplications < _SMALL_STEP:
         return Parts(1, False)
+    if not splits and multiplications >= _USES * n_parameters:
+        count = min(rows // PART_ROWS, max(4, rows // 32), _MOST_PARTS)
+        count = min(count, max(2, _ALL_GRADIENTS // max(n_parameters, 1)))
+        return Parts(max(count, 1), count > 1)
     if rows < _LONG_BATCH:
         return Parts(max(1, min(rows // PART_ROWS, _MOST_PARTS)), False)
     smallest = 32 if n_parameters <= _LARGE_GRADIENT else 128

@@ -52,6 +52,7 @@ def check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:
 
 def tensor(file: Any, name: str, dtype: str) -> Any:
     """A tensor of the file as an array; a ValueError if it holds NaN or infinity."""
-    values = array_checks.array(name, file.get_tensor(name), dtype, (1, 2))
+    given = file.get_tensor(name)
+    values = array_checks.array(name, given, dtype, (given.ndim,))
     array_checks.finite(name, values)
     return values

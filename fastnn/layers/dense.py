@@ -126,6 +126,7 @@ class Dense(Layer):
             self.output_shape(shape),
             parameters=("weights", "bias" if self.use_bias else None),
             settings=(positions,),
+            product="linalg.gemm.product",
             shared_scratch=oprow.PACK_SIZE,
             multiplications=positions * (channels + self.use_bias) * self.units,
             matrix=(channels, self.units),

@@ -12,7 +12,9 @@ from ..checks import validate
 from .activation import Activation
 from .base import Layer
 from .containers import Add, Concatenate, Container, Residual, Sequential
+from .convolution import Conv1D, Conv2D, Conv2DTranspose
 from .dense import Dense
+from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .dropout import Dropout
 from .normalization import LayerNormalization
 from .one_hot import OneHot
@@ -31,6 +33,11 @@ TABLE = {
         OneHot,
         Unscale,
         LayerNormalization,
+        Conv1D,
+        Conv2D,
+        Conv2DTranspose,
+        DepthwiseConv2D,
+        SeparableConv2D,
         Flatten,
         Reshape,
         Select,

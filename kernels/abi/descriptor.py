@@ -21,7 +21,6 @@ GATHER = 9  # addresses of the entries in `batch`: copy a batch's rows,
 WEIGHT_SUM = 10  # sum the weights of a batch,
 SUM_GRADIENTS = 11  # add up the gradients of the parts of a batch,
 SQUARES = 12  # and sum the squares of a part of the gradient
-GEMM = 13  # address of the matrix product's entry
 PREDICT = 14  # address of the driver's prediction
 
 # The flat buffers

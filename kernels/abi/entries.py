@@ -38,7 +38,7 @@ NUMBERS = {
     "seed": "net[descriptor.SEED]",
     "step": "net[descriptor.STEP]",
     "training": "net[descriptor.TRAINING] == 1",
-    "product": "net[descriptor.GEMM]",
+    "product": "op[oprow.PRODUCT]",
 }
 
 #: Shapes of an op's tensors: as they are, a row for each sample;

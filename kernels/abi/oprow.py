@@ -37,8 +37,9 @@ N_PARAMETERS = 23  # how many numbers they are
 W_ROWS = 24  # rows of W, of which some can have their gradient computed alone: see FIRST_WEIGHT of the
 W_COLUMNS = 25  # descriptor; and columns. Of an op that does all at once 1 and 0
 COUPLED = 26  # 1: a row of the output depends on other rows, so that threads wait for each other
-SETTINGS = 27  # settings from here on: float64 numbers, stored bit by bit
-SIZE = 40
+PRODUCT = 27  # address of the entry of the product that the op's kernels call, or 0
+SETTINGS = 28  # settings from here on: float64 numbers, stored bit by bit
+SIZE = 48
 
 INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output

@@ -114,4 +114,4 @@ def backward_weights_entry(op, setting, net, real, T):
     has_bias = first + count == channels and op[oprow.B] != oprow.NONE
     db = view(element(vector, op[oprow.B], T), units if has_bias else 0, T)
     pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
-    dense_backward_weights(net[descriptor.GEMM], x, first, dy, dw, db, pack)
+    dense_backward_weights(op[oprow.PRODUCT], x, first, dy, dw, db, pack)

@@ -31,7 +31,7 @@ if HAS_HALVES:
     _SHAPES += [(rows, 0) for rows in range(1, ROWS[0] + 1)]
 
 
-def _call(context, builder, name, args, dtype, append):
+def emit_function(context, builder, name, args, dtype, append):
     """Call a function whose code `append` appends: it is there once, not merged into each caller."""
     number = context.get_data_type(dtype)
     itemsize = context.get_abi_sizeof(number)
@@ -63,7 +63,7 @@ def tile(
     """
 
     def codegen(context, builder, sig, args):
-        return _call(context, builder, "tile", args[:-1], dtype.dtype, _append_tiles)
+        return emit_function(context, builder, "tile", args[:-1], dtype.dtype, _append_tiles)
 
     numbers = (rows, vectors, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, end, last)
     return types.void(*numbers, dtype), codegen
@@ -155,7 +155,7 @@ def dots(typingctx, rows, columns, k, a, a_row, b, b_row, start, c, dtype):
     """
 
     def codegen(context, builder, sig, args):
-        return _call(context, builder, "dots", args[:-1], dtype.dtype, _append_dots)
+        return emit_function(context, builder, "dots", args[:-1], dtype.dtype, _append_dots)
 
     return types.void(rows, columns, k, a, a_row, b, b_row, start, c, dtype), codegen
 

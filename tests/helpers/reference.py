@@ -125,6 +125,51 @@ ACTIVATIONS = {
 # --- dense layer
 
 
+def _padded(x, window, strides, dilation, padding):
+    """Samples with zeros around them, and how many windows there are along each axis."""
+    before, after, counts = [], [], []
+    for size, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True):
+        extent = (k - 1) * d + 1
+        count = (size - extent) // s + 1 if padding == "valid" else -(-size // s)
+        total = 0 if padding == "valid" else max((count - 1) * s + extent - size, 0)
+        before.append(total if padding == "causal" else total // 2)
+        after.append(total - before[-1])
+        counts.append(count)
+    return np.pad(x, [(0, 0), *zip(before, after, strict=True), (0, 0)]), counts
+
+
+def convolution(x, w, b=0.0, strides=1, padding="valid", dilation=1, groups=1):
+    """Images or series, channels last, place by place of the window and group by group."""
+    rank = x.ndim - 2
+    steps, dilation = ((n,) * rank if isinstance(n, int) else n for n in (strides, dilation))
+    x, counts = _padded(x, w.shape[:rank], steps, dilation, padding)
+    y = np.zeros((len(x), *counts, w.shape[-1]))
+    channels, filters = w.shape[-2], w.shape[-1] // groups
+    for place in np.ndindex(w.shape[:rank]):
+        seen = x[
+            (
+                slice(None),
+                *(
+                    slice(i * d, i * d + (n - 1) * s + 1, s)
+                    for i, n, s, d in zip(place, counts, steps, dilation, strict=True)
+                ),
+            )
+        ]
+        for g in range(groups):
+            into = slice(g * filters, (g + 1) * filters)
+            y[..., into] += seen[..., g * channels : (g + 1) * channels] @ w[place][:, into]
+    return y + b
+
+
+def transposed_convolution(x, w, b, strides, cut, shape):
+    """Images that each position of x adds a window to; of these the part of a shape from `cut` on."""
+    (n, height, width, _), (rows, columns, filters, _) = x.shape, w.shape
+    y = np.zeros((n, height * strides + rows + strides, width * strides + columns + strides, filters))
+    for i, j, u, v in np.ndindex(height, width, rows, columns):
+        y[:, i * strides + u, j * strides + v] += x[:, i, j] @ w[u, v].T
+    return y[:, cut[0] : cut[0] + shape[0], cut[1] : cut[1] + shape[1]] + b
+
+
 def dense_forward(x, weights, bias=None):
     x, weights = double(x, weights)
     return x @ weights if bias is None else x @ weights + double(bias)

@@ -10,7 +10,7 @@ import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.layers import registry
 from tests.helpers.check_layer import check_layer
-from tests.helpers.reference import ACTIVATIONS, dense_forward
+from tests.helpers.reference import ACTIVATIONS, convolution, dense_forward, transposed_convolution
 
 
 def standardize(x, p):
@@ -163,6 +163,52 @@ LAYERS = {
         (4, 3),
         lambda x, p: ACTIVATIONS["softmax"][0](x.reshape(-1, 3)).reshape(x.shape),
         {"onnx": "export"},
+    ),
+    "conv2d": (
+        lambda: fn.Conv2D(6, 3, activation="tanh"),
+        (7, 6, 1),
+        lambda x, p: np.tanh(convolution(x, p["weights"], p["bias"])),
+        {"onnx": False},
+    ),
+    "conv2d with everything": (
+        lambda: fn.Conv2D(20, (3, 2), padding="same", dilation_rate=(1, 2), groups=2, use_bias=False),
+        (5, 6, 4),
+        lambda x, p: convolution(x, p["weights"], 0.0, 1, "same", (1, 2), 2),
+        {"onnx": False},
+    ),
+    "conv2d with strides": (
+        lambda: fn.Conv2D(5, (2, 4), (1, 2), "same"),
+        (4, 6, 3),
+        lambda x, p: convolution(x, p["weights"], p["bias"], (1, 2), "same"),
+        {"onnx": False},
+    ),
+    "conv1d": (
+        lambda: fn.Conv1D(9, 3, padding="causal", dilation_rate=2),
+        (7, 2),
+        lambda x, p: convolution(x, p["weights"], p["bias"], 1, "causal", 2),
+        {"onnx": False},
+    ),
+    "conv2d_transpose": (
+        lambda: fn.Conv2DTranspose(3, (4, 3), 2, "same"),
+        (3, 4, 2),
+        lambda x, p: transposed_convolution(x, p["weights"], p["bias"], 2, (1, 0), (6, 8)),
+        {"onnx": False},
+    ),
+    "depthwise_conv2d": (
+        lambda: fn.DepthwiseConv2D(3, 2, "same", depth_multiplier=2),
+        (6, 5, 3),
+        lambda x, p: convolution(x, p["weights"].reshape(3, 3, 1, 6), p["bias"], 2, "same", 1, 3),
+        {"onnx": False},
+    ),
+    "separable_conv2d": (
+        lambda: fn.SeparableConv2D(4, 2),
+        (4, 3, 5),
+        lambda x, p: convolution(
+            convolution(x, p["depthwise_weights"].reshape(2, 2, 1, 5), groups=5),
+            p["pointwise_weights"],
+            p["bias"],
+        ),
+        {"onnx": False},
     ),
     "reshape": (
         lambda: fn.Reshape((3, -1)),

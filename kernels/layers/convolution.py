@@ -1,0 +1,294 @@
+"""Convolution and its transpose: a large image, and a small one that sees a window of it at each position.
+
+Three kernels, by rows (samples), do all: `gather` computes the small image from the large one, `scatter` is
+its transpose, `weight_gradient` the gradient with respect to the weights of both. A convolution goes forward
+by `gather` and back by `scatter`; a transposed convolution goes the other way (V. Dumoulin, F. Visin, *A
+guide to convolution arithmetic for deep learning*, 2016). In one dimension the images are one row high.
+
+The weights are of shape (kernel height, kernel width, channels / groups, filters), for channels of the large
+image and filters of the small one: a matrix of a row for each *tap*, which is a place and a channel of the
+window. Where taps and positions lie is put into tables, by which `linalg.indirect` multiplies: no matrix of
+windows is made.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+from ..abi import descriptor, oprow
+from ..abi.entries import entry
+from ..abi.tensors import tensor_address
+from ..linalg.add import add_run
+from ..linalg.indirect import indirect_product
+from ..lowlevel._jit import kernel
+from ..lowlevel.simd import element, view
+
+Convolution = namedtuple("Convolution", "forward_entry backward_input_entry backward_weights_entry")
+
+#: Sizes of an op: of the large image, of the kernel and its steps, the rows above and columns left of the
+#: image that are padding, of the small image, and into how many groups channels and filters are divided.
+Geometry = namedtuple(
+    "Geometry",
+    "height width channels kernel_height kernel_width stride_height stride_width "
+    "dilation_height dilation_width top left out_height out_width filters groups",
+)
+
+#: Positions of the small image that `scatter` computes at a time.
+BLOCK = 16
+
+
+@kernel
+def padded_size(g):
+    """Height and width of the large image with its padding. Writes nothing."""
+    rows = (g.out_height - 1) * g.stride_height + (g.kernel_height - 1) * g.dilation_height + 1
+    columns = (g.out_width - 1) * g.stride_width + (g.kernel_width - 1) * g.dilation_width + 1
+    return max(rows, g.top + g.height), max(columns, g.left + g.width)
+
+
+@kernel
+def _tables(g, padded_width, scratch, itemsize):
+    """Write int32 tables at `scratch`: the places of a group's taps, then those of the positions."""
+    channels = g.channels // g.groups
+    n_taps = g.kernel_height * g.kernel_width * channels
+    taps = view(scratch, n_taps, np.int32)
+    k = 0
+    for i in range(g.kernel_height):
+        for j in range(g.kernel_width):
+            place = (i * g.dilation_height * padded_width + j * g.dilation_width) * g.channels
+            for c in range(channels):
+                taps[k] = place + c
+                k += 1
+    positions = scratch + n_taps * itemsize
+    places = view(positions, g.out_height * g.out_width, np.int32)
+    k = 0
+    for i in range(g.out_height):
+        for j in range(g.out_width):
+            places[k] = (i * g.stride_height * padded_width + j * g.stride_width) * g.channels
+            k += 1
+    return positions, positions + places.size * itemsize
+
+
+@kernel
+def _clear(target, size, dtype):
+    x = view(target, size, dtype)
+    for i in range(size):
+        x[i] = dtype(0)
+
+
+@kernel
+def _copy_in(g, source, target, padded_width, dtype, itemsize):
+    # Writes the large image into the middle of the padded one.
+    run = g.width * g.channels
+    for i in range(g.height):
+        x = view(source + i * run * itemsize, run, dtype)
+        y = view(target + ((g.top + i) * padded_width + g.left) * g.channels * itemsize, run, dtype)
+        for j in range(run):
+            y[j] = x[j]
+
+
+@kernel
+def _copy_out(g, source, bias, target, padded_width, dtype, itemsize):
+    # Writes the large image, out of the middle of the padded one, and adds the bias unless its address is 0.
+    run = g.width * g.channels
+    for i in range(g.height):
+        x = view(source + ((g.top + i) * padded_width + g.left) * g.channels * itemsize, run, dtype)
+        y = view(target + i * run * itemsize, run, dtype)
+        if bias == 0:
+            for j in range(run):
+                y[j] = x[j]
+        else:
+            for j in range(0, run, g.channels):
+                b = view(bias, g.channels, dtype)
+                for c in range(g.channels):
+                    y[j + c] = x[j + c] + b[c]
+
+
+@kernel
+def gather(product, g, rows, large, w, bias, small, scratch, dtype, itemsize):
+    """Write the small images at the address `small`: ``bias + sum over taps of large * w``; and `scratch`.
+
+    Parameters
+    ----------
+    product : int64
+        Address of the compiled `linalg.indirect.product_entry`.
+    g : Geometry
+    rows : int
+        Samples.
+    large, w, bias, small : int64
+        Addresses of arrays of shape (rows, height, width, channels), (kernel_height, kernel_width, channels /
+        groups, filters), (filters,), or 0 for none, and (rows, out_height, out_width, filters).
+    scratch : int64
+        Address of memory: see `fastnn.layers.convolution`.
+    """
+    padded_height, padded_width = padded_size(g)
+    positions, image = _tables(g, padded_width, scratch, itemsize)
+    channels, filters = g.channels // g.groups, g.filters // g.groups
+    taps, places = g.kernel_height * g.kernel_width * channels, g.out_height * g.out_width
+    size, is_padded = g.height * g.width * g.channels, padded_height > g.height or padded_width > g.width
+    if is_padded:
+        _clear(image, padded_height * padded_width * g.channels, dtype)
+    for r in range(rows):
+        x = large + r * size * itemsize
+        if is_padded:
+            _copy_in(g, x, image, padded_width, dtype, itemsize)
+            x = image
+        y = small + r * places * g.filters * itemsize
+        for group in range(g.groups):
+            skip = group * filters * itemsize
+            indirect_product(
+                product, places, filters, taps, x + group * channels * itemsize, positions, scratch,
+                w + skip, g.filters, bias + skip if bias != 0 else 0, 0, y + skip, g.filters
+            )  # fmt: skip
+
+
+@kernel
+def scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize):
+    """Write the large images at the address `large`: ``bias + transpose of gather``; and `scratch`.
+
+    Parameters are those of `gather`; the bias is of shape (channels,).
+    """
+    padded_height, padded_width = padded_size(g)
+    positions, image = _tables(g, padded_width, scratch, itemsize)
+    channels, filters = g.channels // g.groups, g.filters // g.groups
+    taps, places = g.kernel_height * g.kernel_width * channels, g.out_height * g.out_width
+    padded = padded_height * padded_width * g.channels
+    own = image + padded * itemsize  # the places of a block of the small image,
+    own_steps = own + BLOCK * itemsize  # those of a group's filters in it,
+    turned = own_steps + filters * itemsize  # the weights, transposed,
+    windows = turned + taps * g.filters * itemsize  # and what is added to the windows
+    block_rows, steps = view(own, BLOCK, np.int32), view(own_steps, filters, np.int32)
+    for i in range(BLOCK):
+        block_rows[i] = i * g.filters
+    for i in range(filters):
+        steps[i] = i
+    source, target = view(w, (taps, g.filters), dtype), view(turned, (g.filters, taps), dtype)
+    for i in range(taps):
+        for j in range(g.filters):
+            target[j, i] = source[i, j]
+    run = channels  # so many taps lie side by side in the window
+    if g.groups == 1 and g.dilation_width == 1:
+        run *= g.kernel_width
+    tap_places, window_places = view(scratch, taps, np.int32), view(positions, places, np.int32)
+    size = g.height * g.width * g.channels
+    for r in range(rows):
+        _clear(image, padded, dtype)
+        for group in range(g.groups):
+            windowed = image + group * channels * itemsize
+            for first in range(0, places, BLOCK):
+                count = min(BLOCK, places - first)
+                y = small + ((r * places + first) * g.filters + group * filters) * itemsize
+                b = turned + group * filters * taps * itemsize
+                indirect_product(
+                    product, count, taps, filters, y, own, own_steps, b, taps, 0, 0, windows, taps
+                )
+                for i in range(count):
+                    window = windowed + window_places[first + i] * itemsize
+                    for k in range(0, taps, run):
+                        term = windows + (i * taps + k) * itemsize
+                        add_run(term, window + tap_places[k] * itemsize, run, dtype, itemsize)
+        _copy_out(g, image, bias, large + r * size * itemsize, padded_width, dtype, itemsize)
+
+
+@kernel
+def weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize):
+    """Write the gradient with respect to the weights at the address `dw`; and `scratch`.
+
+    Parameters are those of `gather`; one of `large` and `small` is an input, the other a gradient.
+    """
+    padded_height, padded_width = padded_size(g)
+    positions, image = _tables(g, padded_width, scratch, itemsize)
+    channels, filters = g.channels // g.groups, g.filters // g.groups
+    taps, places = g.kernel_height * g.kernel_width * channels, g.out_height * g.out_width
+    size, is_padded = g.height * g.width * g.channels, padded_height > g.height or padded_width > g.width
+    if is_padded:
+        _clear(image, padded_height * padded_width * g.channels, dtype)
+    if rows == 0:
+        _clear(dw, taps * g.filters, dtype)
+    for r in range(rows):
+        x = large + r * size * itemsize
+        if is_padded:
+            _copy_in(g, x, image, padded_width, dtype, itemsize)
+            x = image
+        y = small + r * places * g.filters * itemsize
+        for group in range(g.groups):
+            skip = group * filters * itemsize
+            indirect_product(
+                product, taps, filters, places, x + group * channels * itemsize, scratch, positions,
+                y + skip, g.filters, dw + skip if r > 0 else 0, g.filters, dw + skip, g.filters
+            )  # fmt: skip
+
+
+@kernel
+def sum_positions(count, width, source, target, dtype, itemsize):
+    """Write the sums over `count` positions of `width` numbers each, at the address `source`, to `target`."""
+    x, total = view(source, (count, width), dtype), view(target, width, dtype)
+    for j in range(width):
+        total[j] = dtype(0)
+    for i in range(count):
+        for j in range(width):
+            total[j] += x[i, j]
+
+
+@kernel
+def op_geometry(op, setting, n_large, n_small):
+    """The geometry of an op row, of images of so many numbers. Writes nothing."""
+    s = oprow.SETTINGS
+    width, channels = np.int64(setting[s]), np.int64(setting[s + 1])
+    out_width, filters = np.int64(setting[s + 10]), np.int64(setting[s + 11])
+    return Geometry(
+        n_large // (width * channels), width, channels,
+        np.int64(setting[s + 2]), np.int64(setting[s + 3]), np.int64(setting[s + 4]), np.int64(setting[s +
+        5]), np.int64(setting[s + 6]), np.int64(setting[s + 7]), np.int64(setting[s + 8]), np.int64(setting[s
+        + 9]), n_small // (out_width * filters), out_width, filters, np.int64(setting[s + 12]),
+    )  # fmt: skip
+
+
+@kernel
+def _bias(net, op, dtype):
+    # Address of the bias, or 0.
+    return element(net[descriptor.PARAMETERS], op[oprow.B], dtype) if op[oprow.B] != oprow.NONE else 0
+
+
+def _entries(turned):
+    """The entries of a convolution, or of a transposed one."""
+    to_small, to_large = (scatter, gather) if turned else (gather, scatter)
+
+    @entry
+    def forward_entry(op, setting, net, real, T):
+        """Op: X, parameters -> Y."""
+        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+        g = op_geometry(op, setting, n_out if turned else n_in, n_in if turned else n_out)
+        x, y = tensor_address(net, op[oprow.X], n_in, T), tensor_address(net, op[oprow.Y], n_out, T)
+        w, itemsize = element(net[descriptor.PARAMETERS], op[oprow.W], T), net[descriptor.ITEMSIZE]
+        scratch = net[descriptor.SCRATCH]
+        to_small(op[oprow.PRODUCT], g, net[descriptor.ROWS], x, w, _bias(net, op, T), y, scratch, T, itemsize)
+
+    @entry
+    def backward_input_entry(op, setting, net, real, T):
+        """Op: DY, parameters -> DX."""
+        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+        g = op_geometry(op, setting, n_out if turned else n_in, n_in if turned else n_out)
+        dx, dy = tensor_address(net, op[oprow.DX], n_in, T), tensor_address(net, op[oprow.DY], n_out, T)
+        w, itemsize = element(net[descriptor.PARAMETERS], op[oprow.W], T), net[descriptor.ITEMSIZE]
+        to_large(
+            op[oprow.PRODUCT], g, net[descriptor.ROWS], dy, w, 0, dx, net[descriptor.SCRATCH], T, itemsize
+        )
+
+    @entry
+    def backward_weights_entry(op, setting, net, real, T):
+        """Op: X, DY -> the gradients of W and B."""
+        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+        g = op_geometry(op, setting, n_out if turned else n_in, n_in if turned else n_out)
+        rows, vector, itemsize = net[descriptor.ROWS], net[descriptor.ROWS_GRADIENT], net[descriptor.ITEMSIZE]
+        x, dy = tensor_address(net, op[oprow.X], n_in, T), tensor_address(net, op[oprow.DY], n_out, T)
+        large, small = (dy, x) if turned else (x, dy)
+        dw = element(vector, op[oprow.W], T)
+        weight_gradient(op[oprow.PRODUCT], g, rows, large, small, dw, net[descriptor.SCRATCH], T, itemsize)
+        if op[oprow.B] != oprow.NONE:
+            width = g.channels if turned else g.filters
+            sum_positions(rows * (n_out // width), width, dy, element(vector, op[oprow.B], T), T, itemsize)
+
+    return Convolution(forward_entry, backward_input_entry, backward_weights_entry)
+
+
+convolution, transposed = _entries(False), _entries(True)
