@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .engine.required_kernels import Kernels
 
 _BOTH = ("forward", "backward_input")
+_ALL = (*_BOTH, "backward_weights")
 # What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
 # numbers that estimators report.
 _BESIDES = (
@@ -28,7 +29,10 @@ _BESIDES = (
     "layers.combine.add.forward",
     "layers.combine.add_gradients.backward_input",
     *(f"layers.combine.{name}.{entry}" for name in ("concatenate", "select") for entry in _BOTH),
-    *(f"layers.normalization.layer_normalization.{entry}" for entry in (*_BOTH, "backward_weights")),
+    *(f"layers.normalization.layer_normalization.{entry}" for entry in _ALL),
+    *(f"layers.convolution.{name}.{entry}" for name in ("convolution", "transposed") for entry in _ALL),
+    *(f"layers.depthwise.{entry}" for entry in _ALL),
+    "linalg.indirect.product",
     "layers.one_hot.backward_input",
     "training.reported_loss.binary_log_loss.forward",
     "training.reported_loss.log_loss.forward",
