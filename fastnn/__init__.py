@@ -31,6 +31,7 @@ from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from .layers.dropout import Dropout
 from .layers.normalization import LayerNormalization
 from .layers.one_hot import OneHot
+from .layers.recurrent import GRU, LSTM, SimpleRNN
 from .layers.reshaping import Flatten, Reshape, Select
 from .layers.scaling import MinMax, Standardize
 from .layers.unscale import Unscale
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from .training.fit_many import fit_many
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "SGD",
     "Activation",
     "Adagrad",
@@ -99,6 +102,7 @@ __all__ = [
     "Select",
     "SeparableConv2D",
     "Sequential",
+    "SimpleRNN",
     "Standardize",
     "Status",
     "Unscale",

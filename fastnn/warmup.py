@@ -34,6 +34,12 @@ _BESIDES = (
     *(f"layers.depthwise.{entry}" for entry in _ALL),
     "linalg.indirect.product",
     "layers.one_hot.backward_input",
+    *(
+        f"layers.recurrent.{name}.{entry}"
+        for name in ("simple_rnn", "gru", "lstm")
+        for entry in (*_BOTH, "backward_weights")
+    ),
+    *(f"layers.recurrent.last_step.{entry}" for entry in _BOTH),
     "training.reported_loss.binary_log_loss.forward",
     "training.reported_loss.log_loss.forward",
     "training.reported_loss.poisson_deviance.forward",

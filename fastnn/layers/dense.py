@@ -118,19 +118,7 @@ class Dense(Layer):
         return (self.l1, self.l2, self.alpha)
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
-        shape = inputs[0].shape
-        channels, positions = shape[-1], math.prod(shape[:-1])
-        y = graph.op(
-            "layers.dense",
-            inputs,
-            self.output_shape(shape),
-            parameters=("weights", "bias" if self.use_bias else None),
-            settings=(positions,),
-            product="linalg.gemm.product",
-            shared_scratch=oprow.PACK_SIZE,
-            multiplications=positions * (channels + self.use_bias) * self.units,
-            matrix=(channels, self.units),
-        )
+        y = lower_product(graph, inputs[0], self.units, "weights", "bias" if self.use_bias else None)
         return y if self.activation is None else lower_activation(graph, self.activation, y)
 
     def config(self) -> dict[str, Any]:  # noqa: D102
@@ -151,3 +139,19 @@ class Dense(Layer):
         settings = shown.other(Dense, {name: getattr(self, name) for name in names})
         values = (self.units,) if self.activation is None else (self.units, self.activation)
         return shown.call("Dense", values, settings)
+
+
+def lower_product(graph: Graph, x: Tensor, units: int, weights: str, bias: str | None = None) -> Tensor:
+    """Add the product of the last axis and the weights, and the bias, of these names."""
+    channels, positions = x.shape[-1], math.prod(x.shape[:-1])
+    return graph.op(
+        "layers.dense",
+        [x],
+        (*x.shape[:-1], units),
+        parameters=(weights, bias),
+        settings=(positions,),
+        product="linalg.gemm.product",
+        shared_scratch=oprow.PACK_SIZE,
+        multiplications=positions * (channels + (bias is not None)) * units,
+        matrix=(channels, units),
+    )

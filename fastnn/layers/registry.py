@@ -18,6 +18,7 @@ from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .dropout import Dropout
 from .normalization import LayerNormalization
 from .one_hot import OneHot
+from .recurrent import GRU, LSTM, SimpleRNN
 from .reshaping import Flatten, Reshape, Select
 from .scaling import MinMax, Standardize
 from .unscale import Unscale
@@ -45,6 +46,9 @@ TABLE = {
         Residual,
         Add,
         Concatenate,
+        SimpleRNN,
+        GRU,
+        LSTM,
     )
 }
 

@@ -47,3 +47,5 @@ NONE = -3  # there is no such tensor
 
 #: Elements of memory that a matrix product copies panels of B and a tile of A to.
 PACK_SIZE = 256 * (192 + 16)
+#: Rows that a recurrent layer computes at a time.
+RECURRENT_ROWS = 32

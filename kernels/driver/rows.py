@@ -43,9 +43,9 @@ def backward(table, net):
     with_weights = net[d.INPUT_ONLY] == 0
     for i in range(net[d.N_OPS] - 1, -1, -1):
         op_address = table + 8 * oprow.SIZE * i
-        if with_weights:  # first: DX may overwrite what they are computed from
-            call_rows(op_address, 1, oprow.BACKWARD_WEIGHTS, net)
         call_rows(op_address, 1, oprow.BACKWARD_INPUT, net)
+        if with_weights:
+            call_rows(op_address, 1, oprow.BACKWARD_WEIGHTS, net)
 
 
 @force_inline

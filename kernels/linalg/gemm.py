@@ -235,11 +235,16 @@ def _call_product(typingctx, product, m, n, k, a, a_row, a_step, b, b_row, b_ste
     return types.void(*[types.int64] * (1 + _ARGUMENTS)), codegen
 
 
-def _multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+def multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    """Write C = start + A B, of shape (m, n) and contiguous, and the memory at `pack`; in compiled code only.
+
+    Matrices are addresses, with the elements from row to row and from column to column; A or B is transposed
+    where the latter are not 1. `product`, `start` and `pack` are as in `matmul`, the last two as addresses.
+    """
     raise TypeError("compiled code only")
 
 
-@overload(_multiply, jit_options=FORCE_INLINE_OPTIONS)
+@overload(multiply, jit_options=FORCE_INLINE_OPTIONS)
 def _choose_multiply(product, m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     if isinstance(product, types.NoneType):
 
@@ -268,7 +273,7 @@ def matmul(product, a, b, start, c, pack):
     """
     begin, copy = address(start) if start.size > 0 else 0, address(pack)
     m, k, n = a.shape[0], a.shape[1], b.shape[1]
-    _multiply(
+    multiply(
         product, m, n, k, address(a), k, 1, address(b), n, 1, begin, address(c), copy, a.dtype, a.itemsize
     )  # fmt: skip
 
@@ -286,7 +291,7 @@ def matmul_transposed_a(product, a, first, b, c, pack):
     """
     copy, columns = address(pack), address(a) + first * a.itemsize
     k, m, n, step = a.shape[0], c.shape[0], b.shape[1], a.shape[1]
-    _multiply(product, m, n, k, columns, 1, step, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize)
+    multiply(product, m, n, k, columns, 1, step, address(b), n, 1, 0, address(c), copy, a.dtype, a.itemsize)
 
 
 @inline_ir
@@ -302,7 +307,7 @@ def matmul_transposed_b(product, a, b, c, pack):
     """
     copy = address(pack)
     m, k, n = a.shape[0], a.shape[1], b.shape[0]
-    _multiply(
+    multiply(
         product, m, n, k, address(a), k, 1, address(b), 1, k, 0, address(c), copy, a.dtype, a.itemsize
     )  # fmt: skip
 

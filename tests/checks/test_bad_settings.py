@@ -54,6 +54,7 @@ NUMBERS = [
 ]
 INTEGERS = [
     (lambda v: fn.Dense(v), "units", [0, -1]),
+    (lambda v: fn.GRU(v), "units", [0, -1]),
     (lambda v: fn.Model([fn.Dense(1)], seed=v), "seed", [-1, 2**63]),
     (lambda v: fn.Model([fn.Dense(1)]).build(v), "n_in", [0, -1]),
     (lambda v: rate.step(1, v), "every", [0, -1]),
@@ -68,6 +69,10 @@ INTEGERS = [
 ]
 FLAGS = [
     (lambda v: fn.Dense(2, use_bias=v), "use_bias"),
+    (lambda v: fn.SimpleRNN(2, use_bias=v), "use_bias"),
+    (lambda v: fn.GRU(2, return_sequences=v), "return_sequences"),
+    (lambda v: fn.GRU(2, go_backwards=v), "go_backwards"),
+    (lambda v: fn.LSTM(2, unit_forget_bias=v), "unit_forget_bias"),
     (lambda v: fn.SGD(nesterov=v), "nesterov"),
     (lambda v: fn.EarlyStopping(restore_best=v), "restore_best"),
     (lambda v: fn.ModelCheckpoint("never-written", save_best_only=v), "save_best_only"),
@@ -161,6 +166,10 @@ SETTINGS = [
     (lambda: fn.Dense(2, kernel_initializer="xavier"), ValueError, "'xavier'"),
     (lambda: fn.Dense(2, bias_initializer=0.0), TypeError, "0.0"),
     (lambda: fn.Dense(2, bias_initializer="constant"), ValueError, "value"),
+    (lambda: fn.GRU(2, "gelu"), ValueError, "must be 'tanh' or 'relu', got 'gelu'"),
+    (lambda: fn.GRU(2, None), ValueError, "must be 'tanh' or 'relu', got None"),
+    (lambda: fn.LSTM(2, "mish"), ValueError, "'mish'"),
+    (lambda: fn.LSTM(2, recurrent_initializer="eye"), ValueError, "'eye'"),
     (lambda: fn.Activation(None), TypeError, "None"),
     (lambda: fn.Activation("mish"), ValueError, "'mish'"),
     (lambda: fn.initializers.uniform(2.0, 1.0), ValueError, "1.0"),

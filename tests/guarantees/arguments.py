@@ -297,6 +297,16 @@ ARGUMENTS = {
         lambda layer, v: setattr(layer, "beta", v),
         "beta",
     ),
+    **{
+        f"Recurrent.{name}: value": Argument(
+            values,
+            lambda: fn.Model([fn.SimpleRNN(3)], seed=0).build((4, 2)).layers[0],
+            lambda layer, v, name=name: setattr(layer, name, v),
+            name,
+            without=frozenset({"turned"} if name == "recurrent_weights" else {}),  # those are square
+        )
+        for name, values in {"weights": X[:2], "recurrent_weights": X[:3], "bias": X[0]}.items()
+    },
     "Preprocessing.adapt: X": Argument(
         X, scaled, lambda layer, v: layer.adapt(v) and None, "X", alone=True, wide=True, double=True
     ),

@@ -10,6 +10,7 @@ import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.layers import registry
 from tests.helpers.check_layer import check_layer
+from tests.helpers.recurrent_reference import gru, lstm, recurrent, relu, simple_rnn
 from tests.helpers.reference import ACTIVATIONS, convolution, dense_forward, transposed_convolution
 
 
@@ -162,6 +163,7 @@ LAYERS = {
         lambda: fn.Activation("softmax"),
         (4, 3),
         lambda x, p: ACTIVATIONS["softmax"][0](x.reshape(-1, 3)).reshape(x.shape),
+        {"onnx": "export"},
     ),
     "conv2d": (
         lambda: fn.Conv2D(6, 3, activation="tanh"),
@@ -246,6 +248,27 @@ LAYERS = {
         lambda: fn.Concatenate([fn.Dense(2, "tanh"), [], fn.Residual([fn.Dense(4, "tanh")])]),
         (4,),
         lambda x, p: np.hstack([tanh_of(x, p, "0."), x, x + tanh_of(x, p, "2.body.0.")]),
+    ),
+    "simple_rnn": (lambda: fn.SimpleRNN(4), (5, 3), recurrent(simple_rnn), {"onnx": False}),
+    "simple_rnn of relu": (
+        lambda: fn.SimpleRNN(17, "relu", use_bias=False, return_sequences=True),
+        (3, 2),
+        recurrent(simple_rnn, activation=relu, sequences=True),
+        {"onnx": False},
+    ),
+    "gru": (lambda: fn.GRU(5), (6, 3), recurrent(gru), {"onnx": False}),
+    "gru backwards": (
+        lambda: fn.GRU(18, use_bias=False, return_sequences=True, go_backwards=True),
+        (4, 2),
+        recurrent(gru, sequences=True, backwards=True),
+        {"onnx": False},
+    ),
+    "lstm": (lambda: fn.LSTM(5), (6, 3), recurrent(lstm), {"onnx": False}),
+    "lstm backwards": (
+        lambda: fn.LSTM(17, use_bias=False, return_sequences=True, go_backwards=True),
+        (4, 2),
+        recurrent(lstm, sequences=True, backwards=True),
+        {"onnx": False},
     ),
 }
 

@@ -1,0 +1,332 @@
+"""Recurrent layers: a cell that goes along the time axis of each sample.
+
+The op before has computed the input's part of the gates, for all time steps by one product; it is the input
+here. A step is the product of the state and the recurrent weights, and the arithmetic of the cell
+(`recurrent_cells`). It is made for some rows at a time, whose numbers are gathered, so that each loop runs
+over rows and units together.
+
+While training, the gates overwrite the input. What else the gradient is computed from is kept for each row
+and time step. There the state before the step comes first, so that the gradient of the recurrent weights is
+one product over all rows and time steps.
+
+The gradient goes back from the last step to the first: P. Werbos, *Backpropagation through time: what it does
+and how to do it*, Proceedings of the IEEE 78 (1990).
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+from ..abi import descriptor, oprow
+from ..abi.entries import Op, entry
+from ..abi.tensors import tensor_address
+from ..linalg.gemm import multiply
+from ..lowlevel._jit import kernel
+from ..lowlevel.simd import address, element, view
+from .recurrent_cells import (
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    part,
+    simple_backward,
+    simple_forward,
+)
+
+Recurrent = namedtuple("Recurrent", "forward_entry backward_input_entry backward_weights_entry")
+LastStep = namedtuple("LastStep", "forward_entry backward_input_entry")
+
+# Rows that a cell computes at a time.
+_ROWS = oprow.RECURRENT_ROWS
+
+
+@kernel
+def _gather(source, first, t, skip, bias, target):
+    """Write `target`, of shape (rows, units): columns of time step t, of rows from `first` on, and a bias.
+
+    `bias` has shape (units,), or (0,) for none.
+    """
+    if bias.size > 0:
+        for i in range(target.shape[0]):
+            for j in range(target.shape[1]):
+                target[i, j] = source[first + i, t, skip + j] + bias[j]
+    else:
+        for i in range(target.shape[0]):
+            for j in range(target.shape[1]):
+                target[i, j] = source[first + i, t, skip + j]
+
+
+@kernel
+def _add(source, first, t, target):
+    """Add time step t of rows from `first` on to `target`, of shape (rows, units)."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] += source[first + i, t, j]
+
+
+@kernel
+def _scatter(source, target, first, t, skip):
+    """Write columns of time step t of `target`, of rows from `first` on; `source` has shape (rows, units)."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[first + i, t, skip + j] = source[i, j]
+
+
+@kernel
+def _transpose(x, y):
+    """Write ``y = x'``."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[j, i] = x[i, j]
+
+
+@kernel
+def _hold(source, target):
+    """Write `target`, the first of the source."""
+    for i in range(target.size):
+        target[i] = source[i]
+
+
+@kernel
+def _restore(mask, first, t, held, units, target):
+    """Write the rows of `target` masked at time step t: those of `held`, or zeros if that is empty."""
+    rows = target.size // units
+    for i in range(rows):
+        if mask[first + i, t] == 0:
+            for j in range(i * units, (i + 1) * units):
+                target[j] = held[j] if held.size > 0 else target.dtype.type(0)
+
+
+@kernel
+def _sum_rows(x, skip, result):
+    """Write `result`: the sums of some columns of x, of two dimensions, over its rows."""
+    for j in range(result.size):
+        result[j] = result.dtype.type(0)
+    for i in range(x.shape[0]):
+        for j in range(result.size):
+            result[j] += x[i, skip + j]
+
+
+def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, biases):
+    """Entries of a recurrent layer.
+
+    Parameters
+    ----------
+    cell_forward, cell_backward : function
+    gates : int
+        Parts that the input has for each time step.
+    states, carried : int
+        Parts of the state, and how many of them the next step is computed from.
+    saved : int
+        Parts of what is kept: the state before, and perhaps one more number that the gradient needs.
+    biases : int
+        2 where the input's part has a bias of its own, the first one; otherwise 1.
+    """
+
+    @kernel
+    def forward_rows(product, x, mask, w, b, y, kept, memory, first, count, backwards, activation):
+        steps, units = y.shape[1], y.shape[2]
+        T, n, size = x.dtype, count * units, x.itemsize
+        pack = address(memory)
+        own = element(pack, oprow.PACK_SIZE, T)
+        pre = view(own, gates * n, T)
+        recurrent = view(element(own, gates * n, T), gates * n, T)
+        state = view(element(own, 2 * gates * n, T), states * n, T)
+        held = view(element(own, (2 * gates + states) * n, T), carried * n if mask.shape[0] > 0 else 0, T)
+        for i in range(state.size):
+            state[i] = state.dtype.type(0)
+        skip = (biases - 1) * gates * units
+        for s in range(steps):
+            t = steps - 1 - s if backwards else s
+            for k in range(gates):
+                own_bias = view(
+                    element(address(b), k * units, T), units if b.size > 0 and biases > 1 else 0, T
+                )
+                _gather(x, first, t, k * units, own_bias, view(element(own, k * n, T), (count, units), T))
+                start = element(address(b), skip + k * units, T) if b.size > 0 else 0
+                multiply(
+                    product, count, units, units, address(state), units, 1,
+                    element(address(w), k * units, T), gates * units, 1,
+                    start, element(address(recurrent), k * n, T), pack, T, size
+                )  # fmt: skip
+            if kept.shape[0] > 0:
+                for k in range(carried):
+                    before = view(element(address(state), k * n, T), (count, units), T)
+                    _scatter(before, kept, first, t, k * units)
+            _hold(state, held)
+            cell_forward(pre, recurrent, state, n, activation)
+            if mask.shape[0] > 0:
+                for k in range(carried):
+                    _restore(mask, first, t, part(held, k, n), units, part(state, k, n))
+            _scatter(view(address(state), (count, units), T), y, first, s, 0)
+            if kept.shape[0] > 0:
+                for k in range(gates):
+                    _scatter(view(element(own, k * n, T), (count, units), T), x, first, t, k * units)
+                if saved > carried:
+                    more = address(recurrent) if biases > 1 else address(state)
+                    _scatter(
+                        view(element(more, 2 * n, T), (count, units), T), kept, first, t, carried * units
+                    )
+
+    @kernel
+    def forward(product, x, x2, w, b, y, kept, memory, backwards, activation):
+        for first in range(0, x.shape[0], _ROWS):
+            count = min(_ROWS, x.shape[0] - first)
+            forward_rows(product, x, x2, w, b, y, kept, memory, first, count, backwards, activation)
+
+    @kernel
+    def backward_rows(
+        product, x, mask, transposed, dy, dx, kept, memory, first, count, backwards, activation
+    ):
+        steps, units = dy.shape[1], dy.shape[2]
+        T, n, size, width = x.dtype, count * units, x.itemsize, x.shape[2]
+        none = view(0, 0, T)
+        pack = address(memory)
+        own = element(address(transposed), transposed.size, T)
+        pre = view(own, gates * n, T)
+        old = view(element(own, gates * n, T), 3 * n, T)
+        dh = view(element(own, (gates + 3) * n, T), n, T)
+        dc = view(element(own, (gates + 4) * n, T), n, T)
+        by_product = view(element(own, (gates + 5) * n, T), n, T)
+        held = view(element(own, (gates + 6) * n, T), 2 * n if mask.shape[0] > 0 else 0, T)
+        rows = view(element(own, (gates + 8) * n, T), (count, 1, width), T)
+        for i in range(n):
+            dh[i] = dc[i] = dh.dtype.type(0)
+        for s in range(steps - 1, -1, -1):
+            t = steps - 1 - s if backwards else s
+            for k in range(gates):
+                _gather(x, first, t, k * units, none, view(element(own, k * n, T), (count, units), T))
+            for k in range(saved):
+                target = view(element(address(old), k * n, T), (count, units), T)
+                _gather(kept, first, t, k * units, none, target)
+            _add(dy, first, s, view(address(dh), (count, units), T))
+            _hold(dh, part(held, 0, n if mask.shape[0] > 0 else 0))
+            _hold(dc, view(element(address(held), n, T), n if mask.shape[0] > 0 else 0, T))
+            cell_backward(pre, old, dh, dc, activation)
+            if mask.shape[0] > 0:
+                _restore(mask, first, t, part(held, 0, n), units, dh)
+                _restore(mask, first, t, part(held, 1, n), units, dc)
+                for k in range(gates):
+                    _restore(mask, first, t, none, units, part(pre, k, n))
+                _restore(mask, first, t, none, units, part(old, 1, n))
+            for k in range(gates):
+                gate = view(element(own, k * n, T), (count, units), T)
+                _scatter(gate, dx, first, t, k * units)
+                if biases > 1 and k == 2:
+                    gate = view(element(address(old), n, T), (count, units), T)
+                    _scatter(gate, kept, first, t, 2 * units)
+                _scatter(gate, rows, 0, 0, k * units)
+            if s > 0:
+                multiply(
+                    product, count, units, width, address(rows), width, 1,
+                    address(transposed), units, 1, 0, address(by_product), pack, T, size
+                )  # fmt: skip
+                for i in range(n):
+                    dh[i] += by_product[i]
+
+    @kernel
+    def backward_input(product, x, x2, w, dy, dx, kept, memory, backwards, activation):
+        T = x.dtype
+        transposed = view(element(address(memory), oprow.PACK_SIZE, T), (w.shape[1], w.shape[0]), T)
+        _transpose(w, transposed)
+        for first in range(0, x.shape[0], _ROWS):
+            count = min(_ROWS, x.shape[0] - first)
+            backward_rows(
+                product, x, x2, transposed, dy, dx, kept, memory, first, count, backwards, activation
+            )  # fmt: skip
+
+    @kernel
+    def backward_weights(product, kept, dx, first, dw, db, memory):
+        count, width, units = dw.shape[0], dx.shape[1], dx.shape[1] // gates
+        T, size, step = dx.dtype, dx.itemsize, kept.shape[1]
+        pack, before = address(memory), element(address(kept), first, T)
+        alike = (gates - biases + 1) * units  # columns whose gradient is that of the input's part
+        result = address(dw) if biases == 1 else element(pack, oprow.PACK_SIZE, T)
+        multiply(
+            product, count, alike, kept.shape[0], before, 1, step,
+            address(dx), width, 1, 0, result, pack, T, size
+        )  # fmt: skip
+        if biases > 1:
+            others = element(result, count * alike, T)
+            own = element(address(kept), 2 * units, T)
+            multiply(
+                product, count, units, kept.shape[0], before, 1, step, own, step, 1, 0, others, pack, T, size
+            )  # fmt: skip
+            left, right = view(result, (count, 1, alike), T), view(others, (count, 1, units), T)
+            joined = view(address(dw), (count, 1, width), T)
+            _scatter(view(address(left), (count, alike), T), joined, 0, 0, 0)
+            _scatter(view(address(right), (count, units), T), joined, 0, 0, alike)
+        if db.size > 0:
+            _sum_rows(dx, 0, view(address(db), width, T))
+            if biases > 1:
+                second = element(address(db), width, T)
+                _sum_rows(dx, 0, view(second, alike, T))
+                _sum_rows(kept, 2 * units, view(element(second, alike, T), units, T))
+
+    op = Op(
+        tensors={
+            "x": "rows, steps, width",
+            "x2": "rows, steps",
+            "y": "rows, steps, units",
+            "dx": "rows, steps, width",
+            "dy": "rows, steps, units",
+        },
+        parameters={"w": "units, width", "b": f"{biases} * width"},
+        scratch={"kept": f"rows, steps, {saved} * units", "memory": "memory_size"},
+        settings={"backwards": np.int64, "activation": np.int64, "memory_size": np.int64},
+        numbers={"units": "op[oprow.W_ROWS]", "width": "op[oprow.W_COLUMNS]", "steps": "n_in // width"},
+        optional=("x2", "b", "kept"),
+    )
+
+    @entry
+    def backward_weights_entry(op, setting, net, real, T):
+        """Op: DX -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on, and with the last of B."""
+        units, width = op[oprow.W_ROWS], op[oprow.W_COLUMNS]
+        steps = op[oprow.N_IN] // width
+        rows = net[descriptor.ROWS] * steps
+        first = net[descriptor.FIRST_WEIGHT]
+        count = min(net[descriptor.N_WEIGHTS], units - first)
+        vector = net[descriptor.ROWS_GRADIENT]
+        of_kept = saved * units
+        kept = view(tensor_address(net, op[oprow.SCRATCH], steps * of_kept, T), (rows, of_kept), T)
+        dx = view(tensor_address(net, op[oprow.DX], steps * width, T), (rows, width), T)
+        dw = view(element(vector, op[oprow.W] + first * width, T), (count, width), T)
+        has_bias = first + count == units and op[oprow.B] != oprow.NONE
+        db = view(element(vector, op[oprow.B], T), biases * width if has_bias else 0, T)
+        memory = view(net[descriptor.SCRATCH], np.int64(setting[oprow.SETTINGS + 2]), T)
+        backward_weights(op[oprow.PRODUCT], kept, dx, first, dw, db, memory)
+
+    return Recurrent(
+        op.entry(forward, writes="y x kept memory"),
+        op.entry(backward_input, writes="dx kept memory"),
+        backward_weights_entry,
+    )
+
+
+simple_rnn = _recurrent(simple_forward, simple_backward, gates=1, states=1, carried=1, saved=1, biases=1)
+gru = _recurrent(gru_forward, gru_backward, gates=3, states=1, carried=1, saved=3, biases=2)
+lstm = _recurrent(lstm_forward, lstm_backward, gates=4, states=3, carried=2, saved=3, biases=1)
+
+
+@kernel
+def last_step_forward(x, y):
+    """Write `y`, the last columns of x; arrays of two dimensions."""
+    skip = x.shape[1] - y.shape[1]
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] = x[i, skip + j]
+
+
+@kernel
+def last_step_backward(dy, dx):
+    """Write `dx`: 0, but for the last columns, which are `dy`."""
+    skip = dx.shape[1] - dy.shape[1]
+    for i in range(dx.shape[0]):
+        for j in range(skip):
+            dx[i, j] = dx.dtype.type(0)
+        for j in range(dy.shape[1]):
+            dx[i, skip + j] = dy[i, j]
+
+
+_last = Op()
+last_step = LastStep(_last.entry(last_step_forward, writes="y"), _last.entry(last_step_backward, writes="dx"))

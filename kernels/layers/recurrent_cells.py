@@ -1,0 +1,181 @@
+"""A step of each recurrent cell, and its gradient, for all rows and units at hand.
+
+The arrays of a step have several parts of n numbers each, as many as rows times units: a part for each gate,
+or for each vector of the state. `gates` holds what the input gives for each gate, and then the gates
+themselves; `recurrent` what the state before gives. A loop writes one array, which LLVM vectorises without
+checking many pairs of arrays for overlap.
+"""
+
+from ..lowlevel._jit import force_inline, inline_ir, kernel
+from ..lowlevel.simd import address, element, view
+from ..math.elementary import sigmoid, tanh
+
+#: Numbers that stand for the activations.
+TANH, RELU = 0, 1
+
+
+@inline_ir
+def part(array, k, n):
+    """Part number k of an array, of shape (n,)."""
+    return view(element(address(array), k * n, array.dtype), n, array.dtype)
+
+
+@force_inline
+def _activate(x, activation):
+    zero = type(x)(0)
+    positive = zero if x < zero else x  # a NaN passes through
+    return positive if activation == RELU else tanh(x)
+
+
+@force_inline
+def _derivative(y, activation):
+    one, zero = type(y)(1), type(y)(0)
+    step = one if y > zero else zero
+    return step if activation == RELU else one - y * y
+
+
+@kernel
+def _sigmoid_of_sum(x, other):
+    """Write ``x = sigmoid(x + other)``."""
+    for i in range(x.size):
+        x[i] = sigmoid(x[i] + other[i])
+
+
+@kernel
+def _activate_sum(x, other, activation):
+    """Write ``x = activation(x + other)``."""
+    for i in range(x.size):
+        x[i] = _activate(x[i] + other[i], activation)
+
+
+@kernel
+def _copy(source, target):
+    """Write `target`."""
+    for i in range(target.size):
+        target[i] = source[i]
+
+
+@kernel
+def _clear(target):
+    """Write zeros into `target`."""
+    for i in range(target.size):
+        target[i] = target.dtype.type(0)
+
+
+@kernel
+def _gate_gradient(dy, other, gate, result):
+    """Write `result`, with respect to a sigmoid's argument: ``dy * other * gate * (1 - gate)``."""
+    one = gate.dtype.type(1)
+    for i in range(gate.size):
+        result[i] = dy[i] * other[i] * (gate[i] * (one - gate[i]))
+
+
+@kernel
+def _multiply(x, factor):
+    """Write ``x = x * factor``."""
+    for i in range(x.size):
+        x[i] *= factor[i]
+
+
+@kernel
+def simple_forward(gates, recurrent, state, n, activation):
+    """Write `gates`, the new state, and `state`: ``h = activation(gates + recurrent)``."""
+    _activate_sum(gates, recurrent, activation)
+    _copy(gates, state)
+
+
+@kernel
+def simple_backward(gates, saved, dh, dc, activation):
+    """Write `gates`, as its gradient, and `dh`: that of the state before, without what the product adds.
+
+    `saved` and `dc` are not used.
+    """
+    for i in range(gates.size):
+        gates[i] = dh[i] * _derivative(gates[i], activation)
+    _clear(dh)
+
+
+@kernel
+def gru_forward(gates, recurrent, state, n, activation):
+    """Write `gates`, as z, r and the candidate, and `state`: ``h = z h + (1 - z) candidate``."""
+    one = gates.dtype.type(1)
+    z, r, candidate = part(gates, 0, n), part(gates, 1, n), part(gates, 2, n)
+    _sigmoid_of_sum(part(gates, 0, 2 * n), recurrent)
+    own = part(recurrent, 2, n)
+    for i in range(n):
+        candidate[i] = _activate(candidate[i] + r[i] * own[i], activation)
+    for i in range(n):
+        state[i] = z[i] * state[i] + (one - z[i]) * candidate[i]
+
+
+@kernel
+def gru_backward(gates, saved, dh, dc, activation):
+    """Write `gates`, as their gradients, `saved`, and `dh`, as `simple_backward` does.
+
+    `saved` is the state before, and what it gives the candidate; the latter becomes its gradient.
+    """
+    n, one = dh.size, dh.dtype.type(1)
+    z, r, candidate = part(gates, 0, n), part(gates, 1, n), part(gates, 2, n)
+    before, own = part(saved, 0, n), part(saved, 1, n)
+    for i in range(n):
+        before[i] -= candidate[i]
+    for i in range(n):
+        candidate[i] = dh[i] * (one - z[i]) * _derivative(candidate[i], activation)
+    _gate_gradient(dh, before, z, before)
+    _multiply(dh, z)
+    _copy(before, z)
+    _gate_gradient(candidate, own, r, before)
+    for i in range(n):
+        own[i] = candidate[i] * r[i]
+    _copy(before, r)
+
+
+@kernel
+def lstm_forward(gates, recurrent, state, n, activation):
+    """Write `gates`, as i, f, the candidate and o, and `state`, which is h, c and activation(c).
+
+    ``c = f c + i candidate``, ``h = o activation(c)``.
+    """
+    i_gate, f_gate, candidate, o_gate = (
+        part(gates, 0, n),
+        part(gates, 1, n),
+        part(gates, 2, n),
+        part(gates, 3, n),
+    )
+    h, c, active = part(state, 0, n), part(state, 1, n), part(state, 2, n)
+    _sigmoid_of_sum(part(gates, 0, 2 * n), recurrent)
+    _activate_sum(candidate, part(recurrent, 2, n), activation)
+    _sigmoid_of_sum(o_gate, part(recurrent, 3, n))
+    for i in range(n):
+        c[i] = f_gate[i] * c[i] + i_gate[i] * candidate[i]
+    for i in range(n):
+        active[i] = _activate(c[i], activation)
+    for i in range(n):
+        h[i] = o_gate[i] * active[i]
+
+
+@kernel
+def lstm_backward(gates, saved, dh, dc, activation):
+    """Write `gates`, as their gradients, `saved`, `dh`, as `simple_backward` does, and likewise `dc`.
+
+    `saved` is h and c of before, and activation(c).
+    """
+    n = dh.size
+    i_gate, f_gate, candidate, o_gate = (
+        part(gates, 0, n),
+        part(gates, 1, n),
+        part(gates, 2, n),
+        part(gates, 3, n),
+    )
+    free, before, active = part(saved, 0, n), part(saved, 1, n), part(saved, 2, n)
+    for i in range(n):
+        dc[i] += dh[i] * o_gate[i] * _derivative(active[i], activation)
+    _gate_gradient(dh, active, o_gate, o_gate)
+    _gate_gradient(dc, candidate, i_gate, free)
+    for i in range(n):
+        candidate[i] = dc[i] * i_gate[i] * _derivative(candidate[i], activation)
+    _copy(free, i_gate)
+    _gate_gradient(dc, before, f_gate, free)
+    _multiply(dc, f_gate)
+    _copy(free, f_gate)
+    _clear(dh)
