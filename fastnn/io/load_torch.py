@@ -14,15 +14,14 @@ import numpy as np
 
 from ..checks import validate
 from ..data import array_checks
-from ..engine.graph import shapes
-from ..layers.activation import Activation
 from ..layers.dense import Dense
-from ..layers.dropout import Dropout
+from ..layers.depthwise import SeparableConv2D
 from ..layers.normalization import LayerNormalization
 from ..layers.preprocessing import Preprocessing
 from ..model import Model
 from . import torch_files
-from .torch_state import torch_names, weighted_layers
+from .torch_layout import MODULES, PARAMETERS, Parameter, Place, kind, places
+from .torch_state import weighted_layers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,21 +83,23 @@ def load_torch(
     if not isinstance(prefix, str):
         raise TypeError(f"prefix must be a string such as 'actor.', got {prefix!r}")
     entries, ordered = _entries(source, prefix)
-    groups = _groups(entries, ordered=ordered)
-    layers = weighted_layers(model, (Dense, LayerNormalization, Activation, Dropout, Preprocessing))
-    if len(groups) != len(layers):
+    groups = _groups(entries)
+    layers = weighted_layers(model, (Preprocessing,))
+    count = len(layers) + sum(isinstance(layer, SeparableConv2D) for layer in layers)  # which is two modules
+    if len(groups) != count:
         firsts = list(dict.fromkeys(group.partition(".")[0] for group in groups if "." in group))
         hint = f"; prefix={firsts[0]!r} takes one of its networks" if len(firsts) > 1 else ""
         raise ValueError(
-            f"the state has {len(groups)} Linear layers ({', '.join(groups)}), the model has {len(layers)} "
-            f"{_kinds(layers)} layers{hint}"
+            f"the state has {len(groups)} modules with weights ({', '.join(groups)}), the model has {count}, "
+            f"of {_kinds(layers)} layers{hint}"
         )
     with model.executor.weights_lock.held():
-        shape, given = _fitting(model, layers, groups, entries)
+        groups = _in_order(groups, places(model.layers, ()), ordered=ordered)
+        shape = _input_shape(model, layers, groups, entries)
+        given = _fitting(model, places(model.layers, shape), groups, entries)
         model.build(shape)
-        for layer, values in zip(layers, given, strict=True):
-            for name, array in values.items():
-                layer.set_parameter(name, array)
+        for layer, name, array in given:
+            layer.set_parameter(name, array)
     return model
 
 
@@ -175,14 +176,24 @@ def _array(key: str, value: Any) -> Any:
     return value
 
 
-def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[str, str]]:
-    """The layers in order, each with its keys, ``{"weight": "0.weight", ...}``."""
+def _groups(entries: Mapping[str, Entry]) -> dict[str, dict[str, str]]:
+    """The modules in the order of the state, each with its keys, ``{"weight": "0.weight", ...}``."""
     groups: dict[str, dict[str, str]] = {}
     for key in entries:
         match = re.fullmatch(r"(?:(.*)\.)?(weight|bias)", key) if isinstance(key, str) else None
         if match is None:
-            raise ValueError(f"{key!r} is not a weight or bias of a Linear layer, such as '0.weight'")
+            raise ValueError(f"{key!r} is not a weight or bias of a module, such as '0.weight'")
         groups.setdefault(match[1] or "", {})[match[2]] = key
+    return groups
+
+
+def _in_order(
+    groups: dict[str, dict[str, str]], wanted: list[Place], *, ordered: bool
+) -> dict[str, dict[str, str]]:
+    """The modules in the order of the layers."""
+    modules = list(dict.fromkeys(name for place in wanted for name in place.modules()))
+    if set(modules) == set(groups):  # as `to_torch_state` names them
+        return {name: groups[name] for name in modules}
     # By number where the names differ by numbers only: "10" is after "2", whatever the file's order is.
     forms = {re.sub(r"\d+", "0", group) for group in groups}
     if len(forms) == 1:
@@ -194,34 +205,63 @@ def _groups(entries: Mapping[str, Entry], *, ordered: bool) -> dict[str, dict[st
     return groups
 
 
-def _fitting(
+def _input_shape(
     model: Model, layers: list[Layer], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
-) -> tuple[Shape, list[dict[str, NDArray[Any]]]]:
-    """Shape of a sample of the input, and the new parameters of each layer, all checked."""
-    graph = model.executor.graph
-    built = None if graph is None else graph.input.shape
-    given: list[dict[str, NDArray[Any]]] = []
-    for layer, keys in zip(layers, groups.values(), strict=True):
-        if "weight" not in keys:
-            raise ValueError(f"the state has {keys['bias']!r}, but no weight of that layer")
-        shape, names = entries[keys["weight"]][0], torch_names(layer)
-        kind, rank = ("Linear", 2) if isinstance(layer, Dense) else ("LayerNorm", 1)
-        if len(shape) != rank:
-            numbers = "two numbers" if rank == 2 else "one number"
-            raise ValueError(f"{keys['weight']!r} has shape {shape}, that of a {kind} layer has {numbers}")
-        if built is None:
-            built = (validate.integer("n_in", int(shape[-1]), low=1),)
-        size = shapes(model.layers, built)[model.layers.index(layer)]
-        wanted = {names[spec.name]: spec.shape[::-1] for spec in layer.parameters(size)}
-        if set(keys) != set(wanted):
-            what = "has no bias" if "bias" in wanted else "has a bias"
-            raise ValueError(f"the layer of {keys['weight']!r} {what}, unlike {layer!r} of the model")
-        values = {}
-        for name, key in keys.items():
-            if entries[key][0] != wanted[name]:
-                raise ValueError(f"{key!r} has shape {entries[key][0]}, {layer!r} needs {wanted[name]}")
-            values[name] = array_checks.array(repr(key), np.asarray(entries[key][1]()).T, model.dtype, (1, 2))
-            array_checks.finite(repr(key), values[name])
-        given.append({own: values[name] for own, name in names.items() if name in values})
-    assert built is not None
-    return built, given
+) -> Shape:
+    """Shape of a sample of the model's input: if it is not built, that of the first weights."""
+    if model.input_shape is not None:
+        return model.input_shape
+    if not layers or not isinstance(layers[0], (Dense, LayerNormalization)):
+        raise ValueError(
+            "the weights do not tell the size of the input; build the model first: model.build(shape)"
+        )
+    keys = next(iter(groups.values()))
+    key = _weight(keys)
+    _check_rank(layers[0], key, entries[key][0], PARAMETERS[type(layers[0])][0])
+    return (validate.integer("n_in", int(entries[key][0][-1]), low=1),)
+
+
+def _weight(keys: Mapping[str, str]) -> str:
+    if "weight" not in keys:
+        raise ValueError(f"the state has {keys['bias']!r}, but no weight of that layer")
+    return keys["weight"]
+
+
+_COUNTS = {1: "one number", 2: "two numbers", 3: "three numbers", 4: "four numbers"}
+
+
+def _check_rank(layer: Layer, key: str, shape: Shape, one: Parameter) -> None:
+    """Raise a ValueError unless weights have as many axes as they should."""
+    rank = len(one.axes)
+    if len(shape) != rank:
+        raise ValueError(
+            f"{key!r} has shape {shape}, that of a {MODULES[kind(layer)]} layer has {_COUNTS[rank]}"
+        )
+
+
+def _fitting(
+    model: Model, wanted: list[Place], groups: dict[str, dict[str, str]], entries: Mapping[str, Entry]
+) -> list[tuple[Layer, str, NDArray[Any]]]:
+    """Layers, the names of their parameters and the new values, all checked."""
+    given: list[tuple[Layer, str, NDArray[Any]]] = []
+    order = iter(groups.values())
+    for place in wanted:
+        layer = place.layer
+        specs = {spec.name: spec.shape for spec in layer.parameters(place.input)}
+        for module, keys in zip(place.modules(), order, strict=False):
+            ones = {one.name: one for one in place.parameters(module)}
+            key = _weight(keys)
+            _check_rank(layer, key, entries[key][0], ones["weight"])
+            if set(keys) != set(ones):
+                what = "has no bias" if "bias" in ones else "has a bias"
+                raise ValueError(f"the layer of {key!r} {what}, unlike {layer!r} of the model")
+            for name, key in keys.items():
+                one = ones[name]
+                shape = one.torch_shape(specs[one.own])
+                if entries[key][0] != shape:
+                    raise ValueError(f"{key!r} has shape {entries[key][0]}, {layer!r} needs {shape}")
+                array = place.from_torch(one, np.asarray(entries[key][1]()), specs[one.own])
+                array = array_checks.array(repr(key), array, model.dtype, (1, 2, 3, 4))
+                array_checks.finite(repr(key), array)
+                given.append((layer, one.own, array))
+    return given

@@ -1,7 +1,4 @@
-"""Weights for PyTorch: the state of a `torch.nn.Sequential` with the same layers.
-
-PyTorch's `Linear` keeps its weights as (out, in), `fastnn.Dense` as (in, out): they are transposed.
-"""
+"""Weights for PyTorch: the state of a `torch.nn.Sequential` with the same layers."""
 
 from __future__ import annotations
 
@@ -10,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..layers.activation import Activation
-from ..layers.dense import Dense
+from ..layers.base import walk
+from ..layers.containers import Container
 from ..layers.dropout import Dropout
-from ..layers.normalization import LayerNormalization
+from ..layers.reshaping import Flatten, Reshape, Select
+from .torch_layout import PARAMETERS, places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,22 +19,21 @@ if TYPE_CHECKING:
     from ..inference import Inference
     from ..layers.base import Layer
 
-
-#: What PyTorch calls the parameters of a `Linear` and of a `LayerNorm`.
-LINEAR = {"weights": "weight", "bias": "bias"}
-NORMALIZATION = {"gamma": "weight", "beta": "bias"}
+# Layers that are modules without a state.
+_STATELESS = (Activation, Dropout, Flatten, Reshape, Select)
 
 
 def to_torch_state(model: Inference, as_numpy: bool = False) -> dict[str, Any]:
     """See `Model.to_torch_state`."""
-    weighted_layers(model, (Dense, LayerNormalization, Activation, Dropout))
+    weighted_layers(model)
     model.state  # noqa: B018 - refuses a model that is not built
+    assert model.input_shape is not None
     state: dict[str, NDArray[Any]] = {}
-    number = 0
-    for layer in model.layers:
-        for name, view in layer.views.items():
-            state[f"{number}.{torch_names(layer)[name]}"] = np.ascontiguousarray(view.T).copy()
-        number += _modules(layer)
+    for place in places(model.layers, model.input_shape):
+        for module in place.modules():
+            for one in place.parameters(module):
+                values = place.to_torch(one, place.layer.views[one.own])
+                state[f"{module}.{one.name}"] = np.array(values, order="C")
     if as_numpy:
         return state
     try:
@@ -47,23 +45,14 @@ def to_torch_state(model: Inference, as_numpy: bool = False) -> dict[str, Any]:
     return {key: torch.from_numpy(value) for key, value in state.items()}
 
 
-def _modules(layer: Layer) -> int:
-    """Number of modules of a `Sequential` that correspond to a layer."""
-    if isinstance(layer, Dense) and layer.activation is not None:
-        return 1 if layer.activation.name == "identity" else 2
-    return 1
+def weighted_layers(model: Inference, others: tuple[type[Layer], ...] = ()) -> list[Layer]:
+    """The layers with parameters, in their order; a ValueError unless all layers are of known kinds.
 
-
-def torch_names(layer: Layer) -> dict[str, str]:
-    """PyTorch's names of a layer's parameters."""
-    return NORMALIZATION if isinstance(layer, LayerNormalization) else LINEAR
-
-
-def weighted_layers(model: Inference, known: tuple[type[Layer], ...]) -> list[Layer]:
-    """The layers with parameters; a ValueError unless all layers are of known kinds."""
-    for layer in model.layers:
+    `others` are kinds that have no module but do no harm.
+    """
+    known = (*PARAMETERS, *_STATELESS, Container, *others)
+    found = [layer for _, layer in walk(model.layers)]
+    for layer in found:
         if not isinstance(layer, known):
-            raise ValueError(
-                f"{layer!r} has no counterpart in a state of Linear and LayerNorm layers in a Sequential"
-            )
-    return [layer for layer in model.layers if isinstance(layer, (Dense, LayerNormalization))]
+            raise ValueError(f"{layer.label} has no counterpart among PyTorch's modules with weights")
+    return [layer for layer in found if isinstance(layer, tuple(PARAMETERS))]

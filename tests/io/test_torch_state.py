@@ -137,8 +137,12 @@ ZEROS = np.zeros(8, np.float32)
         ),
         (without("5.bias"), ValueError, "'5.weight' has no bias, unlike Dense(6)"),
         (without("5.weight"), ValueError, "'5.bias', but no weight"),
-        (without("10.weight", "10.bias"), ValueError, "4 Linear layers (0, 2, 5, 8), the model has 5"),
-        ({}, ValueError, "0 Linear layers"),
+        (
+            without("10.weight", "10.bias"),
+            ValueError,
+            "4 modules with weights (0, 2, 5, 8), the model has 5, of Dense layers",
+        ),
+        ({}, ValueError, "0 modules with weights"),
         (3, TypeError, "source must be a dict or the path"),
     ],
 )
@@ -196,7 +200,7 @@ def test_layer_normalization():
             fn.load_torch({**state, key: np.zeros((1, 1, 1))}, again)
     with pytest.raises(ValueError, match="'3.weight' has no bias, unlike LayerNormalization"):
         fn.load_torch({key: values for key, values in state.items() if key != "3.bias"}, again)
-    with pytest.raises(ValueError, match="the model has 1 LayerNormalization layers"):
+    with pytest.raises(ValueError, match="the model has 1, of LayerNormalization layers"):
         fn.load_torch(state, fn.Model([fn.LayerNormalization()]))
 
 
@@ -219,12 +223,95 @@ def test_layer_normalization_computes_what_torch_computes():
     np.testing.assert_allclose(model.predict(x), twin(torch.from_numpy(x)).detach().numpy(), rtol=1e-9)
 
 
-def test_containers_are_refused():
-    model = fn.Model([fn.Dense(3), fn.Residual(fn.Dense(3))], seed=0).build(3)
-    with pytest.raises(ValueError, match=r"Residual\(Dense\(3\)\) has no counterpart in a state of Linear"):
-        model.to_torch_state()
-    with pytest.raises(ValueError, match="no counterpart"):
-        fn.load_torch({"0.weight": np.eye(3), "0.bias": np.zeros(3)}, model)
+def blocks():
+    """Layers in layers: what PyTorch would call modules of the same nesting."""
+    residual = fn.Residual([fn.Dense(3, "relu"), fn.LayerNormalization(1e-5)], shortcut=fn.Dense(3))
+    side = fn.Concatenate([None, fn.Dense(2, "tanh"), [fn.Activation("tanh"), fn.Dense(1)]])
+    return [fn.Dense(4, "relu"), fn.Sequential([fn.Dropout(0.1), fn.Dense(5)]), residual, side, fn.Dense(2)]
+
+
+def test_containers(tmp_path):
+    model = fn.Model(blocks(), dtype="float64", seed=0).build(6)
+    state = model.to_torch_state(as_numpy=True)
+    assert {key: value.shape for key, value in state.items() if not key.endswith("bias")} == {
+        "0.weight": (4, 6),
+        "2.1.weight": (5, 4),
+        "3.body.0.weight": (3, 5),
+        "3.body.2.weight": (3,),
+        "3.shortcut.0.weight": (3, 5),
+        "4.branches.1.0.weight": (2, 3),
+        "4.branches.2.1.weight": (1, 3),
+        "5.weight": (2, 6),
+    }
+    save_file(state, tmp_path / "sorted")
+    other = {f"block.{key}" if key[0] in "34" else key: value for key, value in state.items()}
+    for given in (state, tmp_path / "sorted", other):
+        again = fn.load_torch(given, fn.Model(blocks(), dtype="float64", seed=1))
+        assert np.array_equal(again.parameters, model.parameters)
+    save_file(other, tmp_path / "sorted")
+    with pytest.raises(ValueError, match="a file does not tell the order"):
+        fn.load_torch(tmp_path / "sorted", fn.Model(blocks()))
+
+
+def convolutional():
+    layers = [fn.Conv2D(3, 2, activation="relu"), fn.DepthwiseConv2D(2, depth_multiplier=2)]
+    layers += [fn.Conv2DTranspose(4, 2, 2, use_bias=False), fn.SeparableConv2D(2, 2, activation="tanh")]
+    return [*layers, fn.Flatten(), fn.Dropout(0.1), fn.Dense(5, "relu"), fn.Dense(2)]
+
+
+def test_convolutions_keep_their_channels_first():
+    """Also the inputs of the first dense layer behind them, but of no other."""
+    model = fn.Model(convolutional(), dtype="float64", seed=0).build((4, 5, 2))
+    state = model.to_torch_state(as_numpy=True)
+    assert {key: value.shape for key, value in state.items()} == {
+        "0.weight": (3, 2, 2, 2),
+        "0.bias": (3,),
+        "2.weight": (6, 1, 2, 2),
+        "2.bias": (6,),
+        "3.weight": (6, 4, 2, 2),
+        "4.weight": (4, 1, 2, 2),
+        "5.weight": (2, 4, 1, 1),
+        "5.bias": (2,),
+        "9.weight": (5, 30),
+        "9.bias": (5,),
+        "11.weight": (2, 5),
+        "11.bias": (2,),
+    }
+    kernel, first = model.layers[0].weights, model.layers[6].weights
+    assert state["0.weight"][2, 1, 0, 1] == kernel[0, 1, 1, 2]
+    assert np.array_equal(
+        state["9.weight"].reshape(5, 2, 3, 5)[:, 1, 2, 3], first.reshape(3, 5, 2, 5)[2, 3, 1]
+    )
+    again = fn.load_torch(state, fn.Model(convolutional(), dtype="float64", seed=1).build((4, 5, 2)))
+    assert np.array_equal(again.parameters, model.parameters)
+    with pytest.raises(ValueError, match=r"do not tell the size of the input; build the model first"):
+        fn.load_torch(state, fn.Model(convolutional()))
+    with pytest.raises(ValueError, match="'0.weight' has shape .*, that of a Conv2d layer has four numbers"):
+        fn.load_torch({**state, "0.weight": np.zeros((3, 2, 2))}, again)
+
+
+def test_convolutions_compute_what_torch_computes():
+    torch = pytest.importorskip("torch", reason="PyTorch gives the weights")
+    nn = torch.nn
+    modules = [nn.Conv2d(2, 3, 2), nn.ReLU(), nn.Conv2d(3, 6, 2, groups=3)]
+    modules += [nn.ConvTranspose2d(6, 4, 2, 2, bias=False), nn.Conv2d(4, 4, 2, groups=4, bias=False)]
+    modules += [nn.Conv2d(4, 2, 1), nn.Tanh(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(30, 5), nn.ReLU()]
+    twin = nn.Sequential(*modules, nn.Linear(5, 2)).double().eval()
+    model = fn.Model(convolutional(), dtype="float64").build((4, 5, 2))
+    fn.load_torch(twin.state_dict(), model)
+    x = np.random.default_rng(0).normal(size=(7, 4, 5, 2))
+    wanted = twin(torch.from_numpy(np.moveaxis(x, -1, 1).copy())).detach().numpy()
+    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-9)
+
+
+def test_layers_without_a_counterpart():
+    model = fn.Model([fn.Dense(3), fn.Unscale()], loss="mse", seed=0)
+    model.fit(np.eye(3), np.eye(3))
+    for call in (model.to_torch_state, lambda: fn.load_torch({"0.weight": np.eye(3)}, model)):
+        with pytest.raises(
+            ValueError, match=r"layer 1, Unscale.* has no counterpart among PyTorch's modules"
+        ):
+            call()
 
 
 def test_models_that_are_refused(monkeypatch):

@@ -1,0 +1,192 @@
+"""Where PyTorch has the parameters of layers: in which module, by which name, and in which order of axes.
+
+PyTorch's axes are in the other order: its `Linear` keeps (out, in), its `Conv2d` (out, in, height, width),
+and its images have their channels first. So after a `Flatten` of images the inputs of a `Dense` are in
+another order there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..layers.base import Layer
+from ..layers.containers import Container, Residual, Sequential
+from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
+from ..layers.convolution_base import Windowed
+from ..layers.dense import Dense
+from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from ..layers.normalization import LayerNormalization
+from ..layers.reshaping import Flatten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..engine.ops import Shape
+
+
+class Parameter(NamedTuple):
+    """A parameter of a kind of layer.
+
+    Attributes
+    ----------
+    own : str
+        Its name here.
+    name : str
+        That of PyTorch.
+    axes : tuple of int
+        Its axes, in PyTorch's order.
+    module : int
+        Number of the module among those of the layer.
+    merged : bool
+        Whether the first two axes, in PyTorch's order, are one, and one of size 1 follows.
+    """
+
+    own: str
+    name: str
+    axes: tuple[int, ...] = (0,)
+    module: int = 0
+    merged: bool = False
+
+    def to_torch(self, view: NDArray[Any]) -> NDArray[Any]:
+        """Values in PyTorch's order."""
+        array = view.transpose(self.axes)
+        return array.reshape(-1, 1, *array.shape[2:]) if self.merged else array
+
+    def torch_shape(self, shape: Shape) -> Shape:
+        """Its shape in PyTorch's order."""
+        first, *others = [shape[axis] for axis in self.axes]
+        return (first * others[0], 1, *others[1:]) if self.merged else (first, *others)
+
+    def from_torch(self, array: NDArray[Any], shape: Shape) -> NDArray[Any]:
+        """Values of this shape from those in PyTorch's order."""
+        return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
+
+
+#: The parameters of each kind of layer.
+PARAMETERS: dict[type[Layer], list[Parameter]] = {
+    Dense: [Parameter("weights", "weight", (1, 0)), Parameter("bias", "bias")],
+    LayerNormalization: [Parameter("gamma", "weight"), Parameter("beta", "bias")],
+    Conv1D: [Parameter("weights", "weight", (2, 1, 0)), Parameter("bias", "bias")],
+    Conv2D: [Parameter("weights", "weight", (3, 2, 0, 1)), Parameter("bias", "bias")],
+    Conv2DTranspose: [Parameter("weights", "weight", (3, 2, 0, 1)), Parameter("bias", "bias")],
+    DepthwiseConv2D: [
+        Parameter("weights", "weight", (2, 3, 0, 1), merged=True),
+        Parameter("bias", "bias"),
+    ],
+    SeparableConv2D: [
+        Parameter("depthwise_weights", "weight", (2, 3, 0, 1), merged=True),
+        Parameter("pointwise_weights", "weight", (3, 2, 0, 1), module=1),
+        Parameter("bias", "bias", module=1),
+    ],
+}
+
+
+#: What messages call their modules.
+MODULES: dict[type[Layer], str] = {
+    Dense: "Linear",
+    LayerNormalization: "LayerNorm",
+    Conv1D: "Conv1d",
+    Conv2D: "Conv2d",
+    Conv2DTranspose: "ConvTranspose2d",
+    DepthwiseConv2D: "Conv2d",
+    SeparableConv2D: "Conv2d",
+}
+
+
+class Place(NamedTuple):
+    """A layer with parameters, and where it is in a `torch.nn.Sequential` of the same layers.
+
+    Attributes
+    ----------
+    layer : Layer
+    prefix, number : str and int
+        Its first module is ``f"{prefix}{number}"``.
+    input : shape
+        Of a sample of its input; empty if it was not asked for.
+    image : shape
+        Of the images, channels last, that a `Flatten` before it has made flat; empty if there were none.
+    """
+
+    layer: Layer
+    prefix: str
+    number: int
+    input: Shape
+    image: Shape
+
+    def modules(self) -> dict[str, int]:
+        """The names of its modules with weights, and their numbers."""
+        own = {one.module for one in PARAMETERS[kind(self.layer)]}
+        return {f"{self.prefix}{self.number + module}": module for module in sorted(own)}
+
+    def parameters(self, module: str) -> list[Parameter]:
+        """Those of one of its modules."""
+        own, number = {spec.name for spec in self.layer.parameters(self.input)}, self.modules()[module]
+        return [one for one in PARAMETERS[kind(self.layer)] if one.own in own and one.module == number]
+
+    def to_torch(self, one: Parameter, view: NDArray[Any]) -> NDArray[Any]:
+        """Values of a parameter in PyTorch's order."""
+        if self.image and one.own == "weights":
+            view = np.moveaxis(view.reshape(*self.image, -1), -2, 0).reshape(view.shape)
+        return one.to_torch(view)
+
+    def from_torch(self, one: Parameter, array: NDArray[Any], shape: Shape) -> NDArray[Any]:
+        """Values of this shape from those in PyTorch's order."""
+        values = one.from_torch(array, shape)
+        if self.image and one.own == "weights":
+            *size, channels = self.image
+            values = np.moveaxis(values.reshape(channels, *size, -1), 0, -2).reshape(shape)
+        return values
+
+
+def kind(layer: Layer) -> type[Layer]:
+    """The kind of a layer with parameters."""
+    return next(one for one in PARAMETERS if isinstance(layer, one))
+
+
+def places(layers: Sequence[Layer], shape: Shape) -> list[Place]:
+    """The layers with parameters in their places, for samples of a shape; an empty one is unknown."""
+    return list(_Walk().row(layers, shape, ""))
+
+
+class _Walk:
+    """Walks over layers in their order, containers' too."""
+
+    def __init__(self) -> None:
+        self._images = False  # whether the last layers gave images
+        self._flattened: Shape = ()
+
+    def row(self, layers: Sequence[Layer], shape: Shape, prefix: str) -> Iterator[Place]:
+        """Layers in a row, which are the modules of a `Sequential`."""
+        number = 0
+        for layer in layers:
+            yield from self._layer(layer, shape, prefix, number)
+            shape = layer.output_shape(shape) if shape else shape
+            number += modules(layer)
+
+    def _layer(self, layer: Layer, shape: Shape, prefix: str, number: int) -> Iterator[Place]:
+        path = f"{prefix}{number}"
+        if isinstance(layer, Sequential):
+            yield from self.row(layer.layers, shape, f"{path}.")
+        elif isinstance(layer, Container):
+            path = path if isinstance(layer, Residual) else f"{path}.branches"
+            images, flattened = self._images, self._flattened
+            for name, part in layer.children.items():
+                self._images, self._flattened = images, flattened
+                row = part.layers if isinstance(part, Sequential) else [part]
+                yield from self.row(row, shape, f"{path}.{name}.")
+        elif isinstance(layer, tuple(PARAMETERS)):
+            yield Place(layer, prefix, number, shape, self._flattened if isinstance(layer, Dense) else ())
+            self._images, self._flattened = isinstance(layer, Windowed), ()
+        elif isinstance(layer, Flatten) and self._images and len(shape) > 1:
+            self._flattened = shape
+
+
+def modules(layer: Layer) -> int:
+    """Number of modules of a `Sequential` that correspond to a layer."""
+    active = getattr(layer, "activation", None) if isinstance(layer, (Dense, Windowed)) else None
+    own = 2 if isinstance(layer, SeparableConv2D) else 1
+    return own + (active is not None and active.name != "identity")
