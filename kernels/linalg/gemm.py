@@ -72,7 +72,7 @@ def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
         b += row_bytes
 
 
-@kernel
+@inline_ir
 def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
     # Writes C, of one row.
     if k * n * itemsize > _ADD_ROWS_FROM_BYTES:
@@ -125,11 +125,11 @@ def _pack_tiles(
     # Writes the tiles of A from one to another at the target, `pair` of them side by side.
     for t in range(first, end, pair):
         row, last = _first_row(t, height, higher), _first_row(min(t + pair, end), height, higher)
-        pack_rows(a + row * a_row * itemsize, a_step, rows, last - row, target, width, 0, dtype, itemsize)
+        pack_rows(a + row * a_row * itemsize, a_step, rows, last - row, target, width, depth, dtype, itemsize)
         target += width * depth * itemsize
 
 
-@kernel
+@inline_ir
 def _tiled_product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     # Writes C, of two rows at least, and `pack` if A or B is packed.
     lanes = VECTOR_BYTES // itemsize
@@ -214,14 +214,14 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
     # Writes C, and `pack` if B is packed or C' computed.
     lanes = VECTOR_BYTES // itemsize
     narrow = n <= dot_columns(lanes)
-    if narrow and a_step == 1 and (n == 1 or n * lanes <= k <= _LONGEST):
-        if n > 1 and b_row != 1:  # the columns of B are copied together
-            _transpose(k, n, b, pack, dtype)
-            b, b_step = pack, k
+    dots_of_rows = narrow and a_step == 1 and (n == 1 or n * lanes <= k <= _LONGEST)
+    if dots_of_rows and n > 1 and b_row != 1:  # the columns of B are copied together
+        _transpose(k, n, b, pack, dtype)
+        b, b_step = pack, k
+    elif not dots_of_rows and m == 1 and b_step != 1:  # C' = B' A'; there is no start
+        m, n, a, a_row, b, b_step, start, dots_of_rows = n, 1, b, b_step, a, 0, 0, True
+    if dots_of_rows:
         _dot_product(m, n, k, a, a_row, b, b_step, start, c, dtype, itemsize)
-        return
-    if m == 1 and b_step != 1:  # C' = B' A'; there is no start
-        _dot_product(n, 1, k, b, b_step, a, 0, 0, c, dtype, itemsize)
         return
     if m <= ROWS[0] and n <= lanes and b_step == 1:  # a single tile
         tile(m, _vectors(n, lanes), k, a, a_row, a_step, b, b_row, start, 0, c, n, 0, n, dtype)
