@@ -29,6 +29,7 @@ from .layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from .layers.dense import Dense
 from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from .layers.dropout import Dropout
+from .layers.embedding import Embedding, EntityEmbedding
 from .layers.normalization import LayerNormalization
 from .layers.one_hot import OneHot
 from .layers.recurrent import GRU, LSTM, SimpleRNN
@@ -83,7 +84,9 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Ensemble",
+    "EntityEmbedding",
     "Flatten",
     "GradientError",
     "History",

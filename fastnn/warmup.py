@@ -33,6 +33,8 @@ _BESIDES = (
     *(f"layers.convolution.{name}.{entry}" for name in ("convolution", "transposed") for entry in _ALL),
     *(f"layers.depthwise.{entry}" for entry in _ALL),
     "linalg.indirect.product",
+    "layers.embedding.check",
+    *(f"layers.embedding.{name}.{entry}" for name in ("embedding", "entity") for entry in _ALL),
     "layers.one_hot.backward_input",
     *(
         f"layers.recurrent.{name}.{entry}"

@@ -67,7 +67,9 @@ def plain(name: str, values: NDArray[Any], place: Place) -> tuple[NDArray[Any], 
     if kind == "f":
         return _integers(name, values, place)
     if kind != "O":
-        raise TypeError(f"{name} must hold integers or text where OneHot codes it, got dtype {values.dtype}")
+        raise TypeError(
+            f"{name} must hold integers or text in a column of categories, got dtype {values.dtype}"
+        )
     return _from_objects(name, values, place)
 
 
@@ -76,7 +78,10 @@ def _integers(name: str, values: NDArray[Any], place: Place) -> tuple[NDArray[An
     exact = _EXACT.get(dtype, 2**53)
     for wrong, what in (
         (~np.isfinite(values), f"must be finite numbers of {dtype}"),
-        (np.abs(values) > exact, f"must hold integers or text where OneHot codes it, as {dtype} rounds them"),
+        (
+            np.abs(values) > exact,
+            f"must hold integers or text in a column of categories, as {dtype} rounds them",
+        ),
     ):
         rows = np.flatnonzero(wrong)
         if rows.size:
@@ -94,11 +99,11 @@ def _from_objects(name: str, values: NDArray[Any], place: Place) -> tuple[NDArra
     if any(of_text):
         text, other = of_text.index(True), of_text.index(False)
         got = f"got {_item(items[text])} at {place(text)} beside {_item(items[other])} at {place(other)}"
-        raise TypeError(f"{name} must hold integers or text where OneHot codes it, {got}")
+        raise TypeError(f"{name} must hold integers or text in a column of categories, {got}")
     for row, item in enumerate(items):
         if not isinstance(item, _REAL):
             got = f"got {_item(item)} at {place(row)}"
-            raise TypeError(f"{name} must hold integers or text where OneHot codes it, {got}")
+            raise TypeError(f"{name} must hold integers or text in a column of categories, {got}")
         if isinstance(item, (float, np.floating, decimal.Decimal)) and not math.isfinite(item):
             raise ValueError(f"{name} must be finite numbers, got {item} at {place(row)}")
     odd = np.array([item != int(item) for item in items])
@@ -172,7 +177,7 @@ def unknown(name: str, value: Any, place: str, known: NDArray[Any]) -> ValueErro
     shown = ", ".join(map(_shown, known[:10].tolist())) + (", ..." if known.size > 10 else "")
     return ValueError(
         f"{name} has the unknown category {_shown(value)} at {place}; known are {shown} "
-        "(OneHot(handle_unknown='ignore') would encode it as zeros)"
+        "(handle_unknown='ignore' would encode it as zeros)"
     )
 
 

@@ -1,4 +1,6 @@
-"""What `OneHot` sees of samples before they are converted: text, and integers that a float would round.
+"""What `OneHot` and `EntityEmbedding` see of samples before these are converted.
+
+That is text, and integers that a float would round.
 
 Where a layer codes a column of the samples themselves, its categories are found and looked up in the user's
 data as given. The result is an array of samples with the indices of categories in these columns.
@@ -30,7 +32,7 @@ class Layer(Protocol):
 
 
 class Coder(Protocol):
-    """What this module needs of `OneHot`."""
+    """What this module needs of `OneHot` and `EntityEmbedding`."""
 
     checks_rows: bool
     is_given: bool
@@ -41,6 +43,9 @@ class Coder(Protocol):
 
     def set_labels(self, labels: list[NDArray[Any] | None]) -> None:
         """Set what the codes represent."""
+
+    def widths(self, sizes: list[int]) -> list[int]:
+        """How many columns replace each coded column, for these numbers of categories."""
 
 
 def coders(layers: Iterable[Layer]) -> list[Coder]:
@@ -195,7 +200,7 @@ class Samples:
             return tables.column(self.given, j)
         except tables.MissingError as missing:
             got = f"got {missing.item!r} at {self.place(missing.row, j)}"
-            what = f"{self.name} must hold integers or text where OneHot codes it"
+            what = f"{self.name} must hold integers or text in a column of categories"
             raise TypeError(f"{what}, {got}") from missing
 
     def plain(self, j: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -246,7 +251,7 @@ def _direct(
         if coder is until or len(sizes) != len(numbers):
             break
         widths = np.ones(len(origins), np.int64)
-        widths[numbers] = sizes
+        widths[numbers] = coder.widths(sizes)
         origins = np.repeat(origins, widths)
     return result
 
@@ -258,7 +263,7 @@ def _distinct(samples: Samples, j: int, rows: NDArray[np.bool_]) -> NDArray[Any]
     if wrong.size:
         row = int(wrong[0])
         got = f"got {samples.column(j)[row]} at {samples.place(row, j)}"
-        raise ValueError(f"column {j} must hold integers or text, as OneHot codes them, {got}")
+        raise ValueError(f"column {j} must hold integers or text, as a column of categories, {got}")
     return categories.distinct(values[rows])
 
 

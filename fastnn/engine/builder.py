@@ -11,6 +11,7 @@ from ..data import array_checks
 from ..memory import buffers
 from . import network
 from .graph import lower
+from .index_limits import index_limits
 from .plan import plan
 from .threads import parts
 
@@ -49,8 +50,13 @@ class NetworkBuilder:
     def __init__(self, layers: Sequence[Layer], shape: Shape, dtype: str) -> None:
         self.layers, self.dtype = layers, dtype
         self.graph = lower(layers, shape)
+        self._take_limits()
         widest = max([self.graph.input.size, *[op.n_out for op in self.graph.ops]])
         self.chunk = min(max(_CHUNK // widest, 16), 1024)
+
+    def _take_limits(self) -> None:
+        limits = index_limits(self.layers, self.graph.input.shape)
+        self._limits = None if limits is None else limits.values.astype(self.dtype)
 
     def new_vector(self) -> tuple[NDArray[Any], list[Arrays]]:
         """A vector for all parameters, and the views into it of each layer that has some."""
@@ -96,10 +102,11 @@ class NetworkBuilder:
             If shapes do not fit any more.
         """
         graph = lower(self.layers, self.graph.input.shape)
-        if [node.output for node in graph.nodes] != [node.output for node in self.graph.nodes]:
+        if graph.sizes() != self.graph.sizes():
             raise ValueError("the model is built for another number of categories; make a new model")
         numbers = graph.constants(self.dtype)
         self.graph = graph
+        self._take_limits()
         return numbers
 
     def for_training(
@@ -135,12 +142,19 @@ class NetworkBuilder:
             predict=lay_out(training=False) if embedded else None,
             inputs=lay_out(training=True, input_gradient=True) if embedded else None,
             scales_targets=loss is not None and self.layers[-1].of_targets,
+            limits=self._limits,
         )
 
     def for_prediction(self, state: State) -> Network:
         """A network that predicts `chunk` rows at a time."""
         layout = plan(self.graph, self.chunk, self.dtype, training=False)
-        return network.network(layout, state.parameters, constants=state.constants, batch_size=layout.rows)
+        return network.network(
+            layout,
+            state.parameters,
+            constants=state.constants,
+            batch_size=layout.rows,
+            limits=self._limits,
+        )
 
     def for_derivatives(self, state: State, node: Node | None, rows: int) -> Network:
         """A network up to a layer, or all, that predicts and has gradients with respect to its input."""

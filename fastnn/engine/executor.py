@@ -321,7 +321,7 @@ class Executor:
             table=table,
         )
         shape = shape or self.input_shape or x.shape[1:]
-        check_rows(self.layers, x, self.dtype, "X", shape)
+        check_rows(self.layers, x, self.dtype, "X", shape, table)
         if self._state is None:  # not otherwise: build waits for a fit in another thread
             self.require_adapted()
         wanted = (*given.shape[:-1], *self.shape_of_output(shape))

@@ -33,6 +33,8 @@ class Layer(Protocol):
     kernels: tuple[str, ...]
 
     @property
+    def takes_indices(self) -> bool: ...  # noqa: D102
+    @property
     def trainable(self) -> bool: ...  # noqa: D102
     @property
     def adapted(self) -> bool: ...  # noqa: D102
@@ -46,6 +48,7 @@ class Layer(Protocol):
     def output_shape(self, *inputs: Shape) -> Shape: ...  # noqa: D102
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102
     def constants(self, *inputs: Shape) -> NDArray[np.float64]: ...  # noqa: D102
+    def trace(self, origins: Any, limits: Any) -> Any: ...  # noqa: D102
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor: ...  # noqa: D102
 
 
@@ -295,6 +298,10 @@ class Graph:
         if not np.isfinite(result).all():
             raise ValueError(f"the data spread too far for the layers that scale them, in {dtype}")
         return result
+
+    def sizes(self) -> list[Shape]:
+        """The shapes of the layers' outputs and of all parameters, by which networks are laid out."""
+        return [*(node.output for node in self.nodes), *(place.shape for place in self.parameters)]
 
     def node(self, layer: Layer) -> Node:
         """The place of a layer."""

@@ -65,18 +65,24 @@ def set_sums(net: Network, values: NDArray[np.float64]) -> None:
     totals[_TOTALS], net.sums[_metric_state(net) :] = np.split(values, [len(_TOTALS)])
 
 
+def check_of(net: Network) -> str:
+    """The entry that checks samples before the network predicts."""
+    return "layers.embedding.check" if net.limits.size else "driver.batch.check"
+
+
 def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
     """Write the output of the samples `X` into `out`, both checked but for numbers that are not finite.
 
     Returns
     -------
     bool
-        False if an element of X is NaN or infinite; `out` then holds nothing useful.
+        False if an element of X is NaN, infinite, or not an index where it must be one; `out` then holds
+        nothing useful.
     """
     set_data(net, X, None, None)
     slots = net.descriptor
     slots[d.OUTPUT] = address(out)
-    slots[d.CHECK] = loader.address("driver.batch.check", dtype_name(net.parameters.dtype))
+    slots[d.CHECK] = loader.address(check_of(net), dtype_name(net.parameters.dtype))
     loader.function("driver.loop.predict")(0, address(slots))
     return bool(slots[d.STATUS] == d.OK)
 

@@ -64,6 +64,7 @@ class _NetworkArrays(NamedTuple):
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
     constants: NDArray[Any]
+    limits: NDArray[Any]
     gradient: NDArray[Any]
     loss: NDArray[np.float64]
     gradients: NDArray[Any]
@@ -94,6 +95,8 @@ class Network(_Whole, _NetworkArrays):
         The flat vector of the model, which shares it.
     constants : array of shape (n,)
         The numbers of preprocessing layers.
+    limits : array of shape (n_in,), or (0,) if no number of a sample is an index
+        What indices must be less than; infinity for other numbers.
     gradient : array of shape (n_parameters,)
         That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`, in the order of the
         parameters. Empty in a network for prediction.
@@ -175,6 +178,7 @@ def network(
     predict: Plan | None = None,
     inputs: Plan | None = None,
     scales_targets: bool = False,
+    limits: NDArray[Any] | None = None,
 ) -> Network:
     """Allocate the workspace of a plan and fill the descriptors.
 
@@ -199,8 +203,9 @@ def network(
         For as many rows: for prediction, if `plan` is for training, and for gradients with respect to
         the input.
     scales_targets : bool
-        Whether the loss is that of targets scaled by the numbers of the last op: see
-        `kernels.layers.unscale`.
+        Whether targets are scaled by the numbers of the last op: see `kernels.layers.unscale`.
+    limits : array of shape (n_in,), optional
+        Of `Network`.
     """
     scaled = plan.allocate(plan.n_out) if scales_targets else oprow.NONE
     dtype = parameters.dtype.name
@@ -223,6 +228,7 @@ def network(
         extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
         parameters=parameters,
         constants=constants,
+        limits=np.zeros(0, dtype) if limits is None else limits,
         gradient=gradients[:1].reshape(-1),
         loss=allocate(1, "float64", "loss"),
         gradients=gradients,
@@ -286,6 +292,7 @@ def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
         (d.METRICS, net.extra[_PENALTIES + slots[d.N_PENALTIES] :]),
         (d.PARAMETERS, net.parameters),
         (d.CONSTANTS, net.constants),
+        (d.LIMITS, net.limits),
         (d.GRADIENT, net.gradients),
         (d.ROWS_GRADIENT, net.gradients),
         (d.WORKSPACE, net.workspace),
@@ -312,6 +319,7 @@ def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
         (d.PARAMETER_JACOBIAN, "parameter_jacobian"),
     ):
         slots[slot] = loader.address(f"embedded.jacobian.{entry}", dtype)
+    slots[d.CHECK_INDICES] = loader.address("layers.embedding.check", dtype) if net.limits.size else 0
     if net.extra[LOSS, oprow.FORWARD] != 0:
         slots[d.TRAIN] = loader.address("driver.loop.train", "float64")
         slots[d.LOSS_AND_GRADIENT] = loader.address("driver.loop.gradient", "float64")

@@ -61,7 +61,7 @@ class Predictor:
         self._most_short = _SHORT_CALL // max(int(slots[d.MULTIPLICATIONS]), 1)
         self._call = loader.function("driver.loop.predict")
         self._short_call = loader.function("driver.loop.predict", holds_gil=True)
-        slots[d.CHECK] = loader.address("driver.batch.check", dtype.name)
+        slots[d.CHECK] = loader.address(launch.check_of(net), dtype.name)
         self._use_own_memory()
 
     def _use_own_memory(self) -> None:
@@ -158,7 +158,7 @@ class PredictorPool:
         Returns
         -------
         bool
-            False if an element of X is NaN or infinite; `out` then holds nothing useful.
+            As of `launch.predict`.
         """
         changes = self._weights_lock.version
         if not changes & 1:

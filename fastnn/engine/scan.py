@@ -24,6 +24,15 @@ def compute_statistics(
     loader.function(kernel, X.dtype.name)(0, address(slots))
 
 
+def are_indices(X: NDArray[Any], limits: NDArray[Any]) -> bool:
+    """Whether numbers of a C-contiguous array (n, width) are finite, and integers below finite limits."""
+    slots = allocate(d.SIZE, "int64", "descriptor")
+    slots[d.INPUT], slots[d.LIMITS] = address(X), address(limits)
+    slots[d.ROWS], slots[d.N_FEATURES] = X.shape
+    loader.function("layers.embedding.check", dtype_name(X.dtype))(0, address(slots))
+    return bool(slots[d.STATUS] == d.OK)
+
+
 def is_finite(*arrays: NDArray[Any]) -> bool:
     """Whether C-contiguous arrays, all of one dtype, hold neither NaN nor infinity."""
     slots = allocate(d.SIZE, "int64", "descriptor")

@@ -11,6 +11,7 @@ from ..data import array_checks
 from ..memory.buffers import empty
 from . import launch
 from .builder import without_weights
+from .index_limits import index_limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,11 +48,27 @@ def blocks(
         yield block, None if weight is None else weight[part]
 
 
-def check_rows(layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str, shape: Shape) -> None:
-    """Raise a ValueError if checked samples of a shape hold what an adapted layer cannot take."""
+def check_rows(
+    layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str, shape: Shape, table: Any = None
+) -> None:
+    """Raise a ValueError if checked samples of a shape hold what an adapted layer cannot take.
+
+    `table` is what X was made of, which may name the columns.
+    """
+    check_indices(layers, X, dtype, name, shape, table)
     for i, layer in enumerate(layers):
         if layer.checks_rows and layer.adapted:
             first = 0
             for block, _ in blocks(layers[:i], X, None, dtype, shape):
                 layer.check_rows(block, first, name)
                 first += len(block)
+
+
+def check_indices(
+    layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str, shape: Shape, table: Any = None
+) -> None:
+    """The same for what layers take for indices, if all layers are adapted: otherwise it is not known."""
+    if all(layer.adapted or layer.of_targets for layer in layers):
+        limits = index_limits(layers, shape)
+        if limits is not None:
+            limits.check(X, dtype, name, table)

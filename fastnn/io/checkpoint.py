@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks import validate
 from ..data import array_checks
 from ..layers.base import walk
-from ..layers.one_hot import OneHot
+from ..layers.category_columns import CategoryColumns
 from ..layers.preprocessing import Preprocessing
 from . import files
 from .tensor_files import LARGEST_HEADER
@@ -62,7 +62,11 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
             tensors |= {f"{i}.{name}": view for name, view in layer.views.items()}
             if isinstance(layer, Preprocessing):
                 tensors |= {f"{i}.{name}": values for name, values in layer.statistics.items()}
-            if isinstance(layer, OneHot) and layer.adapted and any(of is not None for of in layer.labels):
+            if (
+                isinstance(layer, CategoryColumns)
+                and layer.adapted
+                and any(of is not None for of in layer.labels)
+            ):
                 labels = [None if of is None else of.tolist() for of in layer.labels]
                 config.setdefault("labels", {})[i] = labels
         if training:

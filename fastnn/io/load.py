@@ -20,7 +20,7 @@ from ..engine.graph import lower
 from ..engine.graph import shapes as shapes_of
 from ..engine.state import InterruptedEpoch
 from ..layers.base import Layer, walk
-from ..layers.one_hot import OneHot
+from ..layers.category_columns import CategoryColumns
 from ..layers.preprocessing import Preprocessing
 from ..layers.registry import TABLE, from_config
 from ..model import Model
@@ -175,7 +175,7 @@ def _restore_labels(layers: list[Layer], labels: dict[str, Any]) -> None:
     """Restore the categories of layers that code text or large integers."""
     for key, columns in labels.items():
         layer = layers[int(key)] if key.isdecimal() and int(key) < len(layers) else None
-        if not isinstance(layer, OneHot):
+        if not isinstance(layer, CategoryColumns):
             raise ValueError(f"layer {key[:20]} has no categories")
         layer.set_labels([None if own is None else labels_of_one_kind(own) for own in columns])
 

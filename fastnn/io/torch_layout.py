@@ -17,6 +17,7 @@ from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.convolution_base import Windowed
 from ..layers.dense import Dense
 from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from ..layers.embedding import Embedding
 from ..layers.normalization import LayerNormalization
 from ..layers.reshaping import Flatten
 
@@ -70,6 +71,7 @@ class Parameter(NamedTuple):
 PARAMETERS: dict[type[Layer], list[Parameter]] = {
     Dense: [Parameter("weights", "weight", (1, 0)), Parameter("bias", "bias")],
     LayerNormalization: [Parameter("gamma", "weight"), Parameter("beta", "bias")],
+    Embedding: [Parameter("weights", "weight", (0, 1))],
     Conv1D: [Parameter("weights", "weight", (2, 1, 0)), Parameter("bias", "bias")],
     Conv2D: [Parameter("weights", "weight", (3, 2, 0, 1)), Parameter("bias", "bias")],
     Conv2DTranspose: [Parameter("weights", "weight", (3, 2, 0, 1)), Parameter("bias", "bias")],
@@ -89,6 +91,7 @@ PARAMETERS: dict[type[Layer], list[Parameter]] = {
 MODULES: dict[type[Layer], str] = {
     Dense: "Linear",
     LayerNormalization: "LayerNorm",
+    Embedding: "Embedding",
     Conv1D: "Conv1d",
     Conv2D: "Conv2d",
     Conv2DTranspose: "ConvTranspose2d",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..engine.graph import Graph
+    from ..engine.index_limits import IndexLimits, Origins
     from ..engine.ops import ParameterSpec, Shape, Tensor
 
 # Attributes that are not copied or pickled; the weights are, under the name of "parameters".
@@ -143,6 +144,18 @@ class Layer(KnownAttributes):
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]:
         """What is trained, in the order in which it lies in the flat vector, for inputs of these shapes."""
         return []
+
+    @property
+    def takes_indices(self) -> bool:
+        """Whether it, or a layer in it, takes numbers of the samples as indices: see `Embedding`."""
+        return False
+
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:
+        """Which numbers of the samples those of its output are: see `engine.index_limits`.
+
+        What is taken for an index is entered in `limits`.
+        """
+        return None
 
     @property
     def has_parameters(self) -> bool:

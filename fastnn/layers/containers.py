@@ -16,6 +16,7 @@ from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from ..engine.graph import Graph
+    from ..engine.index_limits import IndexLimits, Origins
     from ..engine.ops import Shape, Tensor
 
     Branch = Layer | Sequence[Layer] | None
@@ -56,6 +57,10 @@ class Container(Layer):
     @property
     def has_parameters(self) -> bool:  # noqa: D102
         return any(layer.has_parameters for layer in self._children.values())
+
+    @property
+    def takes_indices(self) -> bool:  # noqa: D102
+        return any(layer.takes_indices for layer in self._children.values())
 
     @property
     def is_free(self) -> bool:  # noqa: D102
@@ -110,6 +115,11 @@ class Sequential(Container):
             shape = layer.output_shape(shape)
         return shape
 
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        for layer in self.layers:
+            origins = layer.trace(origins, limits)
+        return origins
+
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         (x,) = inputs
         for name, layer in self._children.items():
@@ -151,6 +161,11 @@ class Branches(Container):
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         branches = self._branches.values()
         return self.combined_shape([inputs[0] if b is None else b.output_shape(*inputs) for b in branches])
+
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        for layer in self._children.values():
+            layer.trace(origins, limits)
+        return None
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         branches = self._branches.items()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..engine.executor import Executor
+    from ..engine.index_limits import IndexLimits, Origins
     from ..engine.ops import Shape
     from ..engine.weightless import Blocks
 
@@ -103,7 +104,7 @@ class Preprocessing(Layer):
         other = copy.copy(self)
         other._statistics = numbers
         other.constants(*inputs)
-        if self.adapted and other.output_shape(*inputs) != self.output_shape(*inputs):
+        if self.adapted and _sizes(other, inputs) != _sizes(self, inputs):
             raise ValueError("the model is built for another number of categories; make a new model")
 
     @contextlib.contextmanager
@@ -183,6 +184,12 @@ class Preprocessing(Layer):
     def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
         return array_checks.column_numbers(self.columns, n_in)
 
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        if origins is not None:
+            origins = origins.copy()
+            origins[..., self.changed_columns(origins.shape[-1])] = -1
+        return origins
+
     def _number(self, name: str) -> NDArray[np.float64]:
         if not self._statistics:
             raise ValueError(f"{self!r} has no {name} yet; fit adapts it, or adapt(X)")
@@ -239,6 +246,11 @@ def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None,
         for target, own in columns
     ]
     layer._take_statistics({name: np.concatenate([each[name] for each in found]) for name in layer.names})
+
+
+def _sizes(layer: Layer, inputs: tuple[Shape, ...]) -> list[Shape]:
+    """What a built model depends on: the shapes of a layer's output and of its parameters."""
+    return [layer.output_shape(*inputs), *(spec.shape for spec in layer.parameters(*inputs))]
 
 
 @contextlib.contextmanager

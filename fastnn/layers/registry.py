@@ -16,6 +16,7 @@ from .convolution import Conv1D, Conv2D, Conv2DTranspose
 from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .dropout import Dropout
+from .embedding import Embedding, EntityEmbedding
 from .normalization import LayerNormalization
 from .one_hot import OneHot
 from .recurrent import GRU, LSTM, SimpleRNN
@@ -39,6 +40,8 @@ TABLE = {
         Conv2DTranspose,
         DepthwiseConv2D,
         SeparableConv2D,
+        Embedding,
+        EntityEmbedding,
         Flatten,
         Reshape,
         Select,

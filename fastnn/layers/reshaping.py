@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..engine.graph import Graph
+    from ..engine.index_limits import IndexLimits, Origins
     from ..engine.ops import Shape, Tensor
 
 
@@ -36,6 +37,9 @@ class Flatten(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         return (math.prod(inputs[0]),)
+
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        return None if origins is None else origins.reshape(self.output_shape(origins.shape))
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         return inputs[0].reshape(self.output_shape(inputs[0].shape))
@@ -78,6 +82,9 @@ class Reshape(Layer):
                 f"{self.label}: {known} numbers do not fit an input of shape {inputs[0]}, which has {size}"
             )
         return tuple([size // known if n == -1 else n for n in self.shape])
+
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        return None if origins is None else origins.reshape(self.output_shape(origins.shape))
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         return inputs[0].reshape(self.output_shape(inputs[0].shape))
@@ -122,6 +129,9 @@ class Select(Layer):
 
     def constants(self, *inputs: Shape) -> NDArray[np.float64]:  # noqa: D102
         return np.array(self._numbers(inputs[0]), np.float64)
+
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        return None if origins is None else origins[..., self._numbers(origins.shape)]
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         (x,) = inputs

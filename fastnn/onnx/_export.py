@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import TensorProto, helper
 
 from ..activations import Activation as ActivationSpec
 from ..checks import validate
+from ..data.categories import NONE
 from ..io import files
 from ..layers.activation import Activation
+from ..layers.category_columns import CategoryColumns
 from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
 from ..layers.dense import Dense
 from ..layers.dropout import Dropout
+from ..layers.embedding import Embedding, EntityEmbedding
 from ..layers.head import TABLE
 from ..layers.normalization import LayerNormalization
 from ..layers.one_hot import OneHot
@@ -249,13 +252,17 @@ def _write_scaling(graph: Writer, shift: NDArray[np.float64], scale: NDArray[np.
     graph.node("Div", [graph.output, graph.constant("scale", scale)])
 
 
-def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
-    """For each output column take its input column, and compare it with the category if it has one."""
+def _require_numbers(layer: CategoryColumns) -> None:
     if any(labels is not None for labels in layer.labels):
         raise ValueError(
             f"{layer!r} has categories that are text, or integers beyond 2**24, which a graph of numbers "
             "does not take; code them before, and train on the codes"
         )
+
+
+def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
+    """For each output column take its input column, and compare it with the category if it has one."""
+    _require_numbers(layer)
     (n_in,) = shape
     by_column = layer.by_column(n_in)
     coded, source, categories = [], [], []
@@ -270,6 +277,30 @@ def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
     codes = graph.node("Cast", [graph.output], to=helper.np_dtype_to_tensor_dtype(graph.dtype))
     if not all(coded):
         graph.node("Where", [graph.constant("coded", coded, bool), codes, columns])
+
+
+def _write_embedding(graph: Writer, layer: Embedding, shape: Shape) -> None:
+    indices = graph.node("Cast", [graph.output], to=TensorProto.INT64)
+    graph.node("Gather", [graph.constant("weights", layer.weights), indices], axis=0)
+
+
+def _write_entities(graph: Writer, layer: EntityEmbedding, shape: Shape) -> None:
+    """Find each category among those of its column, and take its vector; zeros if it is none of them."""
+    _require_numbers(layer)
+    x, (n_in,) = graph.output, shape
+    known, parts = layer.by_column(n_in), []
+    for column in range(n_in):
+        part = graph.node("Gather", [x, graph.constant(f"column_{column}", [column], np.int64)], axis=1)
+        if column in known:
+            weights = layer.views[f"weights_{column}"]
+            table = np.concatenate([np.zeros_like(weights[:1]), weights])
+            # No integer is equal to the first of these, so that its index is found for unknown ones.
+            categories = graph.constant(f"categories_{column}", [NONE, *known[column]])
+            codes = graph.node("Cast", [graph.node("Equal", [part, categories])], to=TensorProto.FLOAT)
+            index = graph.node("ArgMax", [codes], axis=1, keepdims=0)
+            part = graph.node("Gather", [graph.constant(f"weights_{column}", table), index], axis=0)
+        parts.append(part)
+    graph.node("Concat", parts, axis=1)
 
 
 def _write_unscale(graph: Writer, layer: Unscale, shape: Shape) -> None:
@@ -307,6 +338,8 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Dropout: _write_dropout,
     Scaling: lambda graph, layer, shape: _write_scaling(graph, *layer.shift_and_scale()),
     OneHot: _write_one_hot,
+    Embedding: _write_embedding,
+    EntityEmbedding: _write_entities,
     Unscale: _write_unscale,
     LayerNormalization: _write_normalization,
     Flatten: _write_shape,

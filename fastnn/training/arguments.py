@@ -96,7 +96,7 @@ def check_samples(
     if not coded:
         X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found)
     x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
-    check_rows(layers, x, dtype, f"{name}X", shape or x.shape[1:])
+    check_rows(layers, x, dtype, f"{name}X", shape or x.shape[1:], table)
     output = executor.shape_of_output(shape or x.shape[1:])
     y, n_out = as_rows(y, output, f"{name}y"), math.prod(output)
     y, present = missing.filled(y, loss, dtype, f"{name}y")

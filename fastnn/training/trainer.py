@@ -12,7 +12,7 @@ from ..data import coding, sample_checks, weights
 from ..data.rows import as_rows, as_samples, sample_shape
 from ..data.tables import column_names
 from ..engine.threads import team_size
-from ..engine.weightless import check_rows
+from ..engine.weightless import check_indices, check_rows
 from ..inference import Inference
 from ..layers import preprocessing
 from .arguments import FitArguments, check_fit_arguments, check_samples
@@ -390,5 +390,6 @@ class Trainer(Inference):
                 executor.refresh_constants()
                 if task.validation is not None:
                     check_rows(layers, task.validation[0], self.dtype, "validation X", task.shape)
+                check_indices(layers, x, self.dtype, "X", task.shape)
             executor.build(task.shape)
             executor.columns.take_names(task.names)

@@ -131,6 +131,10 @@ OWN_LOSS = 95  # address of the float64 number that the loss is left in
 
 # The work
 MULTIPLICATIONS = 96  # that a row costs in the forward pass, about
+
+# Samples that hold indices: see `layers.embedding`
+LIMITS = 97  # address of a number for each number of a sample: what it must be less than, or infinity
+CHECK_INDICES = 98  # address of the entry that looks at indices in a user's samples; 0: there are none
 SIZE = 104
 
 OK = 0

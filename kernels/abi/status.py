@@ -8,7 +8,7 @@ class Status(IntEnum):
 
     `WRONG_X`, `WRONG_Y` and `WRONG_OUT` tell which array has not the shape that the function asks for, or has
     memory in common with what is written while it is read: the samples; the targets, or `dy`; the array that
-    would be written.
+    would be written. `WRONG_X` also says that `x` has no index, as `Embedding` takes it, where it must.
     """
 
     OK = 0

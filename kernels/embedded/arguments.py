@@ -120,6 +120,7 @@ def is_whole(net):
         and slots[d.INPUT_OPS] == address(net.input_ops)
         and slots[d.LOSS] == address(net.extra)
         and slots[d.CONSTANTS] == address(net.constants)
+        and slots[d.LIMITS] == address(net.limits)
         and slots[d.GRADIENT] == address(net.gradients)
         and slots[d.WORKSPACE] == address(net.workspace)
         and slots[d.SCRATCH] == address(net.scratch)

@@ -2,7 +2,7 @@
 
 They answer with a `Status` and cost some nanoseconds more. Where it is neither `Status.OK` nor
 `Status.NOT_FINITE` nothing was written: whatever the arrays' sizes, no other memory is read or written.
-Values are not checked, except for class numbers and the loss.
+Values are not checked, except for class numbers, indices of an `Embedding`, and the loss.
 """
 
 import math
@@ -11,6 +11,7 @@ from ..abi import descriptor as d
 from ..abi import oprow
 from ..abi.status import Status
 from ..lowlevel._jit import force_inline, kernel
+from ..lowlevel.simd import address, call
 from . import unchecked
 from .arguments import are_apart, is_state_of, is_whole, network_slots, row_width, rows_of, targets_of
 
@@ -21,6 +22,18 @@ def _rows_fit(array, x, width):
     if x.ndim >= 2:
         return array.ndim >= 2 and array.shape[0] == x.shape[0] and row_width(array) == width
     return array.ndim == 1 and array.size == width
+
+
+@force_inline
+def _are_samples(slots, x):
+    """Whether `x` is of the shape of samples, and has indices where layers take them; writes `slots`."""
+    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+        return False
+    if slots[d.CHECK_INDICES] != 0:
+        slots[d.INPUT], slots[d.ROWS] = address(x), rows_of(slots, x)
+        call(slots[d.CHECK_INDICES], 0, address(slots))
+        return slots[d.STATUS] == d.OK
+    return True
 
 
 @force_inline
@@ -54,7 +67,7 @@ def forward_checked(net, x, out):
     slots = network_slots(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+    if not _are_samples(slots, x):
         return Status.WRONG_X
     if not (_rows_fit(out, x, slots[d.N_OUTPUTS]) and _may_be_written(net, out, x)):
         return Status.WRONG_OUT
@@ -74,7 +87,7 @@ def input_gradient_checked(net, x, dy, dx):
     slots = network_slots(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+    if not _are_samples(slots, x):
         return Status.WRONG_X
     if not _rows_fit(dy, x, slots[d.N_OUTPUTS]):
         return Status.WRONG_Y
@@ -96,7 +109,7 @@ def jacobian_checked(net, x, jac):
     slots = network_slots(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+    if not _are_samples(slots, x):
         return Status.WRONG_X
     fits = _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_FEATURES])
     if not (fits and _may_be_written(net, jac, x)):
@@ -117,7 +130,7 @@ def parameter_jacobian_checked(net, x, jac):
     slots = network_slots(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+    if not _are_samples(slots, x):
         return Status.WRONG_X
     rows = rows_of(slots, x) * slots[d.N_OUTPUTS]
     one_below_the_other = jac.ndim == 2 and jac.shape[0] == rows and jac.shape[1] == slots[d.N_PARAMETERS]
@@ -147,7 +160,7 @@ def _batch_status(net, x, y):
         return Status.WRONG_NETWORK
     if slots[d.LOSS_AND_GRADIENT] == 0:
         return Status.NO_LOSS
-    if not (_rows_fit(x, x, slots[d.N_FEATURES]) and are_apart(x, net.gradients)):
+    if not (_are_samples(slots, x) and are_apart(x, net.gradients)):
         return Status.WRONG_X
     n_out = slots[d.N_OUTPUTS]
     is_class = slots[d.CLASS_TARGETS] == 1 and width == 1

@@ -282,6 +282,12 @@ ARGUMENTS = {
     "Dense.bias: value": Argument(
         X[0], lambda: of_one_model(fn.Dense(3)), lambda layer, v: setattr(layer, "bias", v), "bias"
     ),
+    "Embedding.weights: value": Argument(
+        X[:2],
+        lambda: fn.Model([fn.Embedding(2, 3)], seed=0).build(1).layers[0],
+        lambda layer, v: setattr(layer, "weights", v),
+        "weights",
+    ),
     "Layer.set_parameter: value": Argument(
         X[0], lambda: of_one_model(fn.Dense(3)), lambda layer, v: layer.set_parameter("bias", v), "bias"
     ),

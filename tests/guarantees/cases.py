@@ -19,6 +19,8 @@ ARGUMENTS = {
     "activation": ("tanh",),
     "dropout": (0.3,),
     "one_hot": (0,),
+    "embedding": (5, 3),
+    "entity_embedding": (3, 0),
     "constant": (0.01,),
     "step": (0.01, 3),
     "exponential": (0.01, 3, 0.7),
@@ -44,7 +46,8 @@ LAYER_ARGUMENTS = {
 
 def layer_of(kind):
     """A layer of a kind that takes an input of any width."""
-    return registry.TABLE[kind](*LAYER_ARGUMENTS.get(kind, lambda: ARGUMENTS.get(kind, ()))())
+    layer = registry.TABLE[kind](*LAYER_ARGUMENTS.get(kind, lambda: ARGUMENTS.get(kind, ()))())
+    return fn.Sequential([fn.Select(0), layer, fn.Flatten()]) if layer.takes_indices else layer
 
 
 _RNG = np.random.default_rng(0)

@@ -158,8 +158,8 @@ ELSEWHERE = {
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
 }
 #: Public, but for the engine: what they are given has been checked.
-OF_THE_ENGINE = {"Layer.bind", "Layer.check_rows", "OneHot.check_rows"}
-OF_THE_ENGINE |= {"OneHot.set_categories", "OneHot.set_labels"}
+OF_THE_ENGINE = {"Layer.bind", "Layer.check_rows", "EntityEmbedding.set_categories"}
+OF_THE_ENGINE |= {f"CategoryColumns.{name}" for name in ("check_rows", "set_categories", "set_labels")}
 NAMES_OF_DATA = {"X", "y", "sample_weight", "source"}
 
 

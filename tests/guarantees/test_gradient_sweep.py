@@ -84,7 +84,8 @@ def test_every_activation_with_every_loss(activation, loss):
 def test_every_layer_with_every_loss(kind, loss):
     """First of all, and where it may stand there, between layers with weights."""
     rng = np.random.default_rng(1)
-    places = (True,) if issubclass(registry.TABLE[kind], Preprocessing) else (True, False)
+    goes_first = issubclass(registry.TABLE[kind], Preprocessing) or layer_of(kind).takes_indices
+    places = (True,) if goes_first else (True, False)
     for is_first in places:
         for rows, n_in, width, n_out in SHAPES:
 

@@ -41,6 +41,16 @@ LAYERS = {
     "all preprocessing": lambda: [fn.Standardize([1]), fn.OneHot([0, 2]), fn.MinMax(), fn.Dense(2)],
 }
 
+#: What is written, but not read.
+EMBEDDINGS = {
+    "embedding": lambda: [
+        fn.Concatenate([[fn.Select(0), fn.Embedding(3, 2), fn.Flatten()], fn.Select([1, 3])]),
+        fn.Dense(2),
+    ],
+    "entity_embedding": lambda: [fn.EntityEmbedding([2, 5], [2, 0]), fn.Dense(3)],
+    "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
+}
+
 
 def normalized_residual(n=6):
     return fn.Residual([fn.LayerNormalization(), fn.Dense(4, "relu"), fn.Dropout(0.25), fn.Dense(n)])

@@ -54,6 +54,26 @@ def one_hot(*columns):
     return reference
 
 
+def indices(rng, shape):
+    """Integers 0 ... 6."""
+    return rng.integers(0, 7, shape).astype(float)
+
+
+def entity_embedding(*columns):
+    """The vectors of these columns of categories, in place of the columns."""
+
+    def reference(x, p):
+        ends = np.cumsum(p["counts"])[:-1].astype(int)
+        known = dict(zip(columns, np.split(p["categories"], ends), strict=True))
+        parts = [
+            np.equal.outer(x[:, j], known[j]) @ p[f"weights_{j}"] if j in known else x[:, j : j + 1]
+            for j in range(x.shape[1])
+        ]
+        return np.hstack(parts)
+
+    return reference
+
+
 def in_units(x, p):
     return x * p["scale"] + p["mean"]
 
@@ -139,6 +159,36 @@ LAYERS = {
         (5,),
         one_hot(3, 1),
         {"first": True, "draw": categories, "differentiable": False},
+    ),
+    "embedding": (
+        lambda: fn.Embedding(7, 3),
+        (4,),
+        lambda x, p: p["weights"][x.astype(int)],
+        {"first": True, "draw": indices, "differentiable": False, "onnx": False},
+    ),
+    "embedding of channels": (
+        lambda: fn.Embedding(9, 17, fn.initializers.normal(0.2)),
+        (2, 3),
+        lambda x, p: p["weights"][x.astype(int)],
+        {"first": True, "draw": indices, "differentiable": False, "onnx": False},
+    ),
+    "embedding of a column": (
+        lambda: fn.Concatenate([[fn.Select(3), fn.Embedding(4, 2), fn.Flatten()], fn.Select([0, 2])]),
+        (5,),
+        lambda x, p: np.hstack([p["0.1.weights"][x[:, 3].astype(int)], x[:, [0, 2]]]),
+        {"first": True, "draw": categories, "differentiable": False, "onnx": False},
+    ),
+    "entity_embedding": (
+        lambda: fn.EntityEmbedding(columns=[3, -4]),
+        (5,),
+        entity_embedding(3, 1),
+        {"first": True, "draw": categories, "differentiable": False, "onnx": False},
+    ),
+    "entity_embedding of given categories": (
+        lambda: fn.EntityEmbedding([3, 9], [3, 1], [[3, 0, 1, 2], [900, 3, 2, 1, 0]]),
+        (5,),
+        entity_embedding(3, 1),
+        {"first": True, "draw": categories, "differentiable": False, "onnx": False},
     ),
     "unscale": (
         lambda: fn.Unscale().adapt(TARGETS),

@@ -1,0 +1,265 @@
+"""Embeddings: an integer, or a category, becomes a learned vector.
+
+What stands for no vector becomes zeros and has no gradient, so that no value of an input reads or writes
+outside of the tables. The gradient is cleared once; then only vectors that occurred are touched.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+from ..abi import descriptor, oprow
+from ..abi.entries import Op, entry
+from ..abi.tensors import tensor, tensor_address
+from ..lowlevel._jit import force_inline, kernel
+from ..lowlevel.simd import element, view
+
+Embedding = namedtuple("Embedding", "forward_entry backward_input_entry backward_weights_entry")
+
+
+@force_inline
+def _row(value, rows):
+    """The row of a table that a number stands for; -1 for what is no integer, or outside."""
+    T = type(value)
+    if not (value >= T(0) and value < T(rows)):  # NaN too
+        return -1
+    row = int(value)
+    return row if T(row) == value else -1
+
+
+@kernel
+def embedding_forward(x, w, y):
+    """Write ``y[i] = w[x[i]]``; x, w and y of shape (n,), (input_dim, output_dim) and (n, output_dim)."""
+    for i in range(x.size):
+        row = _row(x[i], w.shape[0])
+        if row >= 0:
+            for j in range(y.shape[1]):
+                y[i, j] = w[row, j]
+        else:
+            for j in range(y.shape[1]):
+                y[i, j] = y.dtype.type(0)
+
+
+@kernel
+def embedding_backward_input(dx):
+    """Write `dx`: zeros, since the output does not depend on the input smoothly."""
+    for i in range(dx.size):
+        dx[i] = dx.dtype.type(0)
+
+
+@kernel
+def embedding_backward_weights(x, first, dy, dw):
+    """Write `dw`: for each row of w from `first` on the sum of the rows of dy where x is its number.
+
+    Parameters
+    ----------
+    x, dy : arrays of shape (n,) and (n, output_dim)
+    first : int
+        The row of w that `dw` begins with.
+    dw : array of shape (count, output_dim)
+    """
+    for k in range(dw.shape[0]):
+        for j in range(dw.shape[1]):
+            dw[k, j] = dw.dtype.type(0)
+    for i in range(x.size):
+        row = _row(x[i], first + dw.shape[0]) - first
+        if row >= 0:
+            for j in range(dw.shape[1]):
+                dw[row, j] += dy[i, j]
+
+
+_op = Op(
+    tensors={
+        "x": "rows * n_in",
+        "y": "rows * n_in, output_dim",
+        "dx": "rows * n_in",
+        "dy": "rows * n_in, output_dim",
+    },
+    parameters={"w": "input_dim, output_dim"},
+    settings={"input_dim": np.int64},
+    numbers={"output_dim": "n_out // n_in"},
+)
+
+
+@entry
+def _backward_weights_entry(op, setting, net, real, T):
+    """Op: X, DY -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on."""
+    n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
+    n, output_dim = net[descriptor.ROWS] * n_in, n_out // n_in
+    first = net[descriptor.FIRST_WEIGHT]
+    count = min(net[descriptor.N_WEIGHTS], np.int64(setting[oprow.SETTINGS]) - first)
+    x = view(tensor_address(net, op[oprow.X], n_in, T), n, T)
+    dy = view(tensor_address(net, op[oprow.DY], n_out, T), (n, output_dim), T)
+    start = element(net[descriptor.ROWS_GRADIENT], op[oprow.W] + first * output_dim, T)
+    embedding_backward_weights(x, first, dy, view(start, (count, output_dim), T))
+
+
+embedding = Embedding(
+    _op.entry(embedding_forward, writes="y"),
+    _op.entry(embedding_backward_input, writes="dx"),
+    _backward_weights_entry,
+)
+
+
+@force_inline
+def _find(value, categories, first, count):
+    """The index of a number among `count` sorted categories from `first` on; -1 if it is none of them."""
+    T = type(value)
+    distance = value - categories[first]
+    if distance >= T(0) and distance < T(count):  # where they are integers one after the other
+        index = int(distance)
+        if categories[first + index] == value:
+            return index
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) >> 1
+        if categories[first + middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < count and categories[first + low] == value else -1
+
+
+@kernel
+def entity_forward(x, counts, dimensions, categories, tables, y, codes):
+    """Write `y`, in which a vector stands in the place of each coded column of `x`; and `codes`.
+
+    Parameters
+    ----------
+    x : array of shape (rows, n_in)
+    counts : array of shape (n_in,)
+        How many categories a column has; 0 for a column that is copied as it is.
+    dimensions : array of shape (n_in,)
+        How many numbers its vectors have.
+    categories : array of shape (sum of counts,)
+        Column by column, each sorted. A value that is none of them becomes zeros.
+    tables : array of shape (sum of counts * dimensions,)
+        Vector by vector, in the order of the categories.
+    y : array of shape (rows, n_out)
+    codes : array of shape (rows, number of coded columns), or (0, number)
+        Written unless it is empty: the index of each category among those of its column, or -1.
+    """
+    T = x.dtype.type
+    for i in range(x.shape[0]):
+        out = first = table = column = 0
+        for j in range(x.shape[1]):
+            count = int(counts[j])
+            if count == 0:
+                y[i, out] = x[i, j]
+                out += 1
+                continue
+            width = int(dimensions[j])
+            code = _find(x[i, j], categories, first, count)
+            if code >= 0:
+                start = table + code * width
+                for k in range(width):
+                    y[i, out + k] = tables[start + k]
+            else:
+                for k in range(width):
+                    y[i, out + k] = T(0)
+            if codes.shape[0] > 0:
+                codes[i, column] = T(code)
+            out += width
+            first += count
+            table += count * width
+            column += 1
+
+
+@kernel
+def entity_backward_input(counts, dimensions, dy, dx):
+    """Write `dx`: `dy` at columns that were copied, 0 at those that were coded."""
+    for i in range(dx.shape[0]):
+        out = 0
+        for j in range(dx.shape[1]):
+            coded = counts[j] > dx.dtype.type(0)
+            dx[i, j] = dx.dtype.type(0) if coded else dy[i, out]
+            out += int(dimensions[j]) if coded else 1
+
+
+@kernel
+def entity_backward_weights(codes, counts, dimensions, dy, first, dw):
+    """Write `dw`, the gradient of the tables' numbers from `first` on: the sum of dy where they occurred.
+
+    Parameters
+    ----------
+    codes, counts, dimensions, dy
+        As in `entity_forward`.
+    first : int
+    dw : array of shape (count,)
+    """
+    for k in range(dw.size):
+        dw[k] = dw.dtype.type(0)
+    out = table = column = 0
+    for j in range(counts.size):
+        count, width = int(counts[j]), int(dimensions[j])
+        if count == 0:
+            out += 1
+            continue
+        if table < first + dw.size and table + count * width > first:
+            for i in range(codes.shape[0]):
+                code = int(codes[i, column])
+                if code >= 0:
+                    start = table + code * width - first
+                    for k in range(max(0, -start), min(width, dw.size - start)):
+                        dw[start + k] += dy[i, out + k]
+        out += width
+        table += count * width
+        column += 1
+
+
+_entity = Op(
+    parameters={"tables": "n_tables"},
+    constants={"counts": "n_in", "dimensions": "n_in", "categories": "n_categories"},
+    scratch={"codes": "rows, n_coded"},
+    settings={"n_categories": np.int64, "n_tables": np.int64, "n_coded": np.int64},
+    optional=("codes",),
+)
+
+
+@entry
+def _entity_backward_weights_entry(op, setting, net, real, T):
+    """Op: SCRATCH, DY -> the gradients of N_WEIGHTS numbers of the tables from FIRST_WEIGHT on."""
+    n_in, first = op[oprow.N_IN], net[descriptor.FIRST_WEIGHT]
+    n_tables, n_coded = np.int64(setting[oprow.SETTINGS + 1]), np.int64(setting[oprow.SETTINGS + 2])
+    codes = tensor(net, op[oprow.SCRATCH], n_coded, T)
+    counts = view(element(net[descriptor.CONSTANTS], op[oprow.CONSTANTS], T), n_in, T)
+    dimensions = view(element(net[descriptor.CONSTANTS], op[oprow.CONSTANTS] + n_in, T), n_in, T)
+    dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
+    start = element(net[descriptor.ROWS_GRADIENT], op[oprow.W] + first, T)
+    dw = view(start, min(net[descriptor.N_WEIGHTS], n_tables - first), T)
+    entity_backward_weights(codes, counts, dimensions, dy, first, dw)
+
+
+entity = Embedding(
+    _entity.entry(entity_forward, writes="y codes"),
+    _entity.entry(entity_backward_input, writes="dx"),
+    _entity_backward_weights_entry,
+)
+
+
+@kernel
+def are_indices(x, limits):
+    """True if all numbers of `x` are finite, and integers from 0 on below the limits. Writes nothing.
+
+    Parameters
+    ----------
+    x : array of shape (rows, n)
+    limits : array of shape (n,)
+        Infinity for numbers that are not indices.
+    """
+    T = x.dtype.type
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            right = x[i, j] - x[i, j] == T(0) if limits[j] == T(np.inf) else _row(x[i, j], limits[j]) >= 0
+            if not right:
+                return False
+    return True
+
+
+@entry
+def check_entry(op, setting, net, real, T):
+    """Op: INPUT, of ROWS rows, and LIMITS -> STATUS."""
+    n = net[descriptor.N_FEATURES]
+    x = view(net[descriptor.INPUT], (net[descriptor.ROWS], n), T)
+    right = are_indices(x, view(net[descriptor.LIMITS], n, T))
+    net[descriptor.STATUS] = descriptor.OK if right else descriptor.NOT_FINITE
