@@ -171,8 +171,12 @@ class Model(Trainer):
 
         `Dense` is a ``Linear``, followed by a module for its activation if it has one; `Activation` and
         `Dropout` are one module each: ``[Dense(8, "relu"), Dropout(0.2), Dense(3)]`` is
-        ``Sequential(Linear(n_in, 8), ReLU(), Dropout(0.2), Linear(8, 3))``. The inverse is
-        `fastnn.load_torch`.
+        ``Sequential(Linear(n_in, 8), ReLU(), Dropout(0.2), Linear(8, 3))``. A `fastnn.Sequential` is a
+        ``Sequential`` in it. The layers of a `Residual` are those of the attributes ``body`` and
+        ``shortcut``, each a ``Sequential``; those of `Add` and `Concatenate` are in a ``ModuleList`` of
+        such, ``branches``: see ``docs/files_and_formats.md``. Convolutions have their axes in PyTorch's
+        order, and so has the first `Dense` after a `Flatten` of their images, for images with their channels
+        first. The inverse is `fastnn.load_torch`.
 
         Parameters
         ----------

@@ -49,8 +49,10 @@ def load_torch(
         Layers whose names have no numbers are read in the order of the dict. In a checkpoint, the dict
         ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` is used.
     model : Model
-        Its `Dense` and `LayerNormalization` layers get the weights of the `Linear` and `LayerNorm` layers
-        in order; it is built if necessary. PyTorch's epsilon is 1e-5: ``fn.LayerNormalization(1e-5)``.
+        Its layers get the weights of the `Linear`, `LayerNorm` and convolution modules: by name if the keys
+        are those of `Model.to_torch_state`, else in order, containers' layers in the order of their
+        arguments. It is built if necessary, unless it begins with a convolution. PyTorch's epsilon is 1e-5:
+        ``fn.LayerNormalization(1e-5)``.
     prefix : str
         Only keys with this prefix are used, or the dict of this name: ``"actor."`` of an actor and a critic.
 

@@ -45,7 +45,7 @@ INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output
 NONE = -3  # there is no such tensor
 
-#: Elements of memory that a matrix product copies panels of B and a tile of A to.
-PACK_SIZE = 256 * (192 + 16)
+#: Elements of memory that a matrix product copies panels of B and tiles of A to.
+PACK_SIZE = 256 * (192 + 256)
 #: Rows that a recurrent layer computes at a time.
 RECURRENT_ROWS = 32

@@ -1,9 +1,9 @@
 """Matrix products C = start + A B, A' B and A B', out of the micro-kernels in `tile`.
 
-Where B is large or transposed, panels of it, one as wide as a tile and at most `PACK_ROWS` rows high,
-are copied together first (`pack`), and so are the tiles of an A that is transposed or whose rows lie
-far apart. C takes up where the last panels left it (K. Goto and R. van de Geijn, *Anatomy of
-High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
+Where B is transposed, or large and its rows lie far apart, panels of it, one as wide as a tile and at most
+`PACK_ROWS` rows high, are copied together first (`pack`), and so are the tiles of an A that is transposed
+and whose rows lie far apart. C takes up where the last panels left it (K. Goto and R. van de Geijn, *Anatomy
+of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
 
 The routine is large, so that it is compiled once: the layers' entries call it by its address.
 
@@ -24,13 +24,13 @@ from ..lowlevel.vector_ir import I64, VECTOR_BYTES
 from .pack import pack_columns, pack_rows
 from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, dot_columns, dot_rows, dots, tile
 
-# So much of B is packed at a time, which stays in the second cache. A tile of A is packed behind it:
-# PACK_SIZE is for this and 16 columns more.
-PACK_ROWS, PACK_COLUMNS = 256, 192
-# Below so many rows of A the copy costs more than it saves, and a B of up to so many bytes stays in
-# the first cache.
-_PACK_FROM_ROWS, _PACK_FROM_BYTES = 24, 16384
-_PACK_A_FROM_BYTES = 1024
+# So much of B is packed at a time, and behind it so much of A: both stay in the second cache.
+PACK_ROWS, PACK_COLUMNS, PACK_A_COLUMNS = 256, 192, 256
+# Below so many rows of A the copy costs more than it saves. A matrix is read where it lies if its rows are
+# less than so many bytes apart: many of them fit into the first cache side by side.
+_PACK_FROM_ROWS, _FAR = 24, 2048
+# A B of up to so many bytes stays in the first cache, or in the second one.
+_FIRST_CACHE, _SECOND_CACHE = 16384, 1 << 19
 # From so many bytes on B is read from end to end for a single row of A.
 _ADD_ROWS_FROM_BYTES = 1 << 17
 
@@ -72,7 +72,7 @@ def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
         b += row_bytes
 
 
-@kernel
+@inline_ir
 def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
     # Writes C, of one row.
     if k * n * itemsize > _ADD_ROWS_FROM_BYTES:
@@ -112,19 +112,116 @@ def _dot_product(m, n, k, a, a_row, b, b_row, start, c, dtype, itemsize):
         dots(rows, n, k, a + row * a_row * itemsize, a_row, b, b_row, start, c + row * n * itemsize, dtype)
 
 
+@force_inline
+def _first_row(t, height, higher):
+    # Of tile t: so many of them are one row higher.
+    return t * height + min(t, higher)
+
+
+@kernel
+def _pack_tiles(
+    first, end, pair, height, higher, a, a_row, a_step, rows, target, width, depth, dtype, itemsize
+):
+    # Writes the tiles of A from one to another at the target, `pair` of them side by side.
+    for t in range(first, end, pair):
+        row, last = _first_row(t, height, higher), _first_row(min(t + pair, end), height, higher)
+        pack_rows(a + row * a_row * itemsize, a_step, rows, last - row, target, width, depth, dtype, itemsize)
+        target += width * depth * itemsize
+
+
+@inline_ir
+def _tiled_product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
+    # Writes C, of two rows at least, and `pack` if A or B is packed.
+    lanes = VECTOR_BYTES // itemsize
+    width = VECTORS * lanes
+    # A matrix whose rows lie close together is read where it lies.
+    many, far = m >= _PACK_FROM_ROWS, b_row * itemsize >= _FAR or (a_step != 1 and k > PACK_ROWS)
+    size = k * n * itemsize
+    packed = b_step != 1 or (many and size > _FIRST_CACHE and (far or size > _SECOND_CACHE))
+    pack_a = many and n >= 64 and a_step * itemsize >= _FAR
+    group, depth = n, max(k, 1)
+    if packed:  # the fewer rows, the more columns at a time; whole squares are packed
+        depth = max(min((k + lanes - 1) // lanes * lanes, PACK_ROWS), 1)
+        group = PACK_ROWS * PACK_COLUMNS // depth // width * width
+    # Tiles are about as high as one another, and panels as wide: small ones are less fast.
+    highest = ROWS[min((n + lanes - 1) // lanes, VECTORS) - 1]
+    tiles, height, higher = 1, m, 0
+    if m > highest:  # otherwise without divisions, which small products would feel
+        tiles = (m + highest - 1) // highest
+        height, higher = m // tiles, m % tiles  # so many tiles are one row higher
+    block, pair, a_width = tiles, 1, 1
+    if pack_a:  # so many tiles are copied together, two by two if a vector holds them
+        a_width, pair = max(lanes, 8), 2 if lanes >= 2 * highest else 1
+        block = pair if n <= group else PACK_A_COLUMNS * PACK_ROWS // (a_width * depth) * pair
+    a_pack = pack + PACK_COLUMNS * PACK_ROWS * itemsize
+    for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
+        rows = min(depth, k - i)
+        for first_tile in range(0, tiles, block):
+            end_tile = min(first_tile + block, tiles)
+            if pack_a:
+                source = a + i * a_step * itemsize
+                _pack_tiles(
+                    first_tile, end_tile, pair, height, higher, source, a_row, a_step, rows,
+                    a_pack, a_width, depth, dtype, itemsize
+                )  # fmt: skip
+            for j in range(0, n, group):
+                count = min(group, n - j)
+                vectors = (count + lanes - 1) // lanes
+                panels = (vectors + VECTORS - 1) // VECTORS
+                breadth, broader = VECTORS, 0
+                if not packed and panels > 1:
+                    breadth, broader = vectors // panels, vectors % panels
+                source = b + (i * b_row + j * b_step) * itemsize
+                if packed and (first_tile == 0 or n > group):
+                    if b_step == 1:
+                        pack_rows(source, b_row, rows, count, pack, width, depth, dtype, itemsize)
+                    else:
+                        pack_columns(source, b_step, rows, count, pack, width, depth, dtype, itemsize)
+                for t in range(first_tile, end_tile):
+                    row, tall = _first_row(t, height, higher), height + 1 if t < higher else height
+                    a_tile, a_tile_row, a_tile_step = a + (row * a_row + i * a_step) * itemsize, a_row, a_step
+                    if pack_a:
+                        number, second = (t - first_tile) // pair, (t - first_tile) % pair
+                        skip = row - _first_row(t - second, height, higher)
+                        a_tile = a_pack + (number * a_width * depth + skip) * itemsize
+                        a_tile_row, a_tile_step = 1, a_width
+                    first = 0
+                    for p in range(panels):
+                        end = min(first + (breadth + 1 if p < broader else breadth), vectors)
+                        if packed:
+                            panel, panel_row = pack + first * VECTOR_BYTES * depth, width
+                            last_vector = (end - 1) * lanes
+                        else:
+                            panel, panel_row = source + first * VECTOR_BYTES, b_row
+                            # The last vector ends where the row does: some columns are computed twice.
+                            last_vector = max(min(end * lanes, n) - lanes, 0)
+                        last = min(lanes, count - last_vector)
+                        skip = j * itemsize + first * VECTOR_BYTES
+                        begin, begin_row = start + skip if start != 0 else 0, 0
+                        to_c = c + row * n * itemsize + skip
+                        if i > 0:
+                            begin, begin_row = to_c, n
+                        wide = min(_vectors(n, lanes), end - first)
+                        tile(
+                            tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
+                            begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
+                        )  # fmt: skip
+                        first = end
+
+
 @kernel
 def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     # Writes C, and `pack` if B is packed or C' computed.
     lanes = VECTOR_BYTES // itemsize
     narrow = n <= dot_columns(lanes)
-    if narrow and a_step == 1 and (n == 1 or n * lanes <= k <= _LONGEST):
-        if n > 1 and b_row != 1:  # the columns of B are copied together
-            _transpose(k, n, b, pack, dtype)
-            b, b_step = pack, k
+    dots_of_rows = narrow and a_step == 1 and (n == 1 or n * lanes <= k <= _LONGEST)
+    if dots_of_rows and n > 1 and b_row != 1:  # the columns of B are copied together
+        _transpose(k, n, b, pack, dtype)
+        b, b_step = pack, k
+    elif not dots_of_rows and m == 1 and b_step != 1:  # C' = B' A'; there is no start
+        m, n, a, a_row, b, b_step, start, dots_of_rows = n, 1, b, b_step, a, 0, 0, True
+    if dots_of_rows:
         _dot_product(m, n, k, a, a_row, b, b_step, start, c, dtype, itemsize)
-        return
-    if m == 1 and b_step != 1:  # C' = B' A'; there is no start
-        _dot_product(n, 1, k, b, b_step, a, 0, 0, c, dtype, itemsize)
         return
     if m <= ROWS[0] and n <= lanes and b_step == 1:  # a single tile
         tile(m, _vectors(n, lanes), k, a, a_row, a_step, b, b_row, start, 0, c, n, 0, n, dtype)
@@ -140,69 +237,7 @@ def _product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype,
     if m == 1:
         _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
         return
-    width = VECTORS * lanes
-    large = m >= _PACK_FROM_ROWS and k * n * itemsize > _PACK_FROM_BYTES
-    packed = b_step != 1 or large
-    # A that is transposed, or whose rows lie far apart, is copied together tile by tile.
-    pack_a = large and n >= 64 and (a_step != 1 or a_row * itemsize > _PACK_A_FROM_BYTES)
-    a_pack, a_pack_step = pack + PACK_COLUMNS * PACK_ROWS * itemsize, max(lanes, 8)
-    group, depth = n, max(k, 1)
-    if packed:  # the fewer rows, the more columns at a time; whole squares are packed
-        depth = max(min((k + lanes - 1) // lanes * lanes, PACK_ROWS), 1)
-        group = PACK_ROWS * PACK_COLUMNS // depth // width * width
-    for j in range(0, n, group):
-        count = min(group, n - j)
-        vectors = (count + lanes - 1) // lanes
-        panels = (vectors + VECTORS - 1) // VECTORS
-        highest = ROWS[min(vectors, VECTORS) - 1]
-        tiles, height, higher = 1, m, 0
-        if m > highest:  # otherwise without divisions, which small products would feel
-            # Tiles are about as high as one another, and panels as wide: small ones are less fast.
-            tiles = (m + highest - 1) // highest
-            height, higher = m // tiles, m % tiles  # so many tiles are one row higher
-        breadth, broader = VECTORS, 0
-        if not packed and panels > 1:
-            breadth, broader = vectors // panels, vectors % panels
-        for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
-            rows = min(depth, k - i)
-            source = b + (i * b_row + j * b_step) * itemsize
-            if packed and b_step == 1:
-                pack_rows(source, b_row, rows, count, pack, width, depth, dtype, itemsize)
-            elif packed:
-                pack_columns(source, b_step, rows, count, pack, width, depth, dtype, itemsize)
-            row = 0
-            for t in range(tiles):
-                tall = height + 1 if t < higher else height
-                a_tile, a_tile_row, a_tile_step = a + (row * a_row + i * a_step) * itemsize, a_row, a_step
-                if pack_a:
-                    if a_step == 1:
-                        pack_columns(a_tile, a_row, rows, tall, a_pack, a_pack_step, 0, dtype, itemsize)
-                    else:
-                        pack_rows(a_tile, a_step, rows, tall, a_pack, a_pack_step, 0, dtype, itemsize)
-                    a_tile, a_tile_row, a_tile_step = a_pack, 1, a_pack_step
-                first = 0
-                for p in range(panels):
-                    end = min(first + (breadth + 1 if p < broader else breadth), vectors)
-                    if packed:
-                        panel, panel_row = pack + first * VECTOR_BYTES * depth, width
-                        last_vector = (end - 1) * lanes
-                    else:
-                        panel, panel_row = source + first * VECTOR_BYTES, b_row
-                        # The last vector ends where the row does: some columns are computed twice.
-                        last_vector = max(min(end * lanes, n) - lanes, 0)
-                    last = min(lanes, count - last_vector)
-                    skip = j * itemsize + first * VECTOR_BYTES
-                    begin, begin_row = start + skip if start != 0 else 0, 0
-                    to_c = c + row * n * itemsize + skip
-                    if i > 0:
-                        begin, begin_row = to_c, n
-                    wide = min(_vectors(n, lanes), end - first)
-                    tile(
-                        tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
-                        begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
-                    )  # fmt: skip
-                    first = end
-                row += tall
+    _tiled_product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize)
     if turned:
         _transpose(m, n, pack, to_narrow, dtype)
 

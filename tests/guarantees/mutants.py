@@ -125,7 +125,10 @@ MUTANTS = {
         "gemm", "tiles = (m + highest - 1) // highest", "tiles = max(m // highest, 1)", GEMM
     ),
     "panels of k not added up": compiled(
-        "gemm", "if i > 0:\n                        begin", "if i > 999:\n                        begin", GEMM
+        "gemm",
+        "if i > 0:\n                            begin",
+        "if i > 999:\n                            begin",
+        GEMM,
     ),
     "start left out for one row": compiled(
         "gemm", "begin, end = start + skip if start != 0 else 0, (vectors", "begin, end = 0, (vectors", GEMM

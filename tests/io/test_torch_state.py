@@ -307,11 +307,8 @@ def test_convolutions_compute_what_torch_computes():
 def test_layers_without_a_counterpart():
     model = fn.Model([fn.Dense(3), fn.Unscale()], loss="mse", seed=0)
     model.fit(np.eye(3), np.eye(3))
-    for call in (model.to_torch_state, lambda: fn.load_torch({"0.weight": np.eye(3)}, model)):
-        with pytest.raises(
-            ValueError, match=r"layer 1, Unscale.* has no counterpart among PyTorch's modules"
-        ):
-            call()
+    with pytest.raises(ValueError, match=r"layer 1, Unscale.* has no counterpart among PyTorch's modules"):
+        model.to_torch_state()
 
 
 def test_models_that_are_refused(monkeypatch):
