@@ -92,6 +92,14 @@ class Columns:
         """Whether it is the identity."""
         return self.is_choice and self.index is None
 
+    def chooses_as(self, other: Columns) -> bool:
+        """Whether both only select, and the same columns in the same order."""
+        if not self.is_choice or not other.is_choice or self.n_in != other.n_in:
+            return False
+        if self.index is None or other.index is None:
+            return self.index is other.index
+        return np.array_equal(self.index, other.index)
+
     def minus(self, shift: NDArray[np.float64]) -> Columns:
         """Minus a number for each output column."""
         own = 0.0 if self.shift is None else self.shift

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import helper
 
+from .. import activations
 from ._assembly import Assembly
 from ._call import Call
 from ._layout import BATCH
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._call import Value
+
+
+_FARTHEST = 1e38  # beyond it there are hardly any float32 numbers
+_COARSE = 1000.0  # with larger bounds, values near 0 would lose more than 4 digits
 
 
 def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
@@ -109,8 +115,31 @@ def _bound(call: Call, name: str, place: int) -> float | None:
     return None if value is None else float(value)
 
 
+def clipped(assembly: Assembly, x: Rows, low: float | None, high: float | None) -> Rows:
+    """``min(max(x, low), high)``: `hard_tanh` of a shifted and scaled tensor, or `relu`."""
+    low, high = (None if bound is None or abs(bound) > _FARTHEST else bound for bound in (low, high))
+    if low is None and high is None:
+        return x
+    bounds = [bound for bound in (low, high) if bound is not None]
+    if sum(bounds) != 0 and max(map(abs, bounds)) > _COARSE:
+        raise ValueError(f"it clips to {low} ... {high}, which float32 would not tell finely")
+    if high is None:
+        name, shift, scale = "relu", low, 1.0
+    elif low is None:
+        name, shift, scale = "relu", high, -1.0
+    elif low < high:
+        name, shift, scale = "hard_tanh", (low + high) / 2, (high - low) / 2
+    else:
+        raise ValueError(f"it clips to {low} ... {high}")
+    if shift:
+        x = assembly.minus(x, np.array(shift))
+    x = assembly.activation(assembly.over(x, np.array(scale)) if scale != 1 else x, name)
+    x = assembly.over(x, np.array(1 / scale)) if scale != 1 else x
+    return assembly.plus(x, np.array(shift)) if shift else x
+
+
 def clip(call: Call) -> Rows:
-    return call.assembly.clip(call.x, _bound(call, "min", 1), _bound(call, "max", 2))
+    return clipped(call.assembly, call.x, _bound(call, "min", 1), _bound(call, "max", 2))
 
 
 def limit(call: Call, place: int) -> Rows:
@@ -123,12 +152,12 @@ def limit(call: Call, place: int) -> Rows:
     bounds[place] = float(constant.item())
     if constant.ndim > len(x.sizes):
         x = call.assembly.plus(x, np.zeros(constant.shape))
-    return call.assembly.clip(x, *bounds)
+    return clipped(call.assembly, x, *bounds)
 
 
 def hard_sigmoid(call: Call) -> Rows:
     x = call.assembly.times(call.x, np.array(call.attributes["alpha"]))
-    return call.assembly.clip(call.assembly.plus(x, np.array(call.attributes["beta"])), 0.0, 1.0)
+    return clipped(call.assembly, call.assembly.plus(x, np.array(call.attributes["beta"])), 0.0, 1.0)
 
 
 def celu(call: Call) -> Rows:
@@ -179,13 +208,16 @@ def dropout(call: Call) -> Rows:
 
 
 def softmax(assembly: Assembly, x: Rows, name: str, axis: int, opset: int) -> Rows:
-    """Softmax or its logarithm over a whole row: along an axis or, before version 13, all axes from it on."""
+    """Softmax or its logarithm along an axis or, before version 13, all axes from it on."""
     axis = x.layout.axis(axis)
-    ahead = [size for size in x.sizes[:axis] if size not in (1, BATCH)]
-    behind = [size for size in x.sizes[axis + 1 :] if size != 1]
-    if ahead or (behind and opset >= 13) or BATCH in behind:
+    over = [axis] if opset >= 13 else list(range(axis, len(x.sizes)))
+    if any(x.sizes[place] == BATCH for place in over):
         raise ValueError(f"it goes over axis {axis} of {list(x.sizes)}, not over a row")
-    return assembly.activation(x, name)
+    ahead = [place for place, size in enumerate(x.sizes) if place not in over and size != BATCH]
+    shape = tuple(x.sizes[place] for place in ahead)
+    count = math.prod(x.sizes[place] for place in over)
+    shape = (*shape, count) if math.prod(shape) > 1 else (count,)
+    return assembly.softmax(x, activations.TABLE[name](), [*ahead, *over], shape)
 
 
 def cast(call: Call) -> Value:

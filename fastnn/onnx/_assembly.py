@@ -14,12 +14,10 @@ from ..data import array_checks
 from ..layers.activation import Activation
 from ..layers.dropout import Dropout
 from ..layers.normalization import LayerNormalization
-from ..layers.one_hot import OneHot
-from ..layers.scaling import Standardize
 from ..model import Model
 from . import _steps
 from ._affine import Columns, Map, Matrix, added, joined
-from ._layout import BATCH, Layout, broadcast, common
+from ._layout import BATCH, Layout, broadcast, common, concatenated
 from ._rows import Rows, numbered
 from ._steps import CALL, Step
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..activations import Activation as ActivationSpec
+    from ..engine.ops import Shape
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _CODED = 1 << 15  # columns of one-hot codes: seconds, whatever the size of the file
@@ -77,6 +76,12 @@ class Assembly:
         if self._used > _REPEATED * self._size:
             raise ValueError(f"its layers have more than {_REPEATED * self._size} numbers, unlike the file")
 
+    def use_codes(self, columns: int) -> None:
+        """Count columns that go in and out of steps of one-hot coding."""
+        self._coded += columns
+        if self._coded > _CODED:
+            raise ValueError(f"more than {_CODED} columns go in and out of its steps of one-hot coding")
+
     def numbers(self, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
         """Checked weights."""
         if values.dtype.kind != "f":
@@ -103,22 +108,30 @@ class Assembly:
             given = given.chosen(index)
         return Rows(x.step, given, tuple(layout.sizes), layout.samples)
 
-    def joined(self, parts: Sequence[Rows], join: Callable[[Sequence[Layout]], Layout]) -> Rows:
-        """Concatenation of the columns of several tensors."""
+    def joined(self, parts: Sequence[Rows], axis: int) -> Rows:
+        """Concatenation of several tensors along an axis."""
+        layout = concatenated(numbered(parts), axis)
         found = self._of_one_step(parts)
         if found is None:
-            whole_row = self._branches(parts, adds=False)
-            return self._laid_out(whole_row.map, join(numbered(parts)), whole_row)
+            return self._joined_branches([self.settled(part) for part in parts], axis, layout)
         parts = found
         first = parts[0]
         whole = any(isinstance(part.map, Matrix) for part in parts)
         self.use(sum(part.map.n_out * (part.map.n_in if whole else 1) for part in parts))
-        return self._laid_out(joined([part.map for part in parts]), join(numbered(parts)), first)
+        return self._laid_out(joined([part.map for part in parts]), layout, first)
 
-    def _branches(self, parts: Sequence[Rows], *, adds: bool) -> Rows:
-        """Tensors that no product computes from one step, as branches of a layer: all their columns."""
-        ends = [self._step(part) for part in parts]
-        return self._whole(parts[0], _steps.joined(ends, adds=adds, use=self.use))
+    def _joined_branches(self, parts: Sequence[Rows], axis: int, layout: Layout) -> Rows:
+        """Tensors that no product computes from one step, as branches of a layer."""
+        first = parts[0]
+        axes = [i for i, size in enumerate(first.sizes) if size != BATCH and i != axis % len(first.sizes)]
+        axes.append(axis % len(first.sizes))
+        whole = [self.moved(part, lambda own: own.ordered(axes)) for part in parts]
+        if len(axes) > 1 and all(getattr(part.map, "is_identity", False) for part in whole):
+            shapes = [part.row for part in whole]
+            step = _steps.joined([part.step for part in whole], adds=False, use=self.use, shapes=shapes)
+            return self.spread(step, axes, layout.sizes, layout.samples)
+        step = _steps.joined([self.step(part) for part in parts], adds=False, use=self.use)
+        return self._laid_out(Columns(step.width), layout, replace(first, step=step))
 
     def _together(self, x: Rows, values: NDArray[np.float64]) -> tuple[Rows, NDArray[np.float64]]:
         """A tensor and a constant, broadcast; the constant has a value for each column."""
@@ -187,10 +200,17 @@ class Assembly:
         x, y = self._stretched(x, sizes), self._stretched(y, sizes)
         found = self._of_one_step([x, y])
         if found is None:
-            return self._branches([x, y], adds=True)
+            return self._added_branches(self.settled(x), self.settled(y))
         x, y = found
         self.use(2 * x.map.n_in * x.map.n_out)
         return replace(x, map=added(x.map, y.map))
+
+    def _added_branches(self, x: Rows, y: Rows) -> Rows:
+        """The same as branches of a layer."""
+        same = isinstance(x.map, Columns) and isinstance(y.map, Columns) and x.map.chooses_as(y.map)
+        ends = [x.step, y.step] if same else [self.step(x), self.step(y)]
+        step = _steps.joined(ends, adds=True, use=self.use)
+        return replace(x, step=step) if same else self._whole(x, step)
 
     def product(self, x: Rows, weights: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
         """``x @ weights`` of all the columns of a row, which become a tensor of the given sizes."""
@@ -200,7 +220,7 @@ class Assembly:
         if isinstance(x.map, Columns) and not x.map.is_identity:
             self.use(x.map.n_in * product.n_out)
             return Rows(x.step, x.map.before(product), tuple(sizes), x.samples)
-        return Rows(self._step(x), product, tuple(sizes), x.samples)
+        return Rows(self.step(x), product, tuple(sizes), x.samples)
 
     def combined(self, x: Rows, weights: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
         """The same with weights that can be merged into those before."""
@@ -211,9 +231,9 @@ class Assembly:
 
     # ---- steps -----------------------------------------------------------------------------------
 
-    def _step(self, x: Rows) -> Step:
+    def step(self, x: Rows) -> Step:
         """A step that computes the columns of a tensor."""
-        x = self._scaled(x)
+        x = self._folded(self._scaled(x))
         if isinstance(x.map, Columns):
             if x.map.is_identity:
                 return x.step
@@ -221,6 +241,50 @@ class Assembly:
         if (x.step, x.map) not in self._steps:
             self._steps[x.step, x.map] = _steps.of_map(x.step, x.map)
         return self._steps[x.step, x.map]
+
+    def settled(self, x: Rows) -> Rows:
+        """The same tensor as columns of a step, perhaps some of them and in another order."""
+        x = self._folded(self._scaled(x))
+        if isinstance(x.map, Columns) and x.map.is_choice:
+            return x
+        return self._whole(x, self.step(x))
+
+    def _folded(self, x: Rows) -> Rows:
+        """The same, but factors and shifts of channels are part of the weights before."""
+        step, given = x.step, x.map
+        if not step.channels or not isinstance(given, Columns) or given.is_choice:
+            return x
+        if (step, given) not in self._steps:
+            self.use(step.size)
+            scaled = _steps.scaled(step, given)
+            if scaled is None:
+                return x
+            self._steps[step, given] = scaled
+        return replace(x, step=self._steps[step, given], map=Columns(given.n_in, given.index))
+
+    def ordered(self, x: Rows, axes: Sequence[int]) -> Step:
+        """A step that gives the columns of a tensor with the axes but that of the samples in this order."""
+        return self.step(self.moved(self.settled(x), lambda own: own.ordered(axes)))
+
+    def spread(self, step: Step, axes: Sequence[int], sizes: Sequence[Any], samples: int | None) -> Rows:
+        """A tensor of these sizes whose axes, in this order, are those that a step gives."""
+        self.use(step.width)
+        array = np.arange(step.width).reshape([sizes[axis] for axis in axes])
+        batch = [axis for axis, size in enumerate(sizes) if size == BATCH]
+        array = array.reshape((1,) * len(batch) + array.shape).transpose(np.argsort([*batch, *axes]))
+        index = Columns(step.width).chosen(array.ravel())
+        return Rows(step, index, tuple(sizes), samples)
+
+    def layer(self, x: Rows, axes: Sequence[int], made: Step, sizes: Sequence[Any]) -> Rows:
+        """A layer of a tensor whose axes, in this order, are those of the layer's samples.
+
+        `made` is its step, without one before; the tensor that it gives is of these sizes, and has the same
+        order of axes.
+        """
+        self.use(made.size)
+        before = self.ordered(x, axes)
+        step = replace(made, before=before, trained=made.trained or before.trained)
+        return self.spread(step, axes, sizes, x.samples)
 
     def _scaled(self, x: Rows) -> Rows:
         """The same, but columns of data are scaled by a preprocessing layer, which keeps their precision."""
@@ -237,9 +301,7 @@ class Assembly:
             return x
         signs = None if given.scale is None or (given.scale > 0).all() else np.sign(given.scale)
         if (x.step, given) not in self._steps:
-            layer = Standardize()
-            layer.set_statistics({"mean": mean, "scale": scale})
-            self._steps[x.step, given] = Step(given.n_in, x.step, layer=layer)
+            self._steps[x.step, given] = _steps.standardized(x.step, mean, scale)
         return replace(x, step=self._steps[x.step, given], map=Columns(given.n_in, given.index, scale=signs))
 
     def _whole(self, x: Rows, step: Step) -> Rows:
@@ -256,10 +318,15 @@ class Assembly:
         spec = activations.TABLE[name](**values)
         if name == "identity":
             return x
-        x = self._scaled(x)
-        if isinstance(x.map, Columns) and x.map.is_choice and "softmax" not in name:
-            return replace(x, step=self._activation(x.step, spec))  # of all columns, then of the chosen
-        return self._whole(x, self._activation(self._step(x), spec))
+        if "softmax" in name:
+            axes = [axis for axis, size in enumerate(x.sizes) if size != BATCH]
+            return self.softmax(x, spec, axes, (x.map.n_out,))
+        x = self.settled(x)
+        return replace(x, step=self._activation(x.step, spec))  # of all columns, then of the chosen
+
+    def softmax(self, x: Rows, spec: ActivationSpec, axes: Sequence[int], shape: Shape) -> Rows:
+        """Softmax, or its logarithm, along the last axis of samples of a shape; `axes` gives its order."""
+        return self.layer(x, axes, Step(x.map.n_out, activation=spec, takes=shape), x.sizes)
 
     def _activation(self, step: Step, spec: ActivationSpec) -> Step:
         """A step with an activation; the same step if it is requested twice."""
@@ -268,43 +335,6 @@ class Assembly:
             made = Step(step.width, step, activation=spec, trained=step.trained)
             self._activated[key] = made
         return self._activated[key]
-
-    def clip(self, x: Rows, low: float | None, high: float | None) -> Rows:
-        """``min(max(x, low), high)``: `hard_tanh` of a shifted and scaled tensor, or `relu`."""
-        low, high = (None if bound is None or abs(bound) > _FARTHEST else bound for bound in (low, high))
-        if low is None and high is None:
-            return x
-        bounds = [bound for bound in (low, high) if bound is not None]
-        if sum(bounds) != 0 and max(map(abs, bounds)) > _COARSE:
-            raise ValueError(f"it clips to {low} ... {high}, which float32 would not tell finely")
-        if high is None:
-            return self._from(self.activation(self._to(x, low, 1.0), "relu"), low, 1.0)
-        if low is None:
-            return self._from(self.activation(self._to(x, high, -1.0), "relu"), high, -1.0)
-        if not low < high:
-            raise ValueError(f"it clips to {low} ... {high}")
-        middle, half = (low + high) / 2, (high - low) / 2
-        return self._from(self.activation(self._to(x, middle, half), "hard_tanh"), middle, half)
-
-    def _to(self, x: Rows, shift: float | None, scale: float) -> Rows:
-        """``(x - shift) / scale``."""
-        x = self._changed(x, lambda own: own.minus(np.full(own.n_out, shift))) if shift else x
-        return self._changed(x, lambda own: own.over(np.full(own.n_out, scale))) if scale != 1 else x
-
-    def _from(self, x: Rows, shift: float | None, scale: float) -> Rows:
-        """``x * scale + shift``."""
-        x = self._changed(x, lambda own: own.over(np.full(own.n_out, 1 / scale))) if scale != 1 else x
-        return self._changed(x, lambda own: own.minus(np.full(own.n_out, -shift))) if shift else x
-
-    def two_classes(self, x: Rows, axis: int) -> Rows:
-        """``[1 - sigmoid(x), sigmoid(x)]`` of a single x, which is ``softmax([0, x])``."""
-        if x.row != (1,) or x.layout.axis(axis) != len(x.sizes) - 1:
-            raise ValueError("it joins two tensors")
-        self.use(2 * x.map.n_in)
-        score = x.map.matrix()
-        weights = np.concatenate([np.zeros_like(score.weights), score.weights], axis=1)
-        bias = None if score.bias is None else np.concatenate([[0.0], score.bias])
-        return self.activation(replace(x, map=Matrix(weights, bias), sizes=(*x.sizes[:-1], 2)), "softmax")
 
     def normalization(
         self, x: Rows, axes: Any, epsilon: float, gamma: NDArray[Any], beta: NDArray[Any] | None = None
@@ -319,49 +349,25 @@ class Assembly:
             name: np.broadcast_to(self.numbers(name, values), shape).ravel()
             for name, values in (("gamma", gamma), ("beta", shift))
         }
-        layer = LayerNormalization(float(np.asarray(epsilon).item()))
-        groups = x.map.n_out // math.prod(shape)
-        return self._whole(x, _steps.normalized(self._step(x), layer, arrays, groups, self.use))
+        value = float(np.asarray(epsilon).item())
+        self.use(2 * x.map.n_out + 3 * CALL)
+        ahead = [size for size in x.sizes[: -len(places)] if size != BATCH]
+        made = Step(
+            x.map.n_out,
+            make=lambda: LayerNormalization(value),
+            arrays=arrays,
+            takes=(*ahead, math.prod(shape)),
+            trained=True,
+        )
+        return self.layer(x, [axis for axis, size in enumerate(x.sizes) if size != BATCH], made, x.sizes)
 
     def dropout(self, x: Rows, rate: float) -> Rows:
         """Dropout, which is inactive in prediction."""
-        layer = Dropout(rate)
+        Dropout(rate)  # refuses what is no rate
         x = self._scaled(x)
-        if isinstance(x.map, Columns):
-            step = Step(x.step.width, x.step, layer=layer, trained=x.step.trained)
-            return replace(x, step=step)
-        before = self._step(x)
-        return self._whole(x, Step(before.width, before, layer=layer, trained=before.trained))
-
-    def one_hot(
-        self, x: Rows, columns: NDArray[Any], categories: NDArray[Any], coded: NDArray[Any] | None = None
-    ) -> Rows:
-        """Columns of categories as `fastnn.onnx.export` writes them."""
-        if len(x.row) != 1:
-            raise ValueError("the number of its columns is not known")
-        is_coded = np.ones(columns.shape, bool) if coded is None else coded
-        if columns.ndim != 1 or not columns.shape == categories.shape == is_coded.shape:
-            raise ValueError("it does not compare each column with one number")
-        self._coded += x.row[0] + columns.size
-        if self._coded > _CODED:
-            raise ValueError(f"more than {_CODED} columns go in and out of its steps of one-hot coding")
-        if (categories != np.floor(self.numbers("categories", categories))).any():
-            raise ValueError("categories must be integers")
-        source = columns.tolist()
-        known: dict[int, list[int]] = {column: [] for column in range(x.row[0])}
-        if source != sorted(source) or set(source) != set(known):
-            raise ValueError("it does not take the columns in their order")
-        for column, category, own in zip(source, categories.tolist(), is_coded.tolist(), strict=True):
-            if own:
-                known[column].append(int(category))
-        chosen = {column: of for column, of in known.items() if of}
-        if len(source) != sum(len(of) or 1 for of in known.values()):
-            raise ValueError("it both codes and keeps a column")
-        before = self._step(x)
-        layer = OneHot(list(chosen), list(chosen.values()), "ignore")
-        step = Step(len(source), before, layer=layer, trained=before.trained)
-        sizes = tuple(size if size == BATCH else step.width for size in x.sizes)
-        return Rows(step, Columns(step.width), sizes, x.samples)
+        x = x if isinstance(x.map, Columns) else self.settled(x)
+        made = Step(x.step.width, x.step, make=lambda: Dropout(rate), trained=x.step.trained)
+        return replace(x, step=made)
 
     # ---- the result ------------------------------------------------------------------------------
 
@@ -371,11 +377,18 @@ class Assembly:
             raise ValueError(f"the samples are axis {y.sizes.index(BATCH)} of its output, not the first")
         found = "float64" if "float64" in self._dtypes else "float32"
         dtype = dtype or (found if self._dtypes else self._default)
-        start, *steps = _steps.chain(self._step(y))
-        made = _steps.layers(steps, dtype) or [Activation("identity")]
-        return Model(made, dtype=dtype, **options).build(start.width)
+        start, *steps = _steps.chain(self._end(y))
+        shape = _steps.input_shape(steps) or (start.width,)
+        made, _ = _steps.layers(steps, dtype, shape)
+        return Model(made or [Activation("identity")], dtype=dtype, **options).build(shape)
+
+    def _end(self, y: Rows) -> Step:
+        """The step that gives the result: images with their channels last."""
+        y = self.settled(y)
+        if not y.step.images or len(y.row) < 2:
+            return self.step(y)
+        last = self.moved(y, lambda own: own.ordered([*range(2, len(y.sizes)), 1]))
+        return last.step if isinstance(last.map, Columns) and last.map.is_identity else self.step(y)
 
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by
-_FARTHEST = 1e38  # beyond it there are hardly any float32 numbers
-_COARSE = 1000.0  # with larger bounds, values near 0 would lose more than 4 digits

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import validate
-from . import _outputs
+from . import _classes, _outputs
 from ._arithmetic import softmax
 from ._assembly import Assembly
 from ._call import Call
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 _ROWS = "Gather(x, columns, axis=1)"
 # What several operators together are; names are arguments of the method of `Assembly`, x is the data.
 _STEPS: dict[str, Callable[..., Rows]] = {
-    f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": Assembly.one_hot,
-    f"Equal({_ROWS}, categories)": Assembly.one_hot,
+    f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": _classes.one_hot,
+    f"Equal({_ROWS}, categories)": _classes.one_hot,
     **dict.fromkeys(NORMALIZATIONS, Assembly.normalization),
     # scikit-learn's classifiers of two classes
-    "Concat(Sub(1, Sigmoid(x)), Sigmoid(x), axis=axis)": Assembly.two_classes,
+    "Concat(Sub(1, Sigmoid(x)), Sigmoid(x), axis=axis)": _classes.two_classes,
 }
 
 
@@ -81,8 +81,8 @@ def load(
     normalization within samples, normalization of batches as it is in evaluation, sums and concatenations
     of branches, limits, dropout, operators that only move numbers, scikit-learn's linear models, and what
     `export` writes, in the forms in which PyTorch, Keras and scikit-learn's converter write them. An input
-    of more axes than two is taken as rows of numbers: the model's input is flat. An input of one axis, and
-    one of fixed sizes that the graph mixes, is a single row.
+    of more axes than two is taken as flat rows of numbers, unless the first layers act on its axes. An input
+    of one axis, and one of fixed sizes that the graph mixes, is a single row.
 
     Parameters
     ----------

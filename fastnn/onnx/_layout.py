@@ -43,6 +43,10 @@ class Layout:
             raise ValueError(f"axis {axis} is that of the samples")
         return axis % rank
 
+    def ordered(self, axes: Sequence[int]) -> Layout:
+        """The axes but that of the samples in this order, behind that of the samples."""
+        return transposed(self, [*([] if self.batch is None else [self.batch]), *axes])
+
     def moved(self, array: NDArray[Any], batch: int | None = None) -> Layout:
         """The same samples in another array, at the same axis if none is given."""
         return Layout(array, self.batch if batch is None else batch, self.samples)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ._affine import Matrix
 from ._call import Call
+from ._classes import two_classes
 from ._products import right
 from ._rows import Rows
 
@@ -61,7 +62,7 @@ def linear_classifier(call: Call) -> Rows:
     if post == "LOGISTIC":
         second = _opposite(y.map.matrix()) if rows == 2 else None
         if second is not None:
-            return call.assembly.two_classes(replace(y, map=second, sizes=(*y.sizes[:-1], 1)), 1)
+            return two_classes(call.assembly, replace(y, map=second, sizes=(*y.sizes[:-1], 1)), 1)
         return call.assembly.activation(y, "sigmoid")
     if post != "NONE":
         raise ValueError(f"its post_transform is {post}")

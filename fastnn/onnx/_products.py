@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..layers.dense import Dense
 from . import _layout
 from ._call import Call
 from ._layout import BATCH
 from ._rows import Rows
+from ._steps import Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +29,22 @@ def right(call: Call, x: Rows, weights: NDArray[np.float64]) -> Rows:
     if size != weights.shape[0]:
         raise ValueError(f"it takes rows of {weights.shape[0]} numbers, but gets rows of shape {x.row}")
     times = int(np.prod([size for size in ahead if size != BATCH], dtype=np.int64))
-    if times > 1:  # the same product several times in a row
-        call.assembly.use(times * times * weights.size)
-        weights = np.asarray(np.kron(np.eye(times), weights), np.float64)
-    return call.assembly.product(x, weights, [*ahead, weights.shape[1] // times])
+    n_out = weights.shape[1]
+    if times == 1:
+        return call.assembly.product(x, weights, [*ahead, n_out])
+    shape = tuple(size for size in ahead if size != BATCH)
+    made = Step(
+        times * n_out,
+        make=lambda activation, use_bias: Dense(n_out, activation, use_bias=use_bias),
+        absorbs=True,
+        arrays={"weights": weights},
+        channels=(1,),
+        takes=(*shape, size),
+        gives=(*shape, n_out),
+        trained=True,
+    )
+    axes = [axis for axis, size in enumerate(x.sizes) if size != BATCH]
+    return call.assembly.layer(x, axes, made, [*ahead, n_out])
 
 
 def _left(call: Call, weights: NDArray[np.float64], x: Rows) -> Rows:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +17,10 @@ from ..layers.scaling import Standardize
 from ._affine import Columns, Map, Matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from ..activations import Activation as ActivationSpec
+    from ..engine.ops import Shape
     from ..layers.base import Layer
 
 
@@ -37,38 +36,66 @@ class Step:
     before : Step or None
     product : Matrix or None
     activation : activations.Activation or None
-    layer : Layer or None
+    make : function or None
+        Makes its layer.
+    absorbs : bool
+        Whether the layer can have the activation that follows, and a bias: `make` is given that activation or
+        None, and whether there is a bias.
     arrays : dict of str to array
         The parameters of the layer.
+    channels : tuple of int
+        The axes of the weights that are the channels of the output; empty if weights and bias cannot be
+        scaled to scale the output.
     branches : tuple of tuples of Step
         The steps of each branch, one after the other.
+    ends : tuple of shapes
+        What each branch must give; empty if all are to give what the first does.
     adds : bool
         Whether the branches are added, not put side by side.
+    takes, gives : shape or None
+        Of a sample; None if it takes any, and if it gives what it takes.
+    images : bool
+        Whether it gives images or sequences, channels last, as a layer or one before it does.
     trained : bool
         Whether it or a step before it has parameters or branches.
     depth : int
         How many steps there are before it.
     size : int
         How many numbers it has, and about how many more would take as long as making it.
+    shape : shape or None
+        Of a sample that it gives; None if any can be given.
     """
 
     width: int
     before: Step | None = None
     product: Matrix | None = None
     activation: ActivationSpec | None = None
-    layer: Layer | None = None
+    make: Callable[..., Layer] | None = None
+    absorbs: bool = False
     arrays: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    channels: tuple[int, ...] = ()
     branches: tuple[tuple[Step, ...], ...] = ()
+    ends: tuple[Shape, ...] = ()
     adds: bool = False
+    takes: Shape | None = None
+    gives: Shape | None = None
+    images: bool = False
     trained: bool = False
     depth: int = field(init=False)
     size: int = field(init=False)
+    shape: Shape | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", 0 if self.before is None else self.before.depth + 1)
         own = 0 if self.product is None else self.product.size
+        own += sum(values.size for values in self.arrays.values())
         inner = sum(step.size for steps in self.branches for step in steps)
         object.__setattr__(self, "size", CALL + own + inner)
+        before = self.before
+        inherited = None if before is None else before.shape
+        if before is not None and before.images and self.product is None:
+            object.__setattr__(self, "images", True)
+        object.__setattr__(self, "shape", self.gives or self.takes or inherited)
 
 
 CALL = 1000  # values that take as long as some Python calls
@@ -82,10 +109,16 @@ def chain(last: Step) -> list[Step]:
     return steps[::-1]
 
 
-def joined(ends: Sequence[Step], *, adds: bool, use: Callable[[int], None]) -> Step:
+def joined(
+    ends: Sequence[Step],
+    *,
+    adds: bool,
+    use: Callable[[int], None],
+    shapes: Sequence[Shape] = (),
+) -> Step:
     """A step of branches that end in the given steps; they begin behind the last step that all have.
 
-    `use` counts the numbers that it has.
+    `use` counts the numbers that it has. Branches of the given shapes are joined along their last axis.
     """
     chains = [chain(end) for end in ends]
     common = 0
@@ -94,16 +127,36 @@ def joined(ends: Sequence[Step], *, adds: bool, use: Callable[[int], None]) -> S
     width = ends[0].width if adds else sum(end.width for end in ends)
     branches = tuple([tuple([_inside(step, use) for step in steps[common:]]) for steps in chains])
     use(sum(step.size for steps in branches for step in steps))
-    return Step(width, chains[0][common - 1], branches=branches, adds=adds, trained=True)
+    if adds:
+        gives = next((end.shape for end in ends if end.shape is not None), None)
+    else:
+        shapes = shapes or [(end.width,) for end in ends]
+        gives = (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+    before = chains[0][common - 1]
+    return Step(width, before, branches=branches, ends=tuple(shapes), adds=adds, gives=gives, trained=True)
 
 
 def _inside(step: Step, use: Callable[[int], None]) -> Step:
     """A step as it may stand in a container: a product in place of a layer that prepares the data."""
-    if not isinstance(step.layer, Standardize):
+    layer = None if step.make is None or step.absorbs else step.make()
+    if not isinstance(layer, Standardize):
         return step
     use(step.width**2)
-    scale = step.layer.statistics["scale"]
-    return Step(step.width, product=Matrix(np.diag(1 / scale), -step.layer.statistics["mean"] / scale))
+    scale = layer.statistics["scale"]
+    product = Matrix(np.diag(1 / scale), -layer.statistics["mean"] / scale)
+    return of_product(None, product)
+
+
+def of_product(before: Step | None, product: Matrix) -> Step:
+    """A step that multiplies all columns by a matrix."""
+    return Step(
+        product.n_out,
+        before,
+        product=product,
+        takes=(product.n_in,),
+        gives=(product.n_out,),
+        trained=True,
+    )
 
 
 def of_map(before: Step, given: Map) -> Step:
@@ -111,59 +164,132 @@ def of_map(before: Step, given: Map) -> Step:
     if isinstance(given, Columns) and given.is_choice and given.index is not None:
         columns = given.index.tolist()
         if len(set(columns)) == len(columns):
-            return Step(len(columns), before, layer=Select(columns), trained=True)
-    return Step(given.n_out, before, product=given.matrix(), trained=True)
+            shape = (len(columns),)
+            return Step(
+                len(columns),
+                before,
+                make=lambda: Select(columns),
+                takes=(before.width,),
+                gives=shape,
+                trained=True,
+            )
+    return of_product(before, given.matrix())
 
 
-def normalized(
-    step: Step, layer: Layer, arrays: dict[str, NDArray[np.float64]], groups: int, use: Callable[[int], None]
-) -> Step:
-    """A step that normalizes so many groups of columns, which have the same parameters."""
-    width = step.width
-    use(2 * width + 3 * CALL)
-    if groups > 1:
-        step = Step(width, step, layer=Reshape((groups, width // groups)), trained=True)
-    step = Step(width, step, layer=layer, arrays=arrays, trained=True)
-    return Step(width, step, layer=Flatten(), trained=True) if groups > 1 else step
+def standardized(before: Step, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> Step:
+    """A step that shifts and scales the columns of the input, by a layer that prepares the data."""
+
+    def make() -> Layer:
+        layer = Standardize()
+        layer.set_statistics({"mean": mean, "scale": scale})
+        return layer
+
+    return Step(mean.size, before, make=make, takes=(mean.size,))
 
 
-def layers(steps: Sequence[Step], dtype: str) -> list[Layer]:
-    """New layers that compute what the steps do, with their parameters."""
+def scaled(step: Step, given: Columns) -> Step | None:
+    """A step whose weights and bias also scale and shift its output channels; None if positions differ."""
+    assert step.shape is not None
+    weights, n = step.arrays["weights"], step.shape[-1]
+    channel = np.arange(given.n_in) % n if given.index is None else given.index % n
+    factors = np.ones(given.n_out) if given.scale is None else 1 / given.scale
+    shifts = np.zeros(given.n_out) if given.shift is None else -given.shift * factors
+    factor, shift = np.ones(n), np.zeros(n)
+    factor[channel], shift[channel] = factors, shifts
+    if not (np.array_equal(factor[channel], factors) and np.array_equal(shift[channel], shifts)):
+        return None
+    shape = [size if axis in step.channels else 1 for axis, size in enumerate(weights.shape)]
+    bias = step.arrays.get("bias", np.zeros(n)) * factor + shift
+    return replace(step, arrays={"weights": weights * factor.reshape(shape), "bias": bias})
+
+
+def input_shape(steps: Sequence[Step]) -> Shape | None:
+    """The shape of the samples that steps take first; None if they take any."""
+    for step in steps:
+        if step.takes is not None:
+            return step.takes
+        found = [shape for branch in step.branches if (shape := input_shape(branch)) is not None]
+        if found or step.branches:
+            return found[0] if found else step.ends[0] if step.ends else None
+    return None
+
+
+def layers(steps: Sequence[Step], dtype: str, shape: Shape) -> tuple[list[Layer], Shape]:
+    """New layers that compute what the steps do of samples of a shape, with their parameters.
+
+    And the shape that they give.
+    """
     result: list[Layer] = []
     for i, step in enumerate(steps):
         following = steps[i + 1] if i + 1 < len(steps) else None
-        if step.product is not None:
-            result.append(_dense(step.product, None if following is None else following.activation, dtype))
-        elif step.activation is not None:
-            if i == 0 or steps[i - 1].product is None:  # otherwise it is part of that layer
+        result += _shaped(shape, step.takes)
+        shape = step.takes or shape
+        if step.activation is not None:
+            if i == 0 or not _absorbs(steps[i - 1], step):
                 result.append(Activation(step.activation))
         elif step.branches:
-            result.append(_container(step, dtype))
-        elif step.layer is not None:
-            layer = copy.copy(step.layer)
-            if step.arrays:
-                layer.bind(_checked(step.arrays, dtype))
-            result.append(layer)
-    return result
+            container, shape = _container(step, dtype, shape)
+            result.append(container)
+        elif step.product is not None or step.make is not None:
+            absorbed = following is not None and _absorbs(step, following)
+            activation = following.activation if following is not None and absorbed else None
+            result.append(_made(step, activation, dtype))
+            shape = step.gives or shape
+    return result, shape
 
 
-def _dense(product: Matrix, activation: ActivationSpec | None, dtype: str) -> Dense:
-    arrays = {"weights": product.weights} | ({} if product.bias is None else {"bias": product.bias})
-    dense = Dense(product.n_out, activation, use_bias=product.bias is not None)
-    dense.bind(_checked(arrays, dtype))
-    return dense
+def _shaped(shape: Shape, wanted: Shape | None) -> list[Layer]:
+    """The layer that gives samples another shape, if that is wanted."""
+    if wanted is None or wanted == shape:
+        return []
+    return [Flatten() if len(wanted) == 1 else Reshape(wanted)]
 
 
-def _container(step: Step, dtype: str) -> Layer:
-    branches = [layers(steps, dtype) or None for steps in step.branches]
+def _absorbs(step: Step, following: Step) -> bool:
+    """Whether the layer of a step can have the activation of the following one."""
+    if following.activation is None or not (step.absorbs or step.product is not None):
+        return False
+    return following.takes is None or following.takes == step.gives
+
+
+def _made(step: Step, activation: ActivationSpec | None, dtype: str) -> Layer:
+    product, arrays = step.product, step.arrays
+    if product is not None:
+        arrays = {"weights": product.weights} | ({} if product.bias is None else {"bias": product.bias})
+        layer: Layer = Dense(product.n_out, activation, use_bias=product.bias is not None)
+    else:
+        assert step.make is not None
+        layer = step.make(activation, "bias" in arrays) if step.absorbs else step.make()
+    if arrays:
+        layer.bind(_checked(arrays, dtype))
+    return layer
+
+
+def _container(step: Step, dtype: str, shape: Shape) -> tuple[Layer, Shape]:
+    """The layer of branches, and the shape that it gives."""
+    made = [layers(steps, dtype, shape) for steps in step.branches]
+    ends = step.ends or [step.gives or made[0][1]] * len(made)
+    branches = [
+        [*parts, *_shaped(given, wanted)] or None for (parts, given), wanted in zip(made, ends, strict=True)
+    ]
+    gives = step.gives or made[0][1]
     if not step.adds:
-        return Concatenate(branches)
-    bodies = [branch for branch in branches if branch is not None]
-    return Residual(bodies[0]) if len(branches) == 2 and len(bodies) == 1 else Add(branches)
+        return Concatenate(branches), gives
+    first, second = branches[0], branches[-1]
+    if len(branches) == 2 and (first is None) != (second is None):
+        return Residual(first or second or []), gives
+    if len(branches) == 2 and _bends(step.branches[0]) and not _bends(step.branches[1]):
+        return Residual(first or [], shortcut=second), gives  # as a projection behind a body is written
+    return Add(branches), gives
+
+
+def _bends(steps: Sequence[Step]) -> bool:
+    """Whether steps do more than to project."""
+    return any(step.activation is not None or step.branches for step in steps)
 
 
 def _checked(arrays: dict[str, NDArray[np.float64]], dtype: str) -> dict[str, NDArray[np.floating]]:
-    checked = {name: array_checks.array(name, values, dtype, (1, 2)) for name, values in arrays.items()}
+    checked = {name: array_checks.array(name, values, dtype, (1, 2, 3, 4)) for name, values in arrays.items()}
     for name, values in checked.items():
         array_checks.finite(name, values)
     return checked

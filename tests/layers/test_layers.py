@@ -213,7 +213,6 @@ LAYERS = {
         lambda: fn.Activation("softmax"),
         (4, 3),
         lambda x, p: ACTIVATIONS["softmax"][0](x.reshape(-1, 3)).reshape(x.shape),
-        {"onnx": "export"},
     ),
     "conv2d": (
         lambda: fn.Conv2D(6, 3, activation="tanh"),

@@ -89,9 +89,11 @@ def test_node_cases(cases, tmp_path):
         rows = x.reshape(-1, model.n_in)  # a single one, if no axis is that of samples
         wanted = y.reshape(len(rows), -1)
         close = {"rtol": case.rtol, "atol": 1e-6, "err_msg": case.name}
-        np.testing.assert_allclose(model.predict(rows), wanted, **close)
+        samples = rows.reshape(-1, *model.input_shape)
+        np.testing.assert_allclose(model.predict(samples).reshape(wanted.shape), wanted, **close)
         fn.onnx.export(model, path)
-        np.testing.assert_allclose(run(path, rows.astype(model.dtype)), wanted, **close)
+        again = run(path, samples.astype(model.dtype))
+        np.testing.assert_allclose(again.reshape(wanted.shape), wanted, **close)
         computed.append(case.name)
     assert len(cases) > 1000
     assert len(computed) >= _LEAST, computed
