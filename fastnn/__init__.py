@@ -24,6 +24,7 @@ from .io.load import load
 from .kernels.abi.status import Status
 from .layers.activation import Activation
 from .layers.base import Layer
+from .layers.batch_normalization import BatchNormalization
 from .layers.containers import Add, Concatenate, Residual, Sequential
 from .layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from .layers.dense import Dense
@@ -73,6 +74,7 @@ __all__ = [
     "AdamW",
     "Add",
     "CSVLogger",
+    "BatchNormalization",
     "Callback",
     "CompilationError",
     "Concatenate",

@@ -143,7 +143,7 @@ class EarlyStopping(_Monitor):
                 raise ValueError("restore_best=True and restore_best_weights=False contradict each other")
             self.restore_best = other
         self.stopped_epoch = None
-        self._best_parameters: Any = None
+        self._best_weights: Any = None
 
     @property
     def restore_best_weights(self) -> bool:
@@ -156,27 +156,27 @@ class EarlyStopping(_Monitor):
 
     def on_train_begin(self) -> None:  # noqa: D102
         super().on_train_begin()
-        self.stopped_epoch, self._best_parameters = None, None
+        self.stopped_epoch, self._best_weights = None, None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
         if not self.is_logged(logs):
             return
         if self.is_better(logs):
             if self.restore_best:
-                self._best_parameters = self.model.parameters.copy()
+                self._best_weights = self.model.state.weights()
         elif self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
     def on_train_end(self) -> None:  # noqa: D102
-        if self._best_parameters is not None:
+        if self._best_weights is not None:
             with self.model.executor.weights_lock.change():
-                self.model.parameters[...] = self._best_parameters
-            self._best_parameters = None
+                self.model.state.set_weights(self._best_weights)
+            self._best_weights = None
 
     def get_state(self) -> dict[str, Any]:  # noqa: D102
         # Once training has ended, the model has the best weights.
-        best = {} if self._best_parameters is None else {"parameters": self._best_parameters}
+        best = {} if self._best_weights is None else {"parameters": self._best_weights}
         return {**super().get_state(), "restore_best": self.restore_best, **best}
 
     def set_state(self, state: dict[str, Any]) -> None:  # noqa: D102
@@ -184,13 +184,13 @@ class EarlyStopping(_Monitor):
             return  # the best weights were not kept: start over
         super().set_state(state)
         if self.restore_best and not math.isnan(self.best):
-            best = state.get("parameters", self.model.parameters)
-            if best.shape != self.model.parameters.shape:
+            weights = self.model.state.weights()
+            best = state.get("parameters", weights)
+            if best.shape != weights.shape:
                 raise ValueError(
-                    f"EarlyStopping has best weights of shape {best.shape}, but the model has "
-                    f"{self.model.parameters.shape}"
+                    f"EarlyStopping has best weights of shape {best.shape}, but the model has {weights.shape}"
                 )
-            self._best_parameters = best.copy()
+            self._best_weights = best.copy()
 
 
 class ReduceLROnPlateau(_Monitor):

@@ -25,6 +25,7 @@ def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
     """The rows of the table, its head first, and what stands below them.
 
     What is in a container follows it, indented; the parameters are counted in the container's row too.
+    Running statistics are counted among them, as in Keras.
     """
     graph = model.executor.graph
     rows = [("layer", "output shape", "parameters")]
@@ -35,12 +36,13 @@ def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
     for text, layer, outer in listed:
         node = nodes[id(layer or outer)]
         shape = node.output if layer else node.inputs[0]
-        count = sum(place.size for place in node.parameters) if layer else 0
+        count = sum(place.size for place in (*node.parameters, *node.statistics)) if layer else 0
         rows.append((text, f"(n, {', '.join(f'{size:,}' for size in shape)})", f"{count:,}"))
-    total = graph.n_parameters
+    total, running = graph.n_parameters + graph.n_statistics, graph.n_statistics
     still = sum(end - start for start, end in model.executor.frozen_ranges())
     frozen = f", {still:,} of them frozen" if still else ""
-    return rows, f"{total:,} parameters in all{frozen}, {model.dtype}"
+    statistics = f", {running:,} of them running statistics" if running else ""
+    return rows, f"{total:,} parameters in all{statistics}{frozen}, {model.dtype}"
 
 
 def _listed(layer: Layer, start: str) -> Iterator[tuple[str, Layer | None, Layer]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .head import Head
     from .network import Network
     from .ops import Shape
+    from .plan import Plan
     from .state import State
 
     #: A layer, and its parameters by name.
@@ -58,15 +59,18 @@ class NetworkBuilder:
         limits = index_limits(self.layers, self.graph.input.shape)
         self._limits = None if limits is None else limits.values.astype(self.dtype)
 
-    def new_vector(self) -> tuple[NDArray[Any], list[Arrays]]:
-        """A vector for all parameters, and the views into it of each layer that has some."""
+    def new_vectors(self) -> tuple[NDArray[Any], NDArray[Any], list[Arrays]]:
+        """Vectors for all parameters and all running statistics, and the views of each layer that has some."""
         vector = buffers.allocate(self.graph.n_parameters, self.dtype, buffers.PARAMETERS)
+        statistics = buffers.allocate(self.graph.n_statistics, self.dtype, buffers.STATISTICS)
         arrays: list[Arrays] = []
         for node in self.graph.nodes:
-            if own := node.own_parameters:
-                views = {p.name: vector[p.offset : p.offset + p.size].reshape(p.shape) for p in own}
+            places = [(vector, place) for place in node.own_parameters]
+            places += [(statistics, place) for place in node.own_statistics]
+            if places:
+                views = {p.name: of[p.offset : p.offset + p.size].reshape(p.shape) for of, p in places}
                 arrays.append((node, views))
-        return vector, arrays
+        return vector, statistics, arrays
 
     def draw(self, arrays: list[Arrays], seed: int) -> None:
         """Fill the layers' parameters by their initializers; each layer has a generator of its own.
@@ -75,7 +79,7 @@ class NetworkBuilder:
         """
         for node, views in arrays:
             generator = np.random.default_rng([seed, *node.place])
-            for _, _, spec, _ in node.own_parameters:
+            for _, _, spec, _ in (*node.own_parameters, *node.own_statistics):
                 if spec.name not in node.layer.views:
                     drawn = spec.initializer.draw(spec.shape, generator, spec.fan)
                     values = array_checks.array(spec.name, drawn, self.dtype, (len(spec.shape),))
@@ -132,6 +136,7 @@ class NetworkBuilder:
         return network.network(
             lay_out(training=True, head=head.ops, with_output=shown, input_gradient=purpose == "input"),
             state.parameters,
+            statistics=state.statistics,
             constants=state.constants,
             batch_size=rows,
             cut=parts(rows, state.parameters.size, self.graph.multiplications, self.graph.splits),
@@ -148,13 +153,7 @@ class NetworkBuilder:
     def for_prediction(self, state: State) -> Network:
         """A network that predicts `chunk` rows at a time."""
         layout = plan(self.graph, self.chunk, self.dtype, training=False)
-        return network.network(
-            layout,
-            state.parameters,
-            constants=state.constants,
-            batch_size=layout.rows,
-            limits=self._limits,
-        )
+        return self._predictor(layout, state, self._limits)
 
     def for_derivatives(self, state: State, node: Node | None, rows: int) -> Network:
         """A network up to a layer, or all, that predicts and has gradients with respect to its input."""
@@ -174,7 +173,17 @@ class NetworkBuilder:
     def for_one_layer(self, node: Node, state: State, rows: int) -> Network:
         """A network that predicts by one of the layers alone."""
         layout = plan(self.graph.part(node), rows, self.dtype, training=False)
-        return network.network(layout, state.parameters, constants=state.constants, batch_size=rows)
+        return self._predictor(layout, state)
+
+    def _predictor(self, layout: Plan, state: State, limits: NDArray[Any] | None = None) -> Network:
+        return network.network(
+            layout,
+            state.parameters,
+            statistics=state.statistics,
+            constants=state.constants,
+            batch_size=layout.rows,
+            limits=limits,
+        )
 
 
 def without_weights(layers: Sequence[Layer], shape: Shape, rows: int, dtype: str) -> tuple[Network, int]:

@@ -22,7 +22,7 @@ from ..memory import buffers
 from . import launch, network, required_kernels
 from .builder import NetworkBuilder
 from .columns import Columns
-from .graph import frozen_ranges, lower, shapes
+from .graph import frozen_numbers, frozen_ranges, lower, shapes
 from .head import Head
 from .optimizer_rows import FitOptimizer, optimizer_state
 from .prediction import PredictorPool
@@ -240,12 +240,12 @@ class Executor:
         built = NetworkBuilder(self.layers, shape, self.dtype)
         if len(shape) > 1 or len(output) > 1:
             self.predictors.take_no_short_way()
-        vector, arrays = built.new_vector()
+        vector, statistics, arrays = built.new_vectors()
         built.draw(arrays, self.seed)
         numbers = built.graph.constants(self.dtype)
         built.bind(arrays)
         self._builder = built
-        self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed)
+        self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed, statistics=statistics)
         self.columns.refresh(self.n_in)
 
     def require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
@@ -286,11 +286,12 @@ class Executor:
             built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], result.dtype)
             if len(built.graph.input.shape) > 1 or len(built.graph.output.shape) > 1:
                 result.predictors.take_no_short_way()
-            vector, arrays = built.new_vector()
+            vector, statistics, arrays = built.new_vectors()
             built.bind(arrays)
             if state["parameters"].size:
                 vector[...] = state["parameters"]
-            result._state = State.from_dict(state, vector)
+                statistics[...] = state["statistics"]
+            result._state = State.from_dict(state, vector, statistics)
         result.columns.refresh(result.n_in)
         return result
 
@@ -402,12 +403,14 @@ class Executor:
 
     def _state_of(self, optimizer: Optimizer, kept: OptimizerState | None) -> OptimizerState:
         with self.weights_lock.exclusive():
-            places = self.built.graph.parameters
-            return optimizer_state(self.state, optimizer, places, frozen_ranges(places), kept)
+            graph = self.built.graph
+            places = [*graph.parameters, *graph.statistics]
+            return optimizer_state(self.state, optimizer, places, frozen_numbers(graph), kept)
 
     def refresh_optimizer(self, net: Network) -> None:
         """Let a network train by what the optimizer is now: see `FitOptimizer`."""
-        trained = [place.layer.trainable for place in self.built.graph.parameters]
+        graph = self.built.graph
+        trained = [place.layer.trainable for place in (*graph.parameters, *graph.statistics)]
         memory = self.state.optimizer
         self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
 

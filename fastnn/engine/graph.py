@@ -47,13 +47,14 @@ class Layer(Protocol):
     def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
     def output_shape(self, *inputs: Shape) -> Shape: ...  # noqa: D102
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102
+    def running_statistics(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102
     def constants(self, *inputs: Shape) -> NDArray[np.float64]: ...  # noqa: D102
     def trace(self, origins: Any, limits: Any) -> Any: ...  # noqa: D102
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor: ...  # noqa: D102
 
 
 class ParameterPlace(NamedTuple):
-    """Where a parameter lies in the flat vector."""
+    """Where a parameter lies in the flat vector, or a running statistic in its own."""
 
     path: str
     layer: Layer
@@ -92,6 +93,8 @@ class Node(NamedTuple):
     output : shape
     parameters : tuple of ParameterPlace
         Its own, and those of the layers in it.
+    statistics : tuple of ParameterPlace
+        The same of its running statistics.
     constants : int
         Offset of its numbers, or of those of the layers in it.
     place : tuple of int
@@ -105,6 +108,7 @@ class Node(NamedTuple):
     inputs: tuple[Shape, ...]
     output: Shape
     parameters: tuple[ParameterPlace, ...]
+    statistics: tuple[ParameterPlace, ...]
     constants: int
     place: tuple[int, ...]
     value: int
@@ -114,6 +118,11 @@ class Node(NamedTuple):
         """Those that are not of a layer in it."""
         return [place for place in self.parameters if place.layer is self.layer]
 
+    @property
+    def own_statistics(self) -> list[ParameterPlace]:
+        """Those that are not of a layer in it."""
+        return [place for place in self.statistics if place.layer is self.layer]
+
 
 class Graph:
     """Ops in the order in which they are computed, and the layers that they are of.
@@ -122,8 +131,8 @@ class Graph:
     ----------
     shape : tuple of int
         Of a sample of the input.
-    parameters_at, constants_at : int
-        Where parameters and constants begin: of a part of a network, those of the network.
+    parameters_at, statistics_at, constants_at : int
+        Where parameters, running statistics and constants begin: of a part of a network, those of the network.
 
     Attributes
     ----------
@@ -131,17 +140,23 @@ class Graph:
     ops : list of Op
     parameters : list of ParameterPlace
         In the order in which they lie in the flat vector.
+    statistics : list of ParameterPlace
+        The running statistics, in the order in which they lie in theirs.
     nodes : list of Node
         Of all layers, containers before what is in them.
     """
 
-    def __init__(self, shape: Shape, parameters_at: int = 0, constants_at: int = 0) -> None:
+    def __init__(
+        self, shape: Shape, parameters_at: int = 0, statistics_at: int = 0, constants_at: int = 0
+    ) -> None:
         self.input = self.output = Tensor(0, shape)
         self.ops: list[Op] = []
         self.parameters: list[ParameterPlace] = []
+        self.statistics: list[ParameterPlace] = []
         self.nodes: list[Node] = []
         self._values, self._nested_streams = 1, _NESTED_STREAMS
-        self._parameters_end, self._constants_end = parameters_at, constants_at
+        self._parameters_end, self._statistics_end = parameters_at, statistics_at
+        self._constants_end = constants_at
         self._constants: list[NDArray[np.float64]] = []
         self._current = _Current((), "", 0, 0)
 
@@ -161,6 +176,11 @@ class Graph:
         whole = sum([op.multiplications for op in self.ops if op.matrix[1] == 0])
         return 2 * whole <= self.multiplications
 
+    @property
+    def n_statistics(self) -> int:
+        """Numbers that are running statistics."""
+        return sum([place.size for place in self.statistics])
+
     def add(self, name: str, layer: Layer, *inputs: Tensor) -> Tensor:
         """Lower a layer; `name` is what the layer that is being lowered calls it.
 
@@ -178,21 +198,25 @@ class Graph:
             place, path, stream = (outer.layers - 1,), name, outer.layers
         shapes = tuple([tensor.shape for tensor in inputs])
         current = self._current = _Current(place, path, stream, self._constants_end)
-        first, index = len(self.parameters), len(self.nodes)
+        first, first_statistic, index = len(self.parameters), len(self.statistics), len(self.nodes)
         for spec in layer.parameters(*shapes):
             parameter = ParameterPlace(path, layer, spec, self._parameters_end)
             current.parameters[spec.name] = parameter
             self.parameters.append(parameter)
             self._parameters_end += parameter.size
+        current.statistics = self._statistics_end
+        for spec in layer.running_statistics(*shapes):
+            self.statistics.append(ParameterPlace(path, layer, spec, self._statistics_end))
+            self._statistics_end += math.prod(spec.shape)
         numbers = layer.constants(*shapes)
         if numbers.size:
             self._constants.append(numbers)
             self._constants_end += numbers.size
         at = current.constants
-        self.nodes.append(Node(path, layer, shapes, (), (), at, place, 0))  # before those in it
+        self.nodes.append(Node(path, layer, shapes, (), (), (), at, place, 0))  # before those in it
         result = layer.lower(self, *inputs)
-        own = tuple(self.parameters[first:])
-        self.nodes[index] = Node(path, layer, shapes, result.shape, own, at, place, result.value)
+        own, statistics = tuple(self.parameters[first:]), tuple(self.statistics[first_statistic:])
+        self.nodes[index] = Node(path, layer, shapes, result.shape, own, statistics, at, place, result.value)
         self._current = outer
         return result
 
@@ -205,10 +229,12 @@ class Graph:
         parameters: Sequence[str | None] = (),
         settings: Sequence[float] = (),
         constants: bool = False,
+        statistics: bool = False,
         in_place: bool = False,
         saves: str = "",
         passes_gradient: bool = False,
         scratch_per_row: int = 0,
+        scratch_per_part: int = 0,
         shared_scratch: int = 0,
         multiplications: int | None = None,
         matrix: tuple[int, int] = (1, 0),
@@ -233,6 +259,9 @@ class Graph:
             Whether it reads the layer's constants.
         multiplications : int, optional
             If they are not as many as the numbers of its parameters.
+        statistics : bool
+            Whether it reads the layer's running statistics, and updates them: by its entry
+            ``update_statistics``, which is called behind each training step.
 
         Returns
         -------
@@ -262,6 +291,8 @@ class Graph:
                 matrix,
                 couples,
                 product,
+                current.statistics if statistics else None,
+                scratch_per_part,
             )
         )
         return result
@@ -309,8 +340,10 @@ class Graph:
 
     def part(self, node: Node) -> Graph:
         """The graph of one of its layers alone, whose parameters and constants stay where they are."""
-        at = node.parameters[0].offset if node.parameters else 0
-        part = Graph(node.inputs[0], at, node.constants)
+        at, statistics_at = (
+            places[0].offset if places else 0 for places in (node.parameters, node.statistics)
+        )
+        part = Graph(node.inputs[0], at, statistics_at, node.constants)
         return part.finish(part.add(node.path, node.layer, part.input))
 
     def until(self, node: Node) -> Graph:
@@ -332,6 +365,7 @@ class _Current:
     path: str
     stream: int
     constants: int
+    statistics: int = 0
     parameters: dict[str, ParameterPlace] = field(default_factory=dict)  # its own
     layers: int = 0  # in it, so far
 
@@ -354,10 +388,17 @@ def shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
 
 
 def frozen_ranges(places: Sequence[ParameterPlace]) -> list[tuple[int, int]]:
-    """Start and end of each part of the flat vector that is not trained: see `Layer.trainable`."""
+    """Start and end of each part of their vector that is not trained: see `Layer.trainable`."""
     result: list[tuple[int, int]] = []
     for place in places:
         if not place.layer.trainable:
             start = result.pop()[0] if result and result[-1][1] == place.offset else place.offset
             result.append((start, place.offset + place.size))
     return result
+
+
+def frozen_numbers(graph: Graph) -> list[tuple[int, int]]:
+    """What a step leaves alone: ranges of the parameters, then of the statistics, which count on behind them."""
+    end = graph.n_parameters
+    held = [(end + start, end + stop) for start, stop in frozen_ranges(graph.statistics)]
+    return frozen_ranges(graph.parameters) + held

@@ -63,6 +63,7 @@ class _NetworkArrays(NamedTuple):
     input_ops: NDArray[np.int64]
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
+    statistics: NDArray[Any]
     constants: NDArray[Any]
     limits: NDArray[Any]
     gradient: NDArray[Any]
@@ -93,6 +94,8 @@ class Network(_Whole, _NetworkArrays):
         The rows of the loss, the penalties and the metrics, in this order.
     parameters : array of shape (n_parameters,)
         The flat vector of the model, which shares it.
+    statistics : array of shape (n,)
+        The running statistics of the model, which shares them.
     constants : array of shape (n,)
         The numbers of preprocessing layers.
     limits : array of shape (n_in,), or (0,) if no number of a sample is an index
@@ -156,6 +159,7 @@ _BATCH = (d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT)
 _SCALED_LOSS = "layers.unscale.loss.forward"
 WHOLE = Parts(1, False)
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
+_NO_STATISTICS = np.zeros(0)
 
 
 @functools.cache
@@ -168,6 +172,7 @@ def network(
     plan: Plan,
     parameters: NDArray[Any],
     *,
+    statistics: NDArray[Any] = _NO_STATISTICS,
     constants: NDArray[Any],
     batch_size: int,
     cut: Parts = WHOLE,
@@ -187,7 +192,7 @@ def network(
     plan : Plan
         Of the rows of a batch.
     parameters : array of shape (n_parameters,)
-    constants : array of shape (n,)
+    statistics, constants : arrays of shape (n,)
     batch_size : int
         Rows of a step.
     cut : Parts
@@ -227,6 +232,7 @@ def network(
         input_ops=_NO_OPS if inputs is None else inputs.ops,
         extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
         parameters=parameters,
+        statistics=statistics,
         constants=constants,
         limits=np.zeros(0, dtype) if limits is None else limits,
         gradient=gradients[:1].reshape(-1),
@@ -278,7 +284,7 @@ def _is_whole(net: Network) -> bool:
     return all(net.descriptor[slot] == address(array) for slot, array in _arrays(net))
 
 
-def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
+def _arrays(net: Network) -> list[tuple[int, NDArray[Any] | None]]:
     """Slots of the descriptor, and the arrays that they point to."""
     slots = net.descriptor
     ends_at_output = net.ops[-1, oprow.DY] != oprow.NONE or not len(net.input_ops)
@@ -291,6 +297,7 @@ def _arrays(net: Network) -> list[tuple[int, NDArray[Any]]]:
         (d.PENALTIES, net.extra[_PENALTIES:]),
         (d.METRICS, net.extra[_PENALTIES + slots[d.N_PENALTIES] :]),
         (d.PARAMETERS, net.parameters),
+        (d.STATISTICS, net.statistics if net.statistics.size else None),
         (d.CONSTANTS, net.constants),
         (d.LIMITS, net.limits),
         (d.GRADIENT, net.gradients),

@@ -27,7 +27,7 @@ class Initializer(Protocol):
 
 
 class ParameterSpec(NamedTuple):
-    """A trained array of a layer.
+    """An array of a layer: a trained one, or running statistics.
 
     Attributes
     ----------
@@ -89,6 +89,8 @@ class Op(NamedTuple):
         Offsets in the flat vector.
     constants : int or None
         Offset in the vector of constants.
+    statistics : int or None
+        Offset in the vector of running statistics.
     stream : int
         Number of its stream of random numbers.
     in_place : bool
@@ -101,6 +103,8 @@ class Op(NamedTuple):
         need be computed.
     scratch_per_row : int
         Numbers of memory of its own that it needs for each sample while training.
+    scratch_per_part : int
+        Numbers of memory of its own that it needs for each part of a batch while training, instead.
     shared_scratch : int
         Numbers of memory that it needs during a call only, which all ops of a thread share.
     multiplications : int
@@ -109,8 +113,8 @@ class Op(NamedTuple):
         Rows and columns of its first parameter, if it can compute the gradient of some of the rows alone: see
         `descriptor.FIRST_WEIGHT`. Otherwise (1, 0).
     couples : bool
-        Whether a row of its output depends on other rows of the batch, so that threads wait for each other
-        before and after it.
+        Whether a row of its output depends on other rows of the batch, so that its kernels wait for all
+        threads.
     product : str
         The name of the product that its kernels call by its address, or "".
     """
@@ -131,6 +135,8 @@ class Op(NamedTuple):
     matrix: tuple[int, int] = (1, 0)
     couples: bool = False
     product: str = ""
+    statistics: int | None = None
+    scratch_per_part: int = 0
 
     @property
     def n_in(self) -> int:

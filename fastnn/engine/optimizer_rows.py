@@ -41,16 +41,16 @@ def optimizer_state(
     optimizer : Optimizer
         That nobody changes meanwhile.
     places : sequence of ParameterPlace
-        All parameters.
+        All parameters, and all running statistics.
     frozen : sequence of (start, stop)
-        The ranges of the flat vector that it leaves alone.
+        The ranges of the flat vector that it leaves alone, and of the statistics: see `graph.frozen_numbers`.
     kept : OptimizerState, optional
         An earlier one, whose rows are written and which is returned if it is of the same memory.
     """
     settings, schedule = optimizer.settings(), optimizer.schedule()  # they raise before anything changes
     vectors = state.optimizer_vectors(optimizer.state_vectors())
     if kept is None or kept.vectors is not vectors:
-        rows = np.zeros((2 + -(-(len(places) + 1) // oprow.SIZE), oprow.SIZE), np.int64)
+        rows = np.zeros((2 + -(-(len(places) + 2) // oprow.SIZE), oprow.SIZE), np.int64)
         rows[0, [oprow.DX, oprow.X, oprow.Y]] = address(rows), address(vectors), address(state.counters)
         kept = OptimizerState(vectors, state.counters, rows, state.parameters)
     row, schedule_row = kept.rows[:2]

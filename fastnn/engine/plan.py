@@ -16,6 +16,7 @@ import numpy as np
 
 from ..compiler import loader
 from ..kernels.abi import oprow
+from ..kernels.abi.descriptor import PART_ROWS
 from ..memory import guard
 from .gradient_flow import GradientFlow
 from .liveness import Life, share
@@ -71,9 +72,13 @@ class Plan:
 
     def allocate(self, per_row: int) -> int:
         """Offset of new memory in the workspace."""
+        return self.allocate_numbers(self.rows * per_row)
+
+    def allocate_numbers(self, count: int) -> int:
+        """The same, of so many numbers."""
         unit = _ALIGN // self.itemsize
         offset = self.workspace
-        end = offset + self.rows * per_row
+        end = offset + count
         self.workspace = -(-end // unit) * unit + guard.zone(self.itemsize)
         self.gaps.append((end, self.workspace))
         return offset
@@ -152,6 +157,8 @@ def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
             row[column] = oprow.NONE if offset is None else offset
         if op.constants is not None:
             row[oprow.CONSTANTS] = op.constants
+        if op.statistics is not None:
+            row[oprow.STATISTICS] = op.statistics
         row[oprow.COUPLED] = op.couples
         row[oprow.W_ROWS], row[oprow.W_COLUMNS] = op.matrix
         if op.product:
@@ -167,6 +174,9 @@ def _place_scratch(result: Plan, ops: Sequence[Op], training: bool) -> None:
     for row, op in zip(result.ops, ops, strict=True):
         if op.scratch_per_row and training:
             row[oprow.SCRATCH] = result.allocate(op.scratch_per_row)
+        if op.scratch_per_part and training:
+            parts = max(1, result.rows // PART_ROWS)  # at most
+            row[oprow.SCRATCH] = result.allocate_numbers(parts * op.scratch_per_part)
 
 
 class _Memory:
@@ -264,6 +274,9 @@ def _lay_out_training(
     result.prediction = offsets[numbers[predicted.value]]
     result.output = offsets[numbers[computed[-1].output.value if computed else 0]]
     result.gradient = offsets[gradients[0]]
+    for row, op in zip(result.ops, ops, strict=True):
+        if op.statistics is not None:
+            row[oprow.UPDATE_STATISTICS] = loader.address(f"{op.kernel}.update_statistics", dtype)
     for i, step in flow.steps.items():
         row, op = result.ops[i], ops[i]
         row[oprow.DY] = offsets[gradients[step.dy]]

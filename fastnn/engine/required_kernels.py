@@ -61,6 +61,8 @@ def by_model(model: Described, training: bool) -> Kernels:
             yield op.product, dtype
         if not op.merges:
             yield f"{op.kernel}.forward", dtype
+        if training and op.statistics is not None:
+            yield f"{op.kernel}.update_statistics", dtype
         if training and first <= i < len(ops) - model.head.ops:
             if op.parameters:
                 yield f"{op.kernel}.backward_weights", dtype

@@ -1,4 +1,4 @@
-"""What training changes: parameters, the optimizer's memory, and how far training has come."""
+"""What training changes: parameters, running statistics, the optimizer's memory, how far training has come."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class InterruptedEpoch:
 
 
 # What cannot be replaced from outside: addresses of it stand in descriptors.
-_STAYS = ("parameters", "optimizer", "constants", "counters")
+_STAYS = ("parameters", "statistics", "optimizer", "constants", "counters")
 
 
 @dataclass
@@ -68,6 +68,8 @@ class State:
         `step`, `epoch` and `position`, in memory that compiled code can write to.
     interrupted_epoch : InterruptedEpoch or None
         What else is needed to resume the current epoch, if it was interrupted.
+    statistics : array of shape (n,)
+        Running statistics, as of `BatchNormalization`: updated by training steps, but not by the optimizer.
     callbacks : dict of str to dict, or None
         What the callbacks of the latest fit knew at its end: see `Callback.get_state`.
     """
@@ -79,6 +81,7 @@ class State:
     counters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     interrupted_epoch: InterruptedEpoch | None = None
     callbacks: dict[str, dict[str, Any]] | None = None
+    statistics: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, unless compiled code relies on its address or size."""
@@ -132,6 +135,7 @@ class State:
             return replace(
                 self,
                 parameters=self.parameters.copy(),
+                statistics=self.statistics.copy(),
                 optimizer=optimizer.copy(),
                 counters=self.counters.copy(),
             )
@@ -139,10 +143,14 @@ class State:
         return memory
 
     def to_dict(self, with_parameters: bool) -> dict[str, Any]:
-        """A copy in terms of built-in types and arrays, for pickles; `parameters` may be left empty."""
+        """A copy in terms of built-in types and arrays, for pickles.
+
+        Parameters and running statistics may be left empty.
+        """
         epoch = self.interrupted_epoch
         return {
             "parameters": self.parameters[: None if with_parameters else 0].copy(),
+            "statistics": self.statistics[: None if with_parameters else 0].copy(),
             "optimizer": self.optimizer.copy(),
             "constants": self.constants.copy(),
             "seed": self.seed,
@@ -152,8 +160,8 @@ class State:
         }
 
     @classmethod
-    def from_dict(cls, kept: dict[str, Any], parameters: NDArray[Any]) -> State:
-        """The state that `to_dict` copied, with these parameters and with memory of its own."""
+    def from_dict(cls, kept: dict[str, Any], parameters: NDArray[Any], statistics: NDArray[Any]) -> State:
+        """The state that `to_dict` copied, with these parameters and statistics and memory of its own."""
         optimizer = allocate(kept["optimizer"].size, kept["optimizer"].dtype.name, OPTIMIZER)
         optimizer[...] = kept["optimizer"]
         epoch = kept["interrupted_epoch"]
@@ -165,14 +173,23 @@ class State:
             np.array(kept["counters"]),
             None if epoch is None else InterruptedEpoch(**epoch | {"sums": np.array(epoch["sums"])}),
             kept["callbacks"],
+            statistics,
         )
 
     def restore(self, other: State) -> None:
         """Become equal to `other`; the parameters stay where they are."""
         optimizer = other.optimizer  # once: another thread may replace it
-        self.parameters[...] = other.parameters
+        self.parameters[...], self.statistics[...] = other.parameters, other.statistics
         self._resize_optimizer(optimizer.size)[...] = optimizer
         self.counters[...], self.interrupted_epoch = other.counters, other.interrupted_epoch
+
+    def weights(self) -> NDArray[Any]:
+        """A copy of what a prediction depends on: the parameters, and behind them the running statistics."""
+        return np.concatenate([self.parameters, self.statistics])
+
+    def set_weights(self, weights: NDArray[Any]) -> None:
+        """Take over what `weights` gave."""
+        self.parameters[...], self.statistics[...] = np.split(weights, [self.parameters.size])
 
     def optimizer_vectors(self, count: int) -> NDArray[Any]:
         """`optimizer`; with another number of vectors than `count`, so many new ones.

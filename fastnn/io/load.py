@@ -126,7 +126,8 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
     if columns > _REPEATED * numbers:
         raise ValueError(f"its layers prepare {columns} columns in total, too many for this file")
     graph = lower(layers, shape)
-    shapes |= {place.key: place.shape for place in graph.parameters}
+    places = [*graph.parameters, *graph.statistics]
+    shapes |= {place.key: place.shape for place in places}
     # Numbers of any size here: nothing is allocated before they are found in the file.
     training = config.get("training")
     if training is not None:
@@ -139,7 +140,7 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
         known = [name for name in file.keys() if name.startswith(CALLBACK)]
         shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in known}
     check_shapes(file, shapes)
-    for place in graph.parameters:
+    for place in places:
         place.layer.views[place.name] = tensor(file, place.key, model.dtype)
     model.build(shape)
     if training is not None:

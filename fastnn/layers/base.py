@@ -108,7 +108,7 @@ class Layer(KnownAttributes):
 
     @property
     def views(self) -> dict[str, NDArray[Any]]:
-        """Its parameters by name, as views into the vector of the model; empty before they are made."""
+        """Its parameters and running statistics by name, as views into the model's; empty before they are made."""
         return self._views
 
     def bind(self, views: dict[str, NDArray[Any]]) -> None:
@@ -145,6 +145,10 @@ class Layer(KnownAttributes):
         """What is trained, in the order in which it lies in the flat vector, for inputs of these shapes."""
         return []
 
+    def running_statistics(self, *inputs: Shape) -> list[ParameterSpec]:
+        """What training steps update, but no optimizer: saved and copied as the parameters are."""
+        return []
+
     @property
     def takes_indices(self) -> bool:
         """Whether it, or a layer in it, takes numbers of the samples as indices: see `Embedding`."""
@@ -159,8 +163,8 @@ class Layer(KnownAttributes):
 
     @property
     def has_parameters(self) -> bool:
-        """Whether anything in it is trained."""
-        return bool(self.parameters((1,)))
+        """Whether anything in it is trained, or updated by training steps."""
+        return bool(self.parameters((1,)) or self.running_statistics((1,)))
 
     def penalties(self) -> tuple[float, float, float]:
         """Factors l1, l2 and alpha of the penalty on its weights."""

@@ -11,6 +11,7 @@ from typing import Any
 from ..checks import validate
 from .activation import Activation
 from .base import Layer
+from .batch_normalization import BatchNormalization
 from .containers import Add, Concatenate, Container, Residual, Sequential
 from .convolution import Conv1D, Conv2D, Conv2DTranspose
 from .dense import Dense
@@ -42,6 +43,7 @@ TABLE = {
         SeparableConv2D,
         Embedding,
         EntityEmbedding,
+        BatchNormalization,
         Flatten,
         Reshape,
         Select,

@@ -17,6 +17,7 @@ _ALIGN = 64  # bytes: a cache line, and the widest vector register
 
 # Names of buffers that are made in several places
 PARAMETERS, OPTIMIZER = "the parameters", "the optimizer's memory"
+STATISTICS = "the running statistics"
 
 
 def allocate(size: int, dtype: str, name: str = "a buffer") -> NDArray[Any]:

@@ -256,9 +256,9 @@ class Training:
         return len(self.history.epoch) + part, self.history.last_figures
 
     def _is_finite(self) -> bool:
-        """Whether the weights, and what the optimizer remembers of their gradients, are finite."""
+        """Whether the weights, the running statistics and what the optimizer remembers are finite."""
         state = self.state
-        return scan.is_finite(state.parameters, state.optimizer)
+        return scan.is_finite(state.parameters, state.statistics, state.optimizer)
 
     def _diverged(self) -> None:
         state, what = self.state, "the loss or a weight"

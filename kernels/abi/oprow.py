@@ -36,9 +36,10 @@ FIRST_PARAMETER = 22  # offset of the first of the op's parameters, which lie on
 N_PARAMETERS = 23  # how many numbers they are
 W_ROWS = 24  # rows of W, of which some can have their gradient computed alone: see FIRST_WEIGHT of the
 W_COLUMNS = 25  # descriptor; and columns. Of an op that does all at once 1 and 0
-COUPLED = 26  # 1: a row of the output depends on other rows, so that threads wait for each other
+COUPLED = 26  # 1: a row of the output depends on other rows: its entries wait for all threads
 PRODUCT = 27  # address of the entry of the product that the op's kernels call, or 0
-SETTINGS = 28  # settings from here on: float64 numbers, stored bit by bit
+UPDATE_STATISTICS = 28  # address of the entry that updates the running statistics behind a step, or 0
+SETTINGS = 29  # settings from here on: float64 numbers, stored bit by bit
 SIZE = 48
 
 INPUT = -1  # the tensor is the call's input

@@ -15,7 +15,7 @@ from ..abi import oprow
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import address, call, view
 from .batch import rows_parts
-from .team import share, wait_for_team, worker_slots
+from .team import share, worker_slots
 
 # Rows that a thread takes at a time: their tensors stay in the second cache.
 _AT_A_TIME = 256
@@ -81,14 +81,9 @@ def _losses(own, real, part, end, parts):
 
 @kernel
 def _call_op(op_address, column, own):
-    """Call an entry of an op, if there are rows; where it couples rows, all threads wait before and after."""
-    coupled = view(op_address, oprow.SIZE, np.int64)[oprow.COUPLED] == 1
-    if coupled:
-        wait_for_team(own)
-    if own[d.ROWS] > 0:
+    """Call an entry of an op, if there are rows; one that couples rows in any case: all threads wait there."""
+    if own[d.ROWS] > 0 or view(op_address, oprow.SIZE, np.int64)[oprow.COUPLED] == 1:
         call_rows(op_address, 1, column, own)
-    if coupled:
-        wait_for_team(own)
 
 
 @force_inline

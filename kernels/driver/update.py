@@ -177,6 +177,8 @@ def update(net, thread):
     call_rows(net[d.SCHEDULE], 1, oprow.FORWARD, own)
     real[d.NORM_FACTOR] = 1.0
     compute_gradient(net, thread, frozen, limit == 0.0)
+    if thread == 0 and net[d.STATISTICS] != 0:
+        call_rows(net[d.OPS], net[d.N_OPS], oprow.UPDATE_STATISTICS, own)
     if limit > 0.0:
         wait_for_team(net)  # for all of the gradient
         start, end = _own_blocks(net, thread)

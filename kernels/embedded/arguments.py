@@ -119,6 +119,7 @@ def is_whole(net):
         and slots[d.PREDICT_OPS] == address(net.predict_ops)
         and slots[d.INPUT_OPS] == address(net.input_ops)
         and slots[d.LOSS] == address(net.extra)
+        and (slots[d.STATISTICS] == address(net.statistics) or net.statistics.size == 0)
         and slots[d.CONSTANTS] == address(net.constants)
         and slots[d.LIMITS] == address(net.limits)
         and slots[d.GRADIENT] == address(net.gradients)

@@ -13,6 +13,7 @@ from fastnn.engine import builder, launch
 from fastnn.engine.threads import Parts
 from fastnn.kernels.abi import descriptor, oprow
 from fastnn.kernels.abi.tensors import op_row, row_address, slots, tensor
+from fastnn.kernels.driver.team import wait_for_team
 from fastnn.kernels.lowlevel._jit import kernel
 from fastnn.kernels.lowlevel.simd import view
 from fastnn.layers.base import Layer
@@ -32,15 +33,20 @@ def centre(x, first, y):
 
 
 def entry_of(source, target):
-    """Factory of an entry: a tensor less its mean over the batch, all rows of which are read."""
+    """Factory of an entry: a tensor less its mean over the batch, all rows of which are read.
+
+    It waits for them, and then for all threads to have read them.
+    """
 
     def entry(T):
         def centre_op(op_address, net_address):
             op, _ = op_row(op_address)
             net, _ = slots(net_address)
             n, rows = op[oprow.N_IN], net[descriptor.BATCH_ROWS]
+            wait_for_team(net)
             x = view(row_address(net, op[source], 0, n, T), (rows, n), T)
             centre(x, net[descriptor.FIRST_ROW], tensor(net, op[target], n, T))
+            wait_for_team(net)
 
         return centre_op
 
@@ -113,7 +119,7 @@ def test_a_long_batch_is_coupled_as_a_whole(monkeypatch):
 
 
 @pytest.mark.parametrize("layers, waits", [([], 1), ([Centred()], 1 + 4), ([Centred(), Centred()], 1 + 8)])
-def test_threads_wait_before_and_after_the_op_in_both_directions(layers, waits):
+def test_threads_wait_only_where_the_op_waits(layers, waits):
     """The counter of arrivals, two a barrier; one barrier stands between the rows and the weights."""
     layers = [fn.Dense(60), *map(copy.copy, layers), fn.Dense(60), fn.Dense(3)]
     net = fn.Model(layers, "mse", seed=0).build(5).executor.network("gradient", 190)

@@ -97,6 +97,7 @@ class LayerCase:
             model.adapt(self.samples(50, "float64", seed=1))
         model.build(self.input_shape if len(self.input_shape) > 1 else self.input_shape[0])
         model.parameters[...] = np.random.default_rng(2).normal(0, 0.4, model.parameters.size)
+        model.state.statistics[...] = np.random.default_rng(3).uniform(0.2, 2, model.state.statistics.size)
         return model
 
     def alone(self, dtype, **options):
@@ -205,7 +206,7 @@ def check_gradients(case):
 
 
 def bits(model, x):
-    return model.parameters.tobytes(), model.state.optimizer.tobytes(), model.predict(x).tobytes()
+    return model.state.weights().tobytes(), model.state.optimizer.tobytes(), model.predict(x).tobytes()
 
 
 def fit(model, x, y, epochs=EPOCHS, **options):

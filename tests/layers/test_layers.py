@@ -87,6 +87,11 @@ def normalized(x, p, path="", epsilon=1e-3):
     return (x - mean) / np.sqrt(variance + epsilon) * p[f"{path}gamma"] + p[f"{path}beta"]
 
 
+def by_moving_moments(x, p, epsilon=1e-3, path=""):
+    y = (x - p[f"{path}moving_mean"]) / np.sqrt(p[f"{path}moving_variance"] + epsilon)
+    return y * p.get(f"{path}gamma", 1) + p.get(f"{path}beta", 0)
+
+
 def tanh_of(x, p, path):
     return np.tanh(dense_forward(x, p[f"{path}weights"], p[f"{path}bias"]))
 
@@ -209,6 +214,25 @@ LAYERS = {
         lambda x, p: normalized(x, p, epsilon=0.5),
     ),
     "layer_normalization of channels": (fn.LayerNormalization, (3, 2, 5), normalized),
+    "batch_normalization": (fn.BatchNormalization, (7,), by_moving_moments, {"onnx": False}),
+    "batch_normalization of channels": (
+        lambda: fn.BatchNormalization(0.9, epsilon=0.1, center=False),
+        (3, 2, 5),
+        lambda x, p: by_moving_moments(x, p, 0.1),
+        {"onnx": False},
+    ),
+    "batch_normalization without parameters": (
+        lambda: fn.BatchNormalization(center=False, scale=False),
+        (4,),
+        by_moving_moments,
+        {"onnx": False},
+    ),
+    "batch_normalization in a branch": (
+        lambda: fn.Residual([fn.Dense(33, "tanh"), fn.BatchNormalization(scale=False)]),
+        (33,),
+        lambda x, p: by_moving_moments(tanh_of(x, p, "body.0."), p, path="body.1.") + x,
+        {"onnx": False},
+    ),
     "activation of channels": (
         lambda: fn.Activation("softmax"),
         (4, 3),
