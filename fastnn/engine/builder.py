@@ -60,7 +60,7 @@ class NetworkBuilder:
         self._limits = None if limits is None else limits.values.astype(self.dtype)
 
     def new_vectors(self) -> tuple[NDArray[Any], NDArray[Any], list[Arrays]]:
-        """Vectors for all parameters and all running statistics, and the views of each layer that has some."""
+        """Vectors for all parameters and all running statistics, and the views that layers have."""
         vector = buffers.allocate(self.graph.n_parameters, self.dtype, buffers.PARAMETERS)
         statistics = buffers.allocate(self.graph.n_statistics, self.dtype, buffers.STATISTICS)
         arrays: list[Arrays] = []

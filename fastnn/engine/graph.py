@@ -132,7 +132,8 @@ class Graph:
     shape : tuple of int
         Of a sample of the input.
     parameters_at, statistics_at, constants_at : int
-        Where parameters, running statistics and constants begin: of a part of a network, those of the network.
+        Where parameters, running statistics and constants begin: of a part of a network, those of the
+        network.
 
     Attributes
     ----------
@@ -398,7 +399,7 @@ def frozen_ranges(places: Sequence[ParameterPlace]) -> list[tuple[int, int]]:
 
 
 def frozen_numbers(graph: Graph) -> list[tuple[int, int]]:
-    """What a step leaves alone: ranges of the parameters, then of the statistics, which count on behind them."""
+    """What a step leaves alone: ranges of the parameters, then of the statistics, counted on from these."""
     end = graph.n_parameters
     held = [(end + start, end + stop) for start, stop in frozen_ranges(graph.statistics)]
     return frozen_ranges(graph.parameters) + held

@@ -94,10 +94,8 @@ class Network(_Whole, _NetworkArrays):
         The rows of the loss, the penalties and the metrics, in this order.
     parameters : array of shape (n_parameters,)
         The flat vector of the model, which shares it.
-    statistics : array of shape (n,)
-        The running statistics of the model, which shares them.
-    constants : array of shape (n,)
-        The numbers of preprocessing layers.
+    statistics, constants : arrays of shape (n,)
+        The running statistics of the model, which shares them; the numbers of preprocessing layers.
     limits : array of shape (n_in,), or (0,) if no number of a sample is an index
         What indices must be less than; infinity for other numbers.
     gradient : array of shape (n_parameters,)

@@ -1,4 +1,4 @@
-"""What training changes: parameters, running statistics, the optimizer's memory, how far training has come."""
+"""What training changes: parameters, statistics, the optimizer's memory, and how far training has come."""
 
 from __future__ import annotations
 

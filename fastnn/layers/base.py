@@ -108,7 +108,7 @@ class Layer(KnownAttributes):
 
     @property
     def views(self) -> dict[str, NDArray[Any]]:
-        """Its parameters and running statistics by name, as views into the model's; empty before they are made."""
+        """Parameters and running statistics by name, as views into the model's; empty until they are made."""
         return self._views
 
     def bind(self, views: dict[str, NDArray[Any]]) -> None:

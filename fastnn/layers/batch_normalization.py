@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 class BatchNormalization(Layer):
     """Give each channel of the last axis mean 0 and variance 1, over the batch and all other axes.
 
-    ``y = (x - mean) / sqrt(variance + epsilon) * gamma + beta``, as in Keras. In a training step mean and variance
-    are those of the batch, and after it the moving ones become
-    ``momentum * moving + (1 - momentum) * batch``, both by the biased variance. Prediction, evaluation,
-    `Model.loss_and_gradient` and a frozen layer (`trainable`) use the moving ones. Weights of samples play no part
-    in the mean and the variance. gamma and the moving variance are initialized to 1, beta and the moving mean to 0.
+    ``y = (x - mean) / sqrt(variance + epsilon) * gamma + beta``, as in Keras. In a training step mean and
+    variance are those of the batch, and after it ``momentum * moving + (1 - momentum) * batch`` replaces the
+    moving ones; the variance is the biased one. Prediction, evaluation, `Model.loss_and_gradient` and a
+    frozen layer (`trainable`) use the moving ones. Weights of samples play no part in mean and variance.
+    gamma and the moving variance are initialized to 1, beta and the moving mean to 0.
 
-    S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
-    Shift*, ICML 2015.
+    S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift*, ICML 2015.
 
     Parameters
     ----------

@@ -14,11 +14,13 @@ from ..checks import validate
 from ..data.categories import NONE
 from ..io import files
 from ..layers.activation import Activation
+from ..layers.batch_normalization import BatchNormalization
 from ..layers.category_columns import CategoryColumns
 from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
 from ..layers.dense import Dense
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding, EntityEmbedding
+from ..layers.folding import folded
 from ..layers.head import TABLE
 from ..layers.normalization import LayerNormalization
 from ..layers.one_hot import OneHot
@@ -32,7 +34,7 @@ from ._scaler import shift_and_scale
 from ._writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -61,6 +63,7 @@ def export(
     dtype: DTypeLike | None = None,
     opset: int | None = None,
     ir_version: int | None = None,
+    fold: bool = False,
 ) -> None:
     """Write a built model, or a fitted estimator of `fastnn.sklearn`, as an ONNX graph.
 
@@ -93,6 +96,9 @@ def export(
         of their own time.
     ir_version : int, optional
         Version of the file format; the first that has the operators' version if not given.
+    fold : bool
+        Whether a `BatchNormalization` behind a `Dense` without activation becomes part of its weights and
+        bias, which changes the outputs by rounding only.
 
     Raises
     ------
@@ -119,10 +125,11 @@ def export(
     else:
         estimator = Estimator.of(model)
         network = estimator.model
-    probabilities = validate.boolean("probabilities", probabilities)
+    probabilities, fold = validate.boolean("probabilities", probabilities), validate.boolean("fold", fold)
     versions = _versions(opset, ir_version)
     with network.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         graph = Writer(network.dtype if dtype is None else validate.dtype(dtype), versions[0])
+        graph.folds = fold
         _write(graph, network, scaler)
         if estimator is None:
             _write_output(graph, network, probabilities)
@@ -161,16 +168,21 @@ def _write(graph: Writer, model: Model, scaler: Any) -> None:
         graph.name = "scaler"
         assert model.n_in is not None
         _write_scaling(graph, *shift_and_scale(scaler, model.n_in))
-    for layer in model.layers:
+    _write_layers(graph, model.layers, nodes)
+
+
+def _write_layers(graph: Writer, layers: Sequence[Layer], nodes: Mapping[int, Node]) -> None:
+    """Write layers in a row."""
+    for layer, parameters in folded(layers) if graph.folds else [(layer, layer.views) for layer in layers]:
+        graph.parameters = parameters
         _write_layer(graph, layer, nodes)
 
 
 def _write_layer(graph: Writer, layer: Layer, nodes: Mapping[int, Node]) -> None:
-    """Write a layer, and those in it."""
+    """Write a layer, by the parameters in `graph`, and those in it."""
     node = nodes[id(layer)]
     if isinstance(layer, Sequential):
-        for part in layer.layers:
-            _write_layer(graph, part, nodes)
+        _write_layers(graph, layer.layers, nodes)
     elif isinstance(layer, Container):
         _write_branches(graph, layer, nodes)
     else:
@@ -183,7 +195,7 @@ def _write_branches(graph: Writer, layer: Container, nodes: Mapping[int, Node]) 
     for part in layer.parts.values():
         graph.output = x
         if part is not None:
-            _write_layer(graph, part, nodes)
+            _write_layers(graph, [part], nodes)
         ends.append(graph.output)
     graph.name = f"{nodes[id(layer)].path}.{layer.kind}"
     if isinstance(layer, Concatenate):
@@ -221,8 +233,9 @@ def _serialized(proto: onnx.ModelProto) -> bytes:
 
 
 def _write_dense(graph: Writer, layer: Dense, shape: Shape) -> None:
-    names = [graph.output, graph.constant("weights", layer.weights)]
-    bias = [graph.constant("bias", layer.bias)] if layer.use_bias else []
+    own = graph.parameters
+    names = [graph.output, graph.constant("weights", own["weights"])]
+    bias = [graph.constant("bias", own["bias"])] if "bias" in own else []
     if len(shape) == 1:
         graph.node("Gemm", [*names, *bias])
     else:
@@ -321,6 +334,20 @@ def _write_normalization(graph: Writer, layer: LayerNormalization, shape: Shape)
     graph.node("Add", [scaled, names[1]])
 
 
+def _write_batch_normalization(graph: Writer, layer: BatchNormalization, shape: Shape) -> None:
+    own, last = graph.parameters, len(shape)
+    gamma = own.get("gamma", np.ones_like(own["moving_mean"]))
+    values = {"gamma": gamma, "beta": own.get("beta", np.zeros_like(gamma))}
+    rest = layer.epsilon - float(np.float32(layer.epsilon))  # the attribute is of float32
+    values |= {"moving_mean": own["moving_mean"], "moving_variance": own["moving_variance"] + rest}
+    constants = [graph.constant(name, value) for name, value in values.items()]
+    if last > 1:
+        graph.node("Transpose", [graph.output], perm=[0, last, *range(1, last)])
+    graph.node("BatchNormalization", [graph.output, *constants], epsilon=layer.epsilon)
+    if last > 1:
+        graph.node("Transpose", [graph.output], perm=[0, *range(2, last + 1), 1])
+
+
 def _write_shape(graph: Writer, layer: Flatten | Reshape, shape: Shape) -> None:
     sizes = [0, *layer.output_shape(shape)]  # 0 stands for what the axis has
     graph.node("Reshape", [graph.output, graph.constant("shape", sizes, np.int64)])
@@ -342,6 +369,7 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     EntityEmbedding: _write_entities,
     Unscale: _write_unscale,
     LayerNormalization: _write_normalization,
+    BatchNormalization: _write_batch_normalization,
     Flatten: _write_shape,
     Reshape: _write_shape,
     Select: _write_select,

@@ -32,12 +32,18 @@ class Writer:
         Of the layer being written; its nodes and constants are named after it.
     output : str
         Of the last node.
+    parameters : mapping of str to array
+        Those of the layer being written.
+    folds : bool
+        Whether batch normalization becomes part of the layer before it where it can.
     """
 
     def __init__(self, dtype: str, opset: int) -> None:
         self.dtype, self.opset = np.dtype(dtype), opset
         self.name = ""
         self.output = "X"
+        self.parameters: Mapping[str, NDArray[Any]] = {}
+        self.folds = False
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._scalars: dict[float, str] = {}

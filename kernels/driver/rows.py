@@ -81,7 +81,7 @@ def _losses(own, real, part, end, parts):
 
 @kernel
 def _call_op(op_address, column, own):
-    """Call an entry of an op, if there are rows; one that couples rows in any case: all threads wait there."""
+    """Call an entry of an op, if there are rows; one that couples rows in any case: threads wait in it."""
     if own[d.ROWS] > 0 or view(op_address, oprow.SIZE, np.int64)[oprow.COUPLED] == 1:
         call_rows(op_address, 1, column, own)
 

@@ -1,17 +1,18 @@
 """Batch normalization: each channel of the last axis over the batch and all other axes.
 
 S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
-Shift*, ICML 2015. While training, channels are normalized by the mean and the variance of the batch, which also go
-into the running statistics behind each step. Otherwise, and where the layer is frozen, they are normalized by these.
+Shift*, ICML 2015. While training, channels are normalized by the mean and the variance of the batch, which
+also go into the running statistics behind each step. Otherwise, and where the layer is frozen, they are
+normalized by these.
 
-Each part of the batch (see `kernels.driver.rows`) has sums of its own, which are written by the thread that has its
-rows. When all threads have come so far, each adds them up in the order of the parts, so that the bits depend on no
-number of threads. Moments are joined as by T. Chan, G. Golub, R. LeVeque, *Algorithms for computing the sample
-variance*, The American Statistician 37 (1983).
+Each part of the batch (see `kernels.driver.rows`) has sums of its own, which are written by the thread that
+has its rows. When all threads have come so far, each adds them up in the order of the parts, so that the bits
+depend on no number of threads. Moments are joined as by T. Chan, G. Golub, R. LeVeque, *Algorithms for
+computing the sample variance*, The American Statistician 37 (1983).
 
-All arrays of channels are of shape (n,): the last axis of x, y, dy and dx, of shape (rows, n), where every position of
-a sample is a row. `moments`, of shape (4, n), are mean, 1 / sqrt(variance + epsilon), factor and offset: see
-`prepare`. `sums`, of shape (parts, 2, n), are those of the parts.
+x, y, dy and dx are of shape (rows, n), where every position of a sample is a row; gamma and beta, and what is
+theirs, of shape (n,). `moments`, of shape (4, n), are mean, 1 / sqrt(variance + epsilon), factor and offset:
+see `prepare`. `sums`, of shape (parts, 2, n), are those of the parts.
 """
 
 import math
@@ -119,7 +120,7 @@ def part_gradients(x, dy, start, end, moments, part, sums):
 
 @kernel
 def join_gradients(sums, moments, dgamma, dbeta):
-    """Write the sums of all parts: `dbeta`, that of dy, and `dgamma`, that of dy times the normalized numbers."""
+    """Write the sums over all parts: `dbeta`, of dy, and `dgamma`, of dy times the normalized numbers."""
     T = moments.dtype.type
     for j in range(moments.shape[1]):
         dbeta[j] = dgamma[j] = T(0)

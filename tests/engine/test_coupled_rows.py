@@ -114,7 +114,7 @@ def test_the_gradient_is_that_of_central_differences():
 def test_a_long_batch_is_coupled_as_a_whole(monkeypatch):
     """Its parts have no gradients of their own: each would be done with before the next begins."""
     expected = model_of().loss_and_gradient(X, Y)[1].copy()
-    monkeypatch.setattr(builder, "parts", lambda rows, n_parameters: Parts(4, True))
+    monkeypatch.setattr(builder, "parts", lambda *_: Parts(4, True))
     assert_allclose(model_of().loss_and_gradient(X, Y)[1], expected, rtol=1e-12, atol=1e-15)
 
 

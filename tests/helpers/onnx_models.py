@@ -31,6 +31,7 @@ LAYERS = {
     "residual of the input": lambda: [fn.Standardize(), fn.Residual(fn.Dense(4, "relu")), fn.Dense(2)],
     "activation before": lambda: [fn.Dense(3), fn.Residual([fn.Activation("relu"), fn.Dense(3)])],
     "layer_normalization": lambda: [fn.Dense(6), fn.LayerNormalization(), fn.Dense(2)],
+    "batch_normalization": lambda: [fn.Dense(6, "relu"), fn.BatchNormalization(0.9, 0.01), fn.Dense(2)],
     "normalized residuals": lambda: [fn.Dense(6), normalized_residual(), normalized_residual(), fn.Dense(2)],
     "add": lambda: [fn.Dense(3), fn.Add([None, fn.Dense(3, "relu"), [fn.Dense(2, "tanh"), fn.Dense(3)]])],
     "concatenate": lambda: [fn.Concatenate([None, [fn.Dense(3, "elu")], fn.Dense(2)]), fn.Dense(2)],
@@ -68,4 +69,5 @@ def made(layers, dtype, x=CATEGORIES, **options):
     model = fn.Model(layers, dtype=dtype, seed=0, **options).adapt(x)
     model.build(x.shape[1])
     randomize(model, RNG)
+    model.state.statistics[...] = RNG.uniform(0.5, 2, model.state.statistics.size)
     return model

@@ -1,6 +1,7 @@
 """Batch normalization while it trains: moments of the batch, and moving averages of them."""
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -57,7 +58,12 @@ def first(x, p):
 
 
 def after_dense(**options):
-    layers = [fn.Dense(6, use_bias=False), fn.BatchNormalization(**options), fn.Activation("tanh"), fn.Dense(2)]
+    layers = [
+        fn.Dense(6, use_bias=False),
+        fn.BatchNormalization(**options),
+        fn.Activation("tanh"),
+        fn.Dense(2),
+    ]
     return fn.Model(layers, "mse", fn.SGD(0.1), dtype="float64", seed=0).build(5)
 
 
@@ -91,7 +97,12 @@ def test_steps_are_those_of_the_formula(name, batch_size):
 
 
 def test_channels_are_normalized_over_all_other_axes():
-    layers = [fn.Reshape((5, 1)), fn.Concatenate([None, None, None]), fn.BatchNormalization(0.5), fn.Flatten()]
+    layers = [
+        fn.Reshape((5, 1)),
+        fn.Concatenate([None, None, None]),
+        fn.BatchNormalization(0.5),
+        fn.Flatten(),
+    ]
     model = fn.Model([*layers, fn.Dense(2)], "mse", fn.SGD(0.1), dtype="float64", seed=0).build(5)
 
     def forward(x, p):
@@ -194,7 +205,7 @@ def test_one_of_two_layers_is_frozen_while_training():
             parts[0].trainable, parts[1].trainable = False, True
 
     model.fit(X, Y, epochs=4, callbacks=[freeze], verbose=0)
-    changes = [[not np.array_equal(a, b) for a, b in zip(*two, strict=True)] for two in zip(seen, seen[1:])]
+    changes = [[not np.array_equal(two[0][k], two[1][k]) for k in (0, 1)] for two in itertools.pairwise(seen)]
     assert changes == [[True, False], [False, True], [False, True]]
 
 

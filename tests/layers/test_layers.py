@@ -214,7 +214,7 @@ LAYERS = {
         lambda x, p: normalized(x, p, epsilon=0.5),
     ),
     "layer_normalization of channels": (fn.LayerNormalization, (3, 2, 5), normalized),
-    "batch_normalization": (fn.BatchNormalization, (7,), by_moving_moments, {"onnx": False}),
+    "batch_normalization": (fn.BatchNormalization, (7,), by_moving_moments),
     "batch_normalization of channels": (
         lambda: fn.BatchNormalization(0.9, epsilon=0.1, center=False),
         (3, 2, 5),
@@ -225,7 +225,6 @@ LAYERS = {
         lambda: fn.BatchNormalization(center=False, scale=False),
         (4,),
         by_moving_moments,
-        {"onnx": False},
     ),
     "batch_normalization in a branch": (
         lambda: fn.Residual([fn.Dense(33, "tanh"), fn.BatchNormalization(scale=False)]),

@@ -82,6 +82,39 @@ def test_samples_of_several_axes(tmp_path):
     np.testing.assert_allclose(flat.predict(x.reshape(4, 4)), expected, **PRODUCT["float32"])
 
 
+def with_batch_normalization():
+    block = [
+        fn.Dense(4, use_bias=False),
+        fn.BatchNormalization(),
+        fn.Activation("tanh"),
+        fn.BatchNormalization(),
+    ]
+    layers = [fn.Dense(5), fn.BatchNormalization(scale=False), fn.BatchNormalization(center=False)]
+    return made(
+        [*layers, fn.Residual(block, fn.Dense(4)), fn.Dense(2, "relu"), fn.BatchNormalization()], "float64"
+    )
+
+
+@pytest.mark.parametrize("fold, count", [(False, 5), (True, 3)])
+def test_batch_normalization_is_folded_into_the_layer_before(fold, count, tmp_path):
+    model = with_batch_normalization()
+    fn.onnx.export(model, tmp_path / "m.onnx", fold=fold)
+    operators = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]
+    assert operators.count("BatchNormalization") == count
+    expected = model.predict(CATEGORIES)
+    np.testing.assert_allclose(run(tmp_path / "m.onnx", CATEGORIES), expected, rtol=1e-10, atol=1e-12)
+    again = fn.onnx.load(tmp_path / "m.onnx", dtype="float64")
+    np.testing.assert_allclose(again.predict(CATEGORIES), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_channels_of_batch_normalization_are_the_last_axis(tmp_path):
+    model = fn.Model([fn.BatchNormalization()], seed=0).build((4, 2, 3))
+    model.state.statistics[...] = RNG.uniform(0.5, 2, 6)
+    fn.onnx.export(model, tmp_path / "m.onnx")
+    x = RNG.normal(size=(5, 4, 2, 3)).astype("float32")
+    np.testing.assert_allclose(run(tmp_path / "m.onnx", x), model.predict(x), **PRODUCT["float32"])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", ACTIVATION_CASES, ids=ACTIVATION_IDS)
 def test_activations(case, dtype, tmp_path):
