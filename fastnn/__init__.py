@@ -31,7 +31,7 @@ from .layers.dense import Dense
 from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from .layers.dropout import Dropout
 from .layers.embedding import Embedding, EntityEmbedding
-from .layers.normalization import LayerNormalization
+from .layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .layers.one_hot import OneHot
 from .layers.recurrent import GRU, LSTM, SimpleRNN
 from .layers.reshaping import Flatten, Reshape, Select
@@ -91,6 +91,7 @@ __all__ = [
     "EntityEmbedding",
     "Flatten",
     "GradientError",
+    "GroupNormalization",
     "History",
     "Layer",
     "LayerNormalization",
@@ -100,6 +101,7 @@ __all__ = [
     "Network",
     "OneHot",
     "OptimizerState",
+    "RMSNormalization",
     "RMSprop",
     "ReduceLROnPlateau",
     "Reshape",

@@ -217,12 +217,15 @@ class Layer(KnownAttributes):
 
     def set_parameter(self, name: str, value: ArrayLike) -> None:
         """Write values into one of its parameters, after a check."""
+        self._parameter(name)[...] = self._checked_parameter(name, value)
+
+    def _checked_parameter(self, name: str, value: ArrayLike) -> NDArray[Any]:
         view = self._parameter(name)
         given = array_checks.array(name, value, dtype_name(view.dtype), tuple(range(view.ndim + 1)))
         if given.shape != view.shape:
             raise ValueError(f"{name} must have shape {view.shape}, got {given.shape}")
         array_checks.finite(name, given)
-        view[...] = given
+        return given
 
 
 def walk(layers: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers
-from ..checks import shown, validate
+from ..checks import validate
 from ..engine.ops import ParameterSpec
-from .base import Layer
+from .normalization import Normalization
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..engine.ops import Shape, Tensor
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Normalization):
     """Give each channel of the last axis mean 0 and variance 1, over the batch and all other axes.
 
     ``y = (x - mean) / sqrt(variance + epsilon) * gamma + beta``, as in Keras. In a training step mean and
@@ -54,39 +54,13 @@ class BatchNormalization(Layer):
     """
 
     kind = "batch_normalization"
+    settings = ("momentum", "epsilon", "center", "scale")
 
     def __init__(
         self, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(epsilon, center, scale)
         self.momentum = validate.number("momentum", momentum, low=0.0, high=1.0)
-        self.epsilon = validate.number("epsilon", epsilon, above=0.0)
-        self.center = validate.boolean("center", center)
-        self.scale = validate.boolean("scale", scale)
-
-    @property
-    def gamma(self) -> NDArray[Any]:
-        """Factors, of shape (channels,): a view into the model's parameters. Can be assigned to."""
-        if not self.scale:
-            raise ValueError(f"the {self.kind} layer has no gamma: it was made with scale=False")
-        return self._parameter("gamma")
-
-    @gamma.setter
-    def gamma(self, value: ArrayLike) -> None:
-        self.gamma  # noqa: B018 - refuses a layer that has none
-        self.set_parameter("gamma", value)
-
-    @property
-    def beta(self) -> NDArray[Any]:
-        """Offsets, of shape (channels,): a view, like `gamma`."""
-        if not self.center:
-            raise ValueError(f"the {self.kind} layer has no beta: it was made with center=False")
-        return self._parameter("beta")
-
-    @beta.setter
-    def beta(self, value: ArrayLike) -> None:
-        self.beta  # noqa: B018 - refuses a layer that has none
-        self.set_parameter("beta", value)
 
     @property
     def moving_mean(self) -> NDArray[Any]:
@@ -104,13 +78,10 @@ class BatchNormalization(Layer):
 
     @moving_variance.setter
     def moving_variance(self, value: ArrayLike) -> None:
-        self.set_parameter("moving_variance", value)
-
-    def parameters(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
-        shape = inputs[0][-1:]
-        gamma = ParameterSpec("gamma", shape, initializers.constant(1.0))
-        beta = ParameterSpec("beta", shape, initializers.zeros())
-        return [gamma] * self.scale + [beta] * self.center
+        given = self._checked_parameter("moving_variance", value)
+        if given.min() < 0:
+            raise ValueError(f"moving_variance must be >= 0, got {given.min():g}")
+        self._parameter("moving_variance")[...] = given
 
     def running_statistics(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
         shape = inputs[0][-1:]
@@ -122,12 +93,11 @@ class BatchNormalization(Layer):
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         (x,) = inputs
         channels = x.shape[-1]
-        parameters = ("gamma" if self.scale else None, "beta" if self.center else None)
         return graph.op(
             "layers.batch_normalization",
             [x],
             x.shape,
-            parameters=parameters if self.scale or self.center else (),
+            parameters=self.parameter_names(),
             settings=(self.epsilon, self.momentum, channels),
             statistics=True,
             saves="x",
@@ -135,16 +105,3 @@ class BatchNormalization(Layer):
             shared_scratch=6 * channels,
             couples=True,
         )
-
-    def config(self) -> dict[str, Any]:  # noqa: D102
-        return {
-            "name": self.kind,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-        }
-
-    def __repr__(self) -> str:
-        settings = {name: value for name, value in self.config().items() if name != "name"}
-        return shown.call("BatchNormalization", (), shown.other(BatchNormalization, settings))

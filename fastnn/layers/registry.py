@@ -18,7 +18,7 @@ from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .dropout import Dropout
 from .embedding import Embedding, EntityEmbedding
-from .normalization import LayerNormalization
+from .normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .one_hot import OneHot
 from .recurrent import GRU, LSTM, SimpleRNN
 from .reshaping import Flatten, Reshape, Select
@@ -44,6 +44,8 @@ TABLE = {
         Embedding,
         EntityEmbedding,
         BatchNormalization,
+        GroupNormalization,
+        RMSNormalization,
         Flatten,
         Reshape,
         Select,

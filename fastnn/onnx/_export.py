@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding, EntityEmbedding
 from ..layers.folding import folded
 from ..layers.head import TABLE
-from ..layers.normalization import LayerNormalization
+from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.one_hot import OneHot
 from ..layers.reshaping import Flatten, Reshape, Select
 from ..layers.scaling import Scaling
@@ -322,16 +323,53 @@ def _write_unscale(graph: Writer, layer: Unscale, shape: Shape) -> None:
 
 
 def _write_normalization(graph: Writer, layer: LayerNormalization, shape: Shape) -> None:
-    names = [graph.constant("gamma", layer.gamma), graph.constant("beta", layer.beta)]
     if graph.opset >= _NORMALIZES and graph.dtype == np.float32:
+        own = graph.parameters
+        names = [graph.constant("gamma", own.get("gamma", np.ones(shape[-1])))]
+        names += [graph.constant("beta", own["beta"])] if "beta" in own else []
         graph.node("LayerNormalization", [graph.output, *names], axis=-1, epsilon=layer.epsilon)
-        return
-    # The operator came later, and it takes the mean and the variance in float32 even of float64.
-    centred = graph.node("Sub", [graph.output, graph.mean(graph.output)])
-    variance = graph.mean(graph.node("Mul", [centred, centred]))
-    deviation = graph.node("Sqrt", [graph.node("Add", [variance, graph.scalar(layer.epsilon)])])
-    scaled = graph.node("Mul", [graph.node("Div", [centred, deviation]), names[0]])
-    graph.node("Add", [scaled, names[1]])
+    else:
+        # The operator came later, and it takes the mean and the variance in float32 even of float64.
+        _write_normalized(graph, layer.epsilon)
+        _write_scale_and_shift(graph)
+
+
+def _write_normalized(graph: Writer, epsilon: float, *, centred: bool = True) -> None:
+    x = graph.output
+    if centred:
+        x = graph.node("Sub", [x, graph.mean(x)])
+    variance = graph.mean(graph.node("Mul", [x, x]))
+    deviation = graph.node("Sqrt", [graph.node("Add", [variance, graph.scalar(epsilon)])])
+    graph.node("Div", [x, deviation])
+
+
+def _write_scale_and_shift(graph: Writer) -> None:
+    for name, operator in (("gamma", "Mul"), ("beta", "Add")):
+        if name in graph.parameters:
+            graph.node(operator, [graph.output, graph.constant(name, graph.parameters[name])])
+
+
+def _write_rms_normalization(graph: Writer, layer: RMSNormalization, shape: Shape) -> None:
+    _write_normalized(graph, layer.epsilon, centred=False)
+    _write_scale_and_shift(graph)
+
+
+def _write_group_normalization(graph: Writer, layer: GroupNormalization, shape: Shape) -> None:
+    """Bring the numbers of each group together on the last axis, and back."""
+    channels, positions = shape[-1], math.prod(shape[:-1])
+    groups = channels if layer.groups == -1 else layer.groups
+
+    def reshape(name: str, *sizes: int) -> None:
+        graph.node("Reshape", [graph.output, graph.constant(name, [0, *sizes], np.int64)])
+
+    reshape("groups", positions, groups, channels // groups)
+    graph.node("Transpose", [graph.output], perm=[0, 2, 1, 3])
+    reshape("together", groups, -1)
+    _write_normalized(graph, layer.epsilon)
+    reshape("apart", groups, positions, channels // groups)
+    graph.node("Transpose", [graph.output], perm=[0, 2, 1, 3])
+    reshape("shape", *shape)
+    _write_scale_and_shift(graph)
 
 
 def _write_batch_normalization(graph: Writer, layer: BatchNormalization, shape: Shape) -> None:
@@ -369,6 +407,8 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     EntityEmbedding: _write_entities,
     Unscale: _write_unscale,
     LayerNormalization: _write_normalization,
+    RMSNormalization: _write_rms_normalization,
+    GroupNormalization: _write_group_normalization,
     BatchNormalization: _write_batch_normalization,
     Flatten: _write_shape,
     Reshape: _write_shape,

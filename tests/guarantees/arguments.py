@@ -291,13 +291,13 @@ ARGUMENTS = {
     "Layer.set_parameter: value": Argument(
         X[0], lambda: of_one_model(fn.Dense(3)), lambda layer, v: layer.set_parameter("bias", v), "bias"
     ),
-    "LayerNormalization.gamma: value": Argument(
+    "Normalization.gamma: value": Argument(
         X[0],
         lambda: of_one_model(fn.LayerNormalization()),
         lambda layer, v: setattr(layer, "gamma", v),
         "gamma",
     ),
-    "LayerNormalization.beta: value": Argument(
+    "Normalization.beta: value": Argument(
         X[0],
         lambda: of_one_model(fn.LayerNormalization()),
         lambda layer, v: setattr(layer, "beta", v),
@@ -313,6 +313,18 @@ ARGUMENTS = {
         )
         for name, values in {"weights": X[:2], "recurrent_weights": X[:3], "bias": X[0]}.items()
     },
+    "BatchNormalization.moving_mean: value": Argument(
+        X[0],
+        lambda: of_one_model(fn.BatchNormalization()),
+        lambda layer, v: setattr(layer, "moving_mean", v),
+        "moving_mean",
+    ),
+    "BatchNormalization.moving_variance: value": Argument(
+        abs(X[0]),
+        lambda: of_one_model(fn.BatchNormalization()),
+        lambda layer, v: setattr(layer, "moving_variance", v),
+        "moving_variance",
+    ),
     "Preprocessing.adapt: X": Argument(
         X, scaled, lambda layer, v: layer.adapt(v) and None, "X", alone=True, wide=True, double=True
     ),

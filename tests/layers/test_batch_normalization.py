@@ -283,6 +283,9 @@ def test_moving_moments_are_assigned_to():
     assert_allclose(model.predict([[3, 2]]), [[2 / np.sqrt(4.001), 0]])
     with pytest.raises(ValueError, match=r"moving_mean must have shape \(2,\), got \(3,\)"):
         model.layers[0].moving_mean = [1, 2, 3]
+    with pytest.raises(ValueError, match="moving_variance must be >= 0, got -1"):
+        model.layers[0].moving_variance = [1, -1]
+    assert model.layers[0].moving_variance.tolist() == [4, 1]
 
 
 @pytest.mark.parametrize(
