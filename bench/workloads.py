@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A pair for each layer, in their order: weights and bias, or scale and shift of a layer normalisation.
+# A pair for each layer, in their order: weights and bias, or scale and shift of a normalisation.
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
-# What a layer normalisation adds to the variance.
-LN_EPSILON = 1e-3
+# What a normalisation adds to the variance, and what part batch normalisation's moving averages keep.
+EPSILON = 1e-3
+MOMENTUM = 0.99
 
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda z: z,
@@ -54,6 +55,8 @@ class Workload:
     blocks : int
         Residual blocks before the last layer, as wide as the last hidden one: a layer normalisation, a
         layer with the activation, and one without.
+    normalized : bool
+        Whether a batch normalisation stands before the activation of each hidden layer.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Workload:
     samples: int
     dtype: str = "float32"
     blocks: int = 0
+    normalized: bool = False
 
     def __post_init__(self) -> None:
         if self.samples % self.batch_size:
@@ -93,6 +97,8 @@ class Workload:
     def network(self) -> str:
         """Network in short, such as ``3-4-1 sigmoid`` or ``8-16-[LN, 16, 16] x 2-1 relu``."""
         parts = [str(width) for width in self.widths]
+        if self.normalized:
+            parts[1:-1] = [f"{width} BN" for width in parts[1:-1]]
         if self.blocks:
             parts.insert(-1, f"[LN, {parts[-2]}, {parts[-2]}] x {self.blocks}")
         return "-".join(parts) + " " + self.activation
@@ -104,6 +110,9 @@ _TRAINING = [
     Workload("spiral", (2, 64, 3), "relu", "identity", 32, "adam", 1e-3, "cross_entropy", 960),
     Workload("digits", (64, 64, 32, 10), "relu", "identity", 32, "adam", 1e-3, "cross_entropy", 1792),
     Workload("tabular", (20, 256, 256, 1), "relu", "identity", 256, "adam", 1e-3, "mse", 20480),
+    Workload(
+        "batch-norm", (20, 256, 256, 1), "relu", "identity", 256, "adam", 1e-3, "mse", 20480, normalized=True
+    ),
     Workload("mnist-sgd", (784, 128, 64, 10), "relu", "identity", 64, "sgd", 0.01, "cross_entropy", 19200),
     Workload("mnist-adam", (784, 128, 64, 10), "relu", "identity", 64, "adam", 1e-3, "cross_entropy", 19200),
     Workload("wide", (784, 1024, 1024, 10), "relu", "identity", 256, "adam", 1e-4, "cross_entropy", 2560),
@@ -166,7 +175,11 @@ def make_weights(workload: Workload | Inference) -> Weights:
         return kernel, np.zeros(n_out, workload.dtype)
 
     *inner, last = zip(workload.widths, workload.widths[1:], strict=False)
-    weights = [dense(*sizes) for sizes in inner]
+    weights = []
+    for sizes in inner:
+        weights.append(dense(*sizes))
+        if isinstance(workload, Workload) and workload.normalized:
+            weights.append((np.ones(sizes[1], workload.dtype), np.zeros(sizes[1], workload.dtype)))
     for _ in range(workload.blocks if isinstance(workload, Workload) else 0):
         width = workload.widths[-2]
         normalization = np.ones(width, workload.dtype), np.zeros(width, workload.dtype)
@@ -175,8 +188,8 @@ def make_weights(workload: Workload | Inference) -> Weights:
 
 
 def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights], tuple]:
-    """The pairs of the hidden layers, those of each residual block, and that of the last layer."""
-    hidden = len(workload.widths) - 2
+    """The pairs of the hidden layers and of what normalizes them, of each block, and of the last layer."""
+    hidden = (len(workload.widths) - 2) * (2 if isinstance(workload, Workload) and workload.normalized else 1)
     blocks = [weights[i : i + 3] for i in range(hidden, len(weights) - 1, 3)]
     return weights[:hidden], blocks, weights[-1]
 
@@ -187,11 +200,15 @@ def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) 
     activate = ACTIVATIONS[workload.activation]
     wide = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights]
     hidden, blocks, (last, last_bias) = split(workload, wide)
-    for kernel, bias in hidden:
-        a = activate(a @ kernel + bias)
+    for first, second in hidden:
+        if first.ndim == 2:
+            a = a @ first + second
+        else:  # of all rows: each peer keeps moving averages of its own
+            a = (a - a.mean(axis=0)) / np.sqrt(a.var(axis=0) + EPSILON) * first + second
+        a = a if workload.normalized and first.ndim == 2 else activate(a)
     for (scale, shift), (first, first_bias), (second, second_bias) in blocks:
         centred = a - a.mean(axis=1, keepdims=True)
-        normal = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + LN_EPSILON) * scale + shift
+        normal = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + EPSILON) * scale + shift
         a = a + activate(normal @ first + first_bias) @ second + second_bias
     a = ACTIVATIONS[workload.output](a @ last + last_bias)
     if workload.loss == "mse":

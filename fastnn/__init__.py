@@ -23,6 +23,7 @@ from .errors import CompilationError, DivergenceError, GradientError
 from .io.load import load
 from .kernels.abi.status import Status
 from .layers.activation import Activation
+from .layers.attention import MultiHeadAttention
 from .layers.base import Layer
 from .layers.batch_normalization import BatchNormalization
 from .layers.containers import Add, Concatenate, Residual, Sequential
@@ -98,6 +99,7 @@ __all__ = [
     "MinMax",
     "Model",
     "ModelCheckpoint",
+    "MultiHeadAttention",
     "Network",
     "OneHot",
     "OptimizerState",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fastnn as fn
-from bench.workloads import LN_EPSILON, split
+from bench.workloads import EPSILON, MOMENTUM, split
 
 from . import trainer
 
@@ -12,9 +12,18 @@ def make_model(network, weights, output="identity", **settings):
     """Build a model of a row's network with given weights."""
     _, blocks, _ = split(network, weights)
     *units, width = network.widths[1:-1]
-    layers = [fn.Dense(n, network.activation) for n in (*units, width)]
+    layers = []
+    for n in (*units, width):
+        if getattr(network, "normalized", False):
+            layers += [
+                fn.Dense(n),
+                fn.BatchNormalization(MOMENTUM, EPSILON),
+                fn.Activation(network.activation),
+            ]
+        else:
+            layers.append(fn.Dense(n, network.activation))
     for _ in blocks:
-        body = [fn.LayerNormalization(LN_EPSILON), fn.Dense(width, network.activation), fn.Dense(width)]
+        body = [fn.LayerNormalization(EPSILON), fn.Dense(width, network.activation), fn.Dense(width)]
         layers.append(fn.Residual(body))
     layers.append(fn.Dense(network.widths[-1], output))
     model = fn.Model(layers, metrics=(), dtype=network.dtype, **settings).build(network.widths[0])
@@ -27,8 +36,10 @@ def views(model):
     """The parameters of each layer, in the order of `bench.workloads.make_weights`."""
     for layer in model.layers:
         for each in layer.body.layers if isinstance(layer, fn.Residual) else [layer]:
-            normalizes = isinstance(each, fn.LayerNormalization)
-            yield (each.gamma, each.beta) if normalizes else (each.weights, each.bias)
+            if isinstance(each, (fn.LayerNormalization, fn.BatchNormalization)):
+                yield each.gamma, each.beta
+            elif isinstance(each, fn.Dense):
+                yield each.weights, each.bias
 
 
 def make_predict(inference, weights):

@@ -8,44 +8,51 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.workloads import LN_EPSILON, split
+from bench.workloads import EPSILON, MOMENTUM, split
 
 from . import trainer
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 ACTIVATIONS = {"identity": lambda z: z, "relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
 
 
 def loss(workload, parameters, x, t):
-    """Loss of one batch."""
+    """Loss of one batch, and the moments of its batch normalisations."""
     activate = ACTIVATIONS[workload.activation]
     hidden, blocks, (last, last_bias) = split(workload, parameters)
-    for kernel, bias in hidden:
-        x = activate(x @ kernel + bias)
+    moments = []
+    for first, second in hidden:
+        if first.ndim == 2:
+            x = x @ first + second
+        else:
+            moments.append((jnp.mean(x, axis=0), jnp.var(x, axis=0)))
+            x = jax.nn.standardize(x, axis=0, epsilon=EPSILON) * first + second
+        x = x if workload.normalized and first.ndim == 2 else activate(x)
     for (scale, shift), (first, first_bias), (second, second_bias) in blocks:
-        normal = jax.nn.standardize(x, epsilon=LN_EPSILON) * scale + shift
+        normal = jax.nn.standardize(x, epsilon=EPSILON) * scale + shift
         x = x + activate(normal @ first + first_bias) @ second + second_bias
     x = ACTIVATIONS[workload.output](x @ last + last_bias)
     if workload.loss == "mse":
-        return jnp.mean((x - t) ** 2)
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), t[:, None], axis=1))
+        return jnp.mean((x - t) ** 2), moments
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), t[:, None], axis=1)), moments
 
 
 def step(workload, state, x, t):
     """One step of the optimizer."""
-    parameters, m, v, steps = state
-    gradients = jax.grad(partial(loss, workload))(parameters, x, t)
+    parameters, m, v, steps, moving = state
+    gradients, moments = jax.grad(partial(loss, workload), has_aux=True)(parameters, x, t)
+    moving = jax.tree.map(lambda old, new: MOMENTUM * old + (1 - MOMENTUM) * new, moving, moments)
     rate = workload.learning_rate
     if workload.optimizer == "sgd":
-        return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients), m, v, steps
+        return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients), m, v, steps, moving
     steps = steps + 1
     m = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, m, gradients)
     v = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g * g, v, gradients)
     unbias_m, unbias_v = 1 / (1 - BETA_1**steps), 1 / (1 - BETA_2**steps)
     parameters = jax.tree.map(
-        lambda p, m, v: p - rate * (m * unbias_m) / (jnp.sqrt(v * unbias_v) + EPSILON), parameters, m, v
+        lambda p, m, v: p - rate * (m * unbias_m) / (jnp.sqrt(v * unbias_v) + ADAM_EPSILON), parameters, m, v
     )
-    return parameters, m, v, steps
+    return parameters, m, v, steps, moving
 
 
 @cache
@@ -85,7 +92,9 @@ class Trainer(trainer.Trainer):
         self.X, self.y = jnp.asarray(X), jnp.asarray(y.astype(np.int32) if y.ndim == 1 else y)
         parameters = [(jnp.array(kernel), jnp.array(bias)) for kernel, bias in weights]
         m, v = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
-        self.state = parameters, m, v, jnp.zeros((), self.X.dtype)
+        normalized = [pair[0] for pair in parameters[:-1] if workload.normalized and pair[0].ndim == 1]
+        moving = [(jnp.zeros_like(scale), jnp.ones_like(scale)) for scale in normalized]
+        self.state = parameters, m, v, jnp.zeros((), self.X.dtype), moving
         self.train = compiled(workload)
 
     def run(self, epochs):

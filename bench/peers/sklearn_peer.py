@@ -25,7 +25,8 @@ class Trainer(trainer.Trainer):
     @classmethod
     def nearest(cls, workload):
         """Its networks have no residual blocks, and its regressor no activation after the last layer."""
-        return None if workload.blocks else replace(workload, output="identity")
+        has_twin = not (workload.blocks or workload.normalized)
+        return replace(workload, output="identity") if has_twin else None
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.X, self.threads = X, threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.workloads import LN_EPSILON, split
+from bench.workloads import EPSILON, MOMENTUM, split
 
 from . import trainer
 
@@ -34,7 +34,9 @@ class Trainer(trainer.Trainer):
         activation = ACTIVATIONS[workload.activation]
         hidden, blocks, last = split(workload, weights)
         for pair in hidden:
-            modules += [self._layer(pair), activation()]
+            layer = self._layer(pair, nn.BatchNorm1d)
+            linear = workload.normalized and isinstance(layer, nn.Linear)
+            modules += [layer] if linear else [layer, activation()]
         for normalization, first, second in blocks:
             layers = self._layer(normalization), self._layer(first), activation(), self._layer(second)
             modules.append(Residual(*layers))
@@ -46,10 +48,11 @@ class Trainer(trainer.Trainer):
         optimizer = torch.optim.SGD if workload.optimizer == "sgd" else torch.optim.Adam
         self.optimizer = optimizer(self.model.parameters(), lr=workload.learning_rate, fused=True)
 
-    def _layer(self, pair):
+    def _layer(self, pair, normalization=nn.LayerNorm):
         weights, bias = (torch.from_numpy(array) for array in pair)
         if weights.ndim == 1:
-            layer = nn.LayerNorm(len(weights), LN_EPSILON, dtype=weights.dtype)
+            momentum = {"momentum": 1 - MOMENTUM} if normalization is nn.BatchNorm1d else {}
+            layer = normalization(len(weights), EPSILON, dtype=weights.dtype, **momentum)
         else:
             layer = nn.Linear(*weights.shape, dtype=weights.dtype)
         with torch.no_grad():

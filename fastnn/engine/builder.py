@@ -163,6 +163,7 @@ class NetworkBuilder:
         return network.network(
             both_ways,
             state.parameters,
+            statistics=state.statistics,
             constants=state.constants,
             batch_size=rows,
             n_workers=1,
@@ -190,5 +191,6 @@ def without_weights(layers: Sequence[Layer], shape: Shape, rows: int, dtype: str
     """A network of adapted layers that have no weights, for so many rows at a time; and its output's size."""
     graph = lower(layers, shape)
     layout = plan(graph, rows, dtype, training=False)
-    numbers = graph.constants(dtype)
-    return network.network(layout, np.zeros(0, dtype), constants=numbers, batch_size=rows), layout.n_out
+    empty, numbers = np.zeros(0, dtype), graph.constants(dtype)
+    net = network.network(layout, empty, statistics=empty, constants=numbers, batch_size=rows)
+    return net, layout.n_out

@@ -157,7 +157,6 @@ _BATCH = (d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT)
 _SCALED_LOSS = "layers.unscale.loss.forward"
 WHOLE = Parts(1, False)
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
-_NO_STATISTICS = np.zeros(0)
 
 
 @functools.cache
@@ -170,7 +169,7 @@ def network(
     plan: Plan,
     parameters: NDArray[Any],
     *,
-    statistics: NDArray[Any] = _NO_STATISTICS,
+    statistics: NDArray[Any],
     constants: NDArray[Any],
     batch_size: int,
     cut: Parts = WHOLE,

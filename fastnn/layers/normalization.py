@@ -81,7 +81,7 @@ class Normalization(Layer):
         *,
         centred: bool = True,
     ) -> Tensor:
-        """Add the op, for so many channels of a group, and positions and groups that are normalized at a time."""
+        """Add the op: groups of so many channels, at so many positions, are normalized at a time."""
         return graph.op(
             "layers.normalization",
             [x],

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..checks import validate
 from .activation import Activation
+from .attention import MultiHeadAttention
 from .base import Layer
 from .batch_normalization import BatchNormalization
 from .containers import Add, Concatenate, Container, Residual, Sequential
@@ -46,6 +47,7 @@ TABLE = {
         BatchNormalization,
         GroupNormalization,
         RMSNormalization,
+        MultiHeadAttention,
         Flatten,
         Reshape,
         Select,

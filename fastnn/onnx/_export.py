@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ..checks import validate
 from ..data.categories import NONE
 from ..io import files
 from ..layers.activation import Activation
+from ..layers.attention import MultiHeadAttention
 from ..layers.batch_normalization import BatchNormalization
 from ..layers.category_columns import CategoryColumns
 from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
@@ -29,8 +29,15 @@ from ..layers.reshaping import Flatten, Reshape, Select
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
 from ..model import Model
+from ._attention import write_attention
 from ._estimator import Estimator, write_outputs
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
+from ._normalization import (
+    write_batch_normalization,
+    write_group_normalization,
+    write_layer_normalization,
+    write_rms_normalization,
+)
 from ._scaler import shift_and_scale
 from ._writer import Writer
 
@@ -45,7 +52,6 @@ if TYPE_CHECKING:
 
 _OPSET = 20  # the first with Gelu; of October 2023
 _FIRST = 13  # the first in which everything else has its present form; of 2020
-_NORMALIZES = 17  # the first with LayerNormalization; of 2022
 _LARGEST = 2**31 - 1  # bytes of a file: a limit of protocol buffers
 # What makes probabilities of a model's output, by what it is an output for and what it is.
 _PROBABILITIES = {
@@ -322,70 +328,6 @@ def _write_unscale(graph: Writer, layer: Unscale, shape: Shape) -> None:
     graph.node("Add", [graph.output, graph.constant("mean", layer.mean)])
 
 
-def _write_normalization(graph: Writer, layer: LayerNormalization, shape: Shape) -> None:
-    if graph.opset >= _NORMALIZES and graph.dtype == np.float32:
-        own = graph.parameters
-        names = [graph.constant("gamma", own.get("gamma", np.ones(shape[-1])))]
-        names += [graph.constant("beta", own["beta"])] if "beta" in own else []
-        graph.node("LayerNormalization", [graph.output, *names], axis=-1, epsilon=layer.epsilon)
-    else:
-        # The operator came later, and it takes the mean and the variance in float32 even of float64.
-        _write_normalized(graph, layer.epsilon)
-        _write_scale_and_shift(graph)
-
-
-def _write_normalized(graph: Writer, epsilon: float, *, centred: bool = True) -> None:
-    x = graph.output
-    if centred:
-        x = graph.node("Sub", [x, graph.mean(x)])
-    variance = graph.mean(graph.node("Mul", [x, x]))
-    deviation = graph.node("Sqrt", [graph.node("Add", [variance, graph.scalar(epsilon)])])
-    graph.node("Div", [x, deviation])
-
-
-def _write_scale_and_shift(graph: Writer) -> None:
-    for name, operator in (("gamma", "Mul"), ("beta", "Add")):
-        if name in graph.parameters:
-            graph.node(operator, [graph.output, graph.constant(name, graph.parameters[name])])
-
-
-def _write_rms_normalization(graph: Writer, layer: RMSNormalization, shape: Shape) -> None:
-    _write_normalized(graph, layer.epsilon, centred=False)
-    _write_scale_and_shift(graph)
-
-
-def _write_group_normalization(graph: Writer, layer: GroupNormalization, shape: Shape) -> None:
-    """Bring the numbers of each group together on the last axis, and back."""
-    channels, positions = shape[-1], math.prod(shape[:-1])
-    groups = channels if layer.groups == -1 else layer.groups
-
-    def reshape(name: str, *sizes: int) -> None:
-        graph.node("Reshape", [graph.output, graph.constant(name, [0, *sizes], np.int64)])
-
-    reshape("groups", positions, groups, channels // groups)
-    graph.node("Transpose", [graph.output], perm=[0, 2, 1, 3])
-    reshape("together", groups, -1)
-    _write_normalized(graph, layer.epsilon)
-    reshape("apart", groups, positions, channels // groups)
-    graph.node("Transpose", [graph.output], perm=[0, 2, 1, 3])
-    reshape("shape", *shape)
-    _write_scale_and_shift(graph)
-
-
-def _write_batch_normalization(graph: Writer, layer: BatchNormalization, shape: Shape) -> None:
-    own, last = graph.parameters, len(shape)
-    gamma = own.get("gamma", np.ones_like(own["moving_mean"]))
-    values = {"gamma": gamma, "beta": own.get("beta", np.zeros_like(gamma))}
-    rest = layer.epsilon - float(np.float32(layer.epsilon))  # the attribute is of float32
-    values |= {"moving_mean": own["moving_mean"], "moving_variance": own["moving_variance"] + rest}
-    constants = [graph.constant(name, value) for name, value in values.items()]
-    if last > 1:
-        graph.node("Transpose", [graph.output], perm=[0, last, *range(1, last)])
-    graph.node("BatchNormalization", [graph.output, *constants], epsilon=layer.epsilon)
-    if last > 1:
-        graph.node("Transpose", [graph.output], perm=[0, *range(2, last + 1), 1])
-
-
 def _write_shape(graph: Writer, layer: Flatten | Reshape, shape: Shape) -> None:
     sizes = [0, *layer.output_shape(shape)]  # 0 stands for what the axis has
     graph.node("Reshape", [graph.output, graph.constant("shape", sizes, np.int64)])
@@ -406,10 +348,11 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Embedding: _write_embedding,
     EntityEmbedding: _write_entities,
     Unscale: _write_unscale,
-    LayerNormalization: _write_normalization,
-    RMSNormalization: _write_rms_normalization,
-    GroupNormalization: _write_group_normalization,
-    BatchNormalization: _write_batch_normalization,
+    LayerNormalization: write_layer_normalization,
+    RMSNormalization: write_rms_normalization,
+    GroupNormalization: write_group_normalization,
+    BatchNormalization: write_batch_normalization,
+    MultiHeadAttention: write_attention,
     Flatten: _write_shape,
     Reshape: _write_shape,
     Select: _write_select,

@@ -313,6 +313,21 @@ ARGUMENTS = {
         )
         for name, values in {"weights": X[:2], "recurrent_weights": X[:3], "bias": X[0]}.items()
     },
+    **{
+        f"MultiHeadAttention.{name}: value": Argument(
+            values,
+            lambda: fn.Model([fn.MultiHeadAttention(1, 1)], seed=0).build((4, 3)).layers[0],
+            lambda layer, v, name=name: setattr(layer, name, v),
+            name,
+            without=frozenset({"turned"} if name == "projection_weights" else {}),  # those are square
+        )
+        for name, values in {
+            "projection_weights": X[:3],
+            "projection_bias": X[0],
+            "output_weights": X[:1],
+            "output_bias": X[0],
+        }.items()
+    },
     "BatchNormalization.moving_mean: value": Argument(
         X[0],
         lambda: of_one_model(fn.BatchNormalization()),

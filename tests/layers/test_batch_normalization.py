@@ -259,6 +259,22 @@ def test_they_are_in_files_pickles_and_copies(tmp_path):
     assert alone(X).shape == (70, 5)
 
 
+def test_hidden_outputs_and_derivatives_are_by_the_moving_moments():
+    model = wide("float64")
+    model.fit(X, Y, epochs=2, verbose=0)
+    layer = model.layers[1]
+    expected, _ = normalized(
+        X @ model.layers[0].weights + model.layers[0].bias,
+        {"1.gamma": layer.gamma, "1.beta": layer.beta},
+        1,
+        (layer.moving_mean, layer.moving_variance),
+    )
+    assert_allclose(model.outputs(X, layers=[1])[0], expected, rtol=1e-10, atol=1e-12)
+    dy = RNG.normal(size=(70, 2))
+    dx = central_difference(lambda x: np.sum(dy * model.predict(x)), X)
+    assert_allclose(model.input_gradient(X, dy), dx, rtol=1e-5, atol=1e-8)
+
+
 def test_many_models_and_their_ensemble():
     models = [wide(), wide()]
     fn.fit_many(models, X, Y, epochs=2, verbose=0)

@@ -98,6 +98,24 @@ def group_normalized(x, p, groups, epsilon=1e-3):
     return z * p.get("gamma", 1) + p.get("beta", 0)
 
 
+def attention(heads, key_dim, *, causal=False):
+    """In the words of the paper, head by head."""
+
+    def reference(x, p):
+        projected = x @ p["projection_weights"] + p.get("projection_bias", 0)
+        queries, keys, values = np.split(projected, [heads * key_dim, 2 * heads * key_dim], axis=-1)
+        outputs = []
+        for parts in zip(*(np.split(each, heads, axis=-1) for each in (queries, keys, values)), strict=True):
+            query, key, value = parts
+            scores = query @ key.swapaxes(1, 2) / np.sqrt(key_dim)
+            if causal:
+                scores = np.where(np.tri(x.shape[1], dtype=bool), scores, -np.inf)
+            outputs.append(ACTIVATIONS["softmax"][0](scores) @ value)
+        return np.concatenate(outputs, axis=-1) @ p["output_weights"] + p.get("output_bias", 0)
+
+    return reference
+
+
 def by_moving_moments(x, p, epsilon=1e-3, path=""):
     y = (x - p[f"{path}moving_mean"]) / np.sqrt(p[f"{path}moving_variance"] + epsilon)
     return y * p.get(f"{path}gamma", 1) + p.get(f"{path}beta", 0)
@@ -229,43 +247,62 @@ LAYERS = {
         lambda: fn.LayerNormalization(center=False, scale=False),
         (6,),
         lambda x, p: normalized(x, p),
+        {"onnx": "export"},
     ),
-    "rms_normalization": (fn.RMSNormalization, (7,), rms_normalized, {"onnx": False}),
+    "rms_normalization": (fn.RMSNormalization, (7,), rms_normalized, {"onnx": "export"}),
     "rms_normalization of channels": (
         lambda: fn.RMSNormalization(0.1, scale=False),
         (3, 5),
         lambda x, p: rms_normalized(x, p, 0.1),
-        {"onnx": False},
+        {"onnx": "export"},
     ),
     "group_normalization": (
         lambda: fn.GroupNormalization(3, scale=False),
         (6,),
         lambda x, p: group_normalized(x, p, 3),
-        {"onnx": False},
+        {"onnx": "export"},
     ),
     "group_normalization of channels": (
         lambda: fn.GroupNormalization(2, epsilon=0.1),
         (3, 2, 6),
         lambda x, p: group_normalized(x, p, 2, 0.1),
-        {"onnx": False},
+        {"onnx": "export"},
     ),
     "instance normalization": (
         lambda: fn.GroupNormalization(-1, center=False),
         (4, 3),
         lambda x, p: group_normalized(x, p, 3),
-        {"onnx": False},
+        {"onnx": "export"},
     ),
     "batch_normalization": (fn.BatchNormalization, (7,), by_moving_moments),
     "batch_normalization of channels": (
         lambda: fn.BatchNormalization(0.9, epsilon=0.1, center=False),
         (3, 2, 5),
         lambda x, p: by_moving_moments(x, p, 0.1),
-        {"onnx": False},
+        {"onnx": "export"},
     ),
     "batch_normalization without parameters": (
         lambda: fn.BatchNormalization(center=False, scale=False),
         (4,),
         by_moving_moments,
+    ),
+    "multi_head_attention": (
+        lambda: fn.MultiHeadAttention(2, 3),
+        (5, 4),
+        attention(2, 3),
+        {"onnx": "export"},
+    ),
+    "multi_head_attention of the past": (
+        lambda: fn.MultiHeadAttention(3, 2, 5, use_bias=False, use_causal_mask=True),
+        (4, 6),
+        attention(3, 2, causal=True),
+        {"onnx": "export"},
+    ),
+    "multi_head_attention with dropout": (
+        lambda: fn.MultiHeadAttention(1, 9, dropout=0.3),
+        (1, 3),
+        attention(1, 9),
+        {"onnx": "export"},
     ),
     "batch_normalization in a branch": (
         lambda: fn.Residual([fn.Dense(33, "tanh"), fn.BatchNormalization(scale=False)]),
