@@ -317,12 +317,8 @@ def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
     slots, dtype = net.descriptor, net.parameters.dtype.name
     slots[d.SEED], slots[d.TEAM], slots[d.LAST_EPOCH], slots[d.MAX_STEPS] = state.seed, 1, 1, 1
     slots[d.HISTORY_WIDTH], slots[d.CLASS_TARGETS] = net.loss.size, is_classes
-    for slot, entry in (
-        (d.INPUT_GRADIENT, "input_gradient"),
-        (d.JACOBIAN, "jacobian"),
-        (d.PARAMETER_JACOBIAN, "parameter_jacobian"),
-    ):
-        slots[slot] = loader.address(f"embedded.jacobian.{entry}", dtype)
+    for entry in ("input_gradient", "jacobian", "parameter_jacobian"):
+        slots[getattr(d, entry.upper())] = loader.address(f"embedded.jacobian.{entry}", dtype)
     slots[d.CHECK_INDICES] = loader.address("layers.embedding.check", dtype) if net.limits.size else 0
     if net.extra[LOSS, oprow.FORWARD] != 0:
         slots[d.TRAIN] = loader.address("driver.loop.train", "float64")
@@ -390,11 +386,8 @@ def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:
 def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
     row = net.extra[LOSS]
     net.descriptor[d.SUM_LOSS] = loss.is_sum
-    for slot, entry in (
-        (d.WEIGHT_SUM, "weight_sum"),
-        (d.SUM_GRADIENTS, "sum_gradients"),
-        (d.SQUARES, "squares"),
-    ):
+    entries = {d.WEIGHT_SUM: "weight_sum", d.SUM_GRADIENTS: "sum_gradients", d.SQUARES: "squares"}
+    for slot, entry in entries.items():
         net.descriptor[slot] = loader.address(f"driver.batch.{entry}", dtype)
     row[oprow.FORWARD] = loader.address(f"{loss.kernel}.forward", dtype)
     row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.prediction, plan.gradient

@@ -21,6 +21,8 @@ ARGUMENTS = {
     "one_hot": (0,),
     "embedding": (5, 3),
     "entity_embedding": (3, 0),
+    "group_normalization": (1,),
+    "multi_head_attention": (1, 3),
     "constant": (0.01,),
     "step": (0.01, 3),
     "exponential": (0.01, 3, 0.7),
@@ -47,6 +49,8 @@ LAYER_ARGUMENTS = {
 def layer_of(kind):
     """A layer of a kind that takes an input of any width."""
     layer = registry.TABLE[kind](*LAYER_ARGUMENTS.get(kind, lambda: ARGUMENTS.get(kind, ()))())
+    if kind == "multi_head_attention":
+        return fn.Sequential([fn.Reshape((1, -1)), layer, fn.Flatten()])
     return fn.Sequential([fn.Select(0), layer, fn.Flatten()]) if layer.takes_indices else layer
 
 
