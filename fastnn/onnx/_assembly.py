@@ -57,16 +57,23 @@ class Assembly:
         self._steps: dict[tuple[Step, Map], Step] = {}
         self._activated: dict[tuple[Step, str], Step] = {}
 
-    def inputs(self, given: Sequence[tuple[Sequence[Any], int | None]]) -> list[Rows]:
-        """The inputs, with these sizes and numbers of samples: columns of one array, side by side."""
+    def inputs(self, given: Sequence[tuple[Sequence[Any], int | None]], images: Sequence[bool]) -> list[Rows]:
+        """The inputs, with these sizes and numbers of samples: columns of one array, side by side.
+
+        Images among them have their channels before their sizes, but not in that array.
+        """
         widths = [math.prod(size for size in sizes if size != BATCH) for sizes, _ in given]
         total = sum(widths)
         if min(widths) < 1 or total > self._size:
             raise ValueError(f"rows of {total} values are too long for this file")
         step, start, result = Step(total), 0, []
-        for (sizes, samples), n in zip(given, widths, strict=True):
-            index = None if n == total else np.arange(start, start + n)
-            result.append(Rows(step, Columns(total, index), tuple(sizes), samples))
+        for (sizes, samples), n, is_image in zip(given, widths, images, strict=True):
+            index = np.arange(start, start + n)
+            if is_image:
+                _, channels, *shape = sizes
+                index = np.moveaxis(index.reshape(*shape, channels), -1, 0).ravel()
+                step = step if n < total else Step(total, gives=(*shape, channels), images=True)
+            result.append(Rows(step, Columns(total).chosen(index), tuple(sizes), samples))
             start += n
         return result
 
@@ -301,7 +308,10 @@ class Assembly:
             return x
         signs = None if given.scale is None or (given.scale > 0).all() else np.sign(given.scale)
         if (x.step, given) not in self._steps:
-            self._steps[x.step, given] = _steps.standardized(x.step, mean, scale)
+            standardized = _steps.standardized(x.step, mean, scale)
+            if standardized is None:
+                return x
+            self._steps[x.step, given] = standardized
         return replace(x, step=self._steps[x.step, given], map=Columns(given.n_in, given.index, scale=signs))
 
     def _whole(self, x: Rows, step: Step) -> Rows:
@@ -378,7 +388,7 @@ class Assembly:
         found = "float64" if "float64" in self._dtypes else "float32"
         dtype = dtype or (found if self._dtypes else self._default)
         start, *steps = _steps.chain(self._end(y))
-        shape = _steps.input_shape(steps) or (start.width,)
+        shape = start.shape or _steps.input_shape(steps) or (start.width,)
         made, _ = _steps.layers(steps, dtype, shape)
         return Model(made or [Activation("identity")], dtype=dtype, **options).build(shape)
 

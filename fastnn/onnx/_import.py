@@ -142,6 +142,8 @@ def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) 
     """The model that computes a tensor, for the first interpretation of the input axes that allows one."""
     ends = [graph.inputs[end] for end in _outputs.inputs_of(graph, name)]
     known = [_meanings(graph, end) for end in ends]
+    images = [_outputs.is_image(graph, end.name) for end in ends]
+    plain = [False] * len(ends)
     failed: ValueError | None = None
     for several in (True, False):  # several rows, or a single one
         chosen = [[one for one in meanings if (BATCH in one[0]) is several] for meanings in known]
@@ -149,7 +151,7 @@ def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) 
             continue
         assembly = Assembly(graph.size, _outputs.dtype(ends))
         try:
-            rows = assembly.inputs([meaning for meaning, *_ in chosen])
+            rows = assembly.inputs([meaning for meaning, *_ in chosen], images if several else plain)
             given = dict(zip((end.name for end in ends), rows, strict=True))
             value = _Reading(graph, assembly, given).value(name)
             if not isinstance(value, Rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _arithmetic, _layout, _linear_models, _places, _products, _sums
+from . import _arithmetic, _convolutions, _layout, _linear_models, _places, _products, _sums
 from ._call import Call, moving
 
 Operator = Callable[[Call], Any]
@@ -73,8 +73,21 @@ TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
     ),
     "GlobalAveragePool": (_sums.whole_pool, ()),
     "Conv": (
-        _sums.convolution,
+        _convolutions.convolution,
         ("kernel_shape", "strides", "pads", "auto_pad", "group", "dilations"),
+    ),
+    "ConvTranspose": (
+        _convolutions.transposed,
+        (
+            "kernel_shape",
+            "strides",
+            "pads",
+            "auto_pad",
+            "group",
+            "dilations",
+            "output_padding",
+            "output_shape",
+        ),
     ),
     "ai.onnx.ml.Scaler": (_linear_models.scaler, ("offset", "scale")),
     "ai.onnx.ml.Normalizer": (_linear_models.normalizer, ("norm",)),

@@ -32,6 +32,11 @@ _SAME_WIDTH = {"Relu", "Sigmoid", "Tanh", "LeakyRelu", "PRelu", "Elu", "Selu", "
 _SAME_WIDTH |= {"Clip", "HardSigmoid", "Celu", "Neg", "Dropout", "Identity", "Cast", "Concat", "Flatten"}
 _SAME_WIDTH |= {"Add", "Sub", "Mul", "Div", "Max", "Min", "ai.onnx.ml.Scaler"}
 
+# Operators of images whose channels are the axis behind that of the samples.
+_OF_IMAGES = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
+_OF_IMAGES |= {"BatchNormalization", "InstanceNormalization"}
+_SAME_CHANNELS = (_SAME_WIDTH - {"Flatten"}) | {"Pad", "Resize", "Upsample"}
+
 
 def output(graph: Graph, name: str | None) -> str:
     """Name of the tensor that is wanted.
@@ -134,12 +139,33 @@ def dtype(values: list[ValueInfoProto]) -> str:
     return "float64" if double else "float32"
 
 
-def width(graph: Graph, name: str) -> int | None:
-    """Number of columns of an input, inferred from the weights after it; None if that is not possible."""
+def _users(graph: Graph) -> dict[str, list[Node]]:
+    """The nodes that take each tensor."""
     users: dict[str, list[Node]] = {}
     for node in {id(node): node for node in graph.nodes.values()}.values():
         for place in set(map(graph.source, filter(None, node.inputs))):
             users.setdefault(place, []).append(node)
+    return users
+
+
+def is_image(graph: Graph, name: str) -> bool:
+    """Whether an input has channels, and these before its sizes, as those operators want that come first."""
+    if len(shape(graph.inputs[name]) or []) < 3:
+        return False
+    users, waiting, seen = _users(graph), [name], {name}
+    while waiting:
+        for node in users.get(waiting.pop(), []):
+            if node.operator in _OF_IMAGES and graph.source(node.inputs[0]) in seen:
+                return True
+            if node.operator in _SAME_CHANNELS:
+                waiting += set(node.outputs[:1]) - seen
+                seen |= set(node.outputs[:1])
+    return False
+
+
+def width(graph: Graph, name: str) -> int | None:
+    """Number of columns of an input, inferred from the weights after it; None if that is not possible."""
+    users = _users(graph)
     waiting, seen = [name], {name}
     while waiting:
         place = waiting.pop()

@@ -142,8 +142,11 @@ def _inside(step: Step, use: Callable[[int], None]) -> Step:
     if not isinstance(layer, Standardize):
         return step
     use(step.width**2)
-    scale = layer.statistics["scale"]
-    product = Matrix(np.diag(1 / scale), -layer.statistics["mean"] / scale)
+    mean, scale = (
+        np.tile(layer.statistics[name], step.width // len(layer.statistics[name]))
+        for name in ("mean", "scale")
+    )
+    product = Matrix(np.diag(1 / scale), -mean / scale)
     return of_product(None, product)
 
 
@@ -176,15 +179,23 @@ def of_map(before: Step, given: Map) -> Step:
     return of_product(before, given.matrix())
 
 
-def standardized(before: Step, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> Step:
-    """A step that shifts and scales the columns of the input, by a layer that prepares the data."""
+def standardized(before: Step, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> Step | None:
+    """A step that shifts and scales the columns of the input, by a layer that prepares the data.
+
+    None if it would do so differently at different positions of an image.
+    """
+    shape = before.shape or (mean.size,)
+    rows = [values.reshape(-1, shape[-1]) for values in (mean, scale)]
+    if any((values != values[0]).any() for values in rows):
+        return None
+    numbers = {"mean": rows[0][0], "scale": rows[1][0]}
 
     def make() -> Layer:
         layer = Standardize()
-        layer.set_statistics({"mean": mean, "scale": scale})
+        layer.set_statistics(numbers)
         return layer
 
-    return Step(mean.size, before, make=make, takes=(mean.size,))
+    return Step(mean.size, before, make=make, takes=shape)
 
 
 def scaled(step: Step, given: Columns) -> Step | None:

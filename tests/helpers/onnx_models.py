@@ -71,3 +71,19 @@ def made(layers, dtype, x=CATEGORIES, **options):
     randomize(model, RNG)
     model.state.statistics[...] = RNG.uniform(0.5, 2, model.state.statistics.size)
     return model
+
+
+def samples(x, model):
+    """Inputs of a graph as its model takes them: images have their channels last."""
+    shape = model.input_shape
+    if len(shape) < 2 or x.ndim != len(shape) + 1:
+        return x.reshape(-1, model.n_in)
+    return x if x.shape[1:] == shape else np.moveaxis(x, 1, -1)
+
+
+def channels_first(given, y):
+    """Outputs of a model as its graph gives them, which may have their channels last in the model."""
+    if not given.ndim == y.ndim > 2 or (given.shape == y.shape and np.allclose(given, y, 1e-2, 1e-2)):
+        return given
+    moved = np.moveaxis(given, -1, 1)
+    return moved if moved.shape == y.shape else given

@@ -48,6 +48,7 @@ CONSTANTS = {
     "parts": np.array([1, 2]),
     "deep": np.array([0, 1, 3]),
 }
+PHOTO = "float[batch, 2, 5, 6] x"
 ROW, IMAGE, SINGLE = "float[batch, 3] x", "float[batch, 2, 3] x", "float[3] x"
 CASES = {
     # a factor, a shift or both, wherever they stand
@@ -192,6 +193,46 @@ CASES = {
         "float[batch, 4, 7] x",
         "y = Conv<group = 2, dilations = [2], pads = [1, 2]>(x, grouped)",
     ),
+    # images, channels first, become images with their channels last
+    "convolutions": (
+        PHOTO,
+        "k = Conv<pads = [1, 1, 1, 1]>(x, filters, b4) r = Relu(k) "
+        'q = Conv<auto_pad = "SAME_UPPER", strides = [2, 2]>(r, more) t = Tanh(q) f = Flatten(t) '
+        "y = MatMul(f, W27)",
+    ),
+    "convolution of channels last": (
+        "float[batch, 5, 6, 2] x",
+        "t = Transpose<perm = [0, 3, 1, 2]>(x) k = Conv(t, filters, b4) r = Relu(k) "
+        "y = Transpose<perm = [0, 2, 3, 1]>(r)",
+    ),
+    "normalized convolution": (
+        PHOTO,
+        "k = Conv(x, filters) a = Add(k, deep4) n = BatchNormalization(a, b4, b4, b4, positive4) y = Relu(n)",
+    ),
+    "depthwise convolution": (PHOTO, "y = Conv<group = 2>(x, each, b4)"),
+    "convolution of a series": (
+        "float[batch, 4, 7] x",
+        "y = Conv<group = 2, dilations = [2], pads = [4, 0]>(x, grouped)",
+    ),
+    "transposed convolution": (
+        PHOTO,
+        "k = ConvTranspose<strides = [2, 2], pads = [1, 1, 1, 1]>(x, back, b3) y = Relu(k)",
+    ),
+    "transposed convolution, cut off": (
+        PHOTO,
+        "y = ConvTranspose<strides = [2, 2], pads = [2, 1, 0, 1], output_padding = [1, 0]>(x, back)",
+    ),
+    "residual of images": (
+        PHOTO,
+        "k = Conv<pads = [1, 1, 1, 1]>(x, same2) r = Relu(k) s = Add(r, x) y = Conv(s, filters)",
+    ),
+    "channels joined": (
+        PHOTO,
+        "k = Conv<pads = [1, 1, 1, 1]>(x, filters) r = Relu(k) j = Concat<axis = 1>(r, x) y = Tanh(j)",
+    ),
+    "softmax over channels": (PHOTO, "k = Conv(x, filters) y = Softmax<axis = 1>(k)"),
+    "scaled channels": (PHOTO, "s = Sub(x, shift2) d = Div(s, scale2) y = Conv(d, filters)"),
+    "rows of images": (PHOTO, "k = Conv(x, filters) r = Relu(k) y = MatMul(r, V2)"),
     # branches that are none
     "a linear branch": (ROW, "m = Gemm(x, W, b) n = MatMul(m, T) y = Add(n, x)"),
     "linear branches side by side": (
@@ -214,6 +255,17 @@ CONSTANTS |= {
     "ends": np.array([1, -1]),
     "kernel": numbers(4, 1, 2, 3),
     "grouped": numbers(6, 2, 3),
+    "filters": numbers(4, 2, 3, 3),
+    "same2": numbers(2, 2, 3, 3),
+    "each": numbers(4, 1, 3, 3),
+    "more": numbers(3, 4, 2, 3),
+    "back": numbers(2, 3, 4, 4),
+    "W27": numbers(27, 2),
+    "V2": numbers(4, 2),
+    "deep4": numbers(1, 4, 1, 1),
+    "positive4": np.array([0.5, 1, 2, 1.5], np.float32),
+    "shift2": numbers(1, 2, 1, 1),
+    "scale2": np.array([2, 0.5], np.float32).reshape(2, 1, 1),
     "whole1": np.ones((1, 3), np.float32),
     "T3": numbers(3, 2),
     "W6": numbers(6, 2),

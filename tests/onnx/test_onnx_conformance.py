@@ -13,7 +13,7 @@ from onnx import TensorProto, numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
 import fastnn as fn
-from tests.helpers.onnx_models import run
+from tests.helpers.onnx_models import channels_first, run, samples
 
 pytestmark = pytest.mark.slow
 
@@ -86,14 +86,17 @@ def test_node_cases(cases, tmp_path):
             continue
         if not np.isfinite(x).all():  # which `predict` refuses
             continue
-        rows = x.reshape(-1, model.n_in)  # a single one, if no axis is that of samples
-        wanted = y.reshape(len(rows), -1)
+        taken = samples(x, model)  # a single row, if no axis is that of samples
         close = {"rtol": case.rtol, "atol": 1e-6, "err_msg": case.name}
-        samples = rows.reshape(-1, *model.input_shape)
-        np.testing.assert_allclose(model.predict(samples).reshape(wanted.shape), wanted, **close)
-        fn.onnx.export(model, path)
-        again = run(path, samples.astype(model.dtype))
-        np.testing.assert_allclose(again.reshape(wanted.shape), wanted, **close)
+        given = channels_first(model.predict(taken), y)
+        np.testing.assert_allclose(given.reshape(y.shape), y, **close)
         computed.append(case.name)
+        try:
+            fn.onnx.export(model, path)
+        except ValueError as error:
+            assert "has no counterpart in ONNX" in str(error), case.name
+            continue
+        again = channels_first(run(path, taken.astype(model.dtype)), y)
+        np.testing.assert_allclose(again.reshape(y.shape), y, **close)
     assert len(cases) > 1000
     assert len(computed) >= _LEAST, computed

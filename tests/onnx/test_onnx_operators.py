@@ -6,7 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 import fastnn as fn
-from tests.helpers.onnx_models import session
+from tests.helpers.onnx_models import channels_first, samples, session
 from tests.helpers.onnx_operators import CASES, CONSTANTS, HEAD, RNG, ROW, numbers
 from tests.helpers.tolerances import PRODUCT
 
@@ -25,7 +25,7 @@ def compared(path, n_in=None, rows=4):
     for scale in (1, 10):
         x = (scale * RNG.normal(size=shape)).astype(np.float32)
         [y, *_] = running.run(["y"], {"x": x})
-        given = model.predict(x.reshape(-1, model.n_in))
+        given = channels_first(model.predict(samples(x, model)), y)
         np.testing.assert_allclose(given, np.reshape(y, given.shape), rtol=2e-5, atol=2e-5 * scale)
     return model
 
@@ -65,6 +65,24 @@ CHOSEN = {
     "one tensor joined": ["Dense(2)"],
     "sum of two products": ["Dense(2)"],
     "padded by nothing": ["Activation('relu')"],
+    "convolutions": [
+        "Conv2D(4, 3, padding='same', activation='relu')",
+        "Conv2D(3, (2, 3), strides=2, padding='same', activation='tanh')",
+        "Flatten()",
+        "Dense(2)",
+    ],
+    "convolution of channels last": ["Conv2D(4, 3, activation='relu')"],
+    "normalized convolution": ["Conv2D(4, 3, activation='relu')"],
+    "depthwise convolution": ["DepthwiseConv2D(3, depth_multiplier=2)"],
+    "convolution of a series": ["Conv1D(6, 3, padding='causal', dilation_rate=2, groups=2)"],
+    "transposed convolution": ["Conv2DTranspose(3, 4, strides=2, padding='same', activation='relu')"],
+    "residual of images": ["Residual([Conv2D(2, 3, padding='same', activation='relu')])", "Conv2D(4, 3)"],
+    "channels joined": [
+        "Concatenate([[Conv2D(4, 3, padding='same', activation='relu')], None])",
+        "Activation('tanh')",
+    ],
+    "softmax over channels": ["Conv2D(4, 3, activation='softmax')"],
+    "scaled channels": ["Standardize()", "Conv2D(4, 3)"],
 }
 
 
