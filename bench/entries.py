@@ -20,31 +20,32 @@ from bench.compare import processor
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
 from fastnn.compiler import loader
-from fastnn.kernels.abi import descriptor as d
+from fastnn.engine.fields import fields_of
 from fastnn.kernels.abi import oprow
+from fastnn.kernels.abi.descriptor import ALL
 from fastnn.kernels.lowlevel.simd import address, call, flush_denormals, restore_denormals
 
 TIMES = 7
 
 
 @njit
-def _repeat(entry, row, slots, times):
+def _repeat(entry, row, descriptor, times):
     mode = flush_denormals()
     for _ in range(times):
-        call(entry, row, address(slots))
+        call(entry, row, address(descriptor))
     restore_denormals(mode)
 
 
-def microseconds(entry: int, row: int, slots: np.ndarray, seconds: float) -> float:
+def microseconds(entry: int, row: int, descriptor: np.ndarray, seconds: float) -> float:
     """Least time of a call."""
-    _repeat(entry, row, slots, 3)
+    _repeat(entry, row, descriptor, 3)
     start = time.perf_counter()
-    _repeat(entry, row, slots, 3)
+    _repeat(entry, row, descriptor, 3)
     times = max(3, int(seconds * 3 / (time.perf_counter() - start)))
     taken = []
     for _ in range(TIMES):
         start = time.perf_counter()
-        _repeat(entry, row, slots, times)
+        _repeat(entry, row, descriptor, times)
         taken.append(time.perf_counter() - start)
     return 1e6 * min(taken) / times
 
@@ -92,27 +93,33 @@ def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> l
     net, state = model.network(rows), model.optimizer_state()
     x, y = np.ascontiguousarray(trainer.X[:rows]), np.asarray(trainer.y[:rows], workload.dtype)
     fn.train_step(net, state, x, y)  # leaves all that the entries need in the descriptor of the thread
-    slots, itemsize = net.workers[0], net.parameters.itemsize
-    slots[[d.FIRST_ROW, d.ROWS, d.FIRST_WEIGHT, d.N_WEIGHTS]] = 0, rows, 0, d.ALL
-    slots[d.ROWS_GRADIENT] = net.gradient.ctypes.data
-    calls = [("forward", oprow.FORWARD, op) for op in net.ops]
-    calls.append(("loss", oprow.FORWARD, net.extra[0]))
-    calls += [("back to the input", oprow.BACKWARD_INPUT, op) for op in net.ops[::-1]]
-    calls += [("back to the weights", oprow.BACKWARD_WEIGHTS, op) for op in net.ops]
-    result = []
-    for kind, column, op in calls:
-        if op[column] == 0:
-            continue
-        n_in, n_out = int(op[oprow.N_IN]), int(op[oprow.N_OUT])
-        n_parameters = int(op[oprow.N_PARAMETERS])
-        numbers = rows * (n_in + n_out) + n_parameters
-        taken = microseconds(int(op[column]), op.ctypes.data, slots, seconds)
-        name = kind if kind == "loss" else f"{n_in}-{n_out} {kind}"
-        result.append(Part(name, taken, 2 * rows * n_parameters, numbers * itemsize))
-    optimizer = state.rows[0]
-    slots[[d.PART_START, d.PART_SIZE]] = 0, net.parameters.size
-    taken = microseconds(int(optimizer[oprow.FORWARD]), optimizer.ctypes.data, slots, seconds)
-    vectors = 3 + 2 * state.rows[0, oprow.STATE]  # w is read and written, g read
+    itemsize, fields = net.parameters.itemsize, fields_of(net.workers[0])
+    fields.first_row, fields.rows, fields.first_weight, fields.n_weights = 0, rows, 0, ALL
+    fields.rows_gradient = net.gradient.ctypes.data
+
+    def taken_by(row: np.ndarray, kind: np.dtype, entry: str) -> float:
+        return microseconds(int(row.view(kind)[entry][0]), row.ctypes.data, net.workers[0], seconds)
+
+    def parts_of(table: np.ndarray, what: str, entry: str) -> list[Part]:
+        found = []
+        for row in table:
+            op = row.view(oprow.OP)[0]
+            if op[entry]:
+                n_in, n_out, n_parameters = (int(op[name]) for name in ("n_in", "n_out", "n_parameters"))
+                traffic = (rows * (n_in + n_out) + n_parameters) * itemsize
+                taken = taken_by(row, oprow.OP, entry)
+                found.append(Part(f"{n_in}-{n_out} {what}", taken, 2 * rows * n_parameters, traffic))
+        return found
+
+    result = parts_of(net.ops, "forward", "forward")
+    loss = net.extra[0].view(oprow.LOSS)[0]
+    traffic = rows * int(loss["n_out"] + loss["n_targets"]) * itemsize
+    result.append(Part("loss", taken_by(net.extra[0], oprow.LOSS, "forward"), 0, traffic))
+    result += parts_of(net.ops[::-1], "back to the input", "backward_input")
+    result += parts_of(net.ops, "back to the weights", "backward_weights")
+    fields.part_start, fields.part_size = 0, net.parameters.size
+    taken = taken_by(state.rows[0], oprow.OPTIMIZER, "forward")
+    vectors = 3 + 2 * state.rows[0].view(oprow.OPTIMIZER)["n_vectors"][0]  # w is read and written, g read
     return [*result, Part("optimizer", taken, 0, int(vectors) * net.parameters.size * itemsize)]
 
 

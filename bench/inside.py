@@ -19,8 +19,8 @@ from numba import njit
 import fastnn as fn
 from bench.compare import processor
 from bench.workloads import INFERENCE
-from fastnn.kernels.abi import descriptor as d
-from fastnn.kernels.abi import oprow
+from fastnn.engine.fields import fields_of
+from fastnn.kernels.abi.oprow import LOSS, OP, OPTIMIZER, SCHEDULE
 from fastnn.kernels.lowlevel.simd import address, call, flush_denormals, restore_denormals
 
 SMALL = INFERENCE["small-1"]
@@ -28,11 +28,11 @@ CALLS, WARM = 500, 100  # in a compiled loop: that are timed, and before
 
 
 @njit
-def kernels_alone(slots, entries, times):
+def kernels_alone(descriptor, entries, times):
     mode = flush_denormals()
     for _ in range(times):
         for i in range(entries.shape[0]):
-            call(entries[i, 0], entries[i, 1], address(slots))
+            call(entries[i, 0], entries[i, 1], address(descriptor))
     restore_denormals(mode)
 
 
@@ -61,12 +61,13 @@ class Row:
     net: fn.Network
     arguments: tuple[object, ...]
     prepared: fn.Network  # whose memory the entries use
-    slots: np.ndarray
+    descriptor: np.ndarray
     entries: np.ndarray
 
 
-def entries_of(table: np.ndarray, column: int) -> list[tuple[int, int]]:
-    return [(int(op[column]), op.ctypes.data) for op in table if op[column]]
+def entries_of(table: np.ndarray, kind: np.dtype, name: str) -> list[tuple[int, int]]:
+    entries = [(int(row.view(kind)[name][0]), row.ctypes.data) for row in table]
+    return [(entry, row) for entry, row in entries if entry]
 
 
 def rows_of(rows: int) -> list[Row]:
@@ -92,21 +93,22 @@ def rows_of(rows: int) -> list[Row]:
         net = model.network(rows)
         getattr(fn, name)(net, *arguments)  # leaves all that the entries need in the descriptor
         trains = name in ("loss_and_gradient", "train_step")
-        slots = net.workers[0] if trains else net.descriptor
+        descriptor = net.workers[0] if trains else net.descriptor
         if name == "forward":
-            slots[d.OUTPUT] = arguments[-1].ctypes.data
-        slots[d.INPUT_ONLY] = not trains
+            net.fields.output = arguments[-1].ctypes.data
+        fields_of(descriptor).input_only = not trains
         ops = {"forward": net.predict_ops, "input_gradient": net.input_ops, "jacobian": net.input_ops}
         table = ops.get(name, net.ops)
-        entries = entries_of(table, oprow.FORWARD)
+        entries = entries_of(table, OP, "forward")
         if name != "forward":
-            loss = entries_of(net.extra[:1], oprow.FORWARD) if trains else []
-            columns = (oprow.BACKWARD_WEIGHTS, oprow.BACKWARD_INPUT) if trains else (oprow.BACKWARD_INPUT,)
-            gradients = [entry for op in table[::-1] for c in columns for entry in entries_of(op[None], c)]
+            loss = entries_of(net.extra[:1], LOSS, "forward") if trains else []
+            names = ("backward_weights", "backward_input") if trains else ("backward_input",)
+            gradients = [entry for op in table[::-1] for n in names for entry in entries_of(op[None], OP, n)]
             entries += loss + gradients * (n_out if name == "jacobian" else 1)
         if name == "train_step":
-            entries += entries_of(state.rows[::-1], oprow.FORWARD)  # the schedule's, then the optimizer's
-        made.append(Row(name, rows, model.network(rows), arguments, net, slots, np.array(entries)))
+            entries += entries_of(state.rows[1:2], SCHEDULE, "forward")
+            entries += entries_of(state.rows[:1], OPTIMIZER, "forward")
+        made.append(Row(name, rows, model.network(rows), arguments, net, descriptor, np.array(entries)))
     return made
 
 
@@ -135,7 +137,7 @@ def main(argv: list[str] | None = None) -> int:
                 (
                     nanoseconds(plain, case.net, *case.arguments),
                     nanoseconds(checked, case.net, *case.arguments),
-                    nanoseconds(kernels_alone, case.slots, case.entries),
+                    nanoseconds(kernels_alone, case.descriptor, case.entries),
                 )
             )
     print(processor())

@@ -55,7 +55,7 @@ def workload(seed, count, requests, fault):
     import numpy as np
 
     from fastnn.compiler import loader
-    from fastnn.kernels.abi import oprow
+    from fastnn.kernels.abi.oprow import OP
     from fastnn.memory import guard
     from tests.guarantees import fuzz
 
@@ -83,7 +83,7 @@ def workload(seed, count, requests, fault):
             import fastnn as fn
 
             model = fn.Model([fn.Dense(5)], "mse", seed=0).build(3)
-            model.executor.network("train", 7).ops[0, oprow.Y] += fault
+            model.executor.network("train", 7).ops.view(OP)["y"][0] += fault
             model.fit(np.ones((7, 3), "f"), np.ones((7, 5), "f"), batch_size=7)
         for number in range(count):
             fuzz.Case(seed, number, np.copy).run()

@@ -17,7 +17,6 @@ from ..checks import validate
 from ..compiler import loader
 from ..data import array_checks, sample_checks
 from ..data.rows import sample_shape, sizes_of
-from ..kernels.abi import descriptor as d
 from ..memory import buffers
 from . import launch, network, required_kernels
 from .builder import NetworkBuilder
@@ -343,7 +342,7 @@ class Executor:
             net = self.network("gradient", len(data[0]))
             launch.set_data(net, *data)
             launch.run("gradient", net, team_size(len(data[0]), self.built.graph.multiplications, threads))
-            return float(net.descriptor.view(np.float64)[d.LOSS_VALUE]), net.gradients[0]
+            return net.fields.loss_value, net.gradients[0]
 
     def evaluate(
         self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
@@ -354,8 +353,7 @@ class Executor:
             rows = min(len(X), 4 * self.chunk)
             net = self.network("evaluate", rows)
             launch.set_data(net, X, y, weight)
-            slots = net.descriptor
-            slots[d.HISTORY], slots[d.HISTORY_WIDTH] = buffers.address(logs), logs.size
+            net.fields.history, net.fields.history_width = buffers.address(logs), logs.size
             launch.run("evaluate", net, team_size(rows, self.built.graph.multiplications, threads))
             outputs = self.predict(X).reshape(len(X), -1) if self.metric_functions else None  # same weights
         found = dict(zip(("loss", *(metric.name for metric in self.metrics)), logs.tolist(), strict=True))

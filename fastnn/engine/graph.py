@@ -255,7 +255,7 @@ class Graph:
         shape : tuple of int
             Of the output.
         parameters : sequence of str or None
-            Names of the parameters for the columns from PARAMETERS on, in their order.
+            Names of the parameters, in the order of the kernel.
         constants : bool
             Whether it reads the layer's constants.
         multiplications : int, optional

@@ -9,7 +9,7 @@ import numpy as np
 from ..checks import hints
 from ..data import array_checks, sample_checks
 from ..data.rows import as_rows
-from ..kernels.abi import oprow
+from ..kernels.abi.oprow import OP
 from ..memory import buffers
 from . import launch
 from .weightless import check_rows
@@ -116,5 +116,5 @@ def loss_input_gradient(executor: Executor, x: NDArray[Any], y: NDArray[Any]) ->
         net = executor.network("input", len(x))
         launch.set_data(net, x, y, None)
         launch.run("gradient", net)
-        at = net.ops[0, oprow.DX]
+        at = net.ops.view(OP)["dx"][0, 0]
         return net.workspace[at : at + x.size].reshape(x.shape).copy()

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler import loader
-from ..kernels.abi import descriptor as d
 from ..kernels.abi import oprow
+from ..kernels.abi.descriptor import OK
 from ..memory.buffers import address, dtype_name
-from .network import LOSS
 from .threads import run_together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import Network
-
-_TOTALS = [d.TOTAL_LOSS, d.TOTAL_WEIGHT, d.TOTAL_PENALTY]
 
 
 def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
@@ -28,41 +25,44 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
     X may be of another dtype than the model if `y` is given: its rows are then converted as they are
     gathered.
     """
-    slots = net.descriptor
-    slots[d.X], slots[d.Y], slots[d.SAMPLE_WEIGHT] = address(X), address(y), address(weight)
-    slots[d.N_SAMPLES] = len(X)
-    slots[d.WEIGHT_WIDTH] = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
+    fields = net.fields
+    fields.x, fields.y, fields.sample_weight = address(X), address(y), address(weight)
+    fields.n_samples = len(X)
+    fields.weight_width = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
     if y is not None:
         dtype = dtype_name(net.parameters.dtype)
         converts = X.dtype != net.parameters.dtype
         gather = f"driver.batch.{X.dtype.name}.gather" if converts else "driver.batch.gather"
-        slots[d.GATHER], slots[d.CONVERT] = loader.address(gather, dtype), converts
-        slots[d.N_TARGETS] = y.shape[1]
-        net.extra[LOSS, oprow.N_OUT] = y.shape[1]
-        n_metrics = int(slots[d.N_METRICS])
-        net.extra[len(net.extra) - n_metrics :, oprow.N_OUT] = y.shape[1]
+        fields.gather, fields.convert = loader.address(gather, dtype), converts
+        if fields.n_targets != y.shape[1]:
+            fields.n_targets = y.shape[1]
+            net.extra[:1].view(oprow.LOSS)["n_targets"] = y.shape[1]
+            net.extra[len(net.extra) - fields.n_metrics :].view(oprow.METRIC)["n_targets"] = y.shape[1]
 
 
 def draw_order(net: Network) -> None:
     """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
-    if net.descriptor[d.ORDER]:
+    if net.fields.order:
         loader.function("math.random.shuffle")(0, address(net.descriptor))
 
 
 def sums(net: Network) -> NDArray[np.float64]:
     """Loss, weight and penalty, then the state of the metrics, summed over the epoch so far."""
-    return np.concatenate([net.descriptor.view(np.float64)[_TOTALS], net.sums[_metric_state(net) :]])
+    fields = net.fields
+    totals = [fields.total_loss, fields.total_weight, fields.total_penalty]
+    return np.concatenate([totals, net.sums[_metric_state(net) :]])
 
 
 def _metric_state(net: Network) -> int:
     """Where the state of the metrics begins in `net.sums`."""
-    return len(net.sums) - int(net.descriptor[d.METRIC_STATE_SIZE])
+    return len(net.sums) - int(net.fields.metric_state_size)
 
 
 def set_sums(net: Network, values: NDArray[np.float64]) -> None:
     """Restore the sums of an epoch from what `sums` gave."""
-    totals = net.descriptor.view(np.float64)
-    totals[_TOTALS], net.sums[_metric_state(net) :] = np.split(values, [len(_TOTALS)])
+    fields = net.fields
+    fields.total_loss, fields.total_weight, fields.total_penalty = values[:3].tolist()
+    net.sums[_metric_state(net) :] = values[3:]
 
 
 def check_of(net: Network) -> str:
@@ -80,11 +80,11 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
         nothing useful.
     """
     set_data(net, X, None, None)
-    slots = net.descriptor
-    slots[d.OUTPUT] = address(out)
-    slots[d.CHECK] = loader.address(check_of(net), dtype_name(net.parameters.dtype))
-    loader.function("driver.loop.predict")(0, address(slots))
-    return bool(slots[d.STATUS] == d.OK)
+    fields = net.fields
+    fields.output = address(out)
+    fields.check = loader.address(check_of(net), dtype_name(net.parameters.dtype))
+    loader.function("driver.loop.predict")(0, address(net.descriptor))
+    return bool(fields.status == OK)
 
 
 def derivatives(
@@ -95,7 +95,7 @@ def derivatives(
     All arrays are of the model's dtype and in C order; `net` has gradients with respect to its input.
     """
     set_data(net, X, None, None)
-    net.descriptor[d.OUTPUT], net.descriptor[d.Y] = address(out), address(dy)
+    net.fields.output, net.fields.y = address(out), address(dy)
     function = loader.function(f"embedded.jacobian.{entry}", net.parameters.dtype.name)
     function(0, address(net.descriptor))
 
@@ -104,7 +104,7 @@ def run(entry: str, net: Network, threads: int = 1) -> None:
     """Call an entry of the driver, by a team of at most as many threads as there are parts of a batch."""
     function = loader.function(f"driver.loop.{entry}")
     team = min(threads, len(net.workers))
-    net.descriptor[d.TEAM] = team
+    net.fields.team = team
     if team == 1:
         function(0, address(net.descriptor))
     else:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 import numpy as np
 
 from ..compiler import cache_key, loader
-from ..kernels.abi import descriptor as d
 from ..kernels.abi import oprow
+from ..kernels.abi.descriptor import ALL, BLOCKS, SIZE
 from ..memory import guard
 from ..memory.buffers import address, allocate
-from .plan import note_parameters, set_settings
+from . import loss_rows
+from .fields import fields_of
+from .plan import note_parameters
 from .threads import Parts
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class Network(_Whole, _NetworkArrays):
     Attributes
     ----------
     descriptor : int64 array of shape (descriptor.SIZE,)
-        Addresses, sizes, positions; the slots are named in ``kernels/abi/descriptor.py``.
+        Addresses, sizes, positions, as ``kernels/abi/descriptor.py`` names them; see `fields`.
     workers : int64 array of shape (n, descriptor.SIZE)
         The descriptors of the threads, of which there may be as many as parts of a batch.
     ops : int64 array of shape (n, oprow.SIZE)
@@ -118,10 +120,14 @@ class Network(_Whole, _NetworkArrays):
         that were compiled with others.
     """
 
-    __slots__ = ()
     _name = "a network"
     _instead_of_copy = "copy the model and use its network()"
     _instead_of_replacing = "write into them (net.parameters[...] = values), or use fn.clone_workspace(net)"
+
+    @functools.cached_property
+    def fields(self) -> Any:
+        """The descriptor's fields as attributes, for Python."""
+        return fields_of(self.descriptor)
 
 
 class _OptimizerArrays(NamedTuple):
@@ -152,9 +158,8 @@ class OptimizerState(_Whole, _OptimizerArrays):
     _instead_of_replacing = "write into them, or use optimizer_state() of the model"
 
 
-LOSS, _PENALTIES = range(2)
-_BATCH = (d.BATCH_X, d.BATCH_Y, d.BATCH_WEIGHT)
-_SCALED_LOSS = "layers.unscale.loss.forward"
+_LOSS, _PENALTIES = range(2)
+_BATCH = ("batch_x", "batch_y", "batch_weight")
 WHOLE = Parts(1, False)
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
 
@@ -214,7 +219,8 @@ def network(
     gathers = loss is not None and inputs is None
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
-    if plan.ops[:, oprow.COUPLED].any():
+    coupled = bool(plan.ops["coupled"].any())
+    if coupled:
         cut = cut._replace(have_gradients=False)
     rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
@@ -222,11 +228,11 @@ def network(
     size, scratch = (max(getattr(layout, name) for layout in layouts) for name in ("workspace", "scratch"))
     workers = cut.most if n_workers is None else n_workers
     net = Network(
-        descriptor=allocate(d.SIZE, "int64", "descriptor"),
-        workers=allocate(workers * d.SIZE, "int64", "workers").reshape(workers, d.SIZE),
-        ops=plan.ops,
-        predict_ops=plan.ops if predict is None else predict.ops,
-        input_ops=_NO_OPS if inputs is None else inputs.ops,
+        descriptor=allocate(SIZE, "int64", "descriptor"),
+        workers=allocate(workers * SIZE, "int64", "workers").reshape(workers, SIZE),
+        ops=_numbers(plan),
+        predict_ops=_numbers(plan if predict is None else predict),
+        input_ops=_NO_OPS if inputs is None else _numbers(inputs),
         extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
         parameters=parameters,
         statistics=statistics,
@@ -237,92 +243,96 @@ def network(
         gradients=gradients,
         workspace=allocate(size, dtype, "workspace"),
         scratch=allocate(workers * scratch, dtype, "scratch").reshape(workers, scratch),
-        sums=allocate(d.BLOCKS + cut.most + state_size, "float64", "sums"),
+        sums=allocate(BLOCKS + cut.most + state_size, "float64", "sums"),
         team=allocate(2, "int64", "team"),
         version=_version(),
     )
     guard.poison(net.workspace)
     if len(layouts) == 1:  # otherwise a gap of one is a tensor of another
         guard.add_zones(net.workspace, plan.gaps)
-    slots = net.descriptor
-    slots[d.N_OPS], slots[d.N_PARAMETERS] = len(net.ops), parameters.size
-    slots[d.ITEMSIZE], slots[d.MULTIPLICATIONS] = parameters.itemsize, plan.multiplications
-    slots[d.N_PENALTIES], slots[d.N_METRICS] = len(penalties), len(metrics)
-    slots[d.METRIC_STATE_SIZE] = state_size
-    slots[d.N_FEATURES], slots[d.N_OUTPUTS], slots[d.WEIGHT_WIDTH] = plan.n_in, plan.n_out, 1
-    slots[d.BATCH_SIZE], slots[d.PREDICT_BATCH] = batch_size, plan.rows
-    slots[d.N_PARTS], slots[d.PART_GRADIENTS] = cut
-    slots[d.COUPLED], slots[d.N_WEIGHTS] = plan.ops[:, oprow.COUPLED].any(), d.ALL
-    slots[d.PREDICT] = loader.address("driver.loop.predict", "float64")
+    fields = net.fields
+    fields.n_ops, fields.n_parameters = len(net.ops), parameters.size
+    fields.itemsize, fields.multiplications = parameters.itemsize, plan.multiplications
+    fields.n_penalties, fields.n_metrics = len(penalties), len(metrics)
+    fields.metric_state_size = state_size
+    fields.n_features, fields.n_outputs, fields.weight_width = plan.n_in, plan.n_out, 1
+    fields.batch_size, fields.predict_batch = batch_size, plan.rows
+    fields.n_parts, fields.part_gradients = cut
+    fields.coupled, fields.n_weights = coupled, ALL
+    fields.predict = loader.address("driver.loop.predict", "float64")
     _point_to_arrays(net)
     for layout in (plan, *(() if inputs is None else (inputs,))):
         note_parameters(layout.ops, parameters.size)
-    for slot, offset in zip(_BATCH, batch, strict=bool(batch)):
-        slots[slot] = slots[d.WORKSPACE] + offset * parameters.itemsize
+    for name, offset in zip(_BATCH, batch, strict=bool(batch)):
+        setattr(fields, name, fields.workspace + offset * parameters.itemsize)
     if loss is not None:
-        _fill_loss(net, plan, loss, dtype)
-        if scales_targets:
-            row = net.extra[LOSS]
-            row[oprow.SCALED], row[oprow.FORWARD] = row[oprow.FORWARD], loader.address(_SCALED_LOSS, dtype)
-            row[oprow.SCRATCH], row[oprow.CONSTANTS] = scaled, plan.ops[-1, oprow.CONSTANTS]
-        _fill_penalties(net, penalties, dtype)
-        _fill_metrics(net, plan, loss, metrics, dtype)
+        fields.sum_loss = loss.is_sum
+        for entry in ("weight_sum", "sum_gradients", "squares"):
+            setattr(fields, entry, loader.address(f"driver.batch.{entry}", dtype))
+        loss_rows.fill_loss(net.extra[_LOSS], plan, loss, dtype, scaled)
+        loss_rows.fill_penalties(net.extra[_PENALTIES:], penalties, dtype)
+        loss_rows.fill_metrics(net.extra[_PENALTIES + len(penalties) :], plan, loss, metrics, dtype)
     return net
+
+
+def _numbers(plan: Plan) -> NDArray[np.int64]:
+    """Op rows as an array that Numba has a short type for."""
+    return plan.ops.view(np.int64).reshape(-1, oprow.SIZE)
 
 
 def _point_to_arrays(net: Network) -> None:
     """Write the addresses of the network's arrays into its descriptors."""
-    for slot, array in _arrays(net):
-        net.descriptor[slot] = address(array)
-    net.workers[:, d.SCRATCH] = [address(memory) for memory in net.scratch]
+    for name, array in _arrays(net).items():
+        setattr(net.fields, name, address(array))
+    for worker, memory in zip(net.workers, net.scratch, strict=True):
+        fields_of(worker).scratch = address(memory)
 
 
 def _is_whole(net: Network) -> bool:
-    return all(net.descriptor[slot] == address(array) for slot, array in _arrays(net))
+    return all(getattr(net.fields, name) == address(array) for name, array in _arrays(net).items())
 
 
-def _arrays(net: Network) -> list[tuple[int, NDArray[Any] | None]]:
-    """Slots of the descriptor, and the arrays that they point to."""
-    slots = net.descriptor
-    ends_at_output = net.ops[-1, oprow.DY] != oprow.NONE or not len(net.input_ops)
-    return [
-        (d.OPS, net.ops),
-        (d.OUTPUT_OPS, net.ops if ends_at_output else net.input_ops),
-        (d.PREDICT_OPS, net.predict_ops),
-        (d.INPUT_OPS, net.input_ops),
-        (d.LOSS, net.extra[LOSS:]),
-        (d.PENALTIES, net.extra[_PENALTIES:]),
-        (d.METRICS, net.extra[_PENALTIES + slots[d.N_PENALTIES] :]),
-        (d.PARAMETERS, net.parameters),
-        (d.STATISTICS, net.statistics if net.statistics.size else None),
-        (d.CONSTANTS, net.constants),
-        (d.LIMITS, net.limits),
-        (d.GRADIENT, net.gradients),
-        (d.ROWS_GRADIENT, net.gradients),
-        (d.WORKSPACE, net.workspace),
-        (d.SCRATCH, net.scratch),
-        (d.BLOCK_SQUARES, net.sums),
-        (d.LOSSES, net.sums[d.BLOCKS :]),
-        (d.METRIC_STATE, net.sums[d.BLOCKS + slots[d.N_PARTS] :]),
-        (d.WORKERS, net.workers),
-        (d.BARRIER, net.team),
-        (d.ABORT, net.team[1:]),
-        (d.SELF, net.descriptor),
-        (d.OWN_LOSS, net.loss),
-    ]
+def _arrays(net: Network) -> dict[str, NDArray[Any] | None]:
+    """Fields of the descriptor, and the arrays that they point to."""
+    ends_at_output = net.ops.view(oprow.OP)[-1, 0]["dy"] != oprow.NONE or not len(net.input_ops)
+    return {
+        "ops": net.ops,
+        "output_ops": net.ops if ends_at_output else net.input_ops,
+        "predict_ops": net.predict_ops,
+        "input_ops": net.input_ops,
+        "loss": net.extra[_LOSS:],
+        "penalties": net.extra[_PENALTIES:],
+        "metrics": net.extra[_PENALTIES + net.fields.n_penalties :],
+        "parameters": net.parameters,
+        "statistics": net.statistics if net.statistics.size else None,
+        "constants": net.constants,
+        "limits": net.limits,
+        "gradient": net.gradients,
+        "rows_gradient": net.gradients,
+        "workspace": net.workspace,
+        "scratch": net.scratch,
+        "block_squares": net.sums,
+        "losses": net.sums[BLOCKS:],
+        "metric_state": net.sums[BLOCKS + net.fields.n_parts :],
+        "workers": net.workers,
+        "barrier": net.team,
+        "abort": net.team[1:],
+        "own_address": net.descriptor,
+        "own_loss": net.loss,
+    }
 
 
 def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
     """Enter what `kernels.embedded.unchecked` needs, for a network with all three tables of ops."""
-    slots, dtype = net.descriptor, net.parameters.dtype.name
-    slots[d.SEED], slots[d.TEAM], slots[d.LAST_EPOCH], slots[d.MAX_STEPS] = state.seed, 1, 1, 1
-    slots[d.HISTORY_WIDTH], slots[d.CLASS_TARGETS] = net.loss.size, is_classes
+    fields, dtype = net.fields, net.parameters.dtype.name
+    fields.seed, fields.team, fields.last_epoch, fields.max_steps = state.seed, 1, 1, 1
+    fields.history_width, fields.class_targets = net.loss.size, is_classes
     for entry in ("input_gradient", "jacobian", "parameter_jacobian"):
-        slots[getattr(d, entry.upper())] = loader.address(f"embedded.jacobian.{entry}", dtype)
-    slots[d.CHECK_INDICES] = loader.address("layers.embedding.check", dtype) if net.limits.size else 0
-    if net.extra[LOSS, oprow.FORWARD] != 0:
-        slots[d.TRAIN] = loader.address("driver.loop.train", "float64")
-        slots[d.LOSS_AND_GRADIENT] = loader.address("driver.loop.gradient", "float64")
+        setattr(fields, entry, loader.address(f"embedded.jacobian.{entry}", dtype))
+    fields.check_indices = loader.address("layers.embedding.check", dtype) if net.limits.size else 0
+    if net.extra.view(oprow.LOSS)[_LOSS, 0]["forward"] != 0:
+        fields.train = loader.address("driver.loop.train", "float64")
+        fields.loss_and_gradient = loader.address("driver.loop.gradient", "float64")
 
 
 @functools.cache
@@ -375,44 +385,11 @@ def clone_workspace(net: Network) -> Network:
     clone = Network(**net._asdict() | own | {"gradient": gradient})
     _point_to_arrays(clone)
     moved = address(clone.workspace) - address(net.workspace)
-    clone.descriptor[list(_BATCH)] += np.where(net.descriptor[list(_BATCH)] == 0, 0, moved)
+    for name in _BATCH:
+        if place := getattr(net.fields, name):
+            setattr(clone.fields, name, place + moved)
     return clone
 
 
 def _zeros_like(array: NDArray[Any], name: str) -> NDArray[Any]:
     return allocate(array.size, array.dtype.name, name).reshape(array.shape)
-
-
-def _fill_loss(net: Network, plan: Plan, loss: Loss, dtype: str) -> None:
-    row = net.extra[LOSS]
-    net.descriptor[d.SUM_LOSS] = loss.is_sum
-    entries = {d.WEIGHT_SUM: "weight_sum", d.SUM_GRADIENTS: "sum_gradients", d.SQUARES: "squares"}
-    for slot, entry in entries.items():
-        net.descriptor[slot] = loader.address(f"driver.batch.{entry}", dtype)
-    row[oprow.FORWARD] = loader.address(f"{loss.kernel}.forward", dtype)
-    row[oprow.N_IN], row[oprow.X], row[oprow.DX] = plan.n_out, plan.prediction, plan.gradient
-    row.view(np.float64)[oprow.FACTOR] = loss.factor
-    set_settings(row, loss.settings.values())
-
-
-def _fill_penalties(
-    net: Network, penalties: Sequence[tuple[int, int, tuple[float, ...]]], dtype: str
-) -> None:
-    for row, (offset, size, factors) in zip(net.extra[_PENALTIES:], penalties, strict=False):
-        row[oprow.FORWARD] = loader.address("training.penalty.forward", dtype)
-        row[oprow.GRADIENT] = loader.address("training.penalty.gradient", dtype)
-        row[oprow.W], row[oprow.N_IN], row[oprow.N_OUT] = offset, size, 1
-        set_settings(row, factors)
-
-
-def _fill_metrics(net: Network, plan: Plan, loss: Loss, metrics: Sequence[Metric], dtype: str) -> None:
-    rows = net.extra[len(net.extra) - len(metrics) :]
-    state = 0
-    for column, (row, metric) in enumerate(zip(rows, metrics, strict=True), start=1):
-        row[oprow.FORWARD] = loader.address(f"{metric.kernel}.forward", dtype)
-        row[oprow.RESULT] = loader.address(f"{metric.kernel}.result", dtype)
-        read = plan.output if metric.of_output else plan.prediction
-        row[oprow.N_IN], row[oprow.X], row[oprow.Y] = plan.n_out, read, column
-        row[oprow.STATE], row[oprow.SCRATCH] = state, metric.state_size(plan.n_out)
-        set_settings(row, (loss.accuracy_threshold,))
-        state += metric.state_size(plan.n_out)

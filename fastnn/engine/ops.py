@@ -84,7 +84,7 @@ class Op(NamedTuple):
     output : Tensor
         What it writes.
     settings : sequence of float
-        Numbers for the columns from SETTINGS on.
+        The kernel's own settings.
     parameters : tuple of int or None
         Offsets in the flat vector.
     constants : int or None
@@ -111,7 +111,7 @@ class Op(NamedTuple):
         About how many it costs for each sample in the forward pass.
     matrix : (int, int)
         Rows and columns of its first parameter, if it can compute the gradient of some of the rows alone: see
-        `descriptor.FIRST_WEIGHT`. Otherwise (1, 0).
+        `first_weight` in `kernels.abi.descriptor`. Otherwise (1, 0).
     couples : bool
         Whether a row of its output depends on other rows of the batch, so that its kernels wait for all
         threads.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler import loader
-from ..kernels.abi import descriptor as d
 from ..kernels.abi import oprow
 from ..memory.buffers import address, dtype_name
 from .network import OptimizerState
@@ -51,15 +50,16 @@ def optimizer_state(
     vectors = state.optimizer_vectors(optimizer.state_vectors())
     if kept is None or kept.vectors is not vectors:
         rows = np.zeros((2 + -(-(len(places) + 2) // oprow.SIZE), oprow.SIZE), np.int64)
-        rows[0, [oprow.DX, oprow.X, oprow.Y]] = address(rows), address(vectors), address(state.counters)
         kept = OptimizerState(vectors, state.counters, rows, state.parameters)
-    row, schedule_row = kept.rows[:2]
-    row[oprow.FROZEN] = len(frozen)
+    row, schedule_row = kept.rows[0].view(oprow.OPTIMIZER)[0], kept.rows[1].view(oprow.SCHEDULE)[0]
+    row["forward"] = loader.address(f"{optimizer.kernel}.forward", dtype_name(vectors.dtype))
+    row["own_address"], row["counters"] = address(kept.rows), address(kept.counters)
+    row["vectors"], row["n_vectors"] = address(vectors), optimizer.state_vectors()
+    row["n_frozen"] = len(frozen)
     kept.rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
-    row[oprow.FORWARD] = loader.address(f"{optimizer.kernel}.forward", dtype_name(vectors.dtype))
-    row[oprow.STATE] = optimizer.state_vectors()
-    set_settings(row, settings)
-    schedule_row[oprow.FORWARD] = loader.address(f"{schedule.kernel}.forward", "float64")
+    row["weight_decay"], row["global_clipnorm"], row["clipvalue"] = settings[:3]
+    set_settings(row, settings[3:])
+    schedule_row["forward"] = loader.address(f"{schedule.kernel}.forward", "float64")
     set_settings(schedule_row, schedule.settings.values())
     return kept
 
@@ -111,7 +111,7 @@ class FitOptimizer:
             state, self._net = make(copied, state), None
             self._optimizer, self._trained, self._state = copied, trained, state
         if self._net is not net:
-            slots = net.descriptor
-            slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(state.rows), address(state.rows[1:])
-            slots[d.OPTIMIZER_STATE] = address(state.vectors)
+            fields = net.fields
+            fields.optimizer, fields.schedule = address(state.rows), address(state.rows[1:])
+            fields.optimizer_state = address(state.vectors)
             self._net = net

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .ops import Op
 
 _ALIGN = 64  # bytes; where a tensor begins, so that a vector does not straddle two cache lines
+# Offsets that a row does not have unless it is given them.
+_OFFSETS = ("x", "x2", "y", "dx", "dx2", "dy", "parameters", "scratch", "constants", "statistics")
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Plan:
 
     Attributes
     ----------
-    ops : int64 array of shape (number of ops, oprow.SIZE)
+    ops : array of `oprow.OP`, of shape (number of ops,)
     n_in, n_out : int
         Numbers that a row of the model's input and output has.
     output : int
@@ -61,7 +63,7 @@ class Plan:
     n_out: int
     rows: int
     itemsize: int
-    ops: NDArray[np.int64] = field(init=False)
+    ops: NDArray[Any] = field(init=False)
     output: int = oprow.INPUT
     prediction: int = oprow.INPUT
     gradient: int = oprow.NONE
@@ -122,47 +124,40 @@ def plan(
     return result
 
 
-def set_settings(row: NDArray[np.int64], settings: Iterable[float]) -> None:
-    """Write float64 settings into an op row's columns from SETTINGS on."""
+def set_settings(row: Any, settings: Iterable[float]) -> None:
+    """Write the kernel's own settings into a row of any kind."""
     values = tuple(settings)
-    row.view(np.float64)[oprow.SETTINGS : oprow.SETTINGS + len(values)] = values
+    row["settings"][: len(values)] = values
 
 
-def note_parameters(ops: NDArray[np.int64], n_parameters: int) -> None:
+def note_parameters(ops: NDArray[Any], n_parameters: int) -> None:
     """Enter where the parameters of each op that has a gradient of them begin, and how many there are."""
-    rows = [row for row in ops if row[oprow.BACKWARD_WEIGHTS]]
-    offsets = [row[oprow.PARAMETERS : oprow.PARAMETERS + 4] for row in rows]
-    starts = [int(own[own != oprow.NONE].min()) for own in offsets]
+    rows = [row for row in ops if row["backward_weights"]]
+    starts = [int(own[own != oprow.NONE].min()) for own in (row["parameters"] for row in rows)]
     for row, start in zip(rows, starts, strict=True):
         end = min((other for other in starts if other > start), default=n_parameters)
-        row[oprow.FIRST_PARAMETER], row[oprow.N_PARAMETERS] = start, end - start
+        row["first_parameter"], row["n_parameters"] = start, end - start
 
 
-# Offsets that a row does not have unless it is given them.
-_OFFSETS = [oprow.X, oprow.X2, oprow.Y, oprow.DX, oprow.DX2, oprow.DY]
-_OFFSETS += [oprow.W, oprow.B, oprow.W2, oprow.B2, oprow.SCRATCH, oprow.CONSTANTS, oprow.STATISTICS]
-_NO_TENSORS = np.zeros(oprow.SIZE, np.int64)
-_NO_TENSORS[_OFFSETS] = oprow.NONE
-
-
-def _rows(ops: Sequence[Op], dtype: str) -> NDArray[np.int64]:
+def _rows(ops: Sequence[Op], dtype: str) -> NDArray[Any]:
     """The op rows, but for what depends on the memory."""
-    table = np.empty((len(ops), oprow.SIZE), np.int64)
-    table[...] = _NO_TENSORS
+    table = np.zeros(len(ops), oprow.OP)
+    for name in _OFFSETS:
+        table[name] = oprow.NONE
     for row, op in zip(table, ops, strict=True):
         if not op.merges:
-            row[oprow.FORWARD] = loader.address(f"{op.kernel}.forward", dtype)
-        row[oprow.N_IN], row[oprow.N_OUT], row[oprow.STREAM] = op.n_in, op.n_out, op.stream
-        for column, offset in enumerate(op.parameters, oprow.PARAMETERS):
-            row[column] = oprow.NONE if offset is None else offset
+            row["forward"] = loader.address(f"{op.kernel}.forward", dtype)
+        row["n_in"], row["n_out"], row["stream"] = op.n_in, op.n_out, op.stream
+        for i, offset in enumerate(op.parameters):
+            row["parameters"][i] = oprow.NONE if offset is None else offset
         if op.constants is not None:
-            row[oprow.CONSTANTS] = op.constants
+            row["constants"] = op.constants
         if op.statistics is not None:
-            row[oprow.STATISTICS] = op.statistics
-        row[oprow.COUPLED] = op.couples
-        row[oprow.W_ROWS], row[oprow.W_COLUMNS] = op.matrix
+            row["statistics"] = op.statistics
+        row["coupled"] = op.couples
+        row["matrix_rows"], row["matrix_columns"] = op.matrix
         if op.product:
-            row[oprow.PRODUCT] = loader.address(op.product, dtype)
+            row["product"] = loader.address(op.product, dtype)
         if op.settings:
             set_settings(row, op.settings)
     return table
@@ -173,10 +168,10 @@ def _place_scratch(result: Plan, ops: Sequence[Op], training: bool) -> None:
     result.scratch = max((op.shared_scratch for op in ops), default=0)
     for row, op in zip(result.ops, ops, strict=True):
         if op.scratch_per_row and training:
-            row[oprow.SCRATCH] = result.allocate(op.scratch_per_row)
+            row["scratch"] = result.allocate(op.scratch_per_row)
         if op.scratch_per_part and training:
             parts = max(1, result.rows // PART_ROWS)  # at most
-            row[oprow.SCRATCH] = result.allocate_numbers(parts * op.scratch_per_part)
+            row["scratch"] = result.allocate_numbers(parts * op.scratch_per_part)
 
 
 class _Memory:
@@ -236,8 +231,8 @@ def _place_outputs(memory: _Memory, ops: Sequence[Op], last: dict[int, int]) -> 
 def _point_to_values(result: Plan, ops: Sequence[Op], offsets: dict[int, int]) -> None:
     for row, op in zip(result.ops, ops, strict=False):
         if not op.merges:
-            row[oprow.Y] = offsets[op.output.value]
-            for column, tensor in zip((oprow.X, oprow.X2), op.inputs, strict=False):
+            row["y"] = offsets[op.output.value]
+            for column, tensor in zip(("x", "x2"), op.inputs, strict=False):
                 row[column] = offsets[tensor.value]
 
 
@@ -270,23 +265,23 @@ def _lay_out_training(
     gradients = _place_gradients(memory, flow)
     offsets = memory.offsets(result, {0: oprow.INPUT}, same_width=True)
     _point_to_values(result, computed, {value: offsets[number] for value, number in numbers.items()})
-    result.ops[len(computed) :, oprow.FORWARD] = 0
+    result.ops["forward"][len(computed) :] = 0
     result.prediction = offsets[numbers[predicted.value]]
     result.output = offsets[numbers[computed[-1].output.value if computed else 0]]
     result.gradient = offsets[gradients[0]]
     for row, op in zip(result.ops, ops, strict=True):
         if op.statistics is not None:
-            row[oprow.UPDATE_STATISTICS] = loader.address(f"{op.kernel}.update_statistics", dtype)
+            row["update_statistics"] = loader.address(f"{op.kernel}.update_statistics", dtype)
     for i, step in flow.steps.items():
         row, op = result.ops[i], ops[i]
-        row[oprow.DY] = offsets[gradients[step.dy]]
+        row["dy"] = offsets[gradients[step.dy]]
         if op.parameters:
-            row[oprow.BACKWARD_WEIGHTS] = loader.address(f"{op.kernel}.backward_weights", dtype)
-        for column, number in ((oprow.DX, step.dx), (oprow.DX2, step.dx2)):
+            row["backward_weights"] = loader.address(f"{op.kernel}.backward_weights", dtype)
+        for column, number in (("dx", step.dx), ("dx2", step.dx2)):
             if number is not None:
                 row[column] = offsets[gradients[number]]
                 if not op.passes_gradient:
-                    row[oprow.BACKWARD_INPUT] = loader.address(f"{op.kernel}.backward_input", dtype)
+                    row["backward_input"] = loader.address(f"{op.kernel}.backward_input", dtype)
 
 
 def _place_gradients(memory: _Memory, flow: GradientFlow) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..compiler import loader
 from ..data import array_checks
 from ..data.categories import LARGEST
-from ..kernels.abi import descriptor as d
+from ..kernels.abi.descriptor import OK, slot
 from ..memory.buffers import address, allocate
 from . import launch
 from .threads import run_together, team_size
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # Multiplications of a call that takes some microseconds: it does not give up Python's lock, since
 # getting it back costs more where other threads run, up to `sys.getswitchinterval`.
 _SHORT_CALL = 1 << 17
+
+_N_SAMPLES, _STATUS = slot("n_samples"), slot("status")
 
 
 class Predictor:
@@ -47,8 +49,8 @@ class Predictor:
     """
 
     def __init__(self, net: Network, weights_lock: WeightsLock) -> None:
-        slots, self._weights_lock = net.descriptor, weights_lock
-        rows, n_in, n_out = (int(slots[slot]) for slot in (d.PREDICT_BATCH, d.N_FEATURES, d.N_OUTPUTS))
+        fields, self._weights_lock = net.fields, weights_lock
+        rows, n_in, n_out = fields.predict_batch, fields.n_features, fields.n_outputs
         dtype = net.parameters.dtype
         self.net, self.dtype = net, dtype
         self._rows, self._n_in = rows, n_in
@@ -57,16 +59,17 @@ class Predictor:
         self._sample, self._x_sample, self._y_sample = (n_in,), self._x[0], self._y[0]
         self._row, self._x_row, self._y_row = (1, n_in), self._x[:1], self._y[:1]
         # One number of a memoryview is read and written in half the time of one of an array.
-        self._slots, self._address = memoryview(slots), address(slots)  # type: ignore[arg-type]
-        self._most_short = _SHORT_CALL // max(int(slots[d.MULTIPLICATIONS]), 1)
+        self._slots = memoryview(net.descriptor)  # type: ignore[arg-type]
+        self._address = address(net.descriptor)
+        self._most_short = _SHORT_CALL // max(fields.multiplications, 1)
         self._call = loader.function("driver.loop.predict")
         self._short_call = loader.function("driver.loop.predict", holds_gil=True)
-        slots[d.CHECK] = loader.address(launch.check_of(net), dtype.name)
+        fields.check = loader.address(launch.check_of(net), dtype.name)
         self._use_own_memory()
 
     def _use_own_memory(self) -> None:
-        slots = self.net.descriptor
-        slots[d.X], slots[d.OUTPUT] = address(self._x), address(self._y)
+        fields = self.net.fields
+        fields.x, fields.output = address(self._x), address(self._y)
 
     def predict_small(self, X: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any] | None:
         """Output for an array of few enough rows; None if it is another one, or not finite."""
@@ -89,13 +92,13 @@ class Predictor:
         else:
             return None
         slots = self._slots
-        slots[d.N_SAMPLES] = n
+        slots[_N_SAMPLES] = n
         call, changes = self._short_call if n <= self._most_short else self._call, self._weights_lock.version
         call(0, self._address)
         if changes & 1 or self._weights_lock.version != changes:  # another thread trains
             with self._weights_lock.exclusive():
                 call(0, self._address)
-        if slots[d.STATUS] != d.OK:
+        if slots[_STATUS] != OK:
             return None
         if target is None:
             return y.copy()
@@ -175,10 +178,10 @@ class PredictorPool:
                     self._many(make, X[part].astype(out.dtype), out[part]) for part in array_checks.blocks(X)
                 )
         predictor = self._take(make)
-        slots = predictor.net.descriptor
-        chunks = -(-len(X) // int(slots[d.PREDICT_BATCH]))
+        fields = predictor.net.fields
+        chunks = -(-len(X) // fields.predict_batch)
         self._free.append(predictor)
-        team = 1 if chunks == 1 else min(team_size(len(X), int(slots[d.MULTIPLICATIONS])), chunks)
+        team = 1 if chunks == 1 else min(team_size(len(X), fields.multiplications), chunks)
         ends = [i * len(X) // team for i in range(team + 1)]
         parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
         finite = [True] * team

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler import loader
-from ..kernels.abi import descriptor as d
+from ..kernels.abi.descriptor import OK, SIZE
 from ..memory.buffers import address, allocate, dtype_name
+from .fields import fields_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,28 +19,31 @@ def compute_statistics(
     kernel: str, X: NDArray[Any], weight: NDArray[Any] | None, state: NDArray[np.float64]
 ) -> None:
     """Add rows to the statistics in `state` that a kernel of `scaling` keeps there."""
-    slots = allocate(d.SIZE, "int64", "descriptor")
-    slots[d.X], slots[d.SAMPLE_WEIGHT], slots[d.METRIC_STATE] = address(X), address(weight), address(state)
-    slots[d.N_SAMPLES], slots[d.N_FEATURES] = X.shape
-    loader.function(kernel, X.dtype.name)(0, address(slots))
+    descriptor = allocate(SIZE, "int64", "descriptor")
+    fields = fields_of(descriptor)
+    fields.x, fields.sample_weight, fields.metric_state = address(X), address(weight), address(state)
+    fields.n_samples, fields.n_features = X.shape
+    loader.function(kernel, X.dtype.name)(0, address(descriptor))
 
 
 def are_indices(X: NDArray[Any], limits: NDArray[Any]) -> bool:
     """Whether numbers of a C-contiguous array (n, width) are finite, and integers below finite limits."""
-    slots = allocate(d.SIZE, "int64", "descriptor")
-    slots[d.INPUT], slots[d.LIMITS] = address(X), address(limits)
-    slots[d.ROWS], slots[d.N_FEATURES] = X.shape
-    loader.function("layers.embedding.check", dtype_name(X.dtype))(0, address(slots))
-    return bool(slots[d.STATUS] == d.OK)
+    descriptor = allocate(SIZE, "int64", "descriptor")
+    fields = fields_of(descriptor)
+    fields.input, fields.limits = address(X), address(limits)
+    fields.rows, fields.n_features = X.shape
+    loader.function("layers.embedding.check", dtype_name(X.dtype))(0, address(descriptor))
+    return bool(fields.status == OK)
 
 
 def is_finite(*arrays: NDArray[Any]) -> bool:
     """Whether C-contiguous arrays, all of one dtype, hold neither NaN nor infinity."""
-    slots = allocate(d.SIZE, "int64", "descriptor")
-    look, slots[d.N_FEATURES] = loader.function("driver.batch.check", dtype_name(arrays[0].dtype)), 1
+    descriptor = allocate(SIZE, "int64", "descriptor")
+    fields = fields_of(descriptor)
+    look, fields.n_features = loader.function("driver.batch.check", dtype_name(arrays[0].dtype)), 1
     for values in arrays:
-        slots[d.INPUT], slots[d.ROWS] = address(values), values.size
-        look(0, address(slots))
-        if slots[d.STATUS] != d.OK:
+        fields.input, fields.rows = address(values), values.size
+        look(0, address(descriptor))
+        if fields.status != OK:
             return False
     return True

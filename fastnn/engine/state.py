@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.abi import descriptor as d
 from ..memory.buffers import OPTIMIZER, allocate
 
 if TYPE_CHECKING:
@@ -119,14 +118,14 @@ class State:
     def position(self, value: int) -> None:
         self.counters[2] = value
 
-    def write(self, slots: NDArray[Any]) -> None:
-        """Write the counters into a descriptor."""
-        slots[d.SEED] = self.seed
-        slots[d.STEP], slots[d.EPOCH], slots[d.POSITION] = self.counters
+    def write(self, fields: Any) -> None:
+        """Write the counters into the fields of a descriptor."""
+        fields.seed = self.seed
+        fields.step, fields.epoch, fields.position = self.counters.tolist()
 
-    def read(self, slots: NDArray[Any]) -> None:
-        """Take the counters from a descriptor."""
-        self.counters[:] = slots[d.STEP], slots[d.EPOCH], slots[d.POSITION]
+    def read(self, fields: Any) -> None:
+        """Take the counters from the fields of a descriptor."""
+        self.counters[:] = fields.step, fields.epoch, fields.position
 
     def copy(self, memory: State | None = None) -> State:
         """A state of its own memory: that of `memory` where it fits, since new memory costs time."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import activations, initializers
 from ..checks import shown, validate
 from ..engine.ops import ParameterSpec
-from ..kernels.abi import oprow
+from ..kernels.abi.oprow import PACK_SIZE
 from .activation import lower_activation
 from .base import Layer
 
@@ -151,7 +151,7 @@ def lower_product(graph: Graph, x: Tensor, units: int, weights: str, bias: str |
         parameters=(weights, bias),
         settings=(positions,),
         product="linalg.gemm.product",
-        shared_scratch=oprow.PACK_SIZE,
+        shared_scratch=PACK_SIZE,
         multiplications=positions * (channels + (bias is not None)) * units,
         matrix=(channels, units),
     )

@@ -19,7 +19,7 @@ from ..engine import launch, scan
 from ..engine.state import InterruptedEpoch
 from ..engine.threads import defer_interrupt
 from ..errors import DivergenceError
-from ..kernels.abi import descriptor as d
+from ..kernels.abi.descriptor import DIVERGED
 from ..memory.buffers import address, allocate
 from .callback import CallbackList
 
@@ -135,14 +135,14 @@ class Training:
     def _fill_descriptor(self) -> None:
         X, y, weight = self.data
         launch.set_data(self.net, X, y, weight)
-        slots = self.net.descriptor
-        slots[d.ORDER] = address(self.order) if self.order.size else 0
-        slots[d.ORDERS] = 0
-        slots[d.TRAINING] = 1
-        slots[d.BATCH_MEANS] = self.executor.loss is not None and self.executor.loss.reported != ""
-        slots[d.HISTORY_WIDTH] = self.logs.shape[1]
-        self.state.write(slots)
-        slots[d.EPOCH], slots[d.POSITION] = self.first_epoch, self.first_position
+        fields = self.net.fields
+        fields.order = address(self.order) if self.order.size else 0
+        fields.orders = 0
+        fields.training = 1
+        fields.batch_means = self.executor.loss is not None and self.executor.loss.reported != ""
+        fields.history_width = self.logs.shape[1]
+        self.state.write(fields)
+        fields.epoch, fields.position = self.first_epoch, self.first_position
         if self.resumed is not None:
             launch.draw_order(self.net)
             launch.set_sums(self.net, self.resumed.sums)
@@ -151,29 +151,29 @@ class Training:
         """Read back what a compiled call has done: counters, logs, and what is needed to continue."""
         if not self.under_way:
             return
-        state, slots = self.state, self.net.descriptor
-        state.read(slots)
+        state, fields = self.state, self.net.fields
+        state.read(fields)
         self._take_figures()
         state.interrupted_epoch = None
         if state.position and self.give_order is None:
-            batch = int(slots[d.BATCH_SIZE])
+            batch = fields.batch_size
             state.interrupted_epoch = InterruptedEpoch(
                 len(self.data[0]), batch, self.order.size > 0, launch.sums(self.net)
             )
         self.under_way = False
 
     def _run_slices(self) -> None:
-        state, slots = self.state, self.net.descriptor
+        state, fields = self.state, self.net.fields
         last_epoch = self.first_epoch + self.epochs
         steps = 1
         kept_at = time.perf_counter()
         while self.epoch < last_epoch and not self.model.stop_training:
-            slots[d.LAST_EPOCH] = self._last_epoch()  # may call the user's function: before all that follows
+            fields.last_epoch = self._last_epoch()  # may call the user's function: before all that follows
             self.executor.refresh_optimizer(self.net)
-            slots[d.HISTORY] = address(self.logs)
-            slots[d.SEED], slots[d.STEP] = state.seed, (before := state.step)
+            fields.history = address(self.logs)
+            fields.seed, fields.step = state.seed, (before := state.step)
             threads, part = self.thread_tuner.choose()
-            slots[d.MAX_STEPS] = most = max(1, int(part * steps))
+            fields.max_steps = most = max(1, int(part * steps))
             start = time.perf_counter()
             try:
                 with defer_interrupt():  # what the call did and what is recorded of it belong together
@@ -189,7 +189,7 @@ class Training:
             now = time.perf_counter()
             self.thread_tuner.note(threads, state.step - before, now - start)
             late = now - kept_at > SLICE
-            if slots[d.STATUS] == d.DIVERGED:
+            if fields.status == DIVERGED:
                 self._diverged()
             if late or self.callbacks.callbacks or self.epoch == last_epoch:
                 if not self._is_finite():
@@ -208,7 +208,7 @@ class Training:
     @property
     def epoch(self) -> int:
         """Epochs finished since the model was built, as this fit counts them."""
-        return int(self.net.descriptor[d.EPOCH])
+        return int(self.net.fields.epoch)
 
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: no callback is due before it."""
@@ -222,7 +222,7 @@ class Training:
                 first = self.first_number + epoch - self.first_epoch
                 numbers = range(first, first + count)
                 self.orders = np.stack([array_checks.order(self.give_order(i), n) for i in numbers])
-                self.net.descriptor[d.ORDERS] = address(self.orders)
+                self.net.fields.orders = address(self.orders)
                 self.ordered = epoch + count
             last = min(last, self.ordered)
         return last
@@ -266,7 +266,7 @@ class Training:
             what = "what the optimizer remembers"  # its steps would be zero from now on
         error = DivergenceError(
             self.first_number + state.epoch - self.first_epoch,
-            state.position // int(self.net.descriptor[d.BATCH_SIZE]),
+            state.position // self.net.fields.batch_size,
             what,
         )
         if not self._is_finite():

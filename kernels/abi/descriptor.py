@@ -1,141 +1,140 @@
-"""Slots of the descriptor: the one array that holds all that a compiled call needs.
+"""The descriptor: the one record that holds all that a compiled call needs.
 
-A descriptor is `SIZE` int64 numbers: addresses, counts and positions. Slots named under "float64"
-hold a float64 number, bit by bit. Every compiled entry takes the address of a descriptor.
+A descriptor is addresses, counts, positions and figures, 8 bytes each. Every compiled entry takes the address
+of one; it reads and writes ``net.n_ops`` of ``net = record(net_address, DESCRIPTOR)``. Python has the same
+fields in `Network.fields`.
 
-A network has one descriptor for the call, and one for each thread of its team. The slots before
-`SHARED` are the same in all of them: the driver copies them from the call's to the threads'.
+A network has one descriptor for the call, and one for each thread of its team. The fields before
+`scratch` are the same in all of them: the driver copies them from the call's to the threads'.
 """
 
-# The tables
-OPS = 0  # address of the layers' op rows, in the order of the forward pass
-N_OPS = 1
-LOSS = 2  # address of the loss's row
-PENALTIES = 3  # address of the rows of the weight penalties
-N_PENALTIES = 4
-METRICS = 5  # address of the metrics' rows
-N_METRICS = 6
-OPTIMIZER = 7  # address of the optimizer's row
-SCHEDULE = 8  # address of the learning-rate schedule's row
-GATHER = 9  # addresses of the entries in `batch`: copy a batch's rows,
-WEIGHT_SUM = 10  # sum the weights of a batch,
-SUM_GRADIENTS = 11  # add up the gradients of the parts of a batch,
-SQUARES = 12  # and sum the squares of a part of the gradient
-PREDICT = 14  # address of the driver's prediction
+import numpy as np
 
-# The flat buffers
-PARAMETERS = 15  # address
-GRADIENT = 16  # address of the whole batch's gradient, which is also that of the first part of its rows
-OPTIMIZER_STATE = 17  # address; as many vectors of N_PARAMETERS elements as the optimizer needs
-N_PARAMETERS = 18
-BLOCK_SQUARES = 19  # address of BLOCKS float64 numbers: the gradient's squares, block by block
-METRIC_STATE = 20  # address of float64 numbers
-METRIC_STATE_SIZE = 21
-CONSTANTS = 22  # address of the numbers of preprocessing layers, which are not trained
-STATISTICS = 23  # address of the running statistics of layers, or 0: there are none
-WORKSPACE = 24  # address of the tensors, of all rows of a batch
-BATCH_X = 25  # addresses of memory for the rows of a batch, used with ORDER
-BATCH_Y = 26
-BATCH_WEIGHT = 27
-LOSSES = 28  # address of a float64 number for each part of the rows: its loss
+_FIELDS = [
+    # The tables: see `oprow`
+    ("ops", np.int64),  # address of the layers' op rows, in the order of the forward pass
+    ("n_ops", np.int64),
+    ("loss", np.int64),  # address of the loss's row
+    ("penalties", np.int64),  # address of the rows of the weight penalties
+    ("n_penalties", np.int64),
+    ("metrics", np.int64),  # address of the metrics' rows
+    ("n_metrics", np.int64),
+    ("optimizer", np.int64),  # address of the optimizer's row
+    ("schedule", np.int64),  # address of the learning-rate schedule's row
+    ("gather", np.int64),  # addresses of the entries in `batch`: copy a batch's rows,
+    ("weight_sum", np.int64),  # sum the weights of a batch,
+    ("sum_gradients", np.int64),  # add up the gradients of the parts of a batch,
+    ("squares", np.int64),  # and sum the squares of a part of the gradient
+    ("predict", np.int64),  # address of the driver's prediction
+    # The flat buffers
+    ("parameters", np.int64),  # address
+    ("gradient", np.int64),  # address of that of the batch, and of the first part of its rows
+    ("optimizer_state", np.int64),  # address; as many vectors of n_parameters elements as the optimizer needs
+    ("n_parameters", np.int64),
+    ("block_squares", np.int64),  # address of BLOCKS float64 numbers: the gradient's squares, block by block
+    ("metric_state", np.int64),  # address of float64 numbers
+    ("metric_state_size", np.int64),
+    ("constants", np.int64),  # address of the numbers of preprocessing layers, which are not trained
+    ("statistics", np.int64),  # address of the running statistics of layers, or 0: there are none
+    ("workspace", np.int64),  # address of the tensors, of all rows of a batch
+    ("batch_x", np.int64),  # addresses of memory for the rows of a batch, used with `order`
+    ("batch_y", np.int64),
+    ("batch_weight", np.int64),
+    ("losses", np.int64),  # address of a float64 number for each part of the rows: its loss
+    # The data set
+    ("x", np.int64),  # address of (n_samples, n_features)
+    ("y", np.int64),  # address of (n_samples, n_targets)
+    ("sample_weight", np.int64),  # address of (n_samples, weight_width), or 0: all are one
+    ("weight_width", np.int64),  # 1, or as many as outputs, each with a weight of its own
+    ("n_samples", np.int64),
+    ("n_features", np.int64),
+    ("n_targets", np.int64),
+    ("n_outputs", np.int64),  # numbers a row of the model's output has
+    ("itemsize", np.int64),  # bytes of an element of the model's dtype
+    ("convert", np.int64),  # 1: x is of another dtype than the model, and is converted as it is gathered
+    ("batch_size", np.int64),  # rows of a step
+    ("order", np.int64),  # address of n_samples int64 row numbers, or 0: as they come
+    # Where training stands
+    ("seed", np.int64),
+    ("step", np.int64),  # updates made since the optimizer's state was new
+    ("epoch", np.int64),  # epochs finished since the model was built
+    ("last_epoch", np.int64),  # train until so many are finished
+    ("position", np.int64),  # rows of the current epoch that are done
+    ("batch_rows", np.int64),  # rows of the batch at hand
+    ("max_steps", np.int64),  # return after so many steps
+    ("orders", np.int64),  # address of given orders, (epochs, n_samples) int64; 0: they are drawn
+    ("history", np.int64),  # address of rows of float64, of the next epoch first: loss, metrics, rate
+    ("history_width", np.int64),
+    ("sum_loss", np.int64),  # 1: the loss is a sum over rows, not a mean
+    ("batch_means", np.int64),  # 1: an epoch's loss is the mean of its batches', by their rows
+    ("training", np.int64),  # 1 while dropout drops
+    # How a batch is cut, by what follows from the problem alone
+    ("n_parts", np.int64),  # most parts that its rows are cut into
+    ("part_gradients", np.int64),  # 1: each part has a gradient of its own, which are added up
+    ("coupled", np.int64),  # 1: an op couples rows of a batch
+    # The team of threads
+    ("workers", np.int64),  # address of the threads' descriptors
+    ("team", np.int64),  # threads that make this call
+    ("barrier", np.int64),  # address of the counter of arrivals
+    ("abort", np.int64),  # address of a number that is not 0 if a thread could not be started
+    # Factors
+    ("scale", np.float64),  # of a row's loss in the batch's: 1 / sum of weights, or 1
+    ("norm_factor", np.float64),  # what the gradient is multiplied with before clipping by value
+    # Each descriptor's own, from here on
+    ("scratch", np.int64),  # address of memory that ops may use during a call
+    ("rows", np.int64),  # rows at hand: a part of the batch, or all of it
+    ("first_row", np.int64),  # position in the batch of the first of them
+    ("input", np.int64),  # address of the batch's inputs
+    ("output", np.int64),  # address for its outputs, where an op writes to OUTPUT
+    ("target", np.int64),  # address of its targets
+    ("weight", np.int64),  # address of its weights, or 0: all are one
+    ("rows_gradient", np.int64),  # address of the gradient that is computed of the rows at hand
+    ("first_weight", np.int64),  # row of W that its gradient is computed from,
+    ("n_weights", np.int64),  # for so many rows, or `ALL` that there are
+    ("part_start", np.int64),  # the part of the flat vector that is at hand
+    ("part_size", np.int64),
+    ("status", np.int64),  # OK or what went wrong
+    ("loss_value", np.float64),  # sum of the weighted losses of the rows at hand
+    ("penalty", np.float64),  # sum of the weight penalties
+    ("learning_rate", np.float64),
+    ("total_loss", np.float64),  # sums over the epoch so far
+    ("total_weight", np.float64),
+    ("total_penalty", np.float64),
+    # Prediction
+    ("limits", np.int64),  # address of what each number of a sample must be less than, or infinity
+    ("check", np.int64),  # address of `batch.check`, by which samples are checked first, or 0
+    # A network in the user's compiled code: of the call's descriptor only
+    ("predict_ops", np.int64),  # address of the op rows of a prediction, which keep no outputs
+    ("input_ops", np.int64),  # address of the op rows whose first has a gradient with respect to its input
+    ("output_ops", np.int64),  # address of those by which a gradient goes back from the output
+    ("predict_batch", np.int64),  # rows that a workspace is laid out for
+    ("multiplications", np.int64),  # about how many a row costs in the forward pass
+    ("input_only", np.int64),  # 1: the gradients of the weights are not wanted
+    ("check_indices", np.int64),  # address of the entry that checks indices in samples; 0: there are none
+    ("class_targets", np.int64),  # 1: a target may be a class number in place of n_outputs numbers
+    ("train", np.int64),  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss
+    ("loss_and_gradient", np.int64),
+    ("input_gradient", np.int64),
+    ("jacobian", np.int64),
+    ("parameter_jacobian", np.int64),
+    ("own_address", np.int64),  # the descriptor's own, by which a copy is told
+    ("own_loss", np.int64),  # address of the float64 number that the loss is left in
+]
 
-# The data set
-X = 29  # address of (n_samples, n_features)
-Y = 30  # address of (n_samples, n_targets)
-SAMPLE_WEIGHT = 31  # address of (n_samples, WEIGHT_WIDTH), or 0: all are one
-WEIGHT_WIDTH = 32  # 1, or as many as outputs, each with a weight of its own
-N_SAMPLES = 33
-N_FEATURES = 34
-N_TARGETS = 35
-N_OUTPUTS = 36  # numbers a row of the model's output has
-ITEMSIZE = 37  # bytes of an element of the model's dtype
-CONVERT = 38  # 1: X is of another dtype than the model, and is converted as it is gathered
-BATCH_SIZE = 39  # rows of a step
-ORDER = 40  # address of n_samples int64 row numbers, or 0: as they come
+#: int64 numbers that a descriptor takes: whole cache lines, so that threads do not write to the same one.
+SIZE = -(-len(_FIELDS) // 8) * 8
+DESCRIPTOR = np.dtype(
+    {"names": [f[0] for f in _FIELDS], "formats": [f[1] for f in _FIELDS], "itemsize": 8 * SIZE}, align=True
+)
 
-# Where training stands
-SEED = 41
-STEP = 42  # updates made since the optimizer's state was new
-EPOCH = 43  # epochs finished since the model was built
-LAST_EPOCH = 44  # train until so many are finished
-POSITION = 45  # rows of the current epoch that are done
-BATCH_ROWS = 46  # rows of the batch at hand
-MAX_STEPS = 47  # return after so many steps
-ORDERS = 48  # address of the given orders of the next epochs, (epochs, n_samples) int64; or 0: drawn
-HISTORY = 49  # address of float64 rows of HISTORY_WIDTH, of the next epoch first: loss, metrics, rate
-HISTORY_WIDTH = 50
-SUM_LOSS = 51  # 1: the loss is a sum over rows, not a mean
-TRAINING = 52  # 1 while dropout drops
 
-# How a batch is cut, by what follows from the problem alone
-N_PARTS = 53  # most parts that its rows are cut into
-PART_GRADIENTS = 54  # 1: each part has a gradient of its own, and they are added up; 0: there is one
-COUPLED = 55  # 1: an op couples rows of a batch
+def slot(name):
+    """Number of a field, where a descriptor is an array of int64."""
+    return DESCRIPTOR.fields[name][1] // 8
 
-# The team of threads
-WORKERS = 56  # address of the threads' descriptors
-TEAM = 57  # threads that make this call
-BARRIER = 58  # address of the counter of arrivals
-ABORT = 59  # address of a number that is not 0 if a thread could not be started
 
-# float64
-SCALE = 60  # factor of a row's loss in the batch's: 1 / sum of weights, or 1
-NORM_FACTOR = 61  # what the gradient is multiplied with before clipping by value
-SHARED = 62
-
-# Each descriptor's own
-SCRATCH = 62  # address of memory that ops may use during a call
-ROWS = 63  # rows at hand: a part of the batch, or all of it
-FIRST_ROW = 64  # position in the batch of the first of them
-INPUT = 65  # address of the batch's inputs
-OUTPUT = 66  # address for its outputs, where an op writes to OUTPUT
-TARGET = 67  # address of its targets
-WEIGHT = 68  # address of its weights, or 0: all are one
-ROWS_GRADIENT = 69  # address of the gradient that is computed of the rows at hand
-FIRST_WEIGHT = 70  # row of W that its gradient is computed from,
-N_WEIGHTS = 71  # for so many rows, or `ALL` that there are
-PART_START = 72  # the part of the flat vector that is at hand
-PART_SIZE = 73
-STATUS = 74  # OK or what went wrong
-
-# float64
-LOSS_VALUE = 75  # sum of the weighted losses of the rows at hand
-PENALTY = 76  # sum of the weight penalties
-LEARNING_RATE = 77
-TOTAL_LOSS = 78  # sums over the epoch so far
-TOTAL_WEIGHT = 79
-TOTAL_PENALTY = 80
-
-# A network in the user's compiled code: of the call's descriptor only
-PREDICT_OPS = 81  # address of the op rows of a prediction, which keep no outputs
-INPUT_OPS = 82  # address of the op rows whose first has a gradient with respect to its input
-PREDICT_BATCH = 83  # rows that a workspace is laid out for
-INPUT_ONLY = 84  # 1: the gradients of the weights are not wanted
-CLASS_TARGETS = 85  # 1: a target may be a class number in place of N_OUTPUTS numbers
-TRAIN = 86  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss
-LOSS_AND_GRADIENT = 87
-INPUT_GRADIENT = 88
-JACOBIAN = 89
-PARAMETER_JACOBIAN = 90
-OUTPUT_OPS = 91  # address of the op rows by which a gradient goes back from the output: OPS, or INPUT_OPS
-
-# Prediction
-CHECK = 92  # address of `batch.check`, by which samples are looked at first; 0: they are known to be finite
-
-# Training
-BATCH_MEANS = 93  # 1: an epoch's loss is the mean of its batches', by their rows, not that over all weights
-
-# Whose it is: of the call's descriptor of a network in the user's compiled code only
-SELF = 94  # the descriptor's own address, by which a copy is told
-OWN_LOSS = 95  # address of the float64 number that the loss is left in
-
-# The work
-MULTIPLICATIONS = 96  # that a row costs in the forward pass, about
-
-# Samples that hold indices: see `layers.embedding`
-LIMITS = 97  # address of a number for each number of a sample: what it must be less than, or infinity
-CHECK_INDICES = 98  # address of the entry that looks at indices in a user's samples; 0: there are none
-SIZE = 104
+#: How many fields, the first ones, all threads share.
+SHARED = slot("scratch")
 
 OK = 0
 DIVERGED = 1  # the loss of the step at hand is NaN or infinite; its update was not made

@@ -11,7 +11,7 @@ that all ops have, and the op's own parameters, constants, scratch memory and se
 array each give the same machine code, and take 20 to 40 % longer to compile.) ``print(forward_entry.source)``
 shows it, and so do tracebacks.
 
-What fits no declaration is a function ``body(op, setting, net, real, T)`` that `entry` decorates.
+What fits no declaration is a function ``body(op, net, T)`` that `entry` decorates.
 """
 
 import ast
@@ -22,23 +22,25 @@ import linecache
 import numpy as np
 
 from ..lowlevel._jit import inline_ir
-from ..lowlevel.simd import element, view
-from . import descriptor, oprow
+from ..lowlevel.simd import element, record, view
+from . import oprow
+from .descriptor import DESCRIPTOR
+from .oprow import OP
 from .tensors import tensor_address
 
 #: Numbers that every op has, in the order in which an entry computes them.
 NUMBERS = {
-    "rows": "net[descriptor.ROWS]",
-    "n_in": "op[oprow.N_IN]",
-    "n_out": "op[oprow.N_OUT]",
-    "stream": "op[oprow.STREAM]",
-    "y_is_x": "op[oprow.Y] == op[oprow.X]",
-    "dx_is_dy": "op[oprow.DX] == op[oprow.DY]",
-    "first_row": "net[descriptor.FIRST_ROW]",
-    "seed": "net[descriptor.SEED]",
-    "step": "net[descriptor.STEP]",
-    "training": "net[descriptor.TRAINING] == 1",
-    "product": "op[oprow.PRODUCT]",
+    "rows": "net.rows",
+    "n_in": "op.n_in",
+    "n_out": "op.n_out",
+    "stream": "op.stream",
+    "y_is_x": "op.y == op.x",
+    "dx_is_dy": "op.dx == op.dy",
+    "first_row": "net.first_row",
+    "seed": "net.seed",
+    "step": "net.step",
+    "training": "net.training == 1",
+    "product": "op.product",
 }
 
 #: Shapes of an op's tensors: as they are, a row for each sample;
@@ -52,44 +54,48 @@ BY_LAST_AXIS = dict.fromkeys(_TENSORS, "rows * positions, features")
 _SOURCE = """\
 def factory(T):
     def {name}_op(op_address, net_address):
-        op = view(op_address, oprow.SIZE, int64)
-        setting = view(op_address, oprow.SIZE, float64)
-        net = view(net_address, descriptor.SIZE, int64)
+        op = record(op_address, OP)
+        net = record(net_address, DESCRIPTOR)
         {lines}
 
     return {name}_op
 """
 _GLOBALS = {
-    "descriptor": descriptor,
+    "DESCRIPTOR": DESCRIPTOR,
+    "NONE": oprow.NONE,
+    "OP": OP,
     "element": element,
     "float64": np.float64,
     "int64": np.int64,
-    "oprow": oprow,
+    "record": record,
     "tensor_address": tensor_address,
     "view": view,
 }
 
 
-def entry(body):
-    """Factory of the entry that runs ``body(op, setting, net, real, T)``, for use as a decorator.
+def entry(kind=None):
+    """Decorator that makes ``body(row, net, T)`` the factory of an entry.
 
-    It is given the op row and the descriptor, each as int64 and as float64 numbers of the same memory, and
-    the model's dtype.
+    The body is given a row of this kind, one of the dtypes in `oprow`, the descriptor and the model's dtype;
+    where an entry has no row, ``body(net, T)``.
     """
-    inlined = inline_ir(body)
 
-    @functools.wraps(body)
-    def factory(T):
-        def run(op_address, net_address):
-            op = view(op_address, oprow.SIZE, np.int64)
-            setting = view(op_address, oprow.SIZE, np.float64)
-            net = view(net_address, descriptor.SIZE, np.int64)
-            real = view(net_address, descriptor.SIZE, np.float64)
-            inlined(op, setting, net, real, T)
+    def decorate(body):
+        inlined = inline_ir(body)
 
-        return run
+        @functools.wraps(body)
+        def factory(T):
+            def run(_, net_address):
+                inlined(record(net_address, DESCRIPTOR), T)
 
-    return factory
+            def run_row(row_address, net_address):
+                inlined(record(row_address, kind), record(net_address, DESCRIPTOR), T)
+
+            return run if kind is None else run_row
+
+        return factory
+
+    return decorate
 
 
 class Op:
@@ -100,16 +106,16 @@ class Op:
     Parameters
     ----------
     tensors : dict of name to shape
-        The tensors of the columns X, X2, Y, DX, DX2 and DY, by these names in lower case.
+        The tensors that an op row has offsets of: x, x2, y, dx, dx2 and dy.
     parameters : dict of name to shape
-        Trained arrays, in the order of the columns from PARAMETERS on. The gradient of ``w`` is ``dw``.
+        Trained arrays, in the order of the row's parameters. The gradient of ``w`` is ``dw``.
     constants : dict of name to shape
-        Arrays of one dimension that are not trained, one behind the other from CONSTANTS on.
+        Arrays of one dimension that are not trained, one behind the other from the row's constants on.
     scratch : dict of name to shape
-        Of rows: what the op keeps for its gradient, at the row's SCRATCH. Of another shape: memory that all
-        ops use during a call only, at the descriptor's SCRATCH.
+        Of rows: what the op keeps for its gradient, at the row's scratch. Of another shape: memory that all
+        ops use during a call only, at the descriptor's scratch.
     settings : dict of name to dtype
-        Numbers in the order of the columns from SETTINGS on; None stands for the model's dtype.
+        Numbers in the order of the row's settings; None stands for the model's dtype.
     numbers : dict of name to number
         More numbers, computed of `NUMBERS` and settings.
     optional : tuple of str
@@ -130,27 +136,27 @@ class Op:
         self._numbers, self._arrays = dict(NUMBERS), {}
         for i, (name, dtype) in enumerate((settings or {}).items()):
             dtype_name = {None: "T", np.float64: "float64", np.int64: "int64"}[dtype]
-            self._numbers[name] = f"{dtype_name}(setting[oprow.SETTINGS + {i}])"
+            self._numbers[name] = f"{dtype_name}(op.settings[{i}])"
         self._numbers |= numbers or {}
         for name, shape in tensors.items():
             if name not in _TENSORS:
-                raise TypeError(f"no column of an op row is for a tensor {name!r}")
-            own = _unless_none(shape, name.upper()) if name in optional else shape
-            self._add(name, own, _tensor(name.upper(), shape))
+                raise TypeError(f"an op row has no offset of a tensor {name!r}")
+            own = _unless_none(shape, name) if name in optional else shape
+            self._add(name, own, _tensor(name, shape))
         for name, shape in (scratch or {}).items():
-            own = _unless_none(shape, "SCRATCH") if name in optional else shape
-            self._add(name, own, _tensor("SCRATCH", shape))
+            own = _unless_none(shape, "scratch") if name in optional else shape
+            self._add(name, own, _tensor("scratch", shape))
         for i, (name, shape) in enumerate((parameters or {}).items()):
-            own = _unless_none(shape, f"PARAMETERS + {i}") if name in optional else shape
-            self._add(name, own, _element("PARAMETERS", f"op[oprow.PARAMETERS + {i}]"))
-            self._add(f"d{name}", own, _element("ROWS_GRADIENT", f"op[oprow.PARAMETERS + {i}]"))
-        offset = "op[oprow.CONSTANTS]"
+            own = _unless_none(shape, f"parameters[{i}]") if name in optional else shape
+            self._add(name, own, _element("parameters", f"op.parameters[{i}]"))
+            self._add(f"d{name}", own, _element("rows_gradient", f"op.parameters[{i}]"))
+        offset = "op.constants"
         for name, size in (constants or {}).items():
-            self._add(name, size, _element("CONSTANTS", f"({offset})"))
+            self._add(name, size, _element("constants", f"({offset})"))
             offset += f" + {size}"
 
     def _add(self, name, shape, address):
-        unknown = sorted(_names(shape) - self._numbers.keys() - {"op", "oprow"})
+        unknown = sorted(_names(shape) - self._numbers.keys() - {"op", "NONE"})
         if unknown:
             raise TypeError(f"the shape ({shape}) of {name!r} is of unknown numbers: {', '.join(unknown)}")
         sizes = f"({shape})" if "," in shape else shape
@@ -202,7 +208,7 @@ class Op:
                 used |= _names(value)
         for i, name in enumerate(over):
             same = ", ".join(written if argument == name else argument for argument in names)
-            test = f"{'el' if i else ''}if op[oprow.{name.upper()}] == op[oprow.{written.upper()}]:"
+            test = f"{'el' if i else ''}if op.{name} == op.{written}:"
             lines += [test, f"    {kernel}({same})"]
         call = f"{kernel}({', '.join(names)})"
         lines += ["else:", f"    {call}"] if over else [call]
@@ -215,24 +221,24 @@ def _names(source):
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
 
 
-def _tensor(column, shape):
-    """Source of the address of the rows at hand of a tensor whose offset is in a column of the op row.
+def _tensor(field, shape):
+    """Source of the address of the rows at hand of a tensor whose offset is in a field of the op row.
 
     What is not of so many numbers a row is memory that is used during a call only.
     """
     rows, *others = shape.replace("rows * ", "rows, ").split(", ")
     if rows != "rows":
-        return "net[descriptor.SCRATCH]"
+        return "net.scratch"
     width = " * ".join([f"({size})" for size in others]) or "1"
-    return f"tensor_address(net, op[oprow.{column}], {width}, T)"
+    return f"tensor_address(net, op.{field}, {width}, T)"
 
 
 def _element(vector, offset):
     """Source of the address of an element of a flat vector."""
-    return f"element(net[descriptor.{vector}], {offset}, T)"
+    return f"element(net.{vector}, {offset}, T)"
 
 
-def _unless_none(shape, column):
-    """Source of a shape whose first dimension is 0 in rows that have NONE in a column."""
+def _unless_none(shape, field):
+    """Source of a shape whose first dimension is 0 in rows that have NONE in a field."""
     first, *others = shape.split(", ")
-    return ", ".join([f"{first} if op[oprow.{column}] != oprow.NONE else 0", *others])
+    return ", ".join([f"{first} if op.{field} != NONE else 0", *others])

@@ -1,46 +1,105 @@
-"""Columns of an op row: what a kernel's entry reads to cut its arrays out of the flat buffers.
+"""Op rows: records that a kernel's entry reads to cut its arrays out of the flat buffers.
 
-A row is `SIZE` int64 numbers. Layers, losses, metrics, penalties, schedules and optimizers are all
-rows; a kind that has no use for a column leaves it zero. Offsets count elements of the model's
-dtype: those of tensors from the start of the workspace (or `INPUT`, `OUTPUT`, `NONE`), those of
-weights from the start of the parameter vector.
+Layers, losses, metrics, penalties, optimizers and schedules have a kind of row each, all of one size: fields
+of 8 bytes, and settings of the kernel's own. Compiled code reads ``op.n_in`` of
+``op = record(op_address, OP)``, Python ``table.view(OP)["n_in"]``.
+
+Offsets count elements of the model's dtype: those of tensors from the start of the workspace (or `INPUT`,
+`OUTPUT`, `NONE`), those of parameters from the start of the parameter vector.
 """
 
-# Addresses of the entries, 0 for none
-FORWARD = 0  # computes: a layer, a loss, a metric's update, a penalty's value, an optimizer, a schedule
-BACKWARD_INPUT = 1  # the gradient with respect to the input, row by row
-BACKWARD_WEIGHTS = 2  # the gradient with respect to the parameters, a sum over rows
-# What other rows than layers' have in the second column
-RESULT = 1  # of a metric: the entry of its result
-GRADIENT = 1  # of a penalty: the entry that adds its gradient
-SCALED = 1  # of a loss of scaled targets: the entry of the loss itself
+import numpy as np
 
-N_IN = 3  # numbers a row of the input has
-N_OUT = 4  # numbers a row of the output, or of the target, has
-X = 5  # offset of the input; of an optimizer: address of the vectors that it remembers
-X2 = 6  # offset of the second input of an op that combines two tensors, or NONE
-Y = 7  # offset of the output; of an optimizer: address of the counters
-DX = 8  # offset of the gradient with respect to the input, or NONE; of an optimizer: the row's own address
-DX2 = 9  # offset of that with respect to the second input, or NONE
-DY = 10  # offset of the gradient with respect to the output
-PARAMETERS = 11  # here and in the next columns: offsets of the op's parameters in the flat vector, or NONE
-W, B, W2, B2 = range(PARAMETERS, PARAMETERS + 4)  # weights and bias; those of an op that has two of each
-SCRATCH = 15  # offset of memory for each row that the op keeps for its gradient, or NONE
-STATE = 16  # of a metric: offset in the metrics' state; of an optimizer: how many vectors it remembers
-STATISTICS = 17  # offset of the op's running statistics in their vector, or NONE
-STREAM = 18  # number of the op's stream of random numbers
-FACTOR = 19  # what a loss is multiplied with: a float64 number, stored bit by bit
-CONSTANTS = 20  # offset of the op's numbers in the vector of constants, or NONE
-FROZEN = 21  # of an optimizer: how many ranges of parameters it leaves alone; see `optimizer`
-FIRST_PARAMETER = 22  # offset of the first of the op's parameters, which lie one behind the other
-N_PARAMETERS = 23  # how many numbers they are
-W_ROWS = 24  # rows of W, of which some can have their gradient computed alone: see FIRST_WEIGHT of the
-W_COLUMNS = 25  # descriptor; and columns. Of an op that does all at once 1 and 0
-COUPLED = 26  # 1: a row of the output depends on other rows: its entries wait for all threads
-PRODUCT = 27  # address of the entry of the product that the op's kernels call, or 0
-UPDATE_STATISTICS = 28  # address of the entry that updates the running statistics behind a step, or 0
-SETTINGS = 29  # settings from here on: float64 numbers, stored bit by bit
+#: int64 numbers that a row of any kind takes.
 SIZE = 48
+
+
+def _row(*fields):
+    """Dtype of a kind of row: these fields, and settings as far as there is room."""
+    numbers = np.dtype(list(fields)).itemsize // 8
+    return np.dtype([*fields, ("settings", np.float64, (SIZE - numbers,))], align=True)
+
+
+OP = _row(
+    # Addresses of the entries, 0 for none
+    ("forward", np.int64),  # computes the output
+    ("backward_input", np.int64),  # the gradient with respect to the input, row by row
+    ("backward_weights", np.int64),  # the gradient with respect to the parameters, a sum over rows
+    ("update_statistics", np.int64),  # the running statistics, behind a training step
+    ("n_in", np.int64),  # numbers a row of the input has
+    ("n_out", np.int64),  # numbers a row of the output has
+    # Offsets of tensors
+    ("x", np.int64),  # the input
+    ("x2", np.int64),  # the second input of an op that combines two tensors, or NONE
+    ("y", np.int64),  # the output
+    ("dx", np.int64),  # the gradient with respect to the input, or NONE
+    ("dx2", np.int64),  # that with respect to the second input, or NONE
+    ("dy", np.int64),  # the gradient with respect to the output
+    ("scratch", np.int64),  # memory for each row that the op keeps for its gradient, or NONE
+    # What is the op's in other vectors
+    ("parameters", np.int64, (4,)),  # offsets of its parameters, or NONE
+    ("first_parameter", np.int64),  # offset of the first of them, which lie one behind the other
+    ("n_parameters", np.int64),  # how many numbers they are
+    ("constants", np.int64),  # offset of its numbers in the vector of constants, or NONE
+    ("statistics", np.int64),  # offset of its running statistics in their vector, or NONE
+    ("stream", np.int64),  # number of its stream of random numbers
+    ("matrix_rows", np.int64),  # rows of the first parameter, some of which can have their gradient computed
+    ("matrix_columns", np.int64),  # alone: see `first_weight`; of an op that does all at once 1 and 0
+    ("product", np.int64),  # address of the entry of the product that the op's kernels call, or 0
+    (
+        "coupled",
+        np.int64,
+    ),  # 1: a row of the output depends on other rows: its entries wait for all threads
+)
+
+LOSS = _row(
+    ("forward", np.int64),  # address of the entry that computes the loss, and the gradient
+    ("unscaled", np.int64),  # of a loss of scaled targets: address of the entry of the loss itself
+    ("n_out", np.int64),  # numbers a row of the prediction has
+    ("n_targets", np.int64),  # numbers a row of the target has
+    ("prediction", np.int64),  # offset
+    ("gradient", np.int64),  # offset of the gradient with respect to the prediction
+    ("scaled_target", np.int64),  # of a loss of scaled targets: offset of memory for them,
+    ("constants", np.int64),  # and of mean and scale in the vector of constants
+    ("factor", np.float64),  # what the loss is multiplied with
+)
+
+METRIC = _row(
+    ("forward", np.int64),  # address of the entry that adds the rows at hand to the state
+    ("result", np.int64),  # address of the entry of its result
+    ("n_out", np.int64),  # numbers a row of the prediction has
+    ("n_targets", np.int64),  # numbers a row of the target has
+    ("prediction", np.int64),  # offset of what it is computed from
+    ("column", np.int64),  # of its result, in a row of the history
+    ("state", np.int64),  # offset in the state of all metrics
+    ("state_size", np.int64),
+)
+
+PENALTY = _row(
+    ("forward", np.int64),  # address of the entry that adds its value
+    ("gradient", np.int64),  # address of the entry that adds its gradient
+    ("start", np.int64),  # offset of the weights that are penalized
+    ("size", np.int64),  # how many they are
+    ("l1", np.float64),
+    ("l2", np.float64),
+    ("alpha", np.float64),
+)
+
+OPTIMIZER = _row(
+    ("forward", np.int64),  # address of the entry that changes parameters
+    ("own_address", np.int64),  # the row's own, by which a copy is told
+    ("vectors", np.int64),  # address of the vectors that it remembers,
+    ("n_vectors", np.int64),  # and how many there are
+    ("counters", np.int64),  # address of the counters
+    ("n_frozen", np.int64),  # how many ranges of parameters it leaves alone; see `optimizer`
+    ("weight_decay", np.float64),
+    ("global_clipnorm", np.float64),
+    ("clipvalue", np.float64),
+)
+
+SCHEDULE = _row(
+    ("forward", np.int64),  # address of the entry that computes the learning rate
+)
 
 INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output

@@ -4,11 +4,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor
+from ..abi.descriptor import BLOCKS, DESCRIPTOR, NOT_FINITE, OK, PART_ROWS
 from ..abi.entries import entry
-from ..abi.tensors import slots
 from ..lowlevel._jit import force_inline, kernel, reduction
-from ..lowlevel.simd import view
+from ..lowlevel.simd import record, view
 
 
 @kernel
@@ -69,14 +68,14 @@ def squares(g):
 @force_inline
 def block_size(net):
     """Elements of a block of the flat vector: 1 / BLOCKS of it, in whole vector registers."""
-    return (net[descriptor.N_PARAMETERS] // (16 * descriptor.BLOCKS) + 1) * 16
+    return (net.n_parameters // (16 * BLOCKS) + 1) * 16
 
 
 @force_inline
 def rows_parts(net):
     """How many parts the rows of the batch at hand are cut into."""
-    parts = net[descriptor.N_PARTS]
-    return parts if parts == 1 else max(1, min(parts, net[descriptor.BATCH_ROWS] // descriptor.PART_ROWS))
+    parts = net.n_parts
+    return parts if parts == 1 else max(1, min(parts, net.batch_rows // PART_ROWS))
 
 
 Source = namedtuple("Source", "gather_entry")
@@ -90,25 +89,25 @@ def _gather_entry(S):
         itemsize = np.dtype(source).itemsize
 
         def gather_op(op_address, net_address):
-            net, _ = slots(net_address)
-            rows, n, width = net[descriptor.ROWS], net[descriptor.N_SAMPLES], net[descriptor.N_FEATURES]
-            place = net[descriptor.FIRST_ROW]  # in the batch's memory
-            first, chosen, skip = net[descriptor.POSITION] + place, rows, 0
-            place *= net[descriptor.ITEMSIZE]
-            if net[descriptor.ORDER] == 0:
+            net = record(net_address, DESCRIPTOR)
+            rows, n, width = net.rows, net.n_samples, net.n_features
+            place = net.first_row  # in the batch's memory
+            first, chosen, skip = net.position + place, rows, 0
+            place *= net.itemsize
+            if net.order == 0:
                 skip, chosen = first, 0
-            order = view(net[descriptor.ORDER] + 8 * first, chosen, np.int64)
-            x = net[descriptor.X] + skip * width * itemsize
-            target = view(net[descriptor.BATCH_X] + place * width, (rows, width), T)
+            order = view(net.order + 8 * first, chosen, np.int64)
+            x = net.x + skip * width * itemsize
+            target = view(net.batch_x + place * width, (rows, width), T)
             gather(view(x, (n, width), source), order, target)
-            skip *= net[descriptor.ITEMSIZE]
-            width = net[descriptor.N_TARGETS]
-            y = view(net[descriptor.Y] + skip * width, (n, width), T)
-            gather(y, order, view(net[descriptor.BATCH_Y] + place * width, (rows, width), T))
-            if net[descriptor.SAMPLE_WEIGHT] != 0:
-                width = net[descriptor.WEIGHT_WIDTH]
-                weight = view(net[descriptor.SAMPLE_WEIGHT] + skip * width, (n, width), T)
-                target = view(net[descriptor.BATCH_WEIGHT] + place * width, (rows, width), T)
+            skip *= net.itemsize
+            width = net.n_targets
+            y = view(net.y + skip * width, (n, width), T)
+            gather(y, order, view(net.batch_y + place * width, (rows, width), T))
+            if net.sample_weight != 0:
+                width = net.weight_width
+                weight = view(net.sample_weight + skip * width, (n, width), T)
+                target = view(net.batch_weight + place * width, (rows, width), T)
                 gather(weight, order, target)
 
         return gather_op
@@ -116,7 +115,7 @@ def _gather_entry(S):
     return gather_entry
 
 
-#: Op: ROWS of the batch from FIRST_ROW on, by ORDER if it is given -> BATCH_X, BATCH_Y, BATCH_WEIGHT.
+#: Rows at hand of the batch, by `order` if it is given -> `batch_x`, `batch_y`, `batch_weight`.
 gather_entry = _gather_entry(None)
 uint8, int8 = Source(_gather_entry(np.uint8)), Source(_gather_entry(np.int8))
 uint16, int16 = Source(_gather_entry(np.uint16)), Source(_gather_entry(np.int16))
@@ -125,41 +124,41 @@ uint64, int64 = Source(_gather_entry(np.uint64)), Source(_gather_entry(np.int64)
 float32, float64 = Source(_gather_entry(np.float32)), Source(_gather_entry(np.float64))
 
 
-@entry
-def weight_sum_entry(op, setting, net, real, T):
-    """Op: the weights of all rows of the batch at hand -> SCALE holds their sum."""
-    position, rows = net[descriptor.POSITION], net[descriptor.BATCH_ROWS]
-    start, size = net[descriptor.SAMPLE_WEIGHT], net[descriptor.N_SAMPLES]
-    width, chosen = net[descriptor.WEIGHT_WIDTH], rows
-    if net[descriptor.ORDER] == 0:
-        start, size, chosen = start + position * width * net[descriptor.ITEMSIZE], rows, 0
-    order = view(net[descriptor.ORDER] + 8 * position, chosen, np.int64)
-    real[descriptor.SCALE] = weight_sum(view(start, (size, width), T), order)
+@entry()
+def weight_sum_entry(net, T):
+    """Weights of all rows of the batch at hand -> `scale` holds their sum."""
+    position, rows = net.position, net.batch_rows
+    start, size = net.sample_weight, net.n_samples
+    width, chosen = net.weight_width, rows
+    if net.order == 0:
+        start, size, chosen = start + position * width * net.itemsize, rows, 0
+    order = view(net.order + 8 * position, chosen, np.int64)
+    net.scale = weight_sum(view(start, (size, width), T), order)
 
 
-@entry
-def sum_gradients_entry(op, setting, net, real, T):
-    """Op: the gradients of a batch's parts, of PART_SIZE numbers from PART_START -> GRADIENT: their sum."""
-    size, itemsize = net[descriptor.PART_SIZE], net[descriptor.ITEMSIZE]
-    first = net[descriptor.GRADIENT] + net[descriptor.PART_START] * itemsize
+@entry()
+def sum_gradients_entry(net, T):
+    """Gradients of a batch's parts, `part_size` numbers from `part_start` on -> `gradient`: their sum."""
+    size, itemsize = net.part_size, net.itemsize
+    first = net.gradient + net.part_start * itemsize
     for i in range(1, rows_parts(net)):
-        own = first + i * net[descriptor.N_PARAMETERS] * itemsize
+        own = first + i * net.n_parameters * itemsize
         add(view(own, size, T), view(first, size, T))
 
 
-@entry
-def squares_entry(op, setting, net, real, T):
-    """Op: the part of GRADIENT that is this thread's -> the squares of its blocks."""
-    size, end = block_size(net), net[descriptor.PART_START] + net[descriptor.PART_SIZE]
-    sums = view(net[descriptor.BLOCK_SQUARES], descriptor.BLOCKS, np.float64)
-    for start in range(net[descriptor.PART_START], end, size):
-        address = net[descriptor.GRADIENT] + start * net[descriptor.ITEMSIZE]
+@entry()
+def squares_entry(net, T):
+    """The part of the gradient that is this thread's -> the squares of its blocks."""
+    size, end = block_size(net), net.part_start + net.part_size
+    sums = view(net.block_squares, BLOCKS, np.float64)
+    for start in range(net.part_start, end, size):
+        address = net.gradient + start * net.itemsize
         sums[start // size] = squares(view(address, min(size, end - start), T))
 
 
-@entry
-def check_entry(op, setting, net, real, T):
-    """Op: INPUT, of ROWS rows -> STATUS."""
-    size = net[descriptor.ROWS] * net[descriptor.N_FEATURES]
-    finite = is_finite(view(net[descriptor.INPUT], size, T))
-    net[descriptor.STATUS] = descriptor.OK if finite else descriptor.NOT_FINITE
+@entry()
+def check_entry(net, T):
+    """`input`, of `rows` rows -> `status`."""
+    size = net.rows * net.n_features
+    finite = is_finite(view(net.input, size, T))
+    net.status = OK if finite else NOT_FINITE

@@ -6,10 +6,11 @@ multiple of T. A thread that waits spins for a moment, then lets the operating s
 that more threads than CPUs are slow but not stuck.
 """
 
-from ..abi import descriptor as d
-from ..abi.tensors import slots
+import numpy as np
+
+from ..abi.descriptor import ALL, DESCRIPTOR, SHARED
 from ..lowlevel._jit import force_inline, inline_ir, kernel
-from ..lowlevel.simd import atomic_add, atomic_load, spin_hint, yield_thread
+from ..lowlevel.simd import address, atomic_add, atomic_load, record_at, spin_hint, view, yield_thread
 
 _SPINS = 2000
 
@@ -17,16 +18,16 @@ _SPINS = 2000
 @force_inline
 def wait_for_team(net):
     """Return True when all threads of the team have called this, False if the team gives up."""
-    return net[d.TEAM] == 1 or _wait(net)
+    return net.team == 1 or _wait(net)
 
 
 @kernel
 def _wait(net):
-    team, counter = net[d.TEAM], net[d.BARRIER]
+    team, counter = net.team, net.barrier
     arrival = atomic_add(counter, 1)
     target = (arrival + team - 1) // team * team
     spins = 0
-    while atomic_load(counter) < target and atomic_load(net[d.ABORT]) == 0:
+    while atomic_load(counter) < target and atomic_load(net.abort) == 0:
         spins += 1
         if spins < _SPINS:
             spin_hint()
@@ -37,18 +38,19 @@ def _wait(net):
 
 
 @inline_ir
-def worker_slots(net, thread):
-    """Descriptor of a thread: (int64 view, float64 view of the same memory)."""
-    return slots(net[d.WORKERS] + 8 * d.SIZE * thread)
+def worker(net, thread):
+    """Descriptor of a thread."""
+    return record_at(net.workers, thread, DESCRIPTOR)
 
 
 @kernel
 def prepare_worker(net, thread):
-    """Copy the slots that all threads share to this thread's descriptor."""
-    own, _ = worker_slots(net, thread)
-    for i in range(d.SHARED):
-        own[i] = net[i]
-    own[d.FIRST_WEIGHT], own[d.N_WEIGHTS], own[d.INPUT_ONLY] = 0, d.ALL, 0
+    """Copy the fields that all threads share to this thread's descriptor."""
+    own = worker(net, thread)
+    source, target = view(address(net), SHARED, np.int64), view(address(own), SHARED, np.int64)
+    for i in range(SHARED):
+        target[i] = source[i]
+    own.first_weight, own.n_weights, own.input_only = 0, ALL, 0
 
 
 @force_inline

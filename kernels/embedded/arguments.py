@@ -9,10 +9,10 @@ from numba.core.errors import TypingError
 from numba.core.typing.typeof import Purpose
 from numba.extending import intrinsic, typeof_impl
 
-from ..abi import descriptor as d
-from ..abi import oprow
+from ..abi.descriptor import DESCRIPTOR, SIZE
+from ..abi.oprow import OPTIMIZER
 from ..lowlevel._jit import force_inline, inline_ir
-from ..lowlevel.simd import address
+from ..lowlevel.simd import address, record
 
 
 def refuse_constants(kind, message):
@@ -41,6 +41,10 @@ def _dtype(net):
 @intrinsic
 def _check_network(typingctx, net):
     _dtype(net)
+    if not net.types[net.fields.index("descriptor")].mutable:
+        raise TypingError(
+            "fastnn: a network must be as model.network() gave it, but its descriptor is read-only"
+        )
     return types.void(net), _do_nothing
 
 
@@ -72,10 +76,10 @@ def _do_nothing(context, builder, sig, args):
 
 
 @inline_ir
-def network_slots(net):
+def descriptor_of(net):
     """Descriptor of a network, which must be one."""
     _check_network(net)
-    return net.descriptor
+    return record(address(net.descriptor), DESCRIPTOR)
 
 
 @force_inline
@@ -95,51 +99,51 @@ def written_address(net, array):
 @force_inline
 def is_own(net):
     """Whether a network is itself: neither its descriptor nor the parameters that it shows are copies."""
-    slots = net.descriptor
-    return slots[d.SELF] == address(slots) and slots[d.PARAMETERS] == address(net.parameters)
+    descriptor = descriptor_of(net)
+    return descriptor.own_address == address(descriptor) and descriptor.parameters == address(net.parameters)
 
 
 @force_inline
 def shows_results(net):
     """Whether a network, which is itself, shows the loss and the gradient that a step leaves."""
-    slots = net.descriptor
-    return slots[d.OWN_LOSS] == address(net.loss) and slots[d.GRADIENT] == address(net.gradient)
+    descriptor = descriptor_of(net)
+    return descriptor.own_loss == address(net.loss) and descriptor.gradient == address(net.gradient)
 
 
 @force_inline
 def is_whole(net):
     """Whether all arrays of a network are those that its descriptor points to."""
-    slots = net.descriptor
+    descriptor = descriptor_of(net)
     return (
-        slots.size == d.SIZE
+        net.descriptor.size == SIZE
         and is_own(net)
         and shows_results(net)
-        and slots[d.WORKERS] == address(net.workers)
-        and slots[d.OPS] == address(net.ops)
-        and slots[d.PREDICT_OPS] == address(net.predict_ops)
-        and slots[d.INPUT_OPS] == address(net.input_ops)
-        and slots[d.LOSS] == address(net.extra)
-        and (slots[d.STATISTICS] == address(net.statistics) or net.statistics.size == 0)
-        and slots[d.CONSTANTS] == address(net.constants)
-        and slots[d.LIMITS] == address(net.limits)
-        and slots[d.GRADIENT] == address(net.gradients)
-        and slots[d.WORKSPACE] == address(net.workspace)
-        and slots[d.SCRATCH] == address(net.scratch)
-        and slots[d.BLOCK_SQUARES] == address(net.sums)
-        and slots[d.BARRIER] == address(net.team)
-        and slots[d.N_PARAMETERS] == net.parameters.size
+        and descriptor.workers == address(net.workers)
+        and descriptor.ops == address(net.ops)
+        and descriptor.predict_ops == address(net.predict_ops)
+        and descriptor.input_ops == address(net.input_ops)
+        and descriptor.loss == address(net.extra)
+        and (descriptor.statistics == address(net.statistics) or net.statistics.size == 0)
+        and descriptor.constants == address(net.constants)
+        and descriptor.limits == address(net.limits)
+        and descriptor.gradient == address(net.gradients)
+        and descriptor.workspace == address(net.workspace)
+        and descriptor.scratch == address(net.scratch)
+        and descriptor.block_squares == address(net.sums)
+        and descriptor.barrier == address(net.team)
+        and descriptor.n_parameters == net.parameters.size
     )
 
 
 @force_inline
 def is_state_of(net, state):
     """Whether an optimizer's state is itself, and belongs to the model of a network."""
-    row = state.rows[0]
+    row = record(address(state.rows), OPTIMIZER)
     return (
-        row[oprow.DX] == address(state.rows)
-        and row[oprow.X] == address(state.vectors)
-        and row[oprow.Y] == address(state.counters)
-        and net.descriptor[d.PARAMETERS] == address(state.parameters)
+        row.own_address == address(state.rows)
+        and row.vectors == address(state.vectors)
+        and row.counters == address(state.counters)
+        and descriptor_of(net).parameters == address(state.parameters)
     )
 
 
@@ -151,10 +155,10 @@ def are_apart(one, other):
 
 
 @force_inline
-def rows_of(slots, x):
+def rows_of(descriptor, x):
     """How many samples `x`, of shape (n, n_in), (n, *shape) or (n_in,), holds."""
     if x.ndim > 2:
-        return x.size // slots[d.N_FEATURES]
+        return x.size // descriptor.n_features
     return x.shape[0] if x.ndim == 2 else 1
 
 

@@ -7,13 +7,13 @@ Values are not checked, except for class numbers, indices of an `Embedding`, and
 
 import math
 
-from ..abi import descriptor as d
-from ..abi import oprow
+from ..abi.descriptor import OK
+from ..abi.oprow import OPTIMIZER
 from ..abi.status import Status
 from ..lowlevel._jit import force_inline, kernel
-from ..lowlevel.simd import address, call
+from ..lowlevel.simd import address, call, record
 from . import unchecked
-from .arguments import are_apart, is_state_of, is_whole, network_slots, row_width, rows_of, targets_of
+from .arguments import are_apart, descriptor_of, is_state_of, is_whole, row_width, rows_of, targets_of
 
 
 @force_inline
@@ -25,14 +25,14 @@ def _rows_fit(array, x, width):
 
 
 @force_inline
-def _are_samples(slots, x):
-    """Whether `x` is of the shape of samples, and has indices where layers take them; writes `slots`."""
-    if not _rows_fit(x, x, slots[d.N_FEATURES]):
+def _are_samples(descriptor, x):
+    """Whether `x` is of the shape of samples, and has indices where layers take them."""
+    if not _rows_fit(x, x, descriptor.n_features):
         return False
-    if slots[d.CHECK_INDICES] != 0:
-        slots[d.INPUT], slots[d.ROWS] = address(x), rows_of(slots, x)
-        call(slots[d.CHECK_INDICES], 0, address(slots))
-        return slots[d.STATUS] == d.OK
+    if descriptor.check_indices != 0:
+        descriptor.input, descriptor.rows = address(x), rows_of(descriptor, x)
+        call(descriptor.check_indices, 0, address(descriptor))
+        return descriptor.status == OK
     return True
 
 
@@ -64,12 +64,12 @@ def forward_checked(net, x, out):
     Status
         `OK`, `WRONG_NETWORK`, `WRONG_X` or `WRONG_OUT`.
     """
-    slots = network_slots(net)
+    descriptor = descriptor_of(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _are_samples(slots, x):
+    if not _are_samples(descriptor, x):
         return Status.WRONG_X
-    if not (_rows_fit(out, x, slots[d.N_OUTPUTS]) and _may_be_written(net, out, x)):
+    if not (_rows_fit(out, x, descriptor.n_outputs) and _may_be_written(net, out, x)):
         return Status.WRONG_OUT
     unchecked.forward(net, x, out)
     return Status.OK
@@ -84,14 +84,14 @@ def input_gradient_checked(net, x, dy, dx):
     Status
         `OK`, `WRONG_NETWORK`, `WRONG_X`, `WRONG_Y` for `dy`, or `WRONG_OUT` for `dx`.
     """
-    slots = network_slots(net)
+    descriptor = descriptor_of(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _are_samples(slots, x):
+    if not _are_samples(descriptor, x):
         return Status.WRONG_X
-    if not _rows_fit(dy, x, slots[d.N_OUTPUTS]):
+    if not _rows_fit(dy, x, descriptor.n_outputs):
         return Status.WRONG_Y
-    if not (_rows_fit(dx, x, slots[d.N_FEATURES]) and _may_be_written(net, dx, x) and are_apart(dx, dy)):
+    if not (_rows_fit(dx, x, descriptor.n_features) and _may_be_written(net, dx, x) and are_apart(dx, dy)):
         return Status.WRONG_OUT
     unchecked.input_gradient(net, x, dy, dx)
     return Status.OK
@@ -106,12 +106,12 @@ def jacobian_checked(net, x, jac):
     Status
         `OK`, `WRONG_NETWORK`, `WRONG_X`, or `WRONG_OUT` for `jac`.
     """
-    slots = network_slots(net)
+    descriptor = descriptor_of(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _are_samples(slots, x):
+    if not _are_samples(descriptor, x):
         return Status.WRONG_X
-    fits = _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_FEATURES])
+    fits = _matrices_fit(jac, x, descriptor.n_outputs, descriptor.n_features)
     if not (fits and _may_be_written(net, jac, x)):
         return Status.WRONG_OUT
     unchecked.jacobian(net, x, jac)
@@ -127,14 +127,14 @@ def parameter_jacobian_checked(net, x, jac):
     Status
         `OK`, `WRONG_NETWORK`, `WRONG_X`, or `WRONG_OUT` for `jac`.
     """
-    slots = network_slots(net)
+    descriptor = descriptor_of(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if not _are_samples(slots, x):
+    if not _are_samples(descriptor, x):
         return Status.WRONG_X
-    rows = rows_of(slots, x) * slots[d.N_OUTPUTS]
-    one_below_the_other = jac.ndim == 2 and jac.shape[0] == rows and jac.shape[1] == slots[d.N_PARAMETERS]
-    fits = one_below_the_other or _matrices_fit(jac, x, slots[d.N_OUTPUTS], slots[d.N_PARAMETERS])
+    rows = rows_of(descriptor, x) * descriptor.n_outputs
+    one_below_the_other = jac.ndim == 2 and jac.shape[0] == rows and jac.shape[1] == descriptor.n_parameters
+    fits = one_below_the_other or _matrices_fit(jac, x, descriptor.n_outputs, descriptor.n_parameters)
     if not (fits and _may_be_written(net, jac, x)):
         return Status.WRONG_OUT
     unchecked.parameter_jacobian(net, x, jac)
@@ -154,20 +154,20 @@ def _are_classes(y, n_out):
 @force_inline
 def _batch_status(net, x, y):
     """Whether all of `x` and `y` can be the batch."""
-    slots, width = network_slots(net), targets_of(x, y)
-    rows = rows_of(slots, x)
+    descriptor, width = descriptor_of(net), targets_of(x, y)
+    rows = rows_of(descriptor, x)
     if not is_whole(net):
         return Status.WRONG_NETWORK
-    if slots[d.LOSS_AND_GRADIENT] == 0:
+    if descriptor.loss_and_gradient == 0:
         return Status.NO_LOSS
-    if not (_are_samples(slots, x) and are_apart(x, net.gradients)):
+    if not (_are_samples(descriptor, x) and are_apart(x, net.gradients)):
         return Status.WRONG_X
-    n_out = slots[d.N_OUTPUTS]
-    is_class = slots[d.CLASS_TARGETS] == 1 and width == 1
+    n_out = descriptor.n_outputs
+    is_class = descriptor.class_targets == 1 and width == 1
     height = y.shape[0] if y.ndim >= 2 or x.ndim >= 2 else 1
     if height != rows or not (width == n_out or is_class) or not are_apart(y, net.gradients):
         return Status.WRONG_Y
-    if not 0 < rows <= slots[d.BATCH_SIZE]:
+    if not 0 < rows <= descriptor.batch_size:
         return Status.WRONG_BATCH
     if is_class and not _are_classes(y, n_out):
         return Status.WRONG_CLASS
@@ -203,7 +203,8 @@ def train_step_checked(net, optimizer_state, x, y):
     status = _batch_status(net, x, y)
     if status != Status.OK:
         return status
-    size = optimizer_state.rows[0, oprow.STATE] * network_slots(net)[d.N_PARAMETERS]
+    row = record(address(optimizer_state.rows), OPTIMIZER)
+    size = row.n_vectors * descriptor_of(net).n_parameters
     if not is_state_of(net, optimizer_state) or optimizer_state.vectors.size != size:
         return Status.WRONG_STATE
     if not math.isfinite(unchecked.train_step(net, optimizer_state, x, y)):

@@ -4,19 +4,19 @@ All go back through the ops as training does, with a gradient of the outputs tha
 that of a loss. Dropout does not drop.
 """
 
-from ..abi import descriptor as d
-from ..abi import oprow
-from ..abi.tensors import op_row, slots, tensor
+from ..abi.descriptor import DESCRIPTOR
+from ..abi.oprow import OP
+from ..abi.tensors import tensor
 from ..driver.rows import backward, forward
 from ..lowlevel._jit import kernel
-from ..lowlevel.simd import flush_denormals, restore_denormals, view
+from ..lowlevel.simd import flush_denormals, record, record_at, restore_denormals, view
 
 
 @kernel
 def _place_rows(net, position):
     """Make so many rows from `position` on as the workspace holds the rows at hand."""
-    net[d.ROWS] = min(net[d.PREDICT_BATCH], net[d.N_SAMPLES] - position)
-    net[d.INPUT] = net[d.X] + position * net[d.N_FEATURES] * net[d.ITEMSIZE]
+    net.rows = min(net.predict_batch, net.n_samples - position)
+    net.input = net.x + position * net.n_features * net.itemsize
 
 
 @kernel
@@ -44,75 +44,75 @@ def _copy_output(dx, j, jacobian):
 
 
 def input_gradient_entry(T):
-    """Op: X, Y (the gradient by the outputs) -> OUTPUT holds that by the inputs; for all samples."""
+    """`x`, `y` (the gradient with respect to the outputs) -> `output`: that with respect to the inputs."""
 
     def input_gradient(_, net_address):
-        net, _ = slots(net_address)
-        n_in, n_out = net[d.N_FEATURES], net[d.N_OUTPUTS]
-        first, _ = op_row(net[d.INPUT_OPS])
-        last, _ = op_row(net[d.INPUT_OPS] + 8 * oprow.SIZE * (net[d.N_OPS] - 1))
+        net = record(net_address, DESCRIPTOR)
+        n_in, n_out = net.n_features, net.n_outputs
+        first = record(net.input_ops, OP)
+        last = record_at(net.input_ops, net.n_ops - 1, OP)
         mode = flush_denormals()
-        net[d.INPUT_ONLY] = 1
-        for position in range(0, net[d.N_SAMPLES], net[d.PREDICT_BATCH]):
+        net.input_only = 1
+        for position in range(0, net.n_samples, net.predict_batch):
             _place_rows(net, position)
-            rows, itemsize = net[d.ROWS], net[d.ITEMSIZE]
-            forward(net[d.INPUT_OPS], net)
-            given = view(net[d.Y] + position * n_out * itemsize, (rows, n_out), T)
-            _copy(given, tensor(net, last[oprow.DY], n_out, T))
-            backward(net[d.INPUT_OPS], net)
-            result = view(net[d.OUTPUT] + position * n_in * itemsize, (rows, n_in), T)
-            _copy(tensor(net, first[oprow.DX], n_in, T), result)
-        net[d.INPUT_ONLY] = 0
+            rows, itemsize = net.rows, net.itemsize
+            forward(net.input_ops, net)
+            given = view(net.y + position * n_out * itemsize, (rows, n_out), T)
+            _copy(given, tensor(net, last.dy, n_out, T))
+            backward(net.input_ops, net)
+            result = view(net.output + position * n_in * itemsize, (rows, n_in), T)
+            _copy(tensor(net, first.dx, n_in, T), result)
+        net.input_only = 0
         restore_denormals(mode)
 
     return input_gradient
 
 
 def jacobian_entry(T):
-    """Op: X -> OUTPUT holds the derivatives of all outputs by all inputs, (n_samples, n_out, n_in)."""
+    """`x` -> `output`: derivatives of all outputs by all inputs, (n_samples, n_out, n_in)."""
 
     def jacobian(_, net_address):
-        net, _ = slots(net_address)
-        n_in, n_out = net[d.N_FEATURES], net[d.N_OUTPUTS]
-        first, _ = op_row(net[d.INPUT_OPS])
-        last, _ = op_row(net[d.INPUT_OPS] + 8 * oprow.SIZE * (net[d.N_OPS] - 1))
+        net = record(net_address, DESCRIPTOR)
+        n_in, n_out = net.n_features, net.n_outputs
+        first = record(net.input_ops, OP)
+        last = record_at(net.input_ops, net.n_ops - 1, OP)
         mode = flush_denormals()
-        net[d.INPUT_ONLY] = 1
-        for position in range(0, net[d.N_SAMPLES], net[d.PREDICT_BATCH]):
+        net.input_only = 1
+        for position in range(0, net.n_samples, net.predict_batch):
             _place_rows(net, position)
-            forward(net[d.INPUT_OPS], net)
-            place = net[d.OUTPUT] + position * n_out * n_in * net[d.ITEMSIZE]
-            result = view(place, (net[d.ROWS], n_out, n_in), T)
+            forward(net.input_ops, net)
+            place = net.output + position * n_out * n_in * net.itemsize
+            result = view(place, (net.rows, n_out, n_in), T)
             for j in range(n_out):
-                _one_output(j, tensor(net, last[oprow.DY], n_out, T))
-                backward(net[d.INPUT_OPS], net)
-                _copy_output(tensor(net, first[oprow.DX], n_in, T), j, result)
-        net[d.INPUT_ONLY] = 0
+                _one_output(j, tensor(net, last.dy, n_out, T))
+                backward(net.input_ops, net)
+                _copy_output(tensor(net, first.dx, n_in, T), j, result)
+        net.input_only = 0
         restore_denormals(mode)
 
     return jacobian
 
 
 def parameter_jacobian_entry(T):
-    """Op: X -> OUTPUT: derivatives of all outputs by the parameters, (n_samples, n_out, n_parameters).
+    """`x` -> `output`: derivatives of all outputs by the parameters, (n_samples, n_out, n_parameters).
 
     Each sample is a batch of its own, whose gradient is written where it belongs.
     """
 
     def parameter_jacobian(_, net_address):
-        net, _ = slots(net_address)
-        n_out, kept = net[d.N_OUTPUTS], net[d.ROWS_GRADIENT]
-        last, _ = op_row(net[d.OUTPUT_OPS] + 8 * oprow.SIZE * (net[d.N_OPS] - 1))
+        net = record(net_address, DESCRIPTOR)
+        n_out, kept = net.n_outputs, net.rows_gradient
+        last = record_at(net.output_ops, net.n_ops - 1, OP)
         mode = flush_denormals()
-        net[d.ROWS], net[d.INPUT], net[d.ROWS_GRADIENT] = 1, net[d.X], net[d.OUTPUT]
-        for _ in range(net[d.N_SAMPLES] if net[d.N_PARAMETERS] > 0 else 0):
-            forward(net[d.OUTPUT_OPS], net)
+        net.rows, net.input, net.rows_gradient = 1, net.x, net.output
+        for _ in range(net.n_samples if net.n_parameters > 0 else 0):
+            forward(net.output_ops, net)
             for j in range(n_out):
-                _one_output(j, tensor(net, last[oprow.DY], n_out, T))
-                backward(net[d.OUTPUT_OPS], net)
-                net[d.ROWS_GRADIENT] += net[d.N_PARAMETERS] * net[d.ITEMSIZE]
-            net[d.INPUT] += net[d.N_FEATURES] * net[d.ITEMSIZE]
-        net[d.ROWS_GRADIENT] = kept
+                _one_output(j, tensor(net, last.dy, n_out, T))
+                backward(net.output_ops, net)
+                net.rows_gradient += net.n_parameters * net.itemsize
+            net.input += net.n_features * net.itemsize
+        net.rows_gradient = kept
         restore_denormals(mode)
 
     return parameter_jacobian

@@ -10,17 +10,14 @@ checked that what is written lies apart from what is read: `checked` holds the f
 
 import math
 
-import numpy as np
-
-from ..abi import descriptor as d
-from ..abi import oprow
+from ..abi.oprow import LOSS, SIZE
 from ..lowlevel._jit import kernel
-from ..lowlevel.simd import address, call, flat, view
+from ..lowlevel.simd import address, call, flat, record
 from .arguments import (
     array_address,
+    descriptor_of,
     is_own,
     is_state_of,
-    network_slots,
     rows_of,
     shows_results,
     targets_of,
@@ -49,12 +46,12 @@ def forward(net, x, out):
     out : array of shape (n, n_out), or (n_out,)
         Written. What `Model.predict` gives, to the bit.
     """
-    slots, X, output = network_slots(net), array_address(net, x), written_address(net, out)
+    descriptor, X, output = descriptor_of(net), array_address(net, x), written_address(net, out)
     if not is_own(net):
         _write_nan(out)
         return
-    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(slots, x)
-    call(slots[d.PREDICT], 0, address(slots))
+    descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows_of(descriptor, x)
+    call(descriptor.predict, 0, address(descriptor))
 
 
 @kernel
@@ -74,13 +71,14 @@ def input_gradient(net, x, dy, dx):
     dx : array of shape (n, n_in), or (n_in,)
         Written.
     """
-    slots, X, output = network_slots(net), array_address(net, x), written_address(net, dx)
+    descriptor, X, output = descriptor_of(net), array_address(net, x), written_address(net, dx)
     given = array_address(net, dy)
     if not is_own(net):
         _write_nan(dx)
         return
-    slots[d.X], slots[d.Y], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, given, output, rows_of(slots, x)
-    call(slots[d.INPUT_GRADIENT], 0, address(slots))
+    descriptor.x, descriptor.y, descriptor.output = X, given, output
+    descriptor.n_samples = rows_of(descriptor, x)
+    call(descriptor.input_gradient, 0, address(descriptor))
 
 
 @kernel
@@ -98,12 +96,12 @@ def jacobian(net, x, jac):
     jac : array of shape (n, n_out, n_in), or (n_out, n_in)
         Written. In units of the outputs by units of the inputs.
     """
-    slots, X, output = network_slots(net), array_address(net, x), written_address(net, jac)
+    descriptor, X, output = descriptor_of(net), array_address(net, x), written_address(net, jac)
     if not is_own(net):
         _write_nan(jac)
         return
-    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(slots, x)
-    call(slots[d.JACOBIAN], 0, address(slots))
+    descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows_of(descriptor, x)
+    call(descriptor.jacobian, 0, address(descriptor))
 
 
 @kernel
@@ -121,24 +119,24 @@ def parameter_jacobian(net, x, jac):
     jac : array of shape (n * n_out, n_parameters), or (n, n_out, n_parameters)
         Written.
     """
-    slots, X, output = network_slots(net), array_address(net, x), written_address(net, jac)
+    descriptor, X, output = descriptor_of(net), array_address(net, x), written_address(net, jac)
     if not is_own(net):
         _write_nan(jac)
         return
-    slots[d.X], slots[d.OUTPUT], slots[d.N_SAMPLES] = X, output, rows_of(slots, x)
-    call(slots[d.PARAMETER_JACOBIAN], 0, address(slots))
+    descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows_of(descriptor, x)
+    call(descriptor.parameter_jacobian, 0, address(descriptor))
 
 
 @kernel
 def _place_batch(net, x, y):
     """Make all of `x` and `y` the batch of a network that is itself; whether that can be."""
-    slots = network_slots(net)
-    rows = rows_of(slots, x)
-    slots[d.X], slots[d.Y], slots[d.N_SAMPLES] = array_address(net, x), array_address(net, y), rows
-    slots[d.N_TARGETS] = targets_of(x, y)
-    view(slots[d.LOSS], oprow.SIZE, np.int64)[oprow.N_OUT] = slots[d.N_TARGETS]
+    descriptor = descriptor_of(net)
+    rows = rows_of(descriptor, x)
+    descriptor.x, descriptor.y, descriptor.n_samples = array_address(net, x), array_address(net, y), rows
+    descriptor.n_targets = targets_of(x, y)
+    record(descriptor.loss, LOSS).n_targets = descriptor.n_targets
     net.loss[0] = math.nan
-    return slots[d.LOSS_AND_GRADIENT] != 0 and 0 < rows <= slots[d.BATCH_SIZE]
+    return descriptor.loss_and_gradient != 0 and 0 < rows <= descriptor.batch_size
 
 
 @kernel
@@ -164,12 +162,12 @@ def loss_and_gradient(net, x, y):
         NaN, and nothing done, if there are no samples or more than `max_batch`, the model has no loss, or
         the network is a copy.
     """
-    slots = network_slots(net)
+    descriptor = descriptor_of(net)
     if not (is_own(net) and shows_results(net)):
         return math.nan
     if _place_batch(net, x, y):
-        call(slots[d.LOSS_AND_GRADIENT], 0, address(slots))
-        net.loss[0] = view(address(slots), d.SIZE, np.float64)[d.LOSS_VALUE]
+        call(descriptor.loss_and_gradient, 0, address(descriptor))
+        net.loss[0] = descriptor.loss_value
     return net.loss[0]
 
 
@@ -195,16 +193,16 @@ def train_step(net, optimizer_state, x, y):
         NaN, and no step made, if the loss is not finite, there are no samples or more than `max_batch`,
         the model has no loss, the network or the state is a copy, or the state that of another model.
     """
-    slots = network_slots(net)
+    descriptor = descriptor_of(net)
     if not (is_own(net) and shows_results(net) and is_state_of(net, optimizer_state)):
         return math.nan
     if _place_batch(net, x, y):
         rows = optimizer_state.rows
-        slots[d.OPTIMIZER], slots[d.SCHEDULE] = address(rows), address(rows) + 8 * oprow.SIZE
-        slots[d.OPTIMIZER_STATE] = array_address(net, optimizer_state.vectors)
-        slots[d.STEP], slots[d.EPOCH], slots[d.POSITION] = optimizer_state.counters[0], 0, 0
-        slots[d.HISTORY], slots[d.TRAINING] = address(net.loss), 1
-        call(slots[d.TRAIN], 0, address(slots))
-        slots[d.TRAINING] = 0
-        optimizer_state.counters[0] = slots[d.STEP]
+        descriptor.optimizer, descriptor.schedule = address(rows), address(rows) + 8 * SIZE
+        descriptor.optimizer_state = array_address(net, optimizer_state.vectors)
+        descriptor.step, descriptor.epoch, descriptor.position = optimizer_state.counters[0], 0, 0
+        descriptor.history, descriptor.training = address(net.loss), 1
+        call(descriptor.train, 0, address(descriptor))
+        descriptor.training = 0
+        optimizer_state.counters[0] = descriptor.step
     return net.loss[0]

@@ -19,13 +19,13 @@ import math
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import NONE, OP, OPTIMIZER, SIZE
 from ..abi.tensors import row_address, tensor_address
 from ..driver.batch import rows_parts
 from ..driver.team import wait_for_team
 from ..lowlevel._jit import force_inline, inline_ir, kernel
-from ..lowlevel.simd import element, view
+from ..lowlevel.simd import element, record, view
 
 _ROWS = 64  # of a block: it is read twice, and should still be in the cache the second time
 
@@ -172,11 +172,11 @@ def average(moments, momentum, mean, variance):
 @force_inline
 def _by_batch(op, net):
     """Whether channels are normalized by the moments of the batch, not by the running statistics."""
-    if net[descriptor.TRAINING] == 0:
+    if net.training == 0:
         return False
-    row = view(net[descriptor.OPTIMIZER], oprow.SIZE, np.int64)
-    frozen = view(net[descriptor.OPTIMIZER] + 2 * 8 * oprow.SIZE, 2 * row[oprow.FROZEN], np.int64)
-    place = net[descriptor.N_PARAMETERS] + op[oprow.STATISTICS]  # see `graph.frozen_numbers`
+    optimizer = record(net.optimizer, OPTIMIZER)
+    frozen = view(net.optimizer + 2 * 8 * SIZE, 2 * optimizer.n_frozen, np.int64)
+    place = net.n_parameters + op.statistics  # see `graph.frozen_numbers`
     for k in range(0, frozen.size, 2):
         if frozen[k] <= place < frozen[k + 1]:
             return False
@@ -186,139 +186,135 @@ def _by_batch(op, net):
 @force_inline
 def _first_part(net, row, parts):
     """The part of the batch that begins with a row."""
-    rows = net[descriptor.BATCH_ROWS]
+    rows = net.batch_rows
     return (row * parts + rows - 1) // rows
 
 
 @inline_ir
-def _shape(op, setting):
+def _shape(op):
     """Channels, and the positions of a sample that each has a number for."""
-    features = int(setting[oprow.SETTINGS + 2])
-    return features, op[oprow.N_IN] // features
+    features = int(op.settings[2])
+    return features, op.n_in // features
 
 
 @inline_ir
-def _channels(net, vector, offset, n, T):
-    """Parameters of a flat vector, or their gradients: of shape (n,), or (0,) if there are none."""
-    return view(element(net[vector], offset, T), n if offset != oprow.NONE else 0, T)
+def _channels(vector, offset, n, T):
+    """Parameters of the flat vector at an address, or their gradients: (n,), or (0,) if there are none."""
+    return view(element(vector, offset, T), n if offset != NONE else 0, T)
 
 
 @inline_ir
 def _rows_at_hand(net, offset, positions, n, T):
     """The rows at hand of a tensor."""
-    rows = net[descriptor.ROWS] * positions
+    rows = net.rows * positions
     return view(tensor_address(net, offset, positions * n, T), (rows, n), T)
 
 
 @inline_ir
 def _all_rows(net, offset, positions, n, T):
     """All rows of the batch of a tensor."""
-    rows = net[descriptor.BATCH_ROWS] * positions
+    rows = net.batch_rows * positions
     return view(row_address(net, offset, 0, positions * n, T), (rows, n), T)
 
 
 @inline_ir
 def _sums(op, net, backward, n, T):
     """The sums of the parts: moments, or gradients if it is 1 and not 0 that is given."""
-    offset = op[oprow.SCRATCH] + backward * 2 * n * net[descriptor.N_PARTS]
-    return view(element(net[descriptor.WORKSPACE], offset, T), (rows_parts(net), 2, n), T)
+    offset = op.scratch + backward * 2 * n * net.n_parts
+    return view(element(net.workspace, offset, T), (rows_parts(net), 2, n), T)
 
 
 @inline_ir
-def _take_moments(op, setting, net, by_batch, moments, T):
+def _take_moments(op, net, by_batch, moments, T):
     """Write `moments`, all four."""
-    n, positions = _shape(op, setting)
+    n, positions = _shape(op)
     if by_batch:
-        join_moments(_sums(op, net, 0, n, T), net[descriptor.BATCH_ROWS], positions, moments)
+        join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
     else:
-        running = view(element(net[descriptor.STATISTICS], op[oprow.STATISTICS], T), (2, n), T)
+        running = view(element(net.statistics, op.statistics, T), (2, n), T)
         for j in range(n):
             moments[0, j], moments[1, j] = running[0, j], running[1, j]
-    gamma = _channels(net, descriptor.PARAMETERS, op[oprow.PARAMETERS], n, T)
-    beta = _channels(net, descriptor.PARAMETERS, op[oprow.PARAMETERS + 1], n, T)
-    prepare(gamma, beta, T(setting[oprow.SETTINGS]), moments)
+    gamma = _channels(net.parameters, op.parameters[0], n, T)
+    beta = _channels(net.parameters, op.parameters[1], n, T)
+    prepare(gamma, beta, T(op.settings[0]), moments)
 
 
-@entry
-def forward_entry(op, setting, net, real, T):
-    """Op: X -> Y, and while training SCRATCH: the moments of the parts of the batch."""
-    n, positions = _shape(op, setting)
-    moments = view(net[descriptor.SCRATCH], (4, n), T)
+@entry(OP)
+def forward_entry(op, net, T):
+    """`x` -> `y`, and while training `scratch`: the moments of the parts of the batch."""
+    n, positions = _shape(op)
+    moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
     if by_batch:
-        sums, every = _sums(op, net, 0, n, T), _all_rows(net, op[oprow.X], positions, n, T)
-        parts, rows, first = sums.shape[0], net[descriptor.BATCH_ROWS], net[descriptor.FIRST_ROW]
-        block = view(net[descriptor.SCRATCH], (2, n), T)
-        for part in range(
-            _first_part(net, first, parts), _first_part(net, first + net[descriptor.ROWS], parts)
-        ):
+        sums, every = _sums(op, net, 0, n, T), _all_rows(net, op.x, positions, n, T)
+        parts, rows, first = sums.shape[0], net.batch_rows, net.first_row
+        block = view(net.scratch, (2, n), T)
+        for part in range(_first_part(net, first, parts), _first_part(net, first + net.rows, parts)):
             start, end = part * rows // parts, (part + 1) * rows // parts
             part_moments(every, start * positions, end * positions, part, sums, block)
         wait_for_team(net)
-    _take_moments(op, setting, net, by_batch, moments, T)
-    x = _rows_at_hand(net, op[oprow.X], positions, n, T)
-    normalize(x, moments, _rows_at_hand(net, op[oprow.Y], positions, n, T))
+    _take_moments(op, net, by_batch, moments, T)
+    x = _rows_at_hand(net, op.x, positions, n, T)
+    normalize(x, moments, _rows_at_hand(net, op.y, positions, n, T))
 
 
-@entry
-def backward_input_entry(op, setting, net, real, T):
-    """Op: X, DY -> DX, and while training SCRATCH: the sums of the gradients of the parts."""
-    n, positions = _shape(op, setting)
-    moments = view(net[descriptor.SCRATCH], (4, n), T)
+@entry(OP)
+def backward_input_entry(op, net, T):
+    """`x`, `dy` -> `dx`, and while training `scratch`: the sums of the gradients of the parts."""
+    n, positions = _shape(op)
+    moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
-    _take_moments(op, setting, net, by_batch, moments, T)
-    dy = _rows_at_hand(net, op[oprow.DY], positions, n, T)
-    dx = _rows_at_hand(net, op[oprow.DX], positions, n, T)
+    _take_moments(op, net, by_batch, moments, T)
+    dy = _rows_at_hand(net, op.dy, positions, n, T)
+    dx = _rows_at_hand(net, op.dx, positions, n, T)
     if by_batch:
-        sums, x = _sums(op, net, 1, n, T), _rows_at_hand(net, op[oprow.X], positions, n, T)
-        parts, rows, first = sums.shape[0], net[descriptor.BATCH_ROWS], net[descriptor.FIRST_ROW]
-        for part in range(
-            _first_part(net, first, parts), _first_part(net, first + net[descriptor.ROWS], parts)
-        ):
+        sums, x = _sums(op, net, 1, n, T), _rows_at_hand(net, op.x, positions, n, T)
+        parts, rows, first = sums.shape[0], net.batch_rows, net.first_row
+        for part in range(_first_part(net, first, parts), _first_part(net, first + net.rows, parts)):
             start, end = part * rows // parts - first, (part + 1) * rows // parts - first
             part_gradients(x, dy, start * positions, end * positions, moments, part, sums)
         wait_for_team(net)
-        dgamma = view(element(net[descriptor.SCRATCH], 4 * n, T), n, T)
-        dbeta = view(element(net[descriptor.SCRATCH], 5 * n, T), n, T)
+        dgamma = view(element(net.scratch, 4 * n, T), n, T)
+        dbeta = view(element(net.scratch, 5 * n, T), n, T)
         join_gradients(sums, moments, dgamma, dbeta)
         batch_normalization_backward(x, dy, rows * positions, moments, dgamma, dbeta, dx)
     else:
         scale(dy, moments, dx)
 
 
-@entry
-def backward_weights_entry(op, setting, net, real, T):
-    """Op: X, DY -> the gradients of gamma and beta.
+@entry(OP)
+def backward_weights_entry(op, net, T):
+    """`x`, `dy` -> the gradients of gamma and beta.
 
-    While training by what BACKWARD_INPUT left in SCRATCH, if there is such an entry.
+    While training by what `backward_input` left in `scratch`, if there is such an entry.
     """
-    n, positions = _shape(op, setting)
-    moments = view(net[descriptor.SCRATCH], (4, n), T)
+    n, positions = _shape(op)
+    moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
-    _take_moments(op, setting, net, by_batch, moments, T)
+    _take_moments(op, net, by_batch, moments, T)
     sums = _sums(op, net, 1, n, T)
-    if not by_batch or op[oprow.BACKWARD_INPUT] == 0:
-        sums = view(element(net[descriptor.SCRATCH], 4 * n, T), (1, 2, n), T)
-        x = _rows_at_hand(net, op[oprow.X], positions, n, T)
-        dy = _rows_at_hand(net, op[oprow.DY], positions, n, T)
+    if not by_batch or op.backward_input == 0:
+        sums = view(element(net.scratch, 4 * n, T), (1, 2, n), T)
+        x = _rows_at_hand(net, op.x, positions, n, T)
+        dy = _rows_at_hand(net, op.dy, positions, n, T)
         part_gradients(x, dy, 0, x.shape[0], moments, 0, sums)
     # What is not trained is written where the moments were that are not needed any more.
-    dgamma = _channels(net, descriptor.ROWS_GRADIENT, op[oprow.PARAMETERS], n, T)
-    dbeta = _channels(net, descriptor.ROWS_GRADIENT, op[oprow.PARAMETERS + 1], n, T)
+    dgamma = _channels(net.rows_gradient, op.parameters[0], n, T)
+    dbeta = _channels(net.rows_gradient, op.parameters[1], n, T)
     if dgamma.size == 0:
-        dgamma = view(element(net[descriptor.SCRATCH], 2 * n, T), n, T)
+        dgamma = view(element(net.scratch, 2 * n, T), n, T)
     if dbeta.size == 0:
-        dbeta = view(element(net[descriptor.SCRATCH], 3 * n, T), n, T)
+        dbeta = view(element(net.scratch, 3 * n, T), n, T)
     join_gradients(sums, moments, dgamma, dbeta)
 
 
-@entry
-def update_statistics_entry(op, setting, net, real, T):
-    """Op: the moments of the batch, in SCRATCH -> STATISTICS, unless they are frozen."""
-    n, positions = _shape(op, setting)
+@entry(OP)
+def update_statistics_entry(op, net, T):
+    """The moments of the batch, in `scratch` -> `statistics`, unless they are frozen."""
+    n, positions = _shape(op)
     if _by_batch(op, net):
-        moments = view(net[descriptor.SCRATCH], (4, n), T)
-        join_moments(_sums(op, net, 0, n, T), net[descriptor.BATCH_ROWS], positions, moments)
-        mean = view(element(net[descriptor.STATISTICS], op[oprow.STATISTICS], T), n, T)
-        variance = view(element(net[descriptor.STATISTICS], op[oprow.STATISTICS] + n, T), n, T)
-        average(moments, T(setting[oprow.SETTINGS + 1]), mean, variance)
+        moments = view(net.scratch, (4, n), T)
+        join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
+        mean = view(element(net.statistics, op.statistics, T), n, T)
+        variance = view(element(net.statistics, op.statistics + n, T), n, T)
+        average(moments, T(op.settings[1]), mean, variance)

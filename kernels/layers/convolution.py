@@ -15,8 +15,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import NONE, OP
 from ..abi.tensors import tensor_address
 from ..linalg.add import add_run
 from ..linalg.indirect import indirect_product
@@ -230,63 +230,61 @@ def sum_positions(count, width, source, target, dtype, itemsize):
 
 
 @kernel
-def op_geometry(op, setting, n_large, n_small):
+def op_geometry(op, n_large, n_small):
     """The geometry of an op row, of images of so many numbers. Writes nothing."""
-    s = oprow.SETTINGS
-    width, channels = np.int64(setting[s]), np.int64(setting[s + 1])
-    out_width, filters = np.int64(setting[s + 10]), np.int64(setting[s + 11])
+    s = op.settings
+    width, channels = np.int64(s[0]), np.int64(s[1])
+    out_width, filters = np.int64(s[10]), np.int64(s[11])
     return Geometry(
         n_large // (width * channels), width, channels,
-        np.int64(setting[s + 2]), np.int64(setting[s + 3]), np.int64(setting[s + 4]), np.int64(setting[s +
-        5]), np.int64(setting[s + 6]), np.int64(setting[s + 7]), np.int64(setting[s + 8]), np.int64(setting[s
-        + 9]), n_small // (out_width * filters), out_width, filters, np.int64(setting[s + 12]),
+        np.int64(s[2]), np.int64(s[3]), np.int64(s[4]), np.int64(s[5]),
+        np.int64(s[6]), np.int64(s[7]), np.int64(s[8]), np.int64(s[9]),
+        n_small // (out_width * filters), out_width, filters, np.int64(s[12]),
     )  # fmt: skip
 
 
 @kernel
 def _bias(net, op, dtype):
     # Address of the bias, or 0.
-    return element(net[descriptor.PARAMETERS], op[oprow.B], dtype) if op[oprow.B] != oprow.NONE else 0
+    return element(net.parameters, op.parameters[1], dtype) if op.parameters[1] != NONE else 0
 
 
 def _entries(turned):
     """The entries of a convolution, or of a transposed one."""
     to_small, to_large = (scatter, gather) if turned else (gather, scatter)
 
-    @entry
-    def forward_entry(op, setting, net, real, T):
-        """Op: X, parameters -> Y."""
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        g = op_geometry(op, setting, n_out if turned else n_in, n_in if turned else n_out)
-        x, y = tensor_address(net, op[oprow.X], n_in, T), tensor_address(net, op[oprow.Y], n_out, T)
-        w, itemsize = element(net[descriptor.PARAMETERS], op[oprow.W], T), net[descriptor.ITEMSIZE]
-        scratch = net[descriptor.SCRATCH]
-        to_small(op[oprow.PRODUCT], g, net[descriptor.ROWS], x, w, _bias(net, op, T), y, scratch, T, itemsize)
+    @entry(OP)
+    def forward_entry(op, net, T):
+        """`x`, parameters -> `y`."""
+        n_in, n_out = op.n_in, op.n_out
+        g = op_geometry(op, n_out if turned else n_in, n_in if turned else n_out)
+        x, y = tensor_address(net, op.x, n_in, T), tensor_address(net, op.y, n_out, T)
+        w, itemsize = element(net.parameters, op.parameters[0], T), net.itemsize
+        scratch = net.scratch
+        to_small(op.product, g, net.rows, x, w, _bias(net, op, T), y, scratch, T, itemsize)
 
-    @entry
-    def backward_input_entry(op, setting, net, real, T):
-        """Op: DY, parameters -> DX."""
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        g = op_geometry(op, setting, n_out if turned else n_in, n_in if turned else n_out)
-        dx, dy = tensor_address(net, op[oprow.DX], n_in, T), tensor_address(net, op[oprow.DY], n_out, T)
-        w, itemsize = element(net[descriptor.PARAMETERS], op[oprow.W], T), net[descriptor.ITEMSIZE]
-        to_large(
-            op[oprow.PRODUCT], g, net[descriptor.ROWS], dy, w, 0, dx, net[descriptor.SCRATCH], T, itemsize
-        )
+    @entry(OP)
+    def backward_input_entry(op, net, T):
+        """`dy`, parameters -> `dx`."""
+        n_in, n_out = op.n_in, op.n_out
+        g = op_geometry(op, n_out if turned else n_in, n_in if turned else n_out)
+        dx, dy = tensor_address(net, op.dx, n_in, T), tensor_address(net, op.dy, n_out, T)
+        w, itemsize = element(net.parameters, op.parameters[0], T), net.itemsize
+        to_large(op.product, g, net.rows, dy, w, 0, dx, net.scratch, T, itemsize)
 
-    @entry
-    def backward_weights_entry(op, setting, net, real, T):
-        """Op: X, DY -> the gradients of W and B."""
-        n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-        g = op_geometry(op, setting, n_out if turned else n_in, n_in if turned else n_out)
-        rows, vector, itemsize = net[descriptor.ROWS], net[descriptor.ROWS_GRADIENT], net[descriptor.ITEMSIZE]
-        x, dy = tensor_address(net, op[oprow.X], n_in, T), tensor_address(net, op[oprow.DY], n_out, T)
+    @entry(OP)
+    def backward_weights_entry(op, net, T):
+        """`x`, `dy` -> the gradients of w and b."""
+        n_in, n_out = op.n_in, op.n_out
+        g = op_geometry(op, n_out if turned else n_in, n_in if turned else n_out)
+        rows, vector, itemsize = net.rows, net.rows_gradient, net.itemsize
+        x, dy = tensor_address(net, op.x, n_in, T), tensor_address(net, op.dy, n_out, T)
         large, small = (dy, x) if turned else (x, dy)
-        dw = element(vector, op[oprow.W], T)
-        weight_gradient(op[oprow.PRODUCT], g, rows, large, small, dw, net[descriptor.SCRATCH], T, itemsize)
-        if op[oprow.B] != oprow.NONE:
-            width = g.channels if turned else g.filters
-            sum_positions(rows * (n_out // width), width, dy, element(vector, op[oprow.B], T), T, itemsize)
+        dw = element(vector, op.parameters[0], T)
+        weight_gradient(op.product, g, rows, large, small, dw, net.scratch, T, itemsize)
+        if op.parameters[1] != NONE:
+            width, db = g.channels if turned else g.filters, element(vector, op.parameters[1], T)
+            sum_positions(rows * (n_out // width), width, dy, db, T, itemsize)
 
     return Convolution(forward_entry, backward_input_entry, backward_weights_entry)
 

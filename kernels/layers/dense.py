@@ -5,8 +5,8 @@ The positions of all samples are rows of one product.
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import Op, entry
+from ..abi.oprow import NONE, OP, PACK_SIZE
 from ..abi.tensors import tensor_address
 from ..linalg.gemm import matmul, matmul_transposed_a, matmul_transposed_b
 from ..lowlevel._jit import inline_ir, kernel
@@ -91,27 +91,26 @@ _op = Op(
     },
     parameters={"w": "channels, units", "b": "units"},
     settings={"positions": np.int64},
-    numbers={"channels": "op[oprow.W_ROWS]", "units": "op[oprow.W_COLUMNS]"},
-    scratch={"pack": str(oprow.PACK_SIZE)},
+    numbers={"channels": "op.matrix_rows", "units": "op.matrix_columns"},
+    scratch={"pack": str(PACK_SIZE)},
     optional=("b",),
 )
 forward_entry = _op.entry(dense_forward, writes="y pack")
 backward_input_entry = _op.entry(dense_backward_input, writes="dx pack")
 
 
-@entry
-def backward_weights_entry(op, setting, net, real, T):
-    """Op: X, DY -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on, and with the last of B."""
-    channels, units = op[oprow.W_ROWS], op[oprow.W_COLUMNS]
-    positions = np.int64(setting[oprow.SETTINGS])
-    rows = net[descriptor.ROWS] * positions
-    first = net[descriptor.FIRST_WEIGHT]
-    count = min(net[descriptor.N_WEIGHTS], channels - first)
-    vector = net[descriptor.ROWS_GRADIENT]
-    x = view(tensor_address(net, op[oprow.X], positions * channels, T), (rows, channels), T)
-    dy = view(tensor_address(net, op[oprow.DY], positions * units, T), (rows, units), T)
-    dw = view(element(vector, op[oprow.W] + first * units, T), (count, units), T)
-    has_bias = first + count == channels and op[oprow.B] != oprow.NONE
-    db = view(element(vector, op[oprow.B], T), units if has_bias else 0, T)
-    pack = view(net[descriptor.SCRATCH], oprow.PACK_SIZE, T)
-    dense_backward_weights(op[oprow.PRODUCT], x, first, dy, dw, db, pack)
+@entry(OP)
+def backward_weights_entry(op, net, T):
+    """The gradient of `n_weights` rows of w from `first_weight` on, and with the last row that of b."""
+    channels, units = op.matrix_rows, op.matrix_columns
+    positions = np.int64(op.settings[0])
+    rows = net.rows * positions
+    first = net.first_weight
+    count = min(net.n_weights, channels - first)
+    vector, w, b = net.rows_gradient, op.parameters[0], op.parameters[1]
+    x = view(tensor_address(net, op.x, positions * channels, T), (rows, channels), T)
+    dy = view(tensor_address(net, op.dy, positions * units, T), (rows, units), T)
+    dw = view(element(vector, w + first * units, T), (count, units), T)
+    db = view(element(vector, b, T), units if first + count == channels and b != NONE else 0, T)
+    pack = view(net.scratch, PACK_SIZE, T)
+    dense_backward_weights(op.product, x, first, dy, dw, db, pack)

@@ -4,8 +4,8 @@ Names and sizes are those of `convolution.Geometry`, with as many groups as chan
 (kernel height, kernel width, channels, multiplier). Channels are in the lanes.
 """
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import NONE, OP
 from ..abi.tensors import tensor_address
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import element, view
@@ -106,43 +106,43 @@ def depthwise_backward_weights(g, x, dy, dw):
                                     dw[tap, f] += x[r, at, along, c] * dy[r, i, j, f]
 
 
-@entry
-def forward_entry(op, setting, net, real, T):
-    """Op: X, parameters -> Y."""
-    n_in, n_out, rows = op[oprow.N_IN], op[oprow.N_OUT], net[descriptor.ROWS]
-    g = op_geometry(op, setting, n_in, n_out)
+@entry(OP)
+def forward_entry(op, net, T):
+    """`x`, parameters -> `y`."""
+    n_in, n_out, rows = op.n_in, op.n_out, net.rows
+    g = op_geometry(op, n_in, n_out)
     images, outputs = (rows, g.height, g.width, g.channels), (rows, g.out_height, g.out_width, g.filters)
-    x = view(tensor_address(net, op[oprow.X], n_in, T), images, T)
-    y = view(tensor_address(net, op[oprow.Y], n_out, T), outputs, T)
-    parameters = net[descriptor.PARAMETERS]
-    w = view(element(parameters, op[oprow.W], T), (g.kernel_height * g.kernel_width, g.filters), T)
-    b = view(element(parameters, op[oprow.B], T), g.filters if op[oprow.B] != oprow.NONE else 0, T)
+    x = view(tensor_address(net, op.x, n_in, T), images, T)
+    y = view(tensor_address(net, op.y, n_out, T), outputs, T)
+    parameters = net.parameters
+    w = view(element(parameters, op.parameters[0], T), (g.kernel_height * g.kernel_width, g.filters), T)
+    b = view(element(parameters, op.parameters[1], T), g.filters if op.parameters[1] != NONE else 0, T)
     depthwise_forward(g, x, w, b, y)
 
 
-@entry
-def backward_input_entry(op, setting, net, real, T):
-    """Op: DY, parameters -> DX."""
-    n_in, n_out, rows = op[oprow.N_IN], op[oprow.N_OUT], net[descriptor.ROWS]
-    g = op_geometry(op, setting, n_in, n_out)
+@entry(OP)
+def backward_input_entry(op, net, T):
+    """`dy`, parameters -> `dx`."""
+    n_in, n_out, rows = op.n_in, op.n_out, net.rows
+    g = op_geometry(op, n_in, n_out)
     images, outputs = (rows, g.height, g.width, g.channels), (rows, g.out_height, g.out_width, g.filters)
-    dx = view(tensor_address(net, op[oprow.DX], n_in, T), images, T)
-    dy = view(tensor_address(net, op[oprow.DY], n_out, T), outputs, T)
-    place = element(net[descriptor.PARAMETERS], op[oprow.W], T)
+    dx = view(tensor_address(net, op.dx, n_in, T), images, T)
+    dy = view(tensor_address(net, op.dy, n_out, T), outputs, T)
+    place = element(net.parameters, op.parameters[0], T)
     w = view(place, (g.kernel_height * g.kernel_width, g.filters), T)
     depthwise_backward_input(g, w, dy, dx)
 
 
-@entry
-def backward_weights_entry(op, setting, net, real, T):
-    """Op: X, DY -> the gradients of W and B."""
-    n_in, n_out, rows = op[oprow.N_IN], op[oprow.N_OUT], net[descriptor.ROWS]
-    g = op_geometry(op, setting, n_in, n_out)
+@entry(OP)
+def backward_weights_entry(op, net, T):
+    """`x`, `dy` -> the gradients of w and b."""
+    n_in, n_out, rows = op.n_in, op.n_out, net.rows
+    g = op_geometry(op, n_in, n_out)
     images, outputs = (rows, g.height, g.width, g.channels), (rows, g.out_height, g.out_width, g.filters)
-    x = view(tensor_address(net, op[oprow.X], n_in, T), images, T)
-    place, vector = tensor_address(net, op[oprow.DY], n_out, T), net[descriptor.ROWS_GRADIENT]
-    dw = view(element(vector, op[oprow.W], T), (g.kernel_height * g.kernel_width, g.filters), T)
+    x = view(tensor_address(net, op.x, n_in, T), images, T)
+    place, vector = tensor_address(net, op.dy, n_out, T), net.rows_gradient
+    dw = view(element(vector, op.parameters[0], T), (g.kernel_height * g.kernel_width, g.filters), T)
     depthwise_backward_weights(g, x, view(place, outputs, T), dw)
-    if op[oprow.B] != oprow.NONE:
+    if op.parameters[1] != NONE:
         count = rows * g.out_height * g.out_width
-        sum_positions(count, g.filters, place, element(vector, op[oprow.B], T), T, net[descriptor.ITEMSIZE])
+        sum_positions(count, g.filters, place, element(vector, op.parameters[1], T), T, net.itemsize)

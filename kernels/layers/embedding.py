@@ -8,8 +8,9 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
+from ..abi.descriptor import NOT_FINITE, OK
 from ..abi.entries import Op, entry
+from ..abi.oprow import OP
 from ..abi.tensors import tensor, tensor_address
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import element, view
@@ -81,16 +82,16 @@ _op = Op(
 )
 
 
-@entry
-def _backward_weights_entry(op, setting, net, real, T):
-    """Op: X, DY -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on."""
-    n_in, n_out = op[oprow.N_IN], op[oprow.N_OUT]
-    n, output_dim = net[descriptor.ROWS] * n_in, n_out // n_in
-    first = net[descriptor.FIRST_WEIGHT]
-    count = min(net[descriptor.N_WEIGHTS], np.int64(setting[oprow.SETTINGS]) - first)
-    x = view(tensor_address(net, op[oprow.X], n_in, T), n, T)
-    dy = view(tensor_address(net, op[oprow.DY], n_out, T), (n, output_dim), T)
-    start = element(net[descriptor.ROWS_GRADIENT], op[oprow.W] + first * output_dim, T)
+@entry(OP)
+def _backward_weights_entry(op, net, T):
+    """The gradient of `n_weights` rows of w from `first_weight` on."""
+    n_in, n_out = op.n_in, op.n_out
+    n, output_dim = net.rows * n_in, n_out // n_in
+    first = net.first_weight
+    count = min(net.n_weights, np.int64(op.settings[0]) - first)
+    x = view(tensor_address(net, op.x, n_in, T), n, T)
+    dy = view(tensor_address(net, op.dy, n_out, T), (n, output_dim), T)
+    start = element(net.rows_gradient, op.parameters[0] + first * output_dim, T)
     embedding_backward_weights(x, first, dy, view(start, (count, output_dim), T))
 
 
@@ -216,17 +217,17 @@ _entity = Op(
 )
 
 
-@entry
-def _entity_backward_weights_entry(op, setting, net, real, T):
-    """Op: SCRATCH, DY -> the gradients of N_WEIGHTS numbers of the tables from FIRST_WEIGHT on."""
-    n_in, first = op[oprow.N_IN], net[descriptor.FIRST_WEIGHT]
-    n_tables, n_coded = np.int64(setting[oprow.SETTINGS + 1]), np.int64(setting[oprow.SETTINGS + 2])
-    codes = tensor(net, op[oprow.SCRATCH], n_coded, T)
-    counts = view(element(net[descriptor.CONSTANTS], op[oprow.CONSTANTS], T), n_in, T)
-    dimensions = view(element(net[descriptor.CONSTANTS], op[oprow.CONSTANTS] + n_in, T), n_in, T)
-    dy = tensor(net, op[oprow.DY], op[oprow.N_OUT], T)
-    start = element(net[descriptor.ROWS_GRADIENT], op[oprow.W] + first, T)
-    dw = view(start, min(net[descriptor.N_WEIGHTS], n_tables - first), T)
+@entry(OP)
+def _entity_backward_weights_entry(op, net, T):
+    """The gradient of `n_weights` numbers of the tables from `first_weight` on."""
+    n_in, first = op.n_in, net.first_weight
+    n_tables, n_coded = np.int64(op.settings[1]), np.int64(op.settings[2])
+    codes = tensor(net, op.scratch, n_coded, T)
+    counts = view(element(net.constants, op.constants, T), n_in, T)
+    dimensions = view(element(net.constants, op.constants + n_in, T), n_in, T)
+    dy = tensor(net, op.dy, op.n_out, T)
+    start = element(net.rows_gradient, op.parameters[0] + first, T)
+    dw = view(start, min(net.n_weights, n_tables - first), T)
     entity_backward_weights(codes, counts, dimensions, dy, first, dw)
 
 
@@ -256,10 +257,10 @@ def are_indices(x, limits):
     return True
 
 
-@entry
-def check_entry(op, setting, net, real, T):
-    """Op: INPUT, of ROWS rows, and LIMITS -> STATUS."""
-    n = net[descriptor.N_FEATURES]
-    x = view(net[descriptor.INPUT], (net[descriptor.ROWS], n), T)
-    right = are_indices(x, view(net[descriptor.LIMITS], n, T))
-    net[descriptor.STATUS] = descriptor.OK if right else descriptor.NOT_FINITE
+@entry()
+def check_entry(net, T):
+    """`input`, of `rows` rows, and `limits` -> `status`."""
+    n = net.n_features
+    x = view(net.input, (net.rows, n), T)
+    right = are_indices(x, view(net.limits, n, T))
+    net.status = OK if right else NOT_FINITE

@@ -17,8 +17,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import Op, entry
+from ..abi.oprow import NONE, OP, PACK_SIZE, RECURRENT_ROWS
 from ..abi.tensors import tensor_address
 from ..linalg.gemm import multiply
 from ..lowlevel._jit import kernel
@@ -37,7 +37,7 @@ Recurrent = namedtuple("Recurrent", "forward_entry backward_input_entry backward
 LastStep = namedtuple("LastStep", "forward_entry backward_input_entry")
 
 # Rows that a cell computes at a time.
-_ROWS = oprow.RECURRENT_ROWS
+_ROWS = RECURRENT_ROWS
 
 
 @kernel
@@ -128,7 +128,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         steps, units = y.shape[1], y.shape[2]
         T, n, size = x.dtype, count * units, x.itemsize
         pack = address(memory)
-        own = element(pack, oprow.PACK_SIZE, T)
+        own = element(pack, PACK_SIZE, T)
         pre = view(own, gates * n, T)
         recurrent = view(element(own, gates * n, T), gates * n, T)
         state = view(element(own, 2 * gates * n, T), states * n, T)
@@ -170,6 +170,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
 
     @kernel
     def forward(product, x, x2, w, b, y, kept, memory, backwards, activation):
+        """Write `y`, and `x`, `kept` and `memory`, from which the gradients are computed."""
         for first in range(0, x.shape[0], _ROWS):
             count = min(_ROWS, x.shape[0] - first)
             forward_rows(product, x, x2, w, b, y, kept, memory, first, count, backwards, activation)
@@ -226,8 +227,9 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
 
     @kernel
     def backward_input(product, x, x2, w, dy, dx, kept, memory, backwards, activation):
+        """Write `dx`, and `kept` and `memory`."""
         T = x.dtype
-        transposed = view(element(address(memory), oprow.PACK_SIZE, T), (w.shape[1], w.shape[0]), T)
+        transposed = view(element(address(memory), PACK_SIZE, T), (w.shape[1], w.shape[0]), T)
         _transpose(w, transposed)
         for first in range(0, x.shape[0], _ROWS):
             count = min(_ROWS, x.shape[0] - first)
@@ -241,7 +243,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         T, size, step = dx.dtype, dx.itemsize, kept.shape[1]
         pack, before = address(memory), element(address(kept), first, T)
         alike = (gates - biases + 1) * units  # columns whose gradient is that of the input's part
-        result = address(dw) if biases == 1 else element(pack, oprow.PACK_SIZE, T)
+        result = address(dw) if biases == 1 else element(pack, PACK_SIZE, T)
         multiply(
             product, count, alike, kept.shape[0], before, 1, step,
             address(dx), width, 1, 0, result, pack, T, size
@@ -274,27 +276,27 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         parameters={"w": "units, width", "b": f"{biases} * width"},
         scratch={"kept": f"rows, steps, {saved} * units", "memory": "memory_size"},
         settings={"backwards": np.int64, "activation": np.int64, "memory_size": np.int64},
-        numbers={"units": "op[oprow.W_ROWS]", "width": "op[oprow.W_COLUMNS]", "steps": "n_in // width"},
+        numbers={"units": "op.matrix_rows", "width": "op.matrix_columns", "steps": "n_in // width"},
         optional=("x2", "b", "kept"),
     )
 
-    @entry
-    def backward_weights_entry(op, setting, net, real, T):
-        """Op: DX -> the gradients of N_WEIGHTS rows of W from FIRST_WEIGHT on, and with the last of B."""
-        units, width = op[oprow.W_ROWS], op[oprow.W_COLUMNS]
-        steps = op[oprow.N_IN] // width
-        rows = net[descriptor.ROWS] * steps
-        first = net[descriptor.FIRST_WEIGHT]
-        count = min(net[descriptor.N_WEIGHTS], units - first)
-        vector = net[descriptor.ROWS_GRADIENT]
+    @entry(OP)
+    def backward_weights_entry(op, net, T):
+        """The gradient of `n_weights` rows of w from `first_weight` on, and with the last row that of b."""
+        units, width = op.matrix_rows, op.matrix_columns
+        steps = op.n_in // width
+        rows = net.rows * steps
+        first = net.first_weight
+        count = min(net.n_weights, units - first)
+        vector = net.rows_gradient
         of_kept = saved * units
-        kept = view(tensor_address(net, op[oprow.SCRATCH], steps * of_kept, T), (rows, of_kept), T)
-        dx = view(tensor_address(net, op[oprow.DX], steps * width, T), (rows, width), T)
-        dw = view(element(vector, op[oprow.W] + first * width, T), (count, width), T)
-        has_bias = first + count == units and op[oprow.B] != oprow.NONE
-        db = view(element(vector, op[oprow.B], T), biases * width if has_bias else 0, T)
-        memory = view(net[descriptor.SCRATCH], np.int64(setting[oprow.SETTINGS + 2]), T)
-        backward_weights(op[oprow.PRODUCT], kept, dx, first, dw, db, memory)
+        kept = view(tensor_address(net, op.scratch, steps * of_kept, T), (rows, of_kept), T)
+        dx = view(tensor_address(net, op.dx, steps * width, T), (rows, width), T)
+        dw = view(element(vector, op.parameters[0] + first * width, T), (count, width), T)
+        has_bias = first + count == units and op.parameters[1] != NONE
+        db = view(element(vector, op.parameters[1], T), biases * width if has_bias else 0, T)
+        memory = view(net.scratch, np.int64(op.settings[2]), T)
+        backward_weights(op.product, kept, dx, first, dw, db, memory)
 
     return Recurrent(
         op.entry(forward, writes="y x kept memory"),

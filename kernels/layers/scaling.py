@@ -7,7 +7,6 @@ are float64.
 
 import numpy as np
 
-from ..abi import descriptor
 from ..abi.entries import Op, entry
 from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import view
@@ -92,9 +91,9 @@ def extremes(x, weight, low, high):
 @inline_ir
 def _data(net, dtype):
     """The rows of the data set, and their weights: an array (0,) where all are one."""
-    n = net[descriptor.N_SAMPLES]
-    x = view(net[descriptor.X], (n, net[descriptor.N_FEATURES]), dtype)
-    return x, view(net[descriptor.SAMPLE_WEIGHT], 0 if net[descriptor.SAMPLE_WEIGHT] == 0 else n, dtype)
+    n = net.n_samples
+    x = view(net.x, (n, net.n_features), dtype)
+    return x, view(net.sample_weight, 0 if net.sample_weight == 0 else n, dtype)
 
 
 _op = Op(constants={"shift": "n_in", "scale": "n_in"})
@@ -102,10 +101,10 @@ forward_entry = _op.entry(scaling_forward, writes="y")
 backward_input_entry = _op.entry(scaling_backward, writes="dx")
 
 
-@entry
-def moments_entry(op, setting, net, real, T):
-    """Op: X, SAMPLE_WEIGHT -> METRIC_STATE: see `moments`, n numbers for each argument, `total` last."""
-    n, state = net[descriptor.N_FEATURES], net[descriptor.METRIC_STATE]
+@entry()
+def moments_entry(net, T):
+    """`x`, `sample_weight` -> `metric_state`: see `moments`, n numbers for each argument, `total` last."""
+    n, state = net.n_features, net.metric_state
     mean, squares = view(state, n, np.float64), view(state + 8 * n, n, np.float64)
     block, more = view(state + 16 * n, n, np.float64), view(state + 24 * n, n, np.float64)
     total = view(state + 32 * n, 1, np.float64)
@@ -113,9 +112,9 @@ def moments_entry(op, setting, net, real, T):
     moments(x, weight, total, mean, squares, block, more)
 
 
-@entry
-def extremes_entry(op, setting, net, real, T):
-    """Op: X, SAMPLE_WEIGHT -> METRIC_STATE: `low` and `high`, n numbers each."""
-    n, state = net[descriptor.N_FEATURES], net[descriptor.METRIC_STATE]
+@entry()
+def extremes_entry(net, T):
+    """`x`, `sample_weight` -> `metric_state`: `low` and `high`, n numbers each."""
+    n, state = net.n_features, net.metric_state
     x, weight = _data(net, T)
     extremes(x, weight, view(state, n, np.float64), view(state + 8 * n, n, np.float64))

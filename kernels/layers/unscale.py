@@ -7,8 +7,8 @@ output and the target as they are.
 
 from collections import namedtuple
 
-from ..abi import descriptor, oprow
 from ..abi.entries import Op, entry
+from ..abi.oprow import LOSS
 from ..abi.tensors import constants, row_address, target_address, tensor
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import address, call, view
@@ -45,17 +45,17 @@ forward_entry = _op.entry(unscale_forward, writes="y")
 backward_input_entry = _op.entry(unscale_backward, writes="dx")
 
 
-@entry
-def _loss_entry(op, setting, net, real, T):
-    """Op of a loss whose own entry is at SCALED: that, with TARGET scaled for as long, in SCRATCH."""
-    n = op[oprow.N_IN]
-    mean, scale = constants(net, op, 0, n, T), constants(net, op, n, n, T)
-    scaled = tensor(net, op[oprow.SCRATCH], n, T)
-    given = net[descriptor.TARGET]
-    scale_target(view(target_address(net, n, T), (net[descriptor.ROWS], n), T), mean, scale, scaled)
-    net[descriptor.TARGET] = row_address(net, op[oprow.SCRATCH], 0, n, T)
-    call(op[oprow.SCALED], address(op), address(net))
-    net[descriptor.TARGET] = given
+@entry(LOSS)
+def _loss_entry(row, net, T):
+    """The loss of the entry at `unscaled`, with the target scaled for as long, in `scaled_target`."""
+    n = row.n_out
+    mean, scale = constants(net, row, 0, n, T), constants(net, row, n, n, T)
+    scaled = tensor(net, row.scaled_target, n, T)
+    given = net.target
+    scale_target(view(target_address(net, n, T), (net.rows, n), T), mean, scale, scaled)
+    net.target = row_address(net, row.scaled_target, 0, n, T)
+    call(row.unscaled, address(row), address(net))
+    net.target = given
 
 
 loss = Loss(_loss_entry)

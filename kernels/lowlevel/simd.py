@@ -46,11 +46,36 @@ def view(typingctx, address, shape, dtype):
 
 
 @intrinsic
-def address(typingctx, array):
-    """Address of the first element of `array`, as an int64."""
+def record(typingctx, address, dtype):
+    """Record of a structured `dtype` at an address: its fields are read and written there."""
+    record_type = dtype.dtype
 
     def codegen(context, builder, sig, args):
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.inttoptr(args[0], context.get_value_type(record_type))
+
+    return record_type(types.int64, dtype), codegen
+
+
+@intrinsic
+def record_at(typingctx, address, index, dtype):
+    """Record `index` of an array of a structured `dtype` that begins at `address`."""
+    record_type = dtype.dtype
+
+    def codegen(context, builder, sig, args):
+        place = builder.add(args[0], builder.mul(args[1], _I64(record_type.size)))
+        return builder.inttoptr(place, context.get_value_type(record_type))
+
+    return record_type(types.int64, types.int64, dtype), codegen
+
+
+@intrinsic
+def address(typingctx, array):
+    """Address of the first element of `array`, or of a record, as an int64."""
+
+    def codegen(context, builder, sig, args):
+        data = args[0]
+        if isinstance(sig.args[0], types.Array):
+            data = context.make_array(sig.args[0])(context, builder, data).data
         return builder.ptrtoint(data, _I64)
 
     return types.int64(array), codegen

@@ -7,7 +7,6 @@ however the batch is divided, and training resumes where it stopped.
 
 import numpy as np
 
-from ..abi import descriptor as d
 from ..abi.entries import entry
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import view
@@ -61,7 +60,7 @@ def shuffle(seed, epoch, order):
         order[i], order[j] = order[j], order[i]
 
 
-@entry
-def shuffle_entry(op, setting, net, real, T):
-    """ORDER is written as in the training loop, for an epoch that is resumed; the op is not used."""
-    shuffle(net[d.SEED], net[d.EPOCH], view(net[d.ORDER], net[d.N_SAMPLES], np.int64))
+@entry()
+def shuffle_entry(net, T):
+    """`order` is written as in the training loop, for an epoch that is resumed."""
+    shuffle(net.seed, net.epoch, view(net.order, net.n_samples, np.int64))

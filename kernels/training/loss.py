@@ -20,8 +20,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import LOSS
 from ..abi.tensors import outputs_have_weights, row_weights, target_address, tensor_address
 from ..layers.softmax import row_sum, shift_rows
 from ..lowlevel._jit import force_inline, reduction
@@ -32,26 +32,26 @@ Loss = namedtuple("Loss", "kernel forward_entry")
 
 
 def make_loss(kernel, mean=True):
-    """A loss with its entry. Op: X (the prediction), TARGET, WEIGHT -> DX, LOSS_VALUE.
+    """A loss with its entry. It writes the gradient and `loss_value`.
 
     Where each output has a weight of its own, each is a row of its own to the kernel, which an elementwise
     loss does not mind; `mean` tells whether it is the mean over the outputs, or their sum.
     """
 
-    @entry
-    def forward_entry(op, setting, net, real, T):
-        rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
-        x, dx = tensor_address(net, op[oprow.X], n_out, T), tensor_address(net, op[oprow.DX], n_out, T)
-        t, factor = target_address(net, n_targets, T), setting[oprow.FACTOR]
+    @entry(LOSS)
+    def forward_entry(row, net, T):
+        rows, n_out, n_targets = net.rows, row.n_out, row.n_targets
+        x, dx = tensor_address(net, row.prediction, n_out, T), tensor_address(net, row.gradient, n_out, T)
+        t, factor = target_address(net, n_targets, T), row.factor
         if outputs_have_weights(net):
             if mean:
                 factor /= np.float64(n_out)
             rows, n_out, n_targets = rows * n_out, 1, 1
         prediction, gradient = view(x, (rows, n_out), T), view(dx, (rows, n_out), T)
         target = view(t, (rows, n_targets), T)
-        p, scale = T(setting[oprow.SETTINGS]), T(factor * real[descriptor.SCALE])
+        p, scale = T(row.settings[0]), T(factor * net.scale)
         total = kernel(prediction, target, row_weights(net, T), scale, p, gradient)
-        real[descriptor.LOSS_VALUE] = factor * total
+        net.loss_value = factor * total
 
     return Loss(kernel, forward_entry)
 

@@ -1,16 +1,15 @@
 """Metrics: sums over the rows of an epoch, and what they come to.
 
 ``update(prediction, target, weight, p, state)`` adds the rows at hand to `state`, a float64 array
-that starts as zeros; ``result(state) -> float64``. In a metric's op row STATE is the offset of its
-state, N_OUT the width of the target, SCRATCH the size of the state, and Y its column of the history.
+that starts as zeros; ``result(state) -> float64``.
 """
 
 from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import METRIC
 from ..abi.tensors import outputs_have_weights, row_weights, target_address, tensor_address
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
@@ -26,24 +25,22 @@ def _with_entries(update, result, by_output=True):
     """
 
     @inline_ir
-    def state_of(op, net):
-        address = net[descriptor.METRIC_STATE] + 8 * op[oprow.STATE]
-        return view(address, op[oprow.SCRATCH], np.float64)
+    def state_of(row, net):
+        return view(net.metric_state + 8 * row.state, row.state_size, np.float64)
 
-    @entry
-    def forward_entry(op, setting, net, real, T):
-        rows, n_out, n_targets = net[descriptor.ROWS], op[oprow.N_IN], op[oprow.N_OUT]
-        x, t = tensor_address(net, op[oprow.X], n_out, T), target_address(net, n_targets, T)
+    @entry(METRIC)
+    def forward_entry(row, net, T):
+        rows, n_out, n_targets = net.rows, row.n_out, row.n_targets
+        x, t = tensor_address(net, row.prediction, n_out, T), target_address(net, n_targets, T)
         if by_output and outputs_have_weights(net):
             rows, n_out, n_targets = rows * n_out, 1, 1
         prediction, target = view(x, (rows, n_out), T), view(t, (rows, n_targets), T)
-        state = state_of(op, net)
-        update(prediction, target, row_weights(net, T), T(setting[oprow.SETTINGS]), state)
+        update(prediction, target, row_weights(net, T), T(row.settings[0]), state_of(row, net))
 
-    @entry
-    def result_entry(op, setting, net, real, T):
-        row = view(net[descriptor.HISTORY], net[descriptor.HISTORY_WIDTH], np.float64)
-        row[op[oprow.Y]] = result(state_of(op, net))
+    @entry(METRIC)
+    def result_entry(row, net, T):
+        figures = view(net.history, net.history_width, np.float64)
+        figures[row.column] = result(state_of(row, net))
 
     return Metric(update, result, forward_entry, result_entry)
 

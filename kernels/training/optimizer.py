@@ -8,9 +8,8 @@ takes numbers of their dtype:
   T. Mikolov, Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013);
 - limit: the gradient is clipped to -limit ... limit after that; infinity for no clipping.
 
-The order of an optimizer's settings in its op row is that of `SETTINGS` and then its own. Behind this row
-and the schedule's stand the ranges of the flat vector that are not trained: FROZEN pairs of a start and an
-end, int64, sorted and apart from each other.
+Behind an optimizer's row and the schedule's stand the ranges of the flat vector that are not trained:
+`n_frozen` pairs of a start and an end, int64, sorted and apart from each other.
 """
 
 import math
@@ -18,17 +17,12 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import OPTIMIZER
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import view
 
 Optimizer = namedtuple("Optimizer", "kernel forward_entry")
-
-#: Settings that all optimizers share, from column P of the op row on; own ones follow.
-SETTINGS = ("weight_decay", "global_clipnorm", "clipvalue")
-CLIPNORM, CLIPVALUE = 1, 2
-_OWN = oprow.SETTINGS + len(SETTINGS)
 
 
 @force_inline
@@ -106,55 +100,54 @@ def adam_kernel(w, g, m, v, rate, decay, factor, limit, beta_1, rest_1, beta_2, 
 
 
 @inline_ir
-def _vectors(net, real, setting, T):
+def _vectors(row, net, T):
     """Parameters and gradient, a thread's part; rate, decay, factor and limit of an update."""
-    skip, n = net[descriptor.PART_START] * net[descriptor.ITEMSIZE], net[descriptor.PART_SIZE]
-    w = view(net[descriptor.PARAMETERS] + skip, n, T)
-    g = view(net[descriptor.GRADIENT] + skip, n, T)
-    rate, clipvalue = real[descriptor.LEARNING_RATE], setting[oprow.SETTINGS + CLIPVALUE]
-    limit = T(clipvalue if clipvalue > 0.0 else np.inf)
-    return w, g, rate, T(rate * setting[oprow.SETTINGS]), T(real[descriptor.NORM_FACTOR]), limit
+    skip, n = net.part_start * net.itemsize, net.part_size
+    w = view(net.parameters + skip, n, T)
+    g = view(net.gradient + skip, n, T)
+    rate, limit = net.learning_rate, T(row.clipvalue if row.clipvalue > 0.0 else np.inf)
+    return w, g, rate, T(rate * row.weight_decay), T(net.norm_factor), limit
 
 
 @inline_ir
 def _state(net, number, used, T):
     """Vector `number` of the optimizer, a thread's part; empty if it is not used."""
-    start = number * net[descriptor.N_PARAMETERS] + net[descriptor.PART_START]
-    address = net[descriptor.OPTIMIZER_STATE] + start * net[descriptor.ITEMSIZE]
-    return view(address, net[descriptor.PART_SIZE] if used else 0, T)
+    start = number * net.n_parameters + net.part_start
+    address = net.optimizer_state + start * net.itemsize
+    return view(address, net.part_size if used else 0, T)
 
 
-@entry
-def _sgd_entry(op, setting, net, real, T):
-    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-    momentum, nesterov = setting[_OWN], setting[_OWN + 1] != 0.0
+@entry(OPTIMIZER)
+def _sgd_entry(row, net, T):
+    w, g, rate, decay, factor, limit = _vectors(row, net, T)
+    momentum, nesterov = row.settings[0], row.settings[1] != 0.0
     velocity = _state(net, 0, momentum != 0.0, T)
     sgd_kernel(w, g, velocity, T(rate), decay, factor, limit, T(momentum), nesterov)
 
 
-@entry
-def _rmsprop_entry(op, setting, net, real, T):
-    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-    rho, epsilon, momentum = setting[_OWN], T(setting[_OWN + 1]), setting[_OWN + 2]
+@entry(OPTIMIZER)
+def _rmsprop_entry(row, net, T):
+    w, g, rate, decay, factor, limit = _vectors(row, net, T)
+    rho, epsilon, momentum = row.settings[0], T(row.settings[1]), row.settings[2]
     square, velocity = _state(net, 0, True, T), _state(net, 1, momentum != 0.0, T)
     own = T(rho), T(1.0 - rho), epsilon, T(momentum)
     rmsprop_kernel(w, g, square, velocity, T(rate), decay, factor, limit, *own)
 
 
-@entry
-def _adagrad_entry(op, setting, net, real, T):
-    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
+@entry(OPTIMIZER)
+def _adagrad_entry(row, net, T):
+    w, g, rate, decay, factor, limit = _vectors(row, net, T)
     square = _state(net, 0, True, T)
-    adagrad_kernel(w, g, square, T(rate), decay, factor, limit, T(setting[_OWN]))
+    adagrad_kernel(w, g, square, T(rate), decay, factor, limit, T(row.settings[0]))
 
 
-@entry
-def _adam_entry(op, setting, net, real, T):
-    w, g, rate, decay, factor, limit = _vectors(net, real, setting, T)
-    beta_1, beta_2, epsilon = setting[_OWN], setting[_OWN + 1], T(setting[_OWN + 2])
-    t = np.float64(net[descriptor.STEP] + 1)
+@entry(OPTIMIZER)
+def _adam_entry(row, net, T):
+    w, g, rate, decay, factor, limit = _vectors(row, net, T)
+    beta_1, beta_2, epsilon = row.settings[0], row.settings[1], T(row.settings[2])
+    t = np.float64(net.step + 1)
     rate, root = rate / (1.0 - beta_1**t), 1.0 / math.sqrt(1.0 - beta_2**t)
-    if setting[_OWN + 3] != 0.0:  # epsilon is added before the correction, which then is the rate's
+    if row.settings[3] != 0.0:  # epsilon is added before the correction, which then is the rate's
         rate, root = rate / root, 1.0
     m, v = _state(net, 0, True, T), _state(net, 1, True, T)
     own = T(beta_1), T(1.0 - beta_1), T(beta_2), T(1.0 - beta_2), T(root), epsilon

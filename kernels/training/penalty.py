@@ -8,11 +8,10 @@ Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 7.1.
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
-from ..abi.tensors import weights
-from ..lowlevel._jit import inline_ir, kernel, reduction
-from ..lowlevel.simd import flat, view
+from ..abi.oprow import PENALTY
+from ..lowlevel._jit import force_inline, kernel, reduction
+from ..lowlevel.simd import element, view
 
 
 @reduction
@@ -35,30 +34,27 @@ def penalty_gradient(w, l1, l2, dw):
         dw[i] += sign + two_l2 * w[i]
 
 
-@inline_ir
-def _factors(real, setting):
-    """Factors l1 and l2 for the batch at hand."""
-    alpha = setting[oprow.SETTINGS + 2] * real[descriptor.SCALE]
-    return setting[oprow.SETTINGS], setting[oprow.SETTINGS + 1] + 0.5 * alpha
+@force_inline
+def _l2(row, net):
+    """Factor l2 for the batch at hand."""
+    return row.l2 + 0.5 * (row.alpha * net.scale)
 
 
-@entry
-def forward_entry(op, setting, net, real, T):
-    """Op: W, SCALE -> PENALTY is increased."""
-    w = flat(weights(net, net[descriptor.PARAMETERS], op, T))
-    l1, l2 = _factors(real, setting)
-    real[descriptor.PENALTY] += penalty_value(w, l1, l2)
+@entry(PENALTY)
+def forward_entry(row, net, T):
+    """`penalty` is increased."""
+    w = view(element(net.parameters, row.start, T), row.size, T)
+    net.penalty += penalty_value(w, row.l1, _l2(row, net))
 
 
-@entry
-def gradient_entry(op, setting, net, real, T):
-    """Op: W, SCALE -> the gradient of W is increased, as far as it lies in this thread's part."""
-    start, end = op[oprow.W], op[oprow.W] + op[oprow.N_IN] * op[oprow.N_OUT]
-    part = net[descriptor.PART_START]
-    start, end = max(start, part), min(end, part + net[descriptor.PART_SIZE])
+@entry(PENALTY)
+def gradient_entry(row, net, T):
+    """The gradient of the weights is increased, as far as it lies in this thread's part."""
+    start, end = row.start, row.start + row.size
+    part = net.part_start
+    start, end = max(start, part), min(end, part + net.part_size)
     if start < end:
-        skip = start * net[descriptor.ITEMSIZE]
-        w = view(net[descriptor.PARAMETERS] + skip, end - start, T)
-        dw = view(net[descriptor.GRADIENT] + skip, end - start, T)
-        l1, l2 = _factors(real, setting)
-        penalty_gradient(w, T(l1), T(l2), dw)
+        skip = start * net.itemsize
+        w = view(net.parameters + skip, end - start, T)
+        dw = view(net.gradient + skip, end - start, T)
+        penalty_gradient(w, T(row.l1), T(_l2(row, net)), dw)

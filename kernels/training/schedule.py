@@ -9,23 +9,20 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi import descriptor, oprow
 from ..abi.entries import entry
+from ..abi.oprow import SCHEDULE
 from ..lowlevel._jit import force_inline
 
 Schedule = namedtuple("Schedule", "kernel forward_entry")
 
 
 def make_schedule(function):
-    """A schedule with its entry. Op: STEP -> LEARNING_RATE."""
+    """A schedule with its entry. It writes `learning_rate`."""
 
-    @entry
-    def forward_entry(op, setting, net, real, T):
-        p = oprow.SETTINGS
-        step = np.float64(net[descriptor.STEP])
-        real[descriptor.LEARNING_RATE] = function(
-            step, setting[p], setting[p + 1], setting[p + 2], setting[p + 3], setting[p + 4]
-        )
+    @entry(SCHEDULE)
+    def forward_entry(row, net, T):
+        p = row.settings
+        net.learning_rate = function(np.float64(net.step), p[0], p[1], p[2], p[3], p[4])
 
     return Schedule(function, forward_entry)
 

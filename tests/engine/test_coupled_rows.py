@@ -11,8 +11,9 @@ import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
 from fastnn.engine.threads import Parts
-from fastnn.kernels.abi import descriptor, oprow
-from fastnn.kernels.abi.tensors import op_row, row_address, slots, tensor
+from fastnn.kernels.abi.entries import entry
+from fastnn.kernels.abi.oprow import OP
+from fastnn.kernels.abi.tensors import row_address, tensor
 from fastnn.kernels.driver.team import wait_for_team
 from fastnn.kernels.lowlevel._jit import kernel
 from fastnn.kernels.lowlevel.simd import view
@@ -32,30 +33,28 @@ def centre(x, first, y):
             y[i, j] = x[first + i, j] - mean
 
 
-def entry_of(source, target):
-    """Factory of an entry: a tensor less its mean over the batch, all rows of which are read.
+@entry(OP)
+def forward_entry(op, net, T):
+    """``y``, x less its mean over the batch, all rows of which are read.
 
     It waits for them, and then for all threads to have read them.
     """
-
-    def entry(T):
-        def centre_op(op_address, net_address):
-            op, _ = op_row(op_address)
-            net, _ = slots(net_address)
-            n, rows = op[oprow.N_IN], net[descriptor.BATCH_ROWS]
-            wait_for_team(net)
-            x = view(row_address(net, op[source], 0, n, T), (rows, n), T)
-            centre(x, net[descriptor.FIRST_ROW], tensor(net, op[target], n, T))
-            wait_for_team(net)
-
-        return centre_op
-
-    return entry
+    wait_for_team(net)
+    x = view(row_address(net, op.x, 0, op.n_in, T), (net.batch_rows, op.n_in), T)
+    centre(x, net.first_row, tensor(net, op.y, op.n_in, T))
+    wait_for_team(net)
 
 
-Entries = namedtuple("Entries", "forward_entry backward_input_entry")
-# The derivative of x - mean(x) is its own transpose.
-ENTRIES = Entries(entry_of(oprow.X, oprow.Y), entry_of(oprow.DY, oprow.DX))
+@entry(OP)
+def backward_input_entry(op, net, T):
+    """The same of `dy`: the derivative of x - mean(x) is its own transpose."""
+    wait_for_team(net)
+    dy = view(row_address(net, op.dy, 0, op.n_in, T), (net.batch_rows, op.n_in), T)
+    centre(dy, net.first_row, tensor(net, op.dx, op.n_in, T))
+    wait_for_team(net)
+
+
+ENTRIES = namedtuple("Entries", "forward_entry backward_input_entry")(forward_entry, backward_input_entry)
 
 
 class Centred(Layer):
@@ -94,7 +93,7 @@ def test_the_same_bits_at_any_number_of_threads(threads, dtype):
     alone, team = model_of(dtype), model_of(dtype, global_clipnorm=None)
     for model, count in ((alone, 1), (team, threads)):
         model.fit(X, Y, epochs=8, batch_size=190, threads=count, verbose=0)
-        assert model.executor.network("train", 190).descriptor[descriptor.COUPLED] == 1
+        assert model.executor.network("train", 190).fields.coupled == 1
     assert alone.parameters.tobytes() == team.parameters.tobytes()
     assert alone.history.history == team.history.history
 

@@ -10,7 +10,6 @@ import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import launch
 from fastnn.engine.threads import run_together
-from fastnn.kernels.abi import descriptor as d
 from tests.helpers.compiled import DTYPES, STACKS, built, data
 
 pytestmark = pytest.mark.slow  # Numba compiles
@@ -59,16 +58,16 @@ def test_model_calls_the_same_entries(monkeypatch):
     monkeypatch.setattr(loader, "function", noted)
     X, y = data(4, "float64")
     net, jac = model.network(4), np.empty((12, model.parameters.size))
-    for call, slot in (
-        (lambda: model.predict(X), d.PREDICT),
-        (lambda: model.loss_and_gradient(X, y), d.LOSS_AND_GRADIENT),
-        (lambda: model.partial_fit(X, y), d.TRAIN),
-        (lambda: launch.parameter_jacobian(net, X, jac), d.PARAMETER_JACOBIAN),
+    for call, field in (
+        (lambda: model.predict(X), "predict"),
+        (lambda: model.loss_and_gradient(X, y), "loss_and_gradient"),
+        (lambda: model.partial_fit(X, y), "train"),
+        (lambda: launch.derivatives("parameter_jacobian", net, X, jac), "parameter_jacobian"),
     ):
         called.clear()
         call()
         entries = [name for name in called if name.startswith(("driver.loop.", "embedded.jacobian."))]
-        assert {loader.address(name, "float64") for name in entries} == {net.descriptor[slot]}
+        assert {loader.address(name, "float64") for name in entries} == {getattr(net.fields, field)}
 
 
 # ---- Threads -------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import pytest
 from numba import njit
 
 import fastnn as fn
-from fastnn.kernels.abi import descriptor
 from tests.helpers.compiled import DTYPES, built, data
 
 pytestmark = pytest.mark.slow  # Numba compiles
@@ -49,7 +48,7 @@ def test_parts_and_penalties():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(256, 50)).astype("float32"), rng.integers(0, 10, 256)
     net, state = one.network(256), one.optimizer_state()
-    assert net.descriptor[descriptor.N_PARTS] > 1
+    assert net.fields.n_parts > 1
     loss, gradient = two.loss_and_gradient(X, y)
     assert fn.loss_and_gradient(net, X, y.astype("float32")) == loss
     assert np.array_equal(net.gradient, gradient)

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine.network import Network
-from fastnn.kernels.abi import descriptor as d
 from fastnn.kernels.abi import oprow
 from tests.helpers.networks import STACKS
 from tests.helpers.random_stacks import LAYERS
-
-BACKWARD = [oprow.BACKWARD_INPUT, oprow.BACKWARD_WEIGHTS]
+from tests.helpers.rows import op_rows
 
 #: What the gradient of a kernel is computed from; the elementwise ones not named here need nothing.
 NEEDS_INPUT = {
@@ -65,10 +63,14 @@ class Memory:
         assert self.content.get(place) == (size, name), f"{name} is not where it is read"
 
 
-def kernel_names(ops, column):
-    """Kernels of the op rows, by the addresses in a column; None for no entry."""
+def kernel_names(entries):
+    """Kernels by the addresses of entries; None for no entry."""
     names = {value: name for (name, _), value in loader._ADDRESSES.items()}
-    return [names[int(entry)].rsplit(".", 1)[0] if entry else None for entry in ops[:, column]]
+    return [names[int(entry)].rsplit(".", 1)[0] if entry else None for entry in entries]
+
+
+def has_gradients(ops):
+    return ops["backward_input"].any() or ops["backward_weights"].any()
 
 
 def apart(first, second, size):
@@ -76,39 +78,39 @@ def apart(first, second, size):
 
 
 def walk_forward(memory, ops, rows, training):
-    for i, (op, kernel) in enumerate(zip(ops, kernel_names(ops, oprow.FORWARD), strict=True)):
+    for i, (op, kernel) in enumerate(zip(ops, kernel_names(ops["forward"]), strict=True)):
         if kernel is None:  # the last activation, whose output nobody reads
             continue
-        n_in, n_out, x, y = (int(op[c]) for c in (oprow.N_IN, oprow.N_OUT, oprow.X, oprow.Y))
+        n_in, n_out, x, y = (int(op[c]) for c in ("n_in", "n_out", "x", "y"))
         memory.read(x, rows * n_in, f"value {i}")
         if kernel == "layers.dense":
             assert x != y
         elif x != y:
             assert apart(x, y, rows * n_in)
         if kernel == "layers.dropout" and training:
-            memory.write(int(op[oprow.SCRATCH]), rows * n_in, f"mask {i}")
+            memory.write(int(op["scratch"]), rows * n_in, f"mask {i}")
         memory.write(y, rows * n_out, f"value {i + 1}")
         if kernel == "layers.dense":
             assert (x, 0) in memory.content or (0, x) in memory.content, "a dense op overwrites its input"
 
 
 def walk_backward(memory, ops, rows):
-    of_input = kernel_names(ops, oprow.BACKWARD_INPUT)
-    of_weights = kernel_names(ops, oprow.BACKWARD_WEIGHTS)
+    of_input = kernel_names(ops["backward_input"])
+    of_weights = kernel_names(ops["backward_weights"])
     for i in range(len(ops) - 1, -1, -1):
         op, kernel = ops[i], of_input[i] or of_weights[i]
         if kernel is None:
             continue
         assert kernel in NEEDS_INPUT | NEEDS_OUTPUT | NEEDS_NOTHING, "not in the tables of this test"
-        n_in, n_out, dx, dy = (int(op[c]) for c in (oprow.N_IN, oprow.N_OUT, oprow.DX, oprow.DY))
+        n_in, n_out, dx, dy = (int(op[c]) for c in ("n_in", "n_out", "dx", "dy"))
         memory.read(dy, rows * n_out, f"gradient {i + 1}")
         assert (of_weights[i] is not None) == (kernel == "layers.dense")
         if kernel in NEEDS_INPUT - {"layers.dense"}:
-            memory.read(int(op[oprow.X]), rows * n_in, f"value {i}")
+            memory.read(int(op["x"]), rows * n_in, f"value {i}")
         if kernel in NEEDS_OUTPUT:
-            memory.read(int(op[oprow.Y]), rows * n_out, f"value {i + 1}")
+            memory.read(int(op["y"]), rows * n_out, f"value {i + 1}")
         if kernel == "layers.dropout":
-            memory.read(int(op[oprow.SCRATCH]), rows * n_in, f"mask {i}")
+            memory.read(int(op["scratch"]), rows * n_in, f"mask {i}")
         if kernel != "layers.dense":
             assert dx == dy  # the kernel reads and writes DX
         if dx != oprow.NONE:
@@ -117,9 +119,9 @@ def walk_backward(memory, ops, rows):
                 memory.read(dy, rows * n_out, f"gradient {i + 1}")
     for i, op in enumerate(ops):  # at last those of the weights, of all rows
         if of_weights[i] is not None:
-            n_in, n_out = int(op[oprow.N_IN]), int(op[oprow.N_OUT])
-            memory.read(int(op[oprow.X]), rows * n_in, f"value {i}")
-            memory.read(int(op[oprow.DY]), rows * n_out, f"gradient {i + 1}")
+            n_in, n_out = int(op["n_in"]), int(op["n_out"])
+            memory.read(int(op["x"]), rows * n_in, f"value {i}")
+            memory.read(int(op["dy"]), rows * n_out, f"gradient {i + 1}")
 
 
 def check_training(net, head=0):
@@ -127,50 +129,53 @@ def check_training(net, head=0):
 
     The loss is computed from what goes into the last `head` ops.
     """
-    rows = int(net.descriptor[d.BATCH_SIZE])
-    itemsize, ops = net.parameters.itemsize, net.ops
+    rows = net.fields.batch_size
+    itemsize, ops = net.parameters.itemsize, op_rows(net.ops)
     memory = Memory(net.workspace.size, 64 // itemsize)
-    n_in, n_out = int(net.descriptor[d.N_FEATURES]), int(net.descriptor[d.N_OUTPUTS])
+    n_in, n_out = net.fields.n_features, net.fields.n_outputs
     batch = {
-        "batch y": (d.BATCH_Y, n_out),
-        "batch weight": (d.BATCH_WEIGHT, n_out),
-        "batch x": (d.BATCH_X, n_in),
+        "batch y": ("batch_y", n_out),
+        "batch weight": ("batch_weight", n_out),
+        "batch x": ("batch_x", n_in),
     }
     places = {}
-    for name, (slot, width) in batch.items():
-        offset = int(net.descriptor[slot] - net.descriptor[d.WORKSPACE]) // itemsize
+    for name, (field, width) in batch.items():
+        offset = (getattr(net.fields, field) - net.fields.workspace) // itemsize
         places[name] = offset, rows * width
         memory.write(offset, rows * width, name)
     memory.write(oprow.INPUT, rows * n_in, "value 0")
     walk_forward(memory, ops, rows, training=True)
-    loss, every = net.extra[0], len(ops)
-    assert not ops[every - head :, BACKWARD].any()
+    loss, every = net.extra.view(oprow.LOSS)[0, 0], len(ops)
+    assert not has_gradients(ops[every - head :])
     ops = ops[: every - head]
-    memory.read(int(loss[oprow.X]), rows * n_out, f"value {len(ops)}")
-    memory.write(int(loss[oprow.DX]), rows * n_out, f"gradient {len(ops)}")
+    memory.read(int(loss["prediction"]), rows * n_out, f"value {len(ops)}")
+    memory.write(int(loss["gradient"]), rows * n_out, f"gradient {len(ops)}")
     walk_backward(memory, ops, rows)
-    for metric in net.extra[1:] if head else [loss]:  # they are computed last
-        own = "training.metric.accuracy" in kernel_names(metric[np.newaxis], oprow.FORWARD)
-        memory.read(int(metric[oprow.X]), rows * n_out, f"value {len(ops) if own or not head else every}")
+    for metric in net.extra[1:].view(oprow.METRIC)[:, 0] if head else [loss]:  # they are computed last
+        own = "training.metric.accuracy" in kernel_names([metric["forward"]])
+        memory.read(
+            int(metric["prediction"]), rows * n_out, f"value {len(ops) if own or not head else every}"
+        )
     for name, (offset, size) in places.items():
         memory.read(offset, size, name)
-    has_weights = ops[:, oprow.W] != oprow.NONE
+    has_weights = ops["parameters"][:, 0] != oprow.NONE
     first = int(np.argmax(has_weights)) if has_weights.any() else len(ops)
-    assert not ops[:first, BACKWARD].any()
-    assert (ops[: first + 1, oprow.DX] == oprow.NONE).all()
-    assert ((ops[:, oprow.BACKWARD_WEIGHTS] != 0) == has_weights).all()
-    assert ops[first + 1 :, oprow.BACKWARD_INPUT].all() and not ops[: first + 1, oprow.BACKWARD_INPUT].any()
-    assert (ops[first + 1 :, oprow.DX] != oprow.NONE).all()
+    assert not has_gradients(ops[:first])
+    assert (ops["dx"][: first + 1] == oprow.NONE).all()
+    assert ((ops["backward_weights"] != 0) == has_weights).all()
+    assert ops["backward_input"][first + 1 :].all() and not ops["backward_input"][: first + 1].any()
+    assert (ops["dx"][first + 1 :] != oprow.NONE).all()
 
 
 def check_inference(net):
-    rows = int(net.descriptor[d.BATCH_SIZE])
+    rows = net.fields.batch_size
     memory = Memory(net.workspace.size, 64 // net.parameters.itemsize)
-    n_in, n_out = int(net.descriptor[d.N_FEATURES]), int(net.descriptor[d.N_OUTPUTS])
+    n_in, n_out = net.fields.n_features, net.fields.n_outputs
     memory.write(oprow.INPUT, rows * n_in, "value 0")
-    walk_forward(memory, net.ops, rows, training=False)
-    memory.read(oprow.OUTPUT, rows * n_out, f"value {len(net.ops)}")
-    assert (net.ops[:, [oprow.DX, oprow.DY]] == oprow.NONE).all() and not net.ops[:, BACKWARD].any()
+    ops = op_rows(net.ops)
+    walk_forward(memory, ops, rows, training=False)
+    memory.read(oprow.OUTPUT, rows * n_out, f"value {len(ops)}")
+    assert (ops["dx"] == oprow.NONE).all() and (ops["dy"] == oprow.NONE).all() and not has_gradients(ops)
 
 
 def model_of(makers, n_in, dtype, **options):
@@ -198,7 +203,7 @@ def test_plan_of_a_head(metrics):
         )
         net = model.executor.new_network(7)
         check_training(net, head=1)
-        assert (net.ops[-1, oprow.FORWARD] != 0) == (metrics != "auto")
+        assert (op_rows(net.ops)["forward"][-1] != 0) == (metrics != "auto")
         check_inference(model.executor.new_predictor())
 
 
@@ -213,17 +218,17 @@ def test_plan_of_a_random_stack(makers, n_in, rows, dtype):
 
 # What is written where, in the rows of: dense, gelu, dropout, dense, tanh. The walk must object.
 WRONG_PLACES = {
-    "gelu in place": (1, oprow.Y, 0, oprow.Y),
-    "a dense op over its input": (3, oprow.Y, 3, oprow.X),
-    "the mask over an output": (2, oprow.SCRATCH, 1, oprow.X),
-    "an output over a mask": (3, oprow.Y, 2, oprow.SCRATCH),
-    "a gradient over an output": (3, oprow.DX, 1, oprow.X),
-    "the gradient of a dense op over itself": (3, oprow.DX, 3, oprow.DY),
-    "another gradient": (3, oprow.DY, 3, oprow.DX),
-    "an activation not in place": (4, oprow.DX, 3, oprow.DX),
-    "a gradient beyond the first weights": (0, oprow.DX, 1, oprow.DX),
-    "no gradient": (3, oprow.DX, 0, oprow.DX),
-    "a gradient over one that the weights need": (3, oprow.DX, 4, oprow.DY),
+    "gelu in place": (1, "y", 0, "y"),
+    "a dense op over its input": (3, "y", 3, "x"),
+    "the mask over an output": (2, "scratch", 1, "x"),
+    "an output over a mask": (3, "y", 2, "scratch"),
+    "a gradient over an output": (3, "dx", 1, "x"),
+    "the gradient of a dense op over itself": (3, "dx", 3, "dy"),
+    "another gradient": (3, "dy", 3, "dx"),
+    "an activation not in place": (4, "dx", 3, "dx"),
+    "a gradient beyond the first weights": (0, "dx", 1, "dx"),
+    "no gradient": (3, "dx", 0, "dx"),
+    "a gradient over one that the weights need": (3, "dx", 4, "dy"),
 }
 
 
@@ -233,7 +238,8 @@ def test_the_walk_finds_a_wrong_place(name):
     net = fn.Model(layers, loss="mse", seed=0).build(5).executor.new_network(7)
     check_training(net)
     row, column, other_row, other_column = WRONG_PLACES[name]
-    net.ops[row, column] = net.ops[other_row, other_column]
+    ops = op_rows(net.ops)
+    ops[column][row] = ops[other_column][other_row]
     with pytest.raises(AssertionError):
         check_training(net)
 

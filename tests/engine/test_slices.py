@@ -7,7 +7,6 @@ import pytest
 
 import fastnn as fn
 from fastnn.engine import launch as engine
-from fastnn.kernels.abi import descriptor as d
 from fastnn.training import loop
 
 RNG = np.random.default_rng(0)
@@ -52,10 +51,10 @@ def test_slices_on_a_clock_of_our_own(seconds_per_step, monkeypatch):
     now, slices = [0.0], []
 
     def run(entry, net, threads=1):
-        slots = net.descriptor
-        steps = min(int(slots[d.MAX_STEPS]), int(slots[d.LAST_EPOCH] - slots[d.EPOCH]))
-        slots[d.STEP] += steps
-        slots[d.EPOCH] += steps
+        fields = net.fields
+        steps = min(fields.max_steps, fields.last_epoch - fields.epoch)
+        fields.step += steps
+        fields.epoch += steps
         seconds = steps * seconds_per_step * (3 if len(slices) % 10 > 5 else 1)
         slices.append(seconds)
         now[0] += seconds

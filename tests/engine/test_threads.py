@@ -10,7 +10,6 @@ import pytest
 
 import fastnn as fn
 from fastnn.engine import threads
-from fastnn.kernels.abi import descriptor
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300)
@@ -154,7 +153,7 @@ def test_work_counts_the_positions_of_a_sample():
     """The same weights at 1,000 positions are as much work as 1,000 times as many weights."""
     model = fn.Model([fn.Dense(5, "tanh"), fn.Dense(5)], "mse", seed=0).build((1000, 8))
     assert model.executor.built.graph.multiplications == 1000 * model.parameters.size == 75_000
-    assert model.network(128).descriptor[descriptor.MULTIPLICATIONS] == 75_000
+    assert model.network(128).fields.multiplications == 75_000
     fn.set_threads(2)
     assert threads.parts(128, 75, 75_000) == (8, False) and threads.team_size(128, 75_000) == 2
     assert threads.parts(4, 75, 75_000) == (1, False) and threads.team_size(4, 75_000) == 1

@@ -27,7 +27,6 @@ import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
 from fastnn.engine.threads import Parts
-from fastnn.kernels.abi import descriptor as d
 from fastnn.memory import buffers, guard
 from fastnn.memory.buffers import address
 from tests.helpers.guard_pages import copy_of, fences
@@ -211,7 +210,7 @@ def derivatives(case):
     name = pick(case.rng, sorted(sizes))
     out = buffers.allocate(int(np.prod(sizes[name])), dtype, "derivatives")
     launch.set_data(net, x, None, None)
-    net.descriptor[d.Y], net.descriptor[d.OUTPUT] = address(dy), address(out)
+    net.fields.y, net.fields.output = address(dy), address(out)
     loader.function(f"embedded.jacobian.{name}", dtype)(0, address(net.descriptor))
     return out.tobytes()
 

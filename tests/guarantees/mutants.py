@@ -144,12 +144,12 @@ MUTANTS = {
     ),
     "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
     "weights of the first op left out": compiled(
-        "update", "for i in range(net[d.N_OPS]):", "for i in range(1, net[d.N_OPS]):", BESIDE_NUMPY
+        "update", "for i in range(net.n_ops):", "for i in range(1, net.n_ops):", BESIDE_NUMPY
     ),
     "pieces of weights from the first row on": compiled(
         "update",
-        "own[d.N_WEIGHTS] = row, stop - row",
-        "own[d.N_WEIGHTS] = 0, stop - row",
+        "own.n_weights = row, stop - row",
+        "own.n_weights = 0, stop - row",
         "engine/test_threads.py::test_last_batches_of_any_size_give_the_same_bits",
     ),
     "loss of the last part left out": compiled(
@@ -180,7 +180,7 @@ MUTANTS = {
     "adam without bias correction": compiled(
         "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY
     ),
-    "alpha twice": compiled("penalty", "+ 0.5 * alpha", "+ alpha", "training/test_objective.py"),
+    "alpha twice": compiled("penalty", "+ 0.5 * (row.alpha", "+ (row.alpha", "training/test_objective.py"),
 }
 
 #: So many are tried in `make test`, where `make nojit` runs the same tests without a fault.

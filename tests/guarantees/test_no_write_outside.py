@@ -13,9 +13,8 @@ import pytest
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import launch
-from fastnn.kernels.abi import descriptor as d
-from fastnn.kernels.abi import oprow
 from fastnn.memory import buffers, guard
+from tests.helpers.rows import op_rows
 from tests.helpers.sweeps import sampled
 
 pytestmark = pytest.mark.slow
@@ -66,30 +65,30 @@ def trained(change, **options):
     model.fit(np.ones((7, 3)), np.ones((7, 2)), batch_size=7)
 
 
-def shift(column, row, numbers):
+def shift(field, row, numbers):
     def change(net):
-        net.ops[row, column] += numbers
+        op_rows(net.ops)[field][row] += numbers
 
     return change
 
 
 def test_a_tensor_of_the_workspace():
     with pytest.raises(fn.errors.GuardError, match="driver.loop.train wrote .* beside workspace of"):
-        trained(shift(oprow.Y, 0, 1))
+        trained(shift("y", 0, 1))
 
 
 @pytest.mark.parametrize("act", ["relu", "sigmoid", "hard_tanh"])
 def test_an_op_that_works_in_place(act):
     """Its input there is NaN, and so is its output: but of another kind."""
     with pytest.raises(fn.errors.GuardError, match="beside workspace of"):
-        trained(shift(oprow.N_IN, 1, 1), act=act)
+        trained(shift("n_in", 1, 1), act=act)
 
 
 def test_the_parameters():
     """The optimizer changes what lies behind the last op's parameters as well."""
 
     def change(net):
-        net.ops[2, oprow.N_PARAMETERS] += 9
+        op_rows(net.ops)["n_parameters"][2] += 9
 
     with pytest.raises(fn.errors.GuardError, match="values changed beside the parameters of 32 values of"):
         trained(change, optimizer=fn.SGD(0.1))
@@ -97,7 +96,7 @@ def test_the_parameters():
 
 def test_the_gradient():
     model = model_of()
-    shift(oprow.B, 2, 1)(model.executor.network("gradient", 7))
+    op_rows(model.executor.network("gradient", 7).ops)["parameters"][2, 1] += 1  # that of the bias
     with pytest.raises(fn.errors.GuardError, match="beside gradients of 32 values of float32"):
         model.loss_and_gradient(np.ones((7, 3)), np.ones((7, 2)))
 
@@ -114,7 +113,7 @@ def test_the_output():
 def test_more_rows_than_the_workspace_is_for():
     model = model_of()
     net, x = model.executor.new_predictor(), np.ones((2000, 3), np.float32)
-    net.descriptor[d.PREDICT_BATCH] = 1100  # of 1024
+    net.fields.predict_batch = 1100  # of 1024
     with pytest.raises(fn.errors.GuardError, match="beside workspace"):
         launch.predict(net, x, buffers.empty((2000, 2), "float32", "the output"))
 
@@ -123,7 +122,7 @@ def test_the_history():
     model, X, y = model_of(metrics=["mae"]), np.ones((7, 3), np.float32), np.ones((7, 2), np.float32)
     net, figures = model.executor.network("evaluate", 7), buffers.allocate(2, "float64", "figures")
     launch.set_data(net, X, y, None)
-    net.descriptor[d.HISTORY], net.descriptor[d.HISTORY_WIDTH] = buffers.address(figures) + 8, 2
+    net.fields.history, net.fields.history_width = buffers.address(figures) + 8, 2
     with pytest.raises(fn.errors.GuardError, match="1 values changed beside figures of 2 values"):
         launch.run("evaluate", net)
 
@@ -131,7 +130,7 @@ def test_the_history():
 def test_the_order_of_the_samples():
     net = model_of().executor.network("train", 7)
     order = buffers.allocate(50, "int64", "the order of the samples")
-    net.descriptor[d.ORDER], net.descriptor[d.N_SAMPLES] = buffers.address(order), 51
+    net.fields.order, net.fields.n_samples = buffers.address(order), 51
     with pytest.raises(fn.errors.GuardError, match="math.random.shuffle .* beside the order"):
         launch.draw_order(net)
 
@@ -139,7 +138,7 @@ def test_the_order_of_the_samples():
 def test_a_read_of_what_was_not_written():
     """The workspace begins as NaN, and the zones are: here the second product's input."""
     with pytest.raises(fn.DivergenceError):
-        trained(shift(oprow.X, 2, 8))
+        trained(shift("x", 2, 8))
 
 
 def test_an_error_is_reported_once():
@@ -155,6 +154,7 @@ import numpy as np, fastnn as fn
 from fastnn.engine import launch
 from numpy.lib.stride_tricks import as_strided
 from tests.helpers.guard_pages import copy_of, empty, fences
+from tests.helpers.rows import op_rows
 with fences():
     model = fn.Model([fn.Dense({n_out})], seed=0).build(3)
     net, x = model.executor.new_predictor(), copy_of(np.ones((7, 3), np.float32))
@@ -169,7 +169,7 @@ print("outside", flush=True)
 
 FAULTS = {
     "nothing": "pass",
-    "a bias is read": "net.ops[0, {B}] += 1",
+    "a bias is read": 'op_rows(net.ops)["parameters"][0, 1] += 1',
     "a sample is read": "x = as_strided(x, (8, 3)); out = np.empty((8, {n_out}), np.float32)",
     "an output is written": "out = out[1:]",
 }
@@ -178,7 +178,7 @@ FAULTS = {
 @pytest.mark.skipif(not hasattr(signal, "SIGSEGV") or sys.platform == "win32", reason="needs mprotect")
 @pytest.mark.parametrize(("n_out", "name"), sampled(itertools.product([1, 5, 40], FAULTS), every=3))
 def test_a_fence(name, n_out):
-    fault = FAULTS[name].format(B=oprow.B, n_out=n_out)
+    fault = FAULTS[name].format(n_out=n_out)
     result = run("-c", BEYOND_A_FENCE.format(n_out=n_out, fault=fault), guarded="0")
     expected = (0, "inside\noutside\n") if name == "nothing" else (-signal.SIGSEGV, "inside\n")
     assert (result.returncode, result.stdout) == expected, result.stderr

@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 
 import fastnn as fn
 from fastnn.engine import threads
-from fastnn.kernels.abi import descriptor, oprow
 from fastnn.kernels.layers import dropout
 from tests.helpers.networks import draw_point, plain_loss_and_gradient
+from tests.helpers.rows import op_rows
 from tests.helpers.tolerances import PRODUCT
 
 N_IN, N_OUT = 31, 7
@@ -52,9 +52,10 @@ def test_numbers_dropped_in_all_parts(rows):
     dropout.dropout_mask(0.4, model.seed, 2, 0, 0, mask)
     mask = mask.reshape(rows, 67)
     _, net = model.executor._networks["train"]
-    (op,) = net.ops[net.ops[:, oprow.STREAM] == 2]
-    assert tuple(net.descriptor[[descriptor.N_PARTS, descriptor.PART_GRADIENTS]]) == PARTS[rows]
-    assert np.array_equal(net.workspace[op[oprow.SCRATCH] :][: rows * 67].reshape(-1, 67), mask)
+    ops = op_rows(net.ops)
+    (op,) = ops[ops["stream"] == 2]
+    assert (net.fields.n_parts, net.fields.part_gradients) == PARTS[rows]
+    assert np.array_equal(net.workspace[op["scratch"] :][: rows * 67].reshape(-1, 67), mask)
     _, expected = plain_loss_and_gradient(model, X, y, masks={model.layers[1]: mask})
     tolerance = PRODUCT["float64"]
     assert_allclose(step, expected, tolerance["rtol"], 10 * tolerance["atol"])

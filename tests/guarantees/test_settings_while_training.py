@@ -10,7 +10,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.engine.state import InterruptedEpoch
-from fastnn.kernels.abi import oprow
+from fastnn.kernels.abi.oprow import OPTIMIZER
 
 pytestmark = pytest.mark.slow
 
@@ -95,9 +95,10 @@ def test_settings_of_one_moment(monkeypatch):
     monkeypatch.setattr(fn.SGD, "state_vectors", counted)
     for expected in (0, 1):
         state = model.optimizer_state()
-        momentum = state.rows[0].view(np.float64)[oprow.SETTINGS + 3]
+        row = state.rows[0].view(OPTIMIZER)[0]
+        momentum = row["settings"][0]
         assert (momentum != 0) == expected and state.vectors.size == expected * model.parameters.size
-        assert state.rows[0, oprow.STATE] == expected
+        assert row["n_vectors"] == expected
 
 
 def built(**options):

@@ -8,7 +8,6 @@ import time
 from unittest import mock
 
 from fastnn.engine import launch
-from fastnn.kernels.abi import descriptor
 
 
 def assert_interrupt_stops(script, within):
@@ -53,10 +52,10 @@ def stopped_after(steps):
     def run_and_stop(entry, net, threads=1, run=launch.run):
         if entry != "train":
             return run(entry, net, threads)
-        before = net.descriptor[descriptor.STEP]
-        net.descriptor[descriptor.MAX_STEPS] = left[0]
+        before = net.fields.step
+        net.fields.max_steps = left[0]
         run(entry, net, threads)
-        left[0] -= net.descriptor[descriptor.STEP] - before
+        left[0] -= net.fields.step - before
         if left[0] == 0:
             raise KeyboardInterrupt
 

@@ -44,8 +44,6 @@ NUMBA_OPTIONS = {
 }
 
 KERNEL_DECORATORS = {"kernel", "reduction", "force_inline", "inline_ir"}
-# Op rows and descriptors, by the names that the driver gives them: what is written there is said by slot.
-TABLES = {"op", "setting", "net", "own", "real", "row"}
 
 # Private by their names, but meant for others: of NamedTuples; of locks, as `threading.Condition` uses them;
 # of Numba, where what kernels need has no public name.
@@ -121,7 +119,7 @@ def unnamed_writes(tree):
             ast.unparse(decorator) for decorator in function.decorator_list
         }:
             continue
-        given = {argument.arg for argument in function.args.args} - TABLES
+        given = {argument.arg for argument in function.args.args}
         stores = [
             node.value
             for node in ast.walk(function)
@@ -249,7 +247,7 @@ def test_kernels_name_the_arrays_that_they_write():
         ('@kernel\ndef f(x, y):\n    """Copy `x`."""\n    y[0] = x[0]', ["f: y"]),
         ("@reduction\ndef f(x, y):\n    y[0, 1] += x[0]", ["f: y"]),
         ("def f(x, y):\n    y[0] = x[0]", []),
-        ("@kernel\ndef f(net):\n    own = [0]\n    own[0] = net[0] = 1", []),
+        ("@kernel\ndef f(net):\n    own = [0]\n    own[0] = net.n = 1", []),
     ],
 )
 def test_a_write_that_is_not_named_is_found(source, expected):

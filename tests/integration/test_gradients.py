@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose
 
 import fastnn as fn
 from fastnn.compiler import loader
-from fastnn.kernels.abi import descriptor, oprow
+from fastnn.engine.fields import fields_of
+from fastnn.kernels.abi import oprow
 from tests.helpers.networks import (
     ACTIVATION_CASES,
     ACTIVATION_IDS,
@@ -20,6 +21,7 @@ from tests.helpers.networks import (
 )
 from tests.helpers.random_stacks import LAYERS
 from tests.helpers.reference import central_difference
+from tests.helpers.rows import op_rows
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE, PRODUCT
 
 SIZES = [1, 2, 3, 7, 15, 17, 33]
@@ -164,12 +166,13 @@ def test_a_model_without_weights_has_an_empty_gradient():
 def masks_of(model):
     """Factors that the Dropout layers used in the last step of training, read from the workspace."""
     _, net = model.executor._networks["train"]
-    rows = int(net.workers[0, descriptor.BATCH_ROWS])
+    rows = fields_of(net.workers[0]).batch_rows
     result = {}
     for index, layer in enumerate(model.layers):
         if isinstance(layer, fn.Dropout):
-            (op,) = net.ops[net.ops[:, oprow.STREAM] == index + 1]
-            start, width = op[oprow.SCRATCH], op[oprow.N_IN]
+            ops = op_rows(net.ops)
+            (op,) = ops[ops["stream"] == index + 1]
+            start, width = op["scratch"], op["n_in"]
             result[layer] = net.workspace[start : start + rows * width].reshape(rows, width).copy()
     return result
 
@@ -243,25 +246,31 @@ def test_a_wrong_number_in_a_gradient_is_caught():
             assert_central_difference(model, X, y, gradient=wrong)
 
 
-# What is written into a table of the network: its name, the row, the column, the number
+# What is written into a table of the network: kind of row, name of the table, row, field, kernel
 WRONG_ROWS = {
-    "tanh as sigmoid": ("ops", 1, oprow.BACKWARD_INPUT, "layers.activation.sigmoid.backward_input"),
-    "tanh as identity": ("ops", 1, oprow.BACKWARD_INPUT, "layers.activation.identity.backward_input"),
-    "tanh skipped": ("ops", 1, oprow.BACKWARD_INPUT, None),
-    "sigmoid as tanh": ("ops", 2, oprow.BACKWARD_INPUT, "layers.activation.tanh.backward_input"),
-    "softmax as log_softmax": ("ops", 4, oprow.BACKWARD_INPUT, "layers.softmax.log_softmax.backward_input"),
-    "loss huber": ("extra", 0, oprow.FORWARD, "training.loss.huber.forward"),
-    "no penalty in the gradient": ("extra", 1, oprow.GRADIENT, None),
+    "tanh as sigmoid": (oprow.OP, "ops", 1, "backward_input", "layers.activation.sigmoid.backward_input"),
+    "tanh as identity": (oprow.OP, "ops", 1, "backward_input", "layers.activation.identity.backward_input"),
+    "tanh skipped": (oprow.OP, "ops", 1, "backward_input", None),
+    "sigmoid as tanh": (oprow.OP, "ops", 2, "backward_input", "layers.activation.tanh.backward_input"),
+    "softmax as log_softmax": (
+        oprow.OP,
+        "ops",
+        4,
+        "backward_input",
+        "layers.softmax.log_softmax.backward_input",
+    ),
+    "loss huber": (oprow.LOSS, "extra", 0, "forward", "training.loss.huber.forward"),
+    "no penalty in the gradient": (oprow.PENALTY, "extra", 1, "gradient", None),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_ROWS)
 def test_a_wrong_row_of_a_table_is_caught(name):
-    table, row, column, kernel = WRONG_ROWS[name]
+    kind, table, row, column, kernel = WRONG_ROWS[name]
     model, X, y = a_small_model()
     assert_plain(model, X, y)
     _, net = model.executor._networks["gradient"]
-    getattr(net, table)[row, column] = loader.address(kernel, "float64") if kernel else 0
+    getattr(net, table)[row].view(kind)[column] = loader.address(kernel, "float64") if kernel else 0
     with pytest.raises(AssertionError):
         assert_plain(model, X, y)
     if "loss" not in name:  # another loss with its own gradient is consistent in itself
@@ -276,6 +285,7 @@ def test_the_gradient_of_another_activation_is_caught(case):
     X, y = draw_point(model, 3, 5, np.random.default_rng(11))
     model.loss_and_gradient(X, y)
     _, net = model.executor._networks["gradient"]
-    net.ops[1, oprow.BACKWARD_INPUT] = loader.address(f"layers.activation.{other}.backward_input", "float64")
+    address = loader.address(f"layers.activation.{other}.backward_input", "float64")
+    op_rows(net.ops)["backward_input"][1] = address
     with pytest.raises(AssertionError):
         assert_central_difference(model, X, y)

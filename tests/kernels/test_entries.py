@@ -12,7 +12,8 @@ import pytest
 from numba import cfunc
 
 import fastnn.kernels
-from fastnn.kernels.abi import descriptor, oprow, tensors
+from fastnn.kernels.abi import entries, oprow, tensors
+from fastnn.kernels.abi.descriptor import DESCRIPTOR
 from fastnn.kernels.abi.entries import BY_ELEMENT, Op, entry
 from fastnn.kernels.lowlevel._jit import ENTRY_SIGNATURE, INTERPRETED, inline_ir, kernel
 from fastnn.kernels.lowlevel.simd import view
@@ -28,31 +29,40 @@ def python_view(address, shape, dtype):
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
+def python_record(address, dtype):
+    """What `simd.record` is to compiled code."""
+    return python_view(address, 1, dtype).view(np.recarray)[0]
+
+
 class Memory:
     """A descriptor, an op row, and flat vectors of zeros that they point to."""
 
     def __init__(self, dtype):
-        self.op, self.net = np.zeros(oprow.SIZE, np.int64), np.zeros(descriptor.SIZE, np.int64)
-        self.setting = self.op.view(np.float64)[oprow.SETTINGS :]
+        self.tables = np.zeros(1, oprow.OP), np.zeros(1, DESCRIPTOR)
+        self.op, self.net = (table.view(np.recarray)[0] for table in self.tables)
         self.vectors = {}
-        for slot in ("WORKSPACE", "INPUT", "OUTPUT", "PARAMETERS", "ROWS_GRADIENT", "CONSTANTS"):
-            self.vectors[slot] = np.zeros(100, dtype)
-            self.net[getattr(descriptor, slot)] = self.vectors[slot].ctypes.data
-        self.net[descriptor.ROWS], self.net[descriptor.ITEMSIZE] = ROWS, np.dtype(dtype).itemsize
-        self.op[oprow.N_IN], self.op[oprow.N_OUT] = N_IN, N_OUT
+        for name in ("workspace", "input", "output", "parameters", "rows_gradient", "constants"):
+            self.put(name, np.zeros(100, dtype))
+        self.net.rows, self.net.itemsize = ROWS, np.dtype(dtype).itemsize
+        self.op.n_in, self.op.n_out = N_IN, N_OUT
         self.dtype = dtype
+
+    def put(self, name, vector):
+        """Make this the vector that a field of the descriptor points to."""
+        self.vectors[name], self.net[name] = vector, vector.ctypes.data
 
     def run(self, factory, monkeypatch):
         """Run an entry on this memory: compiled, or as Python where there is no JIT."""
         if INTERPRETED:
             monkeypatch.setattr(tensors, "view", python_view)
-            monkeypatch.setitem(factory.__globals__, "view", python_view)
-            factory(self.dtype)(self.op.ctypes.data, self.net.ctypes.data)
+            for name, twin in {"view": python_view, "record": python_record}.items():
+                monkeypatch.setitem(factory.__globals__, name, twin)
+                monkeypatch.setattr(entries, name, twin)
+            factory(self.dtype)(*[table.ctypes.data for table in self.tables])
         else:
             options = {"error_model": "numpy", "_nrt": False}
-            cfunc(ENTRY_SIGNATURE, **options)(factory(self.dtype)).ctypes(
-                self.op.ctypes.data, self.net.ctypes.data
-            )
+            compiled = cfunc(ENTRY_SIGNATURE, **options)(factory(self.dtype))
+            compiled.ctypes(*[table.ctypes.data for table in self.tables])
 
 
 def expected(size=100, **parts):
@@ -82,17 +92,16 @@ def test_a_kernel_is_handed_the_arrays_that_are_declared(dtype, monkeypatch):
         settings={"rate": None, "count": np.int64},
     )
     memory = Memory(dtype)
-    memory.op[[oprow.X, oprow.Y, oprow.SCRATCH]] = 10, oprow.OUTPUT, 50
-    memory.op[[oprow.W, oprow.B, oprow.CONSTANTS]] = 20, 40, 7
-    memory.setting[:2] = 0.25, 5
+    memory.op.x, memory.op.y, memory.op.scratch, memory.op.constants = 10, oprow.OUTPUT, 50, 7
+    memory.op.parameters[:2], memory.op.settings[:2] = (20, 40), (0.25, 5)
     memory.run(op.entry(fill, writes="y"), monkeypatch)
     vectors = memory.vectors
-    assert vectors["WORKSPACE"].tolist() == expected(x=(21, 1, 34), mask=(61, 1, 12)).tolist()
-    assert vectors["PARAMETERS"].tolist() == expected(w=(27, 1, 42), b=(41, 1, 2)).tolist()
-    assert vectors["ROWS_GRADIENT"].tolist() == expected(dw=(27, 1, 8)).tolist()
-    assert vectors["CONSTANTS"].tolist() == expected(first=(7, 1, 4), second=(11, 1, 5)).tolist()
-    assert vectors["OUTPUT"][:6].tolist() == [0.25, 5, N_IN, 0, 0, 32]
-    assert not vectors["INPUT"].any()
+    assert vectors["workspace"].tolist() == expected(x=(21, 1, 34), mask=(61, 1, 12)).tolist()
+    assert vectors["parameters"].tolist() == expected(w=(27, 1, 42), b=(41, 1, 2)).tolist()
+    assert vectors["rows_gradient"].tolist() == expected(dw=(27, 1, 8)).tolist()
+    assert vectors["constants"].tolist() == expected(first=(7, 1, 4), second=(11, 1, 5)).tolist()
+    assert vectors["output"][:6].tolist() == [0.25, 5, N_IN, 0, 0, 32]
+    assert not vectors["input"].any()
 
 
 def test_shapes_are_computed_of_numbers_and_settings(dtype, monkeypatch):
@@ -109,11 +118,11 @@ def test_shapes_are_computed_of_numbers_and_settings(dtype, monkeypatch):
         numbers={"positions": "n_in // features"},
     )
     memory = Memory(dtype)
-    memory.op[[oprow.X, oprow.Y, oprow.SCRATCH]] = oprow.INPUT, 20, 30
-    memory.setting[0] = 2
+    memory.op.x, memory.op.y, memory.op.scratch = oprow.INPUT, 20, 30
+    memory.op.settings[0] = 2
     memory.run(op.entry(fill, writes="y moments"), monkeypatch)
-    assert memory.vectors["INPUT"].tolist() == expected(x=(11, 1, 62)).tolist()
-    assert memory.vectors["WORKSPACE"].tolist() == expected(y=(25, 1, 6), moments=(35, 1, 61)).tolist()
+    assert memory.vectors["input"].tolist() == expected(x=(11, 1, 62)).tolist()
+    assert memory.vectors["workspace"].tolist() == expected(y=(25, 1, 6), moments=(35, 1, 61)).tolist()
 
 
 def test_tensors_begin_with_the_rows_at_hand_and_parameters_do_not(dtype, monkeypatch):
@@ -129,14 +138,14 @@ def test_tensors_begin_with_the_rows_at_hand_and_parameters_do_not(dtype, monkey
         numbers={"positions": "n_in // features"},
     )
     memory = Memory(dtype)
-    memory.op[[oprow.X, oprow.Y, oprow.SCRATCH, oprow.W]] = 10, oprow.OUTPUT, 40, 7
-    memory.setting[0], memory.net[descriptor.FIRST_ROW] = 2, 2
+    memory.op.x, memory.op.y, memory.op.scratch = 10, oprow.OUTPUT, 40
+    memory.op.parameters[0], memory.op.settings[0], memory.net.first_row = 7, 2, 2
     memory.run(op.entry(fill, writes="x gamma moments y"), monkeypatch)
     skipped = 2 * N_IN, 2 * (N_IN // 2) * 3  # numbers of two rows
     tensors = {"x": (10 + skipped[0], 1, 1), "moments": (40 + skipped[1], 1, 3)}
-    assert memory.vectors["WORKSPACE"].tolist() == expected(**tensors).tolist()
-    assert memory.vectors["PARAMETERS"].tolist() == expected(gamma=(7, 1, 2)).tolist()
-    assert memory.vectors["OUTPUT"].tolist() == expected(y=(2 * N_OUT, 1, 4)).tolist()
+    assert memory.vectors["workspace"].tolist() == expected(**tensors).tolist()
+    assert memory.vectors["parameters"].tolist() == expected(gamma=(7, 1, 2)).tolist()
+    assert memory.vectors["output"].tolist() == expected(y=(2 * N_OUT, 1, 4)).tolist()
 
 
 @pytest.mark.parametrize("given", [False, True])
@@ -152,10 +161,9 @@ def test_an_optional_array_has_no_rows_where_there_is_none(given, dtype, monkeyp
         optional=("b", "pairs"),
     )
     memory = Memory(dtype)
-    memory.op[oprow.Y] = 0
-    memory.op[[oprow.B, oprow.SCRATCH]] = (4, 20) if given else (oprow.NONE, oprow.NONE)
+    memory.op.parameters[1], memory.op.scratch = (4, 20) if given else (oprow.NONE, oprow.NONE)
     memory.run(op.entry(fill, writes="y"), monkeypatch)
-    assert memory.vectors["WORKSPACE"][:2].tolist() == ([N_OUT, 32] if given else [0, 2])
+    assert memory.vectors["workspace"][:2].tolist() == ([N_OUT, 32] if given else [0, 2])
 
 
 @pytest.mark.parametrize("y_at", [0, 20, 50])
@@ -168,30 +176,28 @@ def test_a_kernel_gets_one_array_where_two_lie_at_one_place(y_at, dtype, monkeyp
     op = Op(tensors=BY_ELEMENT)
     factory = op.entry(add, writes="y", over=("x", "x2"))
     memory = Memory(dtype)
-    memory.op[oprow.N_OUT] = N_IN
-    memory.op[[oprow.X, oprow.X2, oprow.Y]] = 0, 20, y_at
-    memory.vectors["WORKSPACE"][:40] = np.arange(40)
+    memory.op.n_out = N_IN
+    memory.op.x, memory.op.x2, memory.op.y = 0, 20, y_at
+    memory.vectors["workspace"][:40] = np.arange(40)
     memory.run(factory, monkeypatch)
     total = np.arange(12) + np.arange(20, 32) + (100 if y_at == 0 else 0)
-    assert memory.vectors["WORKSPACE"][y_at : y_at + 12].tolist() == total.tolist()
+    assert memory.vectors["workspace"][y_at : y_at + 12].tolist() == total.tolist()
     assert re.findall(r"add\((.*?), y_is_x\)", factory.source) == ["y, x2, y", "x, y, y", "x, x2, y"]
 
 
-def test_a_body_is_handed_both_tables_and_the_dtype(dtype, monkeypatch):
-    @entry
-    def example_entry(op, setting, net, real, T):
+def test_a_body_is_handed_both_records_and_the_dtype(dtype, monkeypatch):
+    @entry(oprow.OP)
+    def example_entry(op, net, T):
         """What it does."""
-        vector = view(net[descriptor.OUTPUT], 3, T)
-        vector[0], vector[1] = op[oprow.N_IN], setting[oprow.SETTINGS]
-        vector[2] = real[descriptor.SCALE]
+        vector = view(net.output, 3, T)
+        vector[0], vector[1], vector[2] = op.n_in, op.settings[0], net.scale
 
     assert (example_entry.__name__, example_entry.__doc__) == ("example_entry", "What it does.")
     monkeypatch.setitem(globals(), "view", python_view if INTERPRETED else view)
     memory = Memory(dtype)
-    memory.setting[0] = 0.5
-    memory.net.view(np.float64)[descriptor.SCALE] = 0.25
+    memory.op.settings[0], memory.net.scale = 0.5, 0.25
     memory.run(example_entry, monkeypatch)
-    assert memory.vectors["OUTPUT"][:4].tolist() == [N_IN, 0.5, 0.25, 0]
+    assert memory.vectors["output"][:4].tolist() == [N_IN, 0.5, 0.25, 0]
 
 
 def test_an_unknown_name_is_refused_when_a_module_is_imported():
@@ -220,8 +226,8 @@ def test_a_shape_of_unknown_numbers_is_refused(group):
         Op(**{group: {"x": "n_in // k"}})
 
 
-def test_a_tensor_without_a_column_is_refused():
-    with pytest.raises(TypeError, match="no column of an op row is for a tensor 'x3'"):
+def test_a_tensor_without_a_field_is_refused():
+    with pytest.raises(TypeError, match="an op row has no offset of a tensor 'x3'"):
         Op(tensors={"x": "rows, n_in", "x3": "rows, n_in"})
 
 
@@ -232,7 +238,7 @@ def test_a_traceback_shows_the_source_of_an_entry():
     factory = Op().entry(broken, writes="x")
     with pytest.raises(Exception) as raised:  # an address that is none
         factory(np.float32)(None, None)
-    assert "op = view(op_address, oprow.SIZE, int64)" in "".join(traceback.format_exception(raised.value))
+    assert "op = record(op_address, OP)" in "".join(traceback.format_exception(raised.value))
 
 
 def signature(factory):
@@ -279,21 +285,20 @@ def written_by(factory, setting, n_out, monkeypatch):
     """What an entry writes when it runs: names of tensors, "scratch", "gradient", or flat vectors."""
     memory = Memory(np.float32)
     rng = np.random.default_rng(0)
-    for slot in ("WORKSPACE", "PARAMETERS", "ROWS_GRADIENT"):
-        memory.vectors[slot] = rng.uniform(1, 2, 400).astype(np.float32)
-        memory.net[getattr(descriptor, slot)] = memory.vectors[slot].ctypes.data
-    memory.vectors["CONSTANTS"][...] = 1
-    memory.setting[:] = setting
-    memory.op[oprow.N_OUT], memory.net[descriptor.TRAINING] = n_out, 1
+    for name in ("workspace", "parameters", "rows_gradient"):
+        memory.put(name, rng.uniform(1, 2, 400).astype(np.float32))
+    memory.vectors["constants"][...] = 1
+    memory.op.settings[:] = setting
+    memory.op.n_out, memory.net.training = n_out, 1
     for name, offset in OFFSETS.items():
-        memory.op[getattr(oprow, name.upper())] = offset
-    memory.op[[oprow.W, oprow.B, oprow.W2, oprow.B2]] = 0, 50, 100, 150
-    before = {slot: vector.copy() for slot, vector in memory.vectors.items()}
+        memory.op[name] = offset
+    memory.op.parameters[:] = 50 * np.arange(memory.op.parameters.size)
+    before = {name: vector.copy() for name, vector in memory.vectors.items()}
     memory.run(factory, monkeypatch)
-    changed = {slot: np.flatnonzero(vector != before[slot]) for slot, vector in memory.vectors.items()}
-    found = {name for name, at in OFFSETS.items() if ((changed["WORKSPACE"] // 50) == at // 50).any()}
-    others = {slot for slot, places in changed.items() if places.size and slot != "WORKSPACE"}
-    return found | {"gradient" if slot == "ROWS_GRADIENT" else slot for slot in others}
+    changed = {name: np.flatnonzero(vector != before[name]) for name, vector in memory.vectors.items()}
+    found = {name for name, at in OFFSETS.items() if ((changed["workspace"] // 50) == at // 50).any()}
+    others = {name for name, places in changed.items() if places.size and name != "workspace"}
+    return found | {"gradient" if name == "rows_gradient" else name for name in others}
 
 
 # Products call another entry: what they write is tested with it, in `test_dense`.
@@ -314,4 +319,7 @@ def test_a_kernel_writes_what_it_declares_and_nothing_else(name, monkeypatch):
 
 def test_declarations_are_found():
     assert {"layers.scaling.forward_entry", "layers.one_hot.backward_input_entry"} <= set(ALONE)
-    assert {*DECLARED} - {*ALONE} == {f"layers.dense.{name}_entry" for name in ("forward", "backward_input")}
+    kinds = ("layers.dense", "layers.recurrent.simple_rnn")
+    assert {*DECLARED} - {*ALONE} == {
+        f"{kind}.{name}_entry" for kind in kinds for name in ("forward", "backward_input")
+    }

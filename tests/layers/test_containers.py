@@ -10,7 +10,6 @@ import fastnn as fn
 from fastnn.engine.graph import lower
 from fastnn.engine.liveness import Life, share
 from fastnn.engine.plan import plan
-from fastnn.kernels.abi import oprow
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype("float32")
@@ -192,9 +191,9 @@ def test_shapes_that_do_not_fit(name):
 def widths_by_place(rows):
     """Of each place in the workspace, the widths of the tensors that lie there."""
     found = {}
-    for row in rows.tolist():
-        for place, width in ((oprow.Y, oprow.N_OUT), (oprow.DX, oprow.N_IN)):
-            found.setdefault(row[place], set()).add(row[width])
+    for row in rows:
+        for place, width in (("y", "n_out"), ("dx", "n_in")):
+            found.setdefault(int(row[place]), set()).add(int(row[width]))
     return {place: widths for place, widths in found.items() if place >= 0}
 
 

@@ -16,9 +16,9 @@ from scipy.special import expit
 import fastnn as fn
 import fastnn.onnx
 import fastnn.scipy
-from fastnn.kernels.abi import oprow
 from tests.helpers.networks import FROM_LOGITS, activation
 from tests.helpers.reference import LOSSES, log_softmax, softmax
+from tests.helpers.rows import op_rows
 from tests.helpers.tolerances import CENTRAL_DIFFERENCE, PRODUCT
 
 RNG = np.random.default_rng(0)
@@ -156,8 +156,9 @@ def test_training_leaves_the_activation_out(loss, last):
     model.loss_and_gradient(X, target(loss))
     for purpose in ("train", "gradient"):
         _, net = model.executor._networks[purpose]
-        assert not net.ops[-1, [oprow.FORWARD, oprow.BACKWARD_INPUT, oprow.BACKWARD_WEIGHTS]].any()
-        assert (net.ops[:-1, oprow.FORWARD] != 0).all()
+        ops = op_rows(net.ops)
+        assert not any(ops[entry][-1] for entry in ("forward", "backward_input", "backward_weights"))
+        assert (ops["forward"][:-1] != 0).all()
 
 
 # ---- in compiled code, files and other programs

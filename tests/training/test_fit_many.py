@@ -8,7 +8,6 @@ import pytest
 
 import fastnn as fn
 from fastnn.data import array_checks, sample_checks
-from fastnn.kernels.abi import descriptor as d
 from tests.helpers.interrupted import assert_interrupt_stops
 
 RNG = np.random.default_rng(0)
@@ -144,7 +143,7 @@ def test_arrays_that_fit_are_used_where_they_lie():
     fn.fit_many(models, x, y, batch_size=None)
     for model in models:
         _, net = model.executor._networks["train"]
-        assert net.descriptor[d.X] == x.ctypes.data
+        assert net.fields.x == x.ctypes.data
 
 
 class Failing(fn.Callback):
