@@ -32,6 +32,7 @@ _BESIDES = (
     *(f"layers.normalization.layer_normalization.{entry}" for entry in _ALL),
     *(f"layers.convolution.{name}.{entry}" for name in ("convolution", "transposed") for entry in _ALL),
     *(f"layers.depthwise.{entry}" for entry in _ALL),
+    "linalg.indirect.channel_product",
     "linalg.indirect.product",
     "layers.embedding.check",
     *(f"layers.embedding.{name}.{entry}" for name in ("embedding", "entity") for entry in _ALL),

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 _AXES = {1: "(time, channels)", 2: "(height, width, channels)"}
 _RESHAPED = {1: "fn.Reshape((-1, channels))", 2: "fn.Reshape((height, width, channels))"}
-# Positions that `kernels.layers.convolution.scatter` computes at a time.
-_BLOCK = 16
+# Of `kernels.layers.convolution`: positions that are computed at a time where windows are added up, and least
+# numbers that are added at a time; most numbers of a vector.
+_BLOCK, SUMMED, _LANES = 16, 128, 16
+#: Numbers of a cache line, at whose beginning images lie.
+LINE = 16
 
 
 class Windowed(Layer):
@@ -169,13 +172,13 @@ def add_op(
         large, small, before = (1, *large), (1, *small), (0, *before)
         window, strides, dilation = (1, *window), (1, *strides), (1, *dilation)
     taps, places, filters = math.prod(window) * large[-1] // groups, math.prod(small[:-1]), small[-1]
+    extents = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
     padded = [
-        max((n - 1) * stride + (k - 1) * d + 1, start + size)
-        for n, stride, k, d, start, size in zip(
-            small[:2], strides, window, dilation, before, large[:2], strict=True
-        )
+        max((n - 1) * stride + extent, start + size)
+        for n, stride, extent, start, size in zip(small[:2], strides, extents, before, large[:2], strict=True)
     ]
-    tables = taps + places + _BLOCK + filters
+    image = math.prod(padded) * large[-1]
+    turned = math.prod(n + extent for n, extent in zip(large[:2], extents, strict=True)) * filters
     return graph.op(
         kernel,
         [x],
@@ -184,5 +187,21 @@ def add_op(
         settings=(large[1], large[2], *window, *strides, *dilation, *before, small[1], filters, groups),
         product="linalg.indirect.product",
         multiplications=places * taps * filters,
-        shared_scratch=tables + math.prod(padded) * large[-1] + taps * (filters + _BLOCK),
+        shared_scratch=LINE
+        + max(
+            image + places + _weights(window, strides, large[-1] // groups, filters),
+            image + places + _BLOCK + filters + taps * (1 + filters + _BLOCK),
+            turned
+            + math.prod(large[:2])
+            + taps * filters
+            + _weights(window, (1, 1), filters // groups, large[-1]),
+            SUMMED,
+        ),
     )
+
+
+def _weights(window: Shape, strides: Shape, channels: int, filters: int) -> int:
+    """Most numbers that the weights and the table of taps have where neighbours are computed together."""
+    neighbours = max(_LANES // filters, 1)
+    taps = window[0] * (window[1] + (neighbours - 1) * strides[1]) * channels
+    return taps * (1 + neighbours * filters) + neighbours * filters

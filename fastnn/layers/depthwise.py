@@ -9,7 +9,7 @@ from .. import initializers
 from ..checks import validate
 from ..engine.ops import ParameterSpec
 from .activation import lower_activation
-from .convolution_base import Windowed, add_op
+from .convolution_base import LINE, SUMMED, Windowed, add_op
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
     from ..initializers import Initializer
+    from . import windows
     from .convolution_base import Sizes
 
 
@@ -39,7 +40,7 @@ class _Depthwise(Windowed):
     def _lower_depthwise(self, graph: Graph, x: Tensor, weights: str, bias: str | None) -> Tensor:
         found, channels = self.windows_of(x.shape), x.shape[-1]
         filters = channels * self.depth_multiplier
-        positions = tuple(axis.output for axis in found)
+        positions = tuple([axis.output for axis in found])
         return graph.op(
             "layers.depthwise",
             [x],
@@ -57,7 +58,21 @@ class _Depthwise(Windowed):
                 channels,
             ),  # fmt: skip
             multiplications=math.prod(positions) * math.prod(self.kernel_size) * filters,
+            product="linalg.indirect.channel_product",
+            shared_scratch=max(SUMMED, self._scratch(x.shape, found, filters)),
         )
+
+    def _scratch(self, shape: Shape, found: list[windows.Axis], filters: int) -> int:
+        """Memory for tables, turned weights, an image with padding, and the gradients of all filters."""
+        padded = [
+            size + axis.output * stride + (k - 1) * d + axis.before
+            for size, axis, stride, k, d in zip(
+                shape[:2], found, self.strides, self.kernel_size, self.dilation_rate, strict=True
+            )
+        ]
+        window, places = math.prod(self.kernel_size), math.prod(shape[:2])
+        tables = window + max(places, math.prod(axis.output for axis in found))
+        return LINE + tables + filters * (1 + window + math.prod(padded) + places)
 
 
 class DepthwiseConv2D(_Depthwise):

@@ -22,6 +22,7 @@ from ..linalg.add import add_run
 from ..linalg.indirect import indirect_product
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import element, view
+from ..lowlevel.vector_ir import VECTOR_BYTES
 
 Convolution = namedtuple("Convolution", "forward_entry backward_input_entry backward_weights_entry")
 
@@ -33,8 +34,10 @@ Geometry = namedtuple(
     "dilation_height dilation_width top left out_height out_width filters groups",
 )
 
-#: Positions of the small image that `scatter` computes at a time.
+#: Positions of the small image that `_scatter` computes at a time.
 BLOCK = 16
+# Numbers that `sum_positions` adds at a time, at least.
+_SUMMED = 128
 
 
 @kernel
@@ -46,7 +49,7 @@ def padded_size(g):
 
 
 @kernel
-def _tables(g, padded_width, scratch, itemsize):
+def tables(g, padded_width, scratch, itemsize):
     """Write int32 tables at `scratch`: the places of a group's taps, then those of the positions."""
     channels = g.channels // g.groups
     n_taps = g.kernel_height * g.kernel_width * channels
@@ -65,14 +68,24 @@ def _tables(g, padded_width, scratch, itemsize):
         for j in range(g.out_width):
             places[k] = (i * g.stride_height * padded_width + j * g.stride_width) * g.channels
             k += 1
-    return positions, positions + places.size * itemsize
+    # What follows begins with a cache line, so that vectors do not straddle two.
+    return positions, (positions + places.size * itemsize + 63) // 64 * 64
 
 
 @kernel
-def _clear(target, size, dtype):
+def clear(target, size, dtype):
+    """Write zeros at the address `target`."""
     x = view(target, size, dtype)
     for i in range(size):
         x[i] = dtype(0)
+
+
+@kernel
+def copy(source, target, size, dtype):
+    """Write numbers at the address `source` to the address `target`."""
+    x, y = view(source, size, dtype), view(target, size, dtype)
+    for i in range(size):
+        y[i] = x[i]
 
 
 @kernel
@@ -80,10 +93,8 @@ def _copy_in(g, source, target, padded_width, dtype, itemsize):
     # Writes the large image into the middle of the padded one.
     run = g.width * g.channels
     for i in range(g.height):
-        x = view(source + i * run * itemsize, run, dtype)
-        y = view(target + ((g.top + i) * padded_width + g.left) * g.channels * itemsize, run, dtype)
-        for j in range(run):
-            y[j] = x[j]
+        place = ((g.top + i) * padded_width + g.left) * g.channels
+        copy(source + i * run * itemsize, target + place * itemsize, run, dtype)
 
 
 @kernel
@@ -104,29 +115,15 @@ def _copy_out(g, source, bias, target, padded_width, dtype, itemsize):
 
 
 @kernel
-def gather(product, g, rows, large, w, bias, small, scratch, dtype, itemsize):
-    """Write the small images at the address `small`: ``bias + sum over taps of large * w``; and `scratch`.
-
-    Parameters
-    ----------
-    product : int64
-        Address of the compiled `linalg.indirect.product_entry`.
-    g : Geometry
-    rows : int
-        Samples.
-    large, w, bias, small : int64
-        Addresses of arrays of shape (rows, height, width, channels), (kernel_height, kernel_width, channels /
-        groups, filters), (filters,), or 0 for none, and (rows, out_height, out_width, filters).
-    scratch : int64
-        Address of memory: see `fastnn.layers.convolution`.
-    """
+def _gather(product, g, rows, large, w, bias, small, scratch, dtype, itemsize):
+    # Writes the small images.
     padded_height, padded_width = padded_size(g)
-    positions, image = _tables(g, padded_width, scratch, itemsize)
+    positions, image = tables(g, padded_width, scratch, itemsize)
     channels, filters = g.channels // g.groups, g.filters // g.groups
     taps, places = g.kernel_height * g.kernel_width * channels, g.out_height * g.out_width
     size, is_padded = g.height * g.width * g.channels, padded_height > g.height or padded_width > g.width
     if is_padded:
-        _clear(image, padded_height * padded_width * g.channels, dtype)
+        clear(image, padded_height * padded_width * g.channels, dtype)
     for r in range(rows):
         x = large + r * size * itemsize
         if is_padded:
@@ -142,13 +139,10 @@ def gather(product, g, rows, large, w, bias, small, scratch, dtype, itemsize):
 
 
 @kernel
-def scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize):
-    """Write the large images at the address `large`: ``bias + transpose of gather``; and `scratch`.
-
-    Parameters are those of `gather`; the bias is of shape (channels,).
-    """
+def _scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize):
+    # Writes the large images.
     padded_height, padded_width = padded_size(g)
-    positions, image = _tables(g, padded_width, scratch, itemsize)
+    positions, image = tables(g, padded_width, scratch, itemsize)
     channels, filters = g.channels // g.groups, g.filters // g.groups
     taps, places = g.kernel_height * g.kernel_width * channels, g.out_height * g.out_width
     padded = padded_height * padded_width * g.channels
@@ -171,7 +165,7 @@ def scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize):
     tap_places, window_places = view(scratch, taps, np.int32), view(positions, places, np.int32)
     size = g.height * g.width * g.channels
     for r in range(rows):
-        _clear(image, padded, dtype)
+        clear(image, padded, dtype)
         for group in range(g.groups):
             windowed = image + group * channels * itemsize
             for first in range(0, places, BLOCK):
@@ -190,20 +184,17 @@ def scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize):
 
 
 @kernel
-def weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize):
-    """Write the gradient with respect to the weights at the address `dw`; and `scratch`.
-
-    Parameters are those of `gather`; one of `large` and `small` is an input, the other a gradient.
-    """
+def _weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize):
+    # Writes the gradient with respect to the weights.
     padded_height, padded_width = padded_size(g)
-    positions, image = _tables(g, padded_width, scratch, itemsize)
+    positions, image = tables(g, padded_width, scratch, itemsize)
     channels, filters = g.channels // g.groups, g.filters // g.groups
     taps, places = g.kernel_height * g.kernel_width * channels, g.out_height * g.out_width
     size, is_padded = g.height * g.width * g.channels, padded_height > g.height or padded_width > g.width
     if is_padded:
-        _clear(image, padded_height * padded_width * g.channels, dtype)
+        clear(image, padded_height * padded_width * g.channels, dtype)
     if rows == 0:
-        _clear(dw, taps * g.filters, dtype)
+        clear(dw, taps * g.filters, dtype)
     for r in range(rows):
         x = large + r * size * itemsize
         if is_padded:
@@ -219,14 +210,184 @@ def weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize
 
 
 @kernel
-def sum_positions(count, width, source, target, dtype, itemsize):
-    """Write the sums over `count` positions of `width` numbers each, at the address `source`, to `target`."""
-    x, total = view(source, (count, width), dtype), view(target, width, dtype)
-    for j in range(width):
-        total[j] = dtype(0)
-    for i in range(count):
-        for j in range(width):
+def _vectors(n, itemsize):
+    return (n * itemsize + VECTOR_BYTES - 1) // VECTOR_BYTES
+
+
+@kernel
+def _neighbours(g, itemsize):
+    """How many positions of a row to compute at a time as one of more filters. Writes nothing.
+
+    Few filters leave lanes empty. The window of neighbours is wider, with zeros among the weights.
+    """
+    best, least = 1, 0.0
+    if g.groups == 1 and g.dilation_width == 1:
+        for n in range(1, g.out_width + 1):
+            lanes = n * g.filters * itemsize
+            if g.out_width % n == 0 and (n == 1 or lanes <= VECTOR_BYTES):
+                width = (n - 1) * g.stride_width + g.kernel_width
+                cost = width * (4 * _vectors(n * g.filters, itemsize) + 1) / n
+                if n == 1 or cost < least:
+                    best, least = n, cost
+    return best
+
+
+@kernel
+def _widened(g, n):
+    """The geometry with n neighbouring positions for one, of n times as many filters. Writes nothing."""
+    return Geometry(
+        g.height, g.width, g.channels, g.kernel_height, (n - 1) * g.stride_width + g.kernel_width,
+        g.stride_height, n * g.stride_width, g.dilation_height, g.dilation_width,
+        g.top, g.left, g.out_height, g.out_width // n, n * g.filters, g.groups,
+    )  # fmt: skip
+
+
+@kernel
+def gather(product, g, rows, large, w, bias, small, scratch, dtype, itemsize):
+    """Write the small images at the address `small`: ``bias + sum over taps of large * w``; and `scratch`.
+
+    Parameters
+    ----------
+    product : int64
+        Address of the compiled `linalg.indirect.product_entry`.
+    g : Geometry
+    rows : int
+        Samples.
+    large, w, bias, small : int64
+        Addresses of arrays of shape (rows, height, width, channels), (kernel_height, kernel_width, channels /
+        groups, filters), (filters,), or 0 for none, and (rows, out_height, out_width, filters).
+    scratch : int64
+        Address of memory: see `fastnn.layers.convolution_base`.
+    """
+    n = _neighbours(g, itemsize)
+    if n > 1:
+        wide = _widened(g, n)
+        taps = g.kernel_height * wide.kernel_width * g.channels
+        row, skip = g.kernel_width * g.channels, g.stride_width * g.channels
+        x = view(w, (g.kernel_height, row, g.filters), dtype)
+        y = view(scratch, (g.kernel_height, wide.kernel_width * g.channels, wide.filters), dtype)
+        clear(scratch, taps * wide.filters, dtype)
+        for i in range(g.kernel_height):
+            for k in range(n):
+                for j in range(row):
+                    for f in range(g.filters):
+                        y[i, k * skip + j, k * g.filters + f] = x[i, j, f]
+        w, scratch = scratch, scratch + taps * wide.filters * itemsize
+        if bias != 0:
+            b, c = view(bias, g.filters, dtype), view(scratch, (n, g.filters), dtype)
+            for k in range(n):
+                for f in range(g.filters):
+                    c[k, f] = b[f]
+            bias, scratch = scratch, scratch + wide.filters * itemsize
+        g = wide
+    _gather(product, g, rows, large, w, bias, small, scratch, dtype, itemsize)
+
+
+@kernel
+def _is_gathered(g, itemsize):
+    """Whether the large image is sooner gathered from the small one than added up. Writes nothing."""
+    if g.stride_height > 1 or g.stride_width > 1:
+        return False
+    turned = _turned(g)
+    n = _neighbours(turned, itemsize)
+    window = g.kernel_height * (g.kernel_width + n - 1) * (g.filters // g.groups)
+    channels = _vectors(n * g.channels // g.groups, itemsize)
+    gathered = g.height * g.width * window * (4 * channels + 1) // n
+    taps = g.kernel_height * g.kernel_width * (g.channels // g.groups)
+    row = g.kernel_width * g.channels if g.groups == 1 and g.dilation_width == 1 else g.channels // g.groups
+    steps = g.filters // g.groups * (4 * _vectors(taps, itemsize) + 1) + 13 * _vectors(taps, itemsize)
+    added = g.out_height * g.out_width * (steps + 20 * taps // row * _vectors(row, itemsize))
+    return gathered <= added
+
+
+@kernel
+def _turned(g):
+    """The geometry of the convolution that gives the large image from the small one. Writes nothing."""
+    return Geometry(
+        g.out_height, g.out_width, g.filters, g.kernel_height, g.kernel_width, 1, 1,
+        g.dilation_height, g.dilation_width,
+        (g.kernel_height - 1) * g.dilation_height - g.top, (g.kernel_width - 1) * g.dilation_width - g.left,
+        g.height, g.width, g.channels, g.groups,
+    )  # fmt: skip
+
+
+@kernel
+def scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize):
+    """Write the large images at the address `large`: ``bias + transpose of gather``; and `scratch`.
+
+    Parameters are those of `gather`; the bias is of shape (channels,).
+    """
+    if not _is_gathered(g, itemsize):
+        _scatter(product, g, rows, small, w, bias, large, scratch, dtype, itemsize)
+        return
+    # The window's places in the opposite order, channels and filters exchanged
+    channels, filters = g.channels // g.groups, g.filters // g.groups
+    places = g.kernel_height * g.kernel_width
+    x = view(w, (places, channels, g.filters), dtype)
+    y = view(scratch, (places, filters, g.channels), dtype)
+    for i in range(places):
+        for group in range(g.groups):
+            for c in range(channels):
+                for f in range(filters):
+                    y[places - 1 - i, f, group * channels + c] = x[i, c, group * filters + f]
+    after = scratch + x.size * itemsize
+    gather(product, _turned(g), rows, small, scratch, bias, large, after, dtype, itemsize)
+
+
+@kernel
+def weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize):
+    """Write the gradient with respect to the weights at the address `dw`; and `scratch`.
+
+    Parameters are those of `gather`; one of `large` and `small` is an input, the other a gradient.
+    """
+    n = _neighbours(g, itemsize)
+    if n == 1:
+        _weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize)
+        return
+    wide = _widened(g, n)
+    taps = g.kernel_height * wide.kernel_width * g.channels
+    after = scratch + taps * wide.filters * itemsize
+    _weight_gradient(product, wide, rows, large, small, scratch, after, dtype, itemsize)
+    row, skip = g.kernel_width * g.channels, g.stride_width * g.channels
+    x = view(scratch, (g.kernel_height, wide.kernel_width * g.channels, wide.filters), dtype)
+    y = view(dw, (g.kernel_height, row, g.filters), dtype)
+    for i in range(g.kernel_height):
+        for j in range(row):
+            for f in range(g.filters):
+                total = dtype(0)
+                for k in range(n):
+                    total += x[i, k * skip + j, k * g.filters + f]
+                y[i, j, f] = total
+
+
+@kernel
+def _add_rows(x, total):
+    # Writes the sums over the rows of x.
+    for j in range(total.size):
+        total[j] = total.dtype.type(0)
+    for i in range(x.shape[0]):
+        for j in range(total.size):
             total[j] += x[i, j]
+
+
+@kernel
+def sum_positions(count, width, source, target, scratch, dtype, itemsize):
+    """Write the sums over `count` positions of `width` numbers each, at the address `source`, to `target`.
+
+    Several positions are one row at first, whose sums are at `scratch`: short rows take long to begin.
+    """
+    fold = max(1, min(_SUMMED // width, count))
+    rows, total = count // fold, view(target, width, dtype)
+    sums = view(scratch, (fold, width), dtype)
+    _add_rows(view(source, (rows, fold * width), dtype), view(scratch, fold * width, dtype))
+    rest = view(source + rows * fold * width * itemsize, (count - rows * fold, width), dtype)
+    for j in range(width):
+        value = dtype(0)
+        for k in range(fold):
+            value += sums[k, j]
+        for k in range(rest.shape[0]):
+            value += rest[k, j]
+        total[j] = value
 
 
 @kernel
@@ -284,7 +445,7 @@ def _entries(turned):
         weight_gradient(op.product, g, rows, large, small, dw, net.scratch, T, itemsize)
         if op.parameters[1] != NONE:
             width, db = g.channels if turned else g.filters, element(vector, op.parameters[1], T)
-            sum_positions(rows * (n_out // width), width, dy, db, T, itemsize)
+            sum_positions(rows * (n_out // width), width, dy, db, net.scratch, T, itemsize)
 
     return Convolution(forward_entry, backward_input_entry, backward_weights_entry)
 
