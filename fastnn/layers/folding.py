@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batch_normalization import BatchNormalization
+from .convolution import Conv1D, Conv2D
 from .dense import Dense
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     WithParameters = tuple[Layer, Mapping[str, NDArray[Any]]]
 
 # Layers with `weights`, whose last axis is that of the outputs, and an optional `bias`.
-_INTO = (Dense,)
+_INTO = (Dense, Conv1D, Conv2D)
 
 
 def folded(layers: Sequence[Layer]) -> Iterator[WithParameters]:
@@ -39,7 +40,7 @@ def folded(layers: Sequence[Layer]) -> Iterator[WithParameters]:
             yield layer, layer.views
 
 
-def _is_linear(layer: Dense) -> bool:
+def _is_linear(layer: Dense | Conv1D | Conv2D) -> bool:
     return layer.activation is None or layer.activation.name == "identity"
 
 

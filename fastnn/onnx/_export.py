@@ -18,7 +18,10 @@ from ..layers.attention import MultiHeadAttention
 from ..layers.batch_normalization import BatchNormalization
 from ..layers.category_columns import CategoryColumns
 from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
+from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
+from ..layers.convolution_base import Windowed
 from ..layers.dense import Dense
+from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding, EntityEmbedding
 from ..layers.folding import folded
@@ -30,6 +33,7 @@ from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
 from ..model import Model
 from ._attention import write_attention
+from ._convolution import write_convolution, write_depthwise, write_separable, write_transposed
 from ._estimator import Estimator, write_outputs
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
 from ._normalization import (
@@ -97,7 +101,7 @@ def export(
         adapted `fastnn.Standardize` or `fastnn.MinMax`.
     dtype : {"float32", "float64"}, optional
         Of the graph; the model's if not given. Not all programs know float64: ONNX Runtime, of what is
-        written here, knows all but the activation ``gelu``.
+        written here, knows all but the activation ``gelu`` and convolutions.
     opset : int, optional
         Version of the standard operators, at least 13; 20 if not given. Programs know those up to the one
         of their own time.
@@ -260,7 +264,8 @@ def _write_activation(graph: Writer, activation: ActivationSpec) -> None:
     first, text = LATER.get(name, (0, ACTIVATIONS[name][0]))
     text = ACTIVATIONS[name][0] if graph.opset >= first else text
     text = FLOAT64.get(name, text) if graph.dtype == np.float64 else text
-    graph.write(text, {**activation.settings, "axis": -1})
+    elementwise = name not in ("softmax", "log_softmax")
+    graph.write(text, {**activation.settings, "axis": -1}, elementwise=elementwise)
 
 
 def _write_dropout(graph: Writer, layer: Dropout, shape: Shape) -> None:
@@ -338,6 +343,17 @@ def _write_select(graph: Writer, layer: Select, shape: Shape) -> None:
     graph.node("Gather", [graph.output, columns], axis=-1)
 
 
+def _activated(write: Callable[[Writer, Any, Shape], None]) -> Callable[[Writer, Any, Shape], None]:
+    """What writes a convolution and its activation."""
+
+    def write_all(graph: Writer, layer: Windowed, shape: Shape) -> None:
+        write(graph, layer, shape)
+        if layer.activation is not None and layer.activation.name != "identity":
+            _write_activation(graph, layer.activation)
+
+    return write_all
+
+
 # How each kind of layer is written. To add one: a function, and a line here.
 _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Dense: _write_dense,
@@ -353,6 +369,11 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     GroupNormalization: write_group_normalization,
     BatchNormalization: write_batch_normalization,
     MultiHeadAttention: write_attention,
+    Conv1D: _activated(write_convolution),
+    Conv2D: _activated(write_convolution),
+    Conv2DTranspose: _activated(write_transposed),
+    DepthwiseConv2D: _activated(write_depthwise),
+    SeparableConv2D: _activated(write_separable),
     Flatten: _write_shape,
     Reshape: _write_shape,
     Select: _write_select,

@@ -76,8 +76,7 @@ def write_batch_normalization(graph: Writer, layer: BatchNormalization, shape: S
     rest = layer.epsilon - float(np.float32(layer.epsilon))  # the attribute is of float32
     values |= {"moving_mean": own["moving_mean"], "moving_variance": own["moving_variance"] + rest}
     constants = [graph.constant(name, value) for name, value in values.items()]
+    x = graph.channels_first(last) if last > 1 else graph.output
+    graph.node("BatchNormalization", [x, *constants], epsilon=layer.epsilon)
     if last > 1:
-        graph.node("Transpose", [graph.output], perm=[0, last, *range(1, last)])
-    graph.node("BatchNormalization", [graph.output, *constants], epsilon=layer.epsilon)
-    if last > 1:
-        graph.node("Transpose", [graph.output], perm=[0, *range(2, last + 1), 1])
+        graph.channels_last(last)

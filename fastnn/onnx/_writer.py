@@ -30,8 +30,6 @@ class Writer:
     ----------
     name : str
         Of the layer being written; its nodes and constants are named after it.
-    output : str
-        Of the last node.
     parameters : mapping of str to array
         Those of the layer being written.
     folds : bool
@@ -41,9 +39,9 @@ class Writer:
     def __init__(self, dtype: str, opset: int) -> None:
         self.dtype, self.opset = np.dtype(dtype), opset
         self.name = ""
-        self.output = "X"
         self.parameters: Mapping[str, NDArray[Any]] = {}
         self.folds = False
+        self._last, self._waiting = "X", 0
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._scalars: dict[float, str] = {}
@@ -80,6 +78,29 @@ class Writer:
         self.output = name
         return name
 
+    @property
+    def output(self) -> str:
+        """Name of the output of the last node, channels last."""
+        if self._waiting:
+            ndim, self._waiting = self._waiting, 0
+            self.node("Transpose", [self._last], perm=[0, *range(2, ndim + 1), 1])
+        return self._last
+
+    @output.setter
+    def output(self, name: str) -> None:
+        self._last, self._waiting = name, 0
+
+    def channels_first(self, ndim: int) -> str:
+        """Move the last of a sample's `ndim` axes to where ONNX expects channels, before the others."""
+        if self._waiting == ndim:  # where they are already
+            self._waiting = 0
+            return self._last
+        return self.node("Transpose", [self.output], perm=[0, ndim, *range(1, ndim)])
+
+    def channels_last(self, ndim: int) -> None:
+        """Undo `channels_first`, once what follows needs it."""
+        self._waiting = ndim
+
     def mean(self, x: str) -> str:
         """Name of the mean of a tensor over its last axis, which is kept."""
         if self.opset < 18:  # the first in which the axes are an input
@@ -88,9 +109,10 @@ class Writer:
             self._constant("last axis", [-1], np.int64)
         return self.node("ReduceMean", [x, "last axis"])
 
-    def write(self, text: str, settings: Mapping[str, float]) -> None:
-        """Add the nodes of an expression of the current output."""
-        x = self.output
+    def write(self, text: str, settings: Mapping[str, float], *, elementwise: bool = False) -> None:
+        """Add the nodes of an expression of the current output; in any order of axes if it is elementwise."""
+        x = self._last if elementwise else self.output
+        waiting = self._waiting
 
         def name_of(expression: Expression) -> str:
             if isinstance(expression, Operation):
@@ -105,6 +127,7 @@ class Writer:
             return self.scalar(expression)
 
         name_of(parse(text))
+        self._waiting = waiting
 
     def finish(self, name: str, kind: int, *row: int) -> None:
         """Make what was written last an output of the graph: a row of so many numbers for each sample."""
