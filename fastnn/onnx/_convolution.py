@@ -74,11 +74,11 @@ def _write_node(
 ) -> None:
     own, ndim = graph.parameters, len(shape)
     array = own[weights]
-    if attributes.get("group", 1) == shape[-1]:  # depthwise weights, in the layout of grouped ones
-        array = array.reshape(*array.shape[: ndim - 1], 1, -1)
+    if "group" in attributes:  # weights of a depthwise convolution get the layout of grouped ones
+        array = array.reshape(*array.shape[: ndim - 1], shape[-1] // attributes["group"], -1)
     axes = (ndim, ndim - 1, *range(ndim - 1))
     names = [graph.channels_first(ndim), graph.constant(weights, array.transpose(axes))]
-    if bias in own:
+    if bias is not None and bias in own:
         names.append(graph.constant(bias, own[bias]))
     graph.node(operator, names, **attributes)
     graph.channels_last(ndim)
