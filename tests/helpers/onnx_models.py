@@ -52,6 +52,47 @@ EMBEDDINGS = {
     "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
 }
 
+#: Of what ONNX Runtime computes in float32 only: layers, shape of a sample, operators that are written.
+CONVOLUTIONS = {
+    "one behind the other": (
+        lambda: [fn.Conv2D(6, 5, activation="relu"), fn.Conv2D(4, 3, 2, "same"), fn.Flatten(), fn.Dense(3)],
+        (12, 11, 1),
+        "Transpose Conv Relu Conv Transpose Reshape Gemm",
+    ),
+    "of series": (
+        lambda: [
+            fn.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="softmax"),
+            fn.Conv1D(2, 3, 3),
+        ],
+        (17, 3),
+        "Transpose Conv Transpose Softmax Transpose Conv Transpose",
+    ),
+    "transposed": (
+        lambda: [
+            fn.Conv2DTranspose(3, (4, 3), 2, "same", activation="tanh"),
+            fn.Conv2DTranspose(2, 3, 3, "valid", output_padding=1),
+            fn.Conv2DTranspose(2, 2, 3, "same", use_bias=False),
+            fn.Conv2DTranspose(1, 3, 2, "same", output_padding=0),
+        ],
+        (2, 3, 2),
+        "Transpose ConvTranspose Tanh ConvTranspose ConvTranspose ConvTranspose Transpose",
+    ),
+    "by channels": (
+        lambda: [
+            fn.DepthwiseConv2D(3, 2, "same", 2, activation="silu"),
+            fn.SeparableConv2D(5, 3, dilation_rate=2, depth_multiplier=2, activation="relu"),
+            fn.Conv2D(6, 1, use_bias=False),
+        ],
+        (12, 11, 1),
+        "Transpose Conv Sigmoid Mul Conv Conv Relu Conv Transpose",
+    ),
+    "with batch normalization": (
+        lambda: [fn.Conv2D(4, 3, groups=2), fn.BatchNormalization(), fn.Activation("relu"), fn.Conv2D(3, 3)],
+        (8, 8, 2),
+        "Transpose Conv Relu Conv Transpose",
+    ),
+}
+
 
 def normalized_residual(n=6):
     return fn.Residual([fn.LayerNormalization(), fn.Dense(4, "relu"), fn.Dropout(0.25), fn.Dense(n)])

@@ -17,8 +17,9 @@ from fastnn.layers import registry as layer_table
 from fastnn.layers.base import walk
 from fastnn.sklearn import MLPClassifier
 from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
-from tests.helpers.onnx_models import CATEGORIES, EMBEDDINGS, LAYERS, RNG, X, made, run, session
+from tests.helpers.onnx_models import CATEGORIES, CONVOLUTIONS, EMBEDDINGS, LAYERS, RNG, X, made, run, session
 from tests.helpers.tolerances import PRODUCT
+from tests.layers import test_layers as test_layers_table
 
 
 def exported(model, path, **options):
@@ -49,8 +50,27 @@ def test_layers(layers, dtype, tmp_path):
         np.testing.assert_allclose(runtime.run(None, {"X": x})[0], model.predict(x), **PRODUCT[dtype])
 
 
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions(name, tmp_path):
+    """The axes are transposed only where their order changes; batch normalization is folded."""
+    layers, shape, operators = CONVOLUTIONS[name]
+    model = fn.Model(layers(), "mse", seed=0).build(shape)
+    model.parameters[...] = RNG.normal(0, 0.5, model.parameters.size)
+    fn.onnx.export(model, tmp_path / "m.onnx", fold=True)
+    assert [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node] == operators.split()
+    x = RNG.normal(size=(7, *shape)).astype("float32")
+    for rows in (1, 7):
+        y = model.predict(x[:rows])
+        scale = max(1.0, np.abs(y).max())
+        found = run(tmp_path / "m.onnx", x[:rows])
+        np.testing.assert_allclose(found, y, rtol=1e-5, atol=1e-5 * scale)
+
+
 def test_every_kind_of_layer_is_exported():
-    kinds = {layer.kind for make in WRITTEN.values() for _, layer in walk(make())}
+    made = [make() for make in WRITTEN.values()] + [make() for make, *_ in CONVOLUTIONS.values()]
+    rows = [row for row in test_layers_table.LAYERS.values() if dict(*row[3:]).get("onnx", True)]
+    made += [[make()] for make, *_ in rows]
+    kinds = {layer.kind for layers in made for _, layer in walk(layers)}
     assert kinds == set(layer_table.TABLE)
 
 
