@@ -362,7 +362,7 @@ def weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsize
 
 @kernel
 def _add_rows(x, total):
-    # Writes `total`, the sums over the rows of x.
+    """Write `total`, the sums over the rows of x."""
     for j in range(total.size):
         total[j] = total.dtype.type(0)
     for i in range(x.shape[0]):
