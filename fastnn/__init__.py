@@ -30,12 +30,23 @@ from .layers.containers import Add, Concatenate, Residual, Sequential
 from .layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from .layers.dense import Dense
 from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
-from .layers.dropout import Dropout
+from .layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .layers.embedding import Embedding, EntityEmbedding
 from .layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .layers.one_hot import OneHot
+from .layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from .layers.recurrent import GRU, LSTM, SimpleRNN
 from .layers.reshaping import Flatten, Reshape, Select
+from .layers.resizing import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from .layers.scaling import MinMax, Standardize
 from .layers.unscale import Unscale
 from .model import Model
@@ -66,8 +77,24 @@ if TYPE_CHECKING:
     from .training.fit_many import fit_many
 
 __all__ = [
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "Cropping1D",
+    "Cropping2D",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "GRU",
     "LSTM",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
     "SGD",
     "Activation",
     "Adagrad",

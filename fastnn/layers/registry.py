@@ -17,12 +17,23 @@ from .containers import Add, Concatenate, Container, Residual, Sequential
 from .convolution import Conv1D, Conv2D, Conv2DTranspose
 from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
-from .dropout import Dropout
+from .dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .embedding import Embedding, EntityEmbedding
 from .normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .one_hot import OneHot
+from .pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from .recurrent import GRU, LSTM, SimpleRNN
 from .reshaping import Flatten, Reshape, Select
+from .resizing import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from .scaling import MinMax, Standardize
 from .unscale import Unscale
 
@@ -48,6 +59,22 @@ TABLE = {
         GroupNormalization,
         RMSNormalization,
         MultiHeadAttention,
+        UpSampling1D,
+        UpSampling2D,
+        ZeroPadding1D,
+        ZeroPadding2D,
+        Cropping1D,
+        Cropping2D,
+        SpatialDropout1D,
+        SpatialDropout2D,
+        MaxPooling1D,
+        MaxPooling2D,
+        AveragePooling1D,
+        AveragePooling2D,
+        GlobalMaxPooling1D,
+        GlobalMaxPooling2D,
+        GlobalAveragePooling1D,
+        GlobalAveragePooling2D,
         Flatten,
         Reshape,
         Select,

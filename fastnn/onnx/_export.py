@@ -28,7 +28,9 @@ from ..layers.folding import folded
 from ..layers.head import TABLE
 from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.one_hot import OneHot
+from ..layers.pooling import GlobalPooling, WindowPooling
 from ..layers.reshaping import Flatten, Reshape, Select
+from ..layers.resizing import Cropping, UpSampling, ZeroPadding
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
 from ..model import Model
@@ -36,6 +38,13 @@ from ._attention import write_attention
 from ._convolution import write_convolution, write_depthwise, write_separable, write_transposed
 from ._estimator import Estimator, write_outputs
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
+from ._images import (
+    write_cropping,
+    write_global_pooling,
+    write_pooling,
+    write_up_sampling,
+    write_zero_padding,
+)
 from ._normalization import (
     write_batch_normalization,
     write_group_normalization,
@@ -374,6 +383,11 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Conv2DTranspose: _activated(write_transposed),
     DepthwiseConv2D: _activated(write_depthwise),
     SeparableConv2D: _activated(write_separable),
+    WindowPooling: write_pooling,
+    GlobalPooling: write_global_pooling,
+    UpSampling: write_up_sampling,
+    ZeroPadding: write_zero_padding,
+    Cropping: write_cropping,
     Flatten: _write_shape,
     Reshape: _write_shape,
     Select: _write_select,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,11 +103,17 @@ class Writer:
 
     def mean(self, x: str) -> str:
         """Name of the mean of a tensor over its last axis, which is kept."""
+        return self.reduce("ReduceMean", x, [-1])
+
+    def reduce(self, operator: str, x: str, axes: Iterable[int], keepdims: bool = True) -> str:
+        """Name of the mean, or what else the operator gives, of a tensor over some of its axes."""
+        axes = list(axes)
         if self.opset < 18:  # the first in which the axes are an input
-            return self.node("ReduceMean", [x], axes=[-1])
-        if "last axis" not in self._constants:
-            self._constant("last axis", [-1], np.int64)
-        return self.node("ReduceMean", [x, "last axis"])
+            return self.node(operator, [x], axes=axes, keepdims=int(keepdims))
+        name = f"axes {axes}"
+        if name not in self._constants:
+            self._constant(name, axes, np.int64)
+        return self.node(operator, [x, name], keepdims=int(keepdims))
 
     def write(self, text: str, settings: Mapping[str, float], *, elementwise: bool = False) -> None:
         """Add the nodes of an expression of the current output; in any order of axes if it is elementwise."""

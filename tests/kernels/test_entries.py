@@ -277,18 +277,36 @@ def test_a_kernel_names_in_its_docstring_what_it_writes(name):
 
 # Where tensors lie in the workspace, and settings and widths of outputs where 4 will not do.
 OFFSETS = {"x": 0, "x2": 50, "y": 100, "dx": 150, "dx2": 200, "dy": 250, "scratch": 300}
-SETTINGS = {"layers.dropout": 0.5, "layers.combine.select": 2}
-WIDTHS = {"layers.combine.concatenate": 8}
+# A sequence of four numbers that is pooled in two windows, as an image of height 1.
+WINDOWS = (1, 4, 1, 1, 2, 1, 2, 1, 2, 0, 0)
+SETTINGS = {
+    "layers.dropout": 0.5,
+    "layers.combine.select": 2,
+    "layers.pooling.max_pooling": WINDOWS,
+    "layers.pooling.average_pooling": WINDOWS,
+    "layers.resizing.upsampling": (1, 4, 1, 1, 8, 1, 2),
+    "layers.resizing.padding": (1, 4, 1, 1, 6, 0, 1),
+    "layers.resizing.cropping": (1, 4, 1, 1, 2, 0, 1),
+    "layers.dropout.spatial": (0.5, 1, 4),
+}
+WIDTHS = {
+    "layers.combine.concatenate": 8,
+    "layers.pooling.max_pooling": 2,
+    "layers.pooling.average_pooling": 2,
+    "layers.resizing.upsampling": 8,
+    "layers.resizing.padding": 6,
+    "layers.resizing.cropping": 2,
+}
 
 
 def written_by(factory, setting, n_out, monkeypatch):
     """What an entry writes when it runs: names of tensors, "scratch", "gradient", or flat vectors."""
     memory = Memory(np.float32)
     rng = np.random.default_rng(0)
-    for name in ("workspace", "parameters", "rows_gradient"):
+    for name in ("workspace", "parameters", "rows_gradient", "scratch"):
         memory.put(name, rng.uniform(1, 2, 400).astype(np.float32))
     memory.vectors["constants"][...] = 1
-    memory.op.settings[:] = setting
+    memory.op.settings[:] = np.resize(setting, memory.op.settings.size)
     memory.op.n_out, memory.net.training = n_out, 1
     for name, offset in OFFSETS.items():
         memory.op[name] = offset

@@ -121,6 +121,39 @@ def by_moving_moments(x, p, epsilon=1e-3, path=""):
     return y * p.get(f"{path}gamma", 1) + p.get(f"{path}beta", 0)
 
 
+def pooled(function, pool_size, strides, padding="valid"):
+    """What takes this of each window, in which padding does not count."""
+
+    def reference(x, p):
+        image = x.shape[1:-1]
+        axes = [window_starts(*sizes, padding) for sizes in zip(image, pool_size, strides, strict=True)]
+        y = np.empty((len(x), *map(len, axes), x.shape[-1]))
+        for at in np.ndindex(*y.shape[1:-1]):
+            starts = [axis[i] for axis, i in zip(axes, at, strict=True)]
+            window = tuple(
+                slice(max(start, 0), start + size) for start, size in zip(starts, pool_size, strict=True)
+            )
+            places = tuple(range(1, len(image) + 1))
+            y[:, *at] = function(x[:, *window], axis=places)
+        return y
+
+    return reference
+
+
+def window_starts(size, pool, stride, padding):
+    """Where windows begin along an axis, as Keras has them: "same" pads more behind than before."""
+    if padding == "valid":
+        return range(0, size - pool + 1, stride)
+    count = -(-size // stride)
+    before = max((count - 1) * stride + pool - size, 0) // 2
+    return [i * stride - before for i in range(count)]
+
+
+def grid(rng, shape):
+    """Few different numbers, so that windows have several largest ones."""
+    return rng.integers(-3, 3, shape) * 0.5
+
+
 def tanh_of(x, p, path):
     return np.tanh(dense_forward(x, p[f"{path}weights"], p[f"{path}bias"]))
 
@@ -235,6 +268,88 @@ LAYERS = {
         (5, 3),
         in_units,
         {"last": True, "loss": loss_of_scaled_target},
+    ),
+    "spatial_dropout_2d": (lambda: fn.SpatialDropout2D(0.3), (2, 3, 4), lambda x, p: x),
+    "spatial_dropout_1d": (lambda: fn.SpatialDropout1D(0.3), (3, 9), lambda x, p: x),
+    "up_sampling_2d": (
+        lambda: fn.UpSampling2D((2, 3)),
+        (3, 2, 4),
+        lambda x, p: x.repeat(2, axis=1).repeat(3, axis=2),
+        {"onnx": "export"},
+    ),
+    "up_sampling_1d": (fn.UpSampling1D, (3, 2), lambda x, p: x.repeat(2, axis=1), {"onnx": "export"}),
+    "zero_padding_2d": (
+        lambda: fn.ZeroPadding2D(((1, 0), (2, 1))),
+        (3, 2, 4),
+        lambda x, p: np.pad(x, ((0, 0), (1, 0), (2, 1), (0, 0))),
+        {"onnx": "export"},
+    ),
+    "zero_padding_1d": (
+        lambda: fn.ZeroPadding1D((3, 1)),
+        (2, 2),
+        lambda x, p: np.pad(x, ((0, 0), (3, 1), (0, 0))),
+        {"onnx": "export"},
+    ),
+    "cropping_2d": (
+        lambda: fn.Cropping2D((1, 2)),
+        (3, 5, 4),
+        lambda x, p: x[:, 1:-1, 2:-2],
+        {"onnx": "export"},
+    ),
+    "cropping_1d": (lambda: fn.Cropping1D((0, 2)), (3, 2), lambda x, p: x[:, :-2], {"onnx": "export"}),
+    "max_pooling_2d": (
+        lambda: fn.MaxPooling2D(),
+        (5, 4, 3),
+        pooled(np.max, (2, 2), (2, 2)),
+        {"onnx": "export"},
+    ),
+    "max_pooling_2d of many channels": (
+        lambda: fn.MaxPooling2D((3, 2), strides=(2, 1), padding="same"),
+        (5, 4, 9),
+        pooled(np.max, (3, 2), (2, 1), "same"),
+        {"onnx": "export"},
+    ),
+    "max_pooling_1d": (
+        lambda: fn.MaxPooling1D(3, 2, "same"),
+        (8, 2),
+        pooled(np.max, (3,), (2,), "same"),
+        {"onnx": "export"},
+    ),
+    "average_pooling_2d": (
+        lambda: fn.AveragePooling2D((2, 3), padding="same"),
+        (5, 4, 9),
+        pooled(np.mean, (2, 3), (2, 3), "same"),
+        {"onnx": "export"},
+    ),
+    "average_pooling_1d": (
+        lambda: fn.AveragePooling1D(4, strides=1),
+        (9, 2),
+        pooled(np.mean, (4,), (1,)),
+        {"onnx": "export"},
+    ),
+    "global_max_pooling_2d": (
+        lambda: fn.GlobalMaxPooling2D(keepdims=True),
+        (3, 4, 2),
+        lambda x, p: x.max(axis=(1, 2), keepdims=True),
+        {"onnx": "export"},
+    ),
+    "global_max_pooling_1d": (
+        fn.GlobalMaxPooling1D,
+        (7, 9),
+        lambda x, p: x.max(axis=1),
+        {"onnx": "export"},
+    ),
+    "global_average_pooling_2d": (
+        fn.GlobalAveragePooling2D,
+        (3, 4, 9),
+        lambda x, p: x.mean(axis=(1, 2)),
+        {"onnx": "export"},
+    ),
+    "global_average_pooling_1d": (
+        lambda: fn.GlobalAveragePooling1D(keepdims=True),
+        (7, 2),
+        lambda x, p: x.mean(axis=1, keepdims=True),
+        {"onnx": "export"},
     ),
     "layer_normalization": (fn.LayerNormalization, (7,), normalized),
     "layer_normalization of one number": (

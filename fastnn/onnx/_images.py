@@ -1,0 +1,83 @@
+"""Pooling, and images made larger or smaller, as nodes of an ONNX graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..layers.pooling import AVERAGE
+
+if TYPE_CHECKING:
+    from ..engine.ops import Shape
+    from ..layers.pooling import GlobalPooling, WindowPooling
+    from ..layers.resizing import Cropping, UpSampling, ZeroPadding
+    from ._writer import Writer
+
+
+def write_pooling(graph: Writer, layer: WindowPooling, shape: Shape) -> None:
+    """With channels first, as the operators want them."""
+    found = layer.windows_of(shape)
+    before = [axis.before for axis in found]
+    after = [
+        max((axis.output - 1) * stride + pool - size - axis.before, 0)
+        for axis, stride, pool, size in zip(found, layer.strides, layer.pool_size, shape, strict=False)
+    ]
+    graph.channels_first(len(shape))
+    if layer.kernel == AVERAGE and graph.dtype == np.float64:  # ONNX Runtime has no AveragePool of it
+        _write_means(graph, layer, shape)
+    else:
+        windows = {"kernel_shape": layer.pool_size, "strides": layer.strides, "pads": before + after}
+        graph.node("AveragePool" if layer.kernel == AVERAGE else "MaxPool", [graph.output], **windows)
+    graph.channels_last(len(shape))
+
+
+def _write_means(graph: Writer, layer: WindowPooling, shape: Shape) -> None:
+    """Write means of windows as products, with a matrix for each axis."""
+    matrices = []
+    for size, pool, stride, axis in zip(
+        shape, layer.pool_size, layer.strides, layer.windows_of(shape), strict=False
+    ):
+        matrix = np.zeros((axis.output, size))
+        for row, start in enumerate(range(-axis.before, axis.output * stride - axis.before, stride)):
+            window = matrix[row, max(start, 0) : start + pool]
+            window[...] = 1 / len(window)
+        matrices.append(matrix)
+    graph.node("MatMul", [graph.output, graph.constant("columns", matrices[-1].T)])
+    if len(matrices) > 1:
+        graph.node("MatMul", [graph.constant("rows", matrices[0]), graph.output])
+
+
+def write_global_pooling(graph: Writer, layer: GlobalPooling, shape: Shape) -> None:
+    """As a reduction."""
+    operator = "ReduceMean" if layer.kernel == AVERAGE else "ReduceMax"
+    graph.reduce(operator, graph.output, range(1, len(shape)), keepdims=layer.keepdims)
+
+
+def write_up_sampling(graph: Writer, layer: UpSampling, shape: Shape) -> None:
+    """Repeat along an axis of its own behind each; Resize knows only some dtypes."""
+    *image, channels = shape
+    apart, times = [0], [1]
+    for n, factor in zip(image, layer.size, strict=True):
+        apart, times = [*apart, n, 1], [*times, n, factor]
+    for operator, name, sizes in (
+        ("Reshape", "apart", [*apart, channels]),
+        ("Expand", "times", [*times, channels]),
+        ("Reshape", "shape", [0, *layer.output_shape(shape)]),
+    ):
+        graph.node(operator, [graph.output, graph.constant(name, sizes, np.int64)])
+
+
+def write_zero_padding(graph: Writer, layer: ZeroPadding, shape: Shape) -> None:
+    """As one node."""
+    before, after = zip(*layer.padding, strict=True)
+    pads = [0, *before, 0, 0, *after, 0]
+    graph.node("Pad", [graph.output, graph.constant("pads", pads, np.int64)])
+
+
+def write_cropping(graph: Writer, layer: Cropping, shape: Shape) -> None:
+    """As one node."""
+    starts, cut = zip(*layer.cropping, strict=True)
+    ends = [n - each for n, each in zip(shape, cut, strict=False)]
+    places = {"starts": starts, "ends": ends, "axes": range(1, len(shape))}
+    graph.node("Slice", [graph.output, *(graph.constant(name, of, np.int64) for name, of in places.items())])
