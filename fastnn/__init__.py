@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from . import explain, plot
     from .ensemble import Ensemble
     from .gradient_check import check_gradient
+    from .io.load_keras import load_keras
     from .io.load_torch import load_torch
     from .kernels.embedded.checked import (
         forward_checked,
@@ -158,6 +159,7 @@ __all__ = [
     "jacobian",
     "jacobian_checked",
     "load",
+    "load_keras",
     "load_torch",
     "loss_and_gradient",
     "loss_and_gradient_checked",
@@ -197,6 +199,7 @@ _LATER = {
     "Ensemble": ".ensemble",
     "check_gradient": ".gradient_check",
     "fit_many": ".training.fit_many",
+    "load_keras": ".io.load_keras",
     "load_torch": ".io.load_torch",
 }
 

@@ -11,6 +11,7 @@ SAFETENSORS, ONNX, TORCH = (
     "an ONNX file",
     "a file of PyTorch's, by torch.save or TorchScript",
 )
+KERAS = "a model of Keras's"
 _LONGEST = 1 << 32  # bytes of a plausible safetensors header
 
 
@@ -73,12 +74,13 @@ _TABLE = (
         "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors') writes",
     ),
     Signature(
-        "a model of Keras's",
+        KERAS,
         lambda head: (
             head.startswith(b"\x89HDF\r\n\x1a\n")
             or _archive_of(b"metadata.json", b"config.json", b".weights.h5")(head)
         ),
-        "in Keras, model.export('model.onnx', format='onnx') writes what fn.onnx.load reads",
+        "fn.load_keras(path) reads it; and in Keras, model.export('model.onnx', format='onnx') writes what "
+        "fn.onnx.load reads",
     ),
     Signature(
         "a file of NumPy's arrays",

@@ -96,7 +96,8 @@ def test_node_cases(cases, tmp_path):
         except ValueError as error:
             assert "has no counterpart in ONNX" in str(error), case.name
             continue
-        again = channels_first(run(path, taken.astype(model.dtype)), y)
+        taken = taken.reshape(-1, *model.input_shape).astype(model.dtype)
+        again = channels_first(run(path, taken), y)
         np.testing.assert_allclose(again.reshape(y.shape), y, **close)
     assert len(cases) > 1000
     assert len(computed) >= _LEAST, computed

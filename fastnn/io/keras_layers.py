@@ -1,0 +1,212 @@
+"""The layers of a configuration of Keras's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import activations
+from ..checks import validate
+from ..layers.activation import Activation
+from ..layers.registry import TABLE
+from ..layers.reshaping import Reshape
+
+if TYPE_CHECKING:
+    from ..engine.ops import Shape
+    from ..layers.base import Layer
+
+#: Classes whose settings have the same names here.
+_SAME = (
+    "Dense", "Dropout", "Flatten", "LayerNormalization", "BatchNormalization", "GroupNormalization",
+    "Embedding",
+    "Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "SimpleRNN", "GRU", "LSTM",
+    "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "UpSampling1D", "UpSampling2D",
+    "ZeroPadding1D", "ZeroPadding2D", "SpatialDropout1D", "SpatialDropout2D",
+)  # fmt: skip
+# Settings that do not change what a layer predicts, or whose values are those of the only way there is here.
+_IGNORED = {
+    "name", "axis", "trainable", "dtype", "seed", "noise_shape", "batch_input_shape", "batch_shape",
+    "input_dtype",
+    "input_length", "implementation", "unroll", "momentum", "sparse", "ragged", "synchronized",
+    "recurrent_dropout", "dropout", "renorm", "fused", "zero_output_for_mask", "init", "input_dim",
+}  # fmt: skip
+# And those that must have one of these values, if they are given.
+_ONLY: dict[str, tuple[Any, ...]] = {
+    "data_format": (None, "channels_last"),
+    "reset_after": (True,),
+    "recurrent_activation": ("sigmoid",),
+    "return_state": (False,),
+    "stateful": (False,),
+    "time_major": (False,),
+    "interpolation": ("nearest",),
+    "output_padding": (None,),
+    "mask_zero": (False,),
+}
+
+
+class KerasLayer(NamedTuple):
+    """A layer of the configuration.
+
+    Attributes
+    ----------
+    kind, name : str
+        Its class, and its own name.
+    layer : Layer or None
+        What it is here; None if it is nothing.
+    axis : int or None
+        The axis of a batch that it normalizes or takes for the channels, if it is not given as -1.
+    """
+
+    kind: str
+    name: str
+    layer: Layer | None
+    axis: int | None
+
+
+def layers_of(config: Mapping[str, Any]) -> tuple[Shape, list[KerasLayer]]:
+    """Shape of a sample of the input, and the layers, of the configuration of a model."""
+    kind, inner = config["class_name"], config["config"]
+    if kind not in ("Sequential", "Functional", "Model"):
+        raise ValueError(f"it is a model of class {kind!r}; Sequential ones and chains of layers are read")
+    given = inner if isinstance(inner, list) else inner["layers"]  # a list before Keras 2.2
+    if kind != "Sequential":
+        _check_chain(given)
+    found: list[KerasLayer] = []
+    shape: Shape | None = None
+    if isinstance(inner, dict) and inner.get("build_input_shape"):
+        shape = _sizes(inner["build_input_shape"])
+    for entry in given:
+        settings = entry["config"]
+        sizes = settings.get("batch_shape") or settings.get("batch_input_shape")
+        if shape is None and sizes:
+            shape = _sizes(sizes)
+        name = str(settings.get("name", entry["class_name"]))
+        kind = str(entry["class_name"])
+        found.append(KerasLayer(kind, name, _layer(kind, name, settings), _axis(kind, settings)))
+    if shape is None:
+        raise ValueError("it does not tell the size of its input: the model was not built")
+    return shape, found
+
+
+def _sizes(given: Any) -> Shape:
+    """Shape of a sample from that of a batch."""
+    first = given[0] if given and isinstance(given[0], (list, tuple)) else given
+    if None in first[1:]:
+        raise ValueError(f"its input has the shape {tuple(first[1:])}; all sizes of a sample must be known")
+    return validate.shape("shape of the input", tuple(first[1:]))
+
+
+def _check_chain(given: Any) -> None:
+    """Raise a ValueError unless each layer takes what the one before gives."""
+    before: str | None = None
+    for i, entry in enumerate(given):
+        name, sources = str(entry["name"]), _sources(entry.get("inbound_nodes", []))
+        if (i == 0) != (not sources) or (i and sources != [before]):
+            what = "is a second input" if not sources else f"takes the outputs of {', '.join(sources)}"
+            raise ValueError(f"its layer {name!r} {what}; only chains of layers are read")
+        before = name
+
+
+def _sources(nodes: Any) -> list[str]:
+    """The layers whose outputs a layer takes."""
+    found: list[str] = []
+    for node in nodes:
+        if isinstance(node, dict):  # Keras 3
+            tensors = node["args"]
+            while len(tensors) == 1 and isinstance(tensors[0], list):
+                tensors = tensors[0]
+            found += [str(tensor["config"]["keras_history"][0]) for tensor in tensors]
+        else:
+            found += [str(tensor[0]) for tensor in node]
+    return found
+
+
+def _layer(kind: str, name: str, settings: Mapping[str, Any]) -> Layer | None:
+    """The layer of a configuration; None if it is nothing here."""
+    by_name = {layer.__name__: layer for layer in TABLE.values()}
+    try:
+        if kind in _OTHERS:
+            return _OTHERS[kind](settings)
+        if kind not in _SAME or kind not in by_name:
+            raise ValueError("layers of this class are not known")
+        return by_name[kind](**_arguments(by_name[kind], _modern(kind, settings)))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"its layer {name!r}, {kind}: {str(error)[:300]}") from error
+
+
+def _modern(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names of today, from those of Keras 1."""
+    names = (
+        {"output_dim": "units", "bias": "use_bias"} if kind == "Dense" and "output_dim" in settings else {}
+    )
+    return {names.get(name, name): value for name, value in settings.items()}
+
+
+def _arguments(kind: type[Layer], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a layer's class."""
+    known = set(inspect.signature(kind).parameters)
+    result: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name.endswith(("_initializer", "_regularizer", "_constraint")) or name[:2] in ("W_", "b_"):
+            continue
+        if name == "activation":
+            result[name] = _activation(value)
+        elif name in _ONLY and name not in known:
+            given = _name(value) if name == "recurrent_activation" else value
+            if given not in _ONLY[name]:
+                raise ValueError(f"{name}={given!r} is not supported")
+        elif name in known and name not in ("l1", "l2", "alpha"):
+            result[name] = tuple(value) if isinstance(value, list) else value
+        elif name not in _IGNORED and value not in (None, False):
+            raise ValueError(f"{name}={value!r} is not known")
+    return result
+
+
+def _axis(kind: str, settings: Mapping[str, Any]) -> int | None:
+    """The axis in the settings of a layer that has none here."""
+    axis = settings.get("axis") if kind.endswith("Normalization") else None
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    return None if axis in (None, -1) else axis
+
+
+def _name(value: Any) -> Any:
+    """The name of a function, also of a configuration that wraps it."""
+    while isinstance(value, dict):
+        value = value["config"] if value.get("class_name") in ("function", None) else value["class_name"]
+    return value
+
+
+def _activation(value: Any) -> Any:
+    name = _name(value)
+    return None if name in (None, "linear") else activations.get(str(name))
+
+
+def _relu(settings: Mapping[str, Any]) -> Layer:
+    if settings.get("max_value") is not None or settings.get("threshold"):
+        raise ValueError("max_value and threshold are not supported")
+    slope = float(settings.get("negative_slope") or 0.0)
+    return Activation(activations.leaky_relu(slope) if slope else "relu")
+
+
+def _leaky_relu(settings: Mapping[str, Any]) -> Layer:
+    slope = settings.get("negative_slope", settings.get("alpha", 0.3))
+    return Activation(activations.leaky_relu(float(slope)))
+
+
+def _softmax(settings: Mapping[str, Any]) -> Layer:
+    if settings.get("axis", -1) not in (-1, [-1]):
+        raise ValueError(f"axis={settings['axis']!r} is not the last")
+    return Activation("softmax")
+
+
+_OTHERS: dict[str, Callable[[Mapping[str, Any]], Layer | None]] = {
+    "InputLayer": lambda settings: None,
+    "Activation": lambda settings: Activation(_activation(settings["activation"]) or "identity"),
+    "Reshape": lambda settings: Reshape(tuple(settings["target_shape"])),
+    "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "ELU": lambda settings: Activation(activations.elu(float(settings.get("alpha", 1.0)))),
+    "Softmax": _softmax,
+}
