@@ -113,7 +113,7 @@ class Op:
         Arrays of one dimension that are not trained, one behind the other from the row's constants on.
     scratch : dict of name to shape
         Of rows: what the op keeps for its gradient, at the row's scratch. Of another shape: memory that all
-        ops use during a call only, at the descriptor's scratch.
+        ops use during a call only, at the descriptor's scratch. Two of a kind are one memory in two shapes.
     settings : dict of name to dtype
         Numbers in the order of the row's settings; None stands for the model's dtype.
     numbers : dict of name to number
@@ -143,6 +143,15 @@ class Op:
                 raise TypeError(f"an op row has no offset of a tensor {name!r}")
             own = _unless_none(shape, name) if name in optional else shape
             self._add(name, own, _tensor(name, shape))
+        for of_rows in (True, False):
+            names = [
+                name for name, shape in (scratch or {}).items() if (_split(shape)[0] == "rows") == of_rows
+            ]
+            if len({_factors(scratch[name]) for name in names}) > 1:
+                raise TypeError(
+                    f"the arrays of scratch {', '.join(names)} lie in one place and differ in size; let the "
+                    "kernel take parts of one array"
+                )
         for name, shape in (scratch or {}).items():
             own = _unless_none(shape, "scratch") if name in optional else shape
             self._add(name, own, _tensor("scratch", shape))
@@ -226,11 +235,21 @@ def _tensor(field, shape):
 
     What is not of so many numbers a row is memory that is used during a call only.
     """
-    rows, *others = shape.replace("rows * ", "rows, ").split(", ")
+    rows, *others = _split(shape)
     if rows != "rows":
         return "net.scratch"
     width = " * ".join([f"({size})" for size in others]) or "1"
     return f"tensor_address(net, op.{field}, {width}, T)"
+
+
+def _split(shape):
+    """Sizes in the source of a shape, with the rows by themselves."""
+    return shape.replace("rows * ", "rows, ").split(", ")
+
+
+def _factors(shape):
+    """What the numbers of an array of a shape are the product of, in order."""
+    return tuple(sorted(shape.replace(" * ", ", ").split(", ")))
 
 
 def _element(vector, offset):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def built(optimizer="adam", seed=0):
-    layers = [fn.Dense(4, "tanh"), fn.Dense(2)]
+    layers = [fn.Dense(4, "tanh"), fn.BatchNormalization(), fn.Dense(2)]
     return fn.Model(layers, "mse", optimizer, dtype="float64", seed=seed).build(3)
 
 
@@ -223,24 +223,7 @@ SLOTS = NET.descriptor
 @njit
 def put_together(net, x, out):
     """With a descriptor that Numba made a constant of."""
-    other = fn.Network(
-        SLOTS,
-        net.workers,
-        net.ops,
-        net.predict_ops,
-        net.input_ops,
-        net.extra,
-        net.parameters,
-        net.constants,
-        net.gradient,
-        net.loss,
-        net.gradients,
-        net.workspace,
-        net.scratch,
-        net.sums,
-        net.team,
-        net.version,
-    )
+    other = fn.Network(SLOTS, *net[1:])
     status = fn.forward_checked(other, x, out)
     assert (out == 1).all()
     return status

@@ -231,6 +231,14 @@ def test_a_tensor_without_a_field_is_refused():
         Op(tensors={"x": "rows, n_in", "x3": "rows, n_in"})
 
 
+def test_arrays_of_scratch_of_two_sizes_in_one_place_are_refused():
+    with pytest.raises(TypeError, match=r"arrays of scratch mask, pairs lie in one place and differ in size"):
+        Op(scratch={"mask": "rows * n_in", "pack": "100", "pairs": "rows, 2"})
+    with pytest.raises(TypeError, match="pack, table lie"):
+        Op(scratch={"pack": "100", "mask": "rows * n_in", "table": "n_in, n_out"})
+    Op(scratch={"mask": "rows * n_in", "pack": "100", "line": "rows, n_in"})  # the same memory in two shapes
+
+
 def test_a_traceback_shows_the_source_of_an_entry():
     def broken(x):
         pass
@@ -282,6 +290,8 @@ WINDOWS = (1, 4, 1, 1, 2, 1, 2, 1, 2, 0, 0)
 SETTINGS = {
     "layers.dropout": 0.5,
     "layers.combine.select": 2,
+    "layers.normalization": (1e-3, 2, 1, 1, 1),
+    "layers.attention": (1, 1, 1, 0, 0),
     "layers.pooling.max_pooling": WINDOWS,
     "layers.pooling.average_pooling": WINDOWS,
     "layers.resizing.upsampling": (1, 4, 1, 1, 8, 1, 2),
@@ -291,6 +301,7 @@ SETTINGS = {
 }
 WIDTHS = {
     "layers.combine.concatenate": 8,
+    "layers.attention": 2,
     "layers.pooling.max_pooling": 2,
     "layers.pooling.average_pooling": 2,
     "layers.resizing.upsampling": 8,
