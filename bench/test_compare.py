@@ -18,7 +18,7 @@ def test_data_and_weights_are_the_same_in_every_call(workload):
     again, labels = make_data(workload)
     np.testing.assert_array_equal(X, again)
     np.testing.assert_array_equal(y, labels)
-    assert X.shape == (workload.samples, workload.widths[0])
+    assert X.shape == (workload.samples, workload.columns)
     assert X.dtype == workload.dtype
     if workload.loss == "cross_entropy":
         assert set(y) == set(range(workload.widths[-1]))
@@ -36,7 +36,12 @@ def test_batch_must_divide_the_samples():
 @pytest.mark.parametrize("name", peers.installed())
 def test_peers_agree_in_float64(name):
     trainer = peers.installed()[name]
-    for workload in (WORKLOADS["spiral"], WORKLOADS["full-batch"], WORKLOADS["residual"]):
+    for workload in (
+        WORKLOADS["spiral"],
+        WORKLOADS["full-batch"],
+        WORKLOADS["residual"],
+        WORKLOADS["categories"],
+    ):
         workload = replace(workload, dtype="float64")
         if trainer.nearest(workload) is None:
             continue

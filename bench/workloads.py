@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A pair for each layer, in their order: weights and bias, or scale and shift of a normalisation.
+# A pair for each layer, in their order: weights and bias, or scale and shift of a normalisation. Before them
+# a pair for each table of vectors, and nothing.
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
 # What a normalisation adds to the variance, and what part batch normalisation's moving averages keep.
 EPSILON = 1e-3
 MOMENTUM = 0.99
+
+# Numbers of a vector that stands for a category.
+VECTOR = 8
 
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda z: z,
@@ -52,6 +56,9 @@ class Workload:
         Rows of the training set.
     dtype : {"float32", "float64"}
         Of data, weights and arithmetic.
+    embedded : tuple of int
+        How many categories each of the first columns of the data has. A vector of `VECTOR` numbers stands for
+        each category; these are among the inputs in `widths`, before those of the other columns.
     blocks : int
         Residual blocks before the last layer, as wide as the last hidden one: a layer normalisation, a
         layer with the activation, and one without.
@@ -69,6 +76,7 @@ class Workload:
     loss: str
     samples: int
     dtype: str = "float32"
+    embedded: tuple[int, ...] = ()
     blocks: int = 0
     normalized: bool = False
 
@@ -80,6 +88,11 @@ class Workload:
     def batch_size(self) -> int:
         """Rows per training step."""
         return self.samples if self.batch is None else self.batch
+
+    @property
+    def columns(self) -> int:
+        """Columns of the data."""
+        return self.widths[0] - (VECTOR - 1) * len(self.embedded)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,6 +110,11 @@ class Workload:
     def network(self) -> str:
         """Network in short, such as ``3-4-1 sigmoid`` or ``8-16-[LN, 16, 16] x 2-1 relu``."""
         parts = [str(width) for width in self.widths]
+        if self.embedded:
+            count = len(self.embedded)
+            parts[0] = (
+                f"{count} of {min(self.embedded)}-{max(self.embedded)} + {self.columns - count}-{parts[0]}"
+            )
         if self.normalized:
             parts[1:-1] = [f"{width} BN" for width in parts[1:-1]]
         if self.blocks:
@@ -117,6 +135,18 @@ _TRAINING = [
     Workload("mnist-adam", (784, 128, 64, 10), "relu", "identity", 64, "adam", 1e-3, "cross_entropy", 19200),
     Workload("wide", (784, 1024, 1024, 10), "relu", "identity", 256, "adam", 1e-4, "cross_entropy", 2560),
     Workload("full-batch", (4, 32, 16, 4), "tanh", "identity", None, "adam", 1e-3, "mse", 10000),
+    Workload(
+        "categories",
+        (74, 128, 64, 1),
+        "relu",
+        "identity",
+        256,
+        "adam",
+        1e-3,
+        "mse",
+        20480,
+        embedded=(100, 200, 300, 500, 800, 1000, 2000, 3000),
+    ),
     Workload(
         "residual", (32, 128, 2), "relu", "identity", 256, "adam", 1e-3, "cross_entropy", 10240, blocks=4
     ),
@@ -155,9 +185,13 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
         X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], workload.dtype)
         return X, np.array([[0], [1], [1], [0]], workload.dtype)
     rng = np.random.default_rng(0)
-    n_in, n_out = workload.widths[0], workload.widths[-1]
+    n_in, n_out = workload.columns, workload.widths[-1]
     X = rng.standard_normal((workload.samples, n_in), workload.dtype)
     scores = X @ (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype)
+    for column, count in enumerate(workload.embedded):
+        effects = rng.standard_normal((count, n_out), workload.dtype)
+        X[:, column] = rng.integers(0, count, len(X))
+        scores += effects[X[:, column].astype(int)]
     if workload.loss == "mse":
         return X, scores + 0.1 * rng.standard_normal(scores.shape, workload.dtype)
     # Gumbel noise draws each label from the softmax of its scores, so that the classes overlap and the
@@ -174,6 +208,8 @@ def make_weights(workload: Workload | Inference) -> Weights:
         kernel = rng.uniform(-limit, limit, (n_in, n_out)).astype(workload.dtype)
         return kernel, np.zeros(n_out, workload.dtype)
 
+    embedded = workload.embedded if isinstance(workload, Workload) else ()
+    tables = [rng.uniform(-0.05, 0.05, (count, VECTOR)).astype(workload.dtype) for count in embedded]
     *inner, last = zip(workload.widths, workload.widths[1:], strict=False)
     weights = []
     for sizes in inner:
@@ -184,19 +220,28 @@ def make_weights(workload: Workload | Inference) -> Weights:
         width = workload.widths[-2]
         normalization = np.ones(width, workload.dtype), np.zeros(width, workload.dtype)
         weights += [normalization, dense(width, width), dense(width, width)]
-    return [*weights, dense(*last)]
+    nothing = np.zeros(0, workload.dtype)
+    return [*((table, nothing) for table in tables), *weights, dense(*last)]
 
 
 def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights], tuple]:
     """The pairs of the hidden layers and of what normalizes them, of each block, and of the last layer."""
+    weights = weights[len(tables_of(workload, weights)) :]
     hidden = (len(workload.widths) - 2) * (2 if isinstance(workload, Workload) and workload.normalized else 1)
     blocks = [weights[i : i + 3] for i in range(hidden, len(weights) - 1, 3)]
     return weights[:hidden], blocks, weights[-1]
 
 
+def tables_of(workload: Workload | Inference, weights: Weights) -> list[np.ndarray]:
+    """The tables of embedded categories."""
+    return [table for table, _ in weights[: len(getattr(workload, "embedded", ()))]]
+
+
 def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
     """Loss of given weights over all rows, in float64: the judge of what a peer has trained."""
-    a = X.astype(np.float64)
+    tables = tables_of(workload, weights)
+    vectors = [table[X[:, column].astype(int)] for column, table in enumerate(tables)]
+    a = np.hstack([*vectors, X[:, len(tables) :]]).astype(np.float64)
     activate = ACTIVATIONS[workload.activation]
     wide = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights]
     hidden, blocks, (last, last_bias) = split(workload, wide)

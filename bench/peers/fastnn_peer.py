@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import fastnn as fn
-from bench.workloads import EPSILON, MOMENTUM, split
+from bench.workloads import EPSILON, MOMENTUM, VECTOR, split
 
 from . import trainer
 
@@ -12,7 +14,10 @@ def make_model(network, weights, output="identity", **settings):
     """Build a model of a row's network with given weights."""
     _, blocks, _ = split(network, weights)
     *units, width = network.widths[1:-1]
-    layers = []
+    layers, sizes = [], getattr(network, "embedded", ())
+    if sizes:
+        columns = list(range(len(sizes)))
+        layers.append(fn.EntityEmbedding(VECTOR, columns, [range(size) for size in sizes]))
     for n in (*units, width):
         if getattr(network, "normalized", False):
             layers += [
@@ -26,7 +31,8 @@ def make_model(network, weights, output="identity", **settings):
         body = [fn.LayerNormalization(EPSILON), fn.Dense(width, network.activation), fn.Dense(width)]
         layers.append(fn.Residual(body))
     layers.append(fn.Dense(network.widths[-1], output))
-    model = fn.Model(layers, metrics=(), dtype=network.dtype, **settings).build(network.widths[0])
+    model = fn.Model(layers, metrics=(), dtype=network.dtype, **settings)
+    model.build(network.columns if sizes else network.widths[0])
     for (weights_view, bias_view), (kernel, bias) in zip(views(model), weights, strict=True):
         weights_view[...], bias_view[...] = kernel, bias
     return model
@@ -38,6 +44,8 @@ def views(model):
         for each in layer.body.layers if isinstance(layer, fn.Residual) else [layer]:
             if isinstance(each, (fn.LayerNormalization, fn.BatchNormalization)):
                 yield each.gamma, each.beta
+            elif isinstance(each, fn.EntityEmbedding):
+                yield from ((table, np.zeros(0)) for table in each.weights)
             elif isinstance(each, fn.Dense):
                 yield each.weights, each.bias
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.workloads import EPSILON, MOMENTUM, split
+from bench.workloads import EPSILON, MOMENTUM, split, tables_of
 
 from . import trainer
 
@@ -20,7 +20,11 @@ def loss(workload, parameters, x, t):
     """Loss of one batch, and the moments of its batch normalisations."""
     activate = ACTIVATIONS[workload.activation]
     hidden, blocks, (last, last_bias) = split(workload, parameters)
-    moments = []
+    moments, tables = [], tables_of(workload, parameters)
+    if tables:
+        codes, numbers = x
+        vectors = [table[column] for table, column in zip(tables, codes.T, strict=True)]
+        x = jnp.concatenate([*vectors, numbers], axis=1)
     for first, second in hidden:
         if first.ndim == 2:
             x = x @ first + second
@@ -65,7 +69,7 @@ def compiled(workload):
     def batches(state, X, y, order):
         def body(state, rows):
             take = partial(jnp.take, indices=rows, axis=0, mode="clip")
-            return step(workload, state, take(X), take(y)), None
+            return step(workload, state, jax.tree.map(take, X), take(y)), None
 
         return jax.lax.scan(body, state, order)[0]
 
@@ -90,11 +94,13 @@ class Trainer(trainer.Trainer):
         self.rng = np.random.default_rng(0) if shuffle else None
         # int32: JAX's own width of integers unless told otherwise.
         self.X, self.y = jnp.asarray(X), jnp.asarray(y.astype(np.int32) if y.ndim == 1 else y)
+        if count := len(workload.embedded):
+            self.X = jnp.asarray(X[:, :count].astype(np.int32)), jnp.asarray(X[:, count:])
         parameters = [(jnp.array(kernel), jnp.array(bias)) for kernel, bias in weights]
         m, v = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
         normalized = [pair[0] for pair in parameters[:-1] if workload.normalized and pair[0].ndim == 1]
         moving = [(jnp.zeros_like(scale), jnp.ones_like(scale)) for scale in normalized]
-        self.state = parameters, m, v, jnp.zeros((), self.X.dtype), moving
+        self.state = parameters, m, v, jnp.zeros((), X.dtype), moving
         self.train = compiled(workload)
 
     def run(self, epochs):

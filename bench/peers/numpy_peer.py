@@ -66,7 +66,7 @@ class Trainer(trainer.Trainer):
 
     @classmethod
     def nearest(cls, workload):
-        return None if workload.blocks or workload.normalized else workload
+        return None if workload.blocks or workload.normalized or workload.embedded else workload
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload, self.threads = workload, threads

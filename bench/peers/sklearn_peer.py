@@ -24,8 +24,8 @@ class Trainer(trainer.Trainer):
 
     @classmethod
     def nearest(cls, workload):
-        """Its networks have no residual blocks, and its regressor no activation after the last layer."""
-        has_twin = not (workload.blocks or workload.normalized)
+        """Its networks are rows of layers, and its regressor has no activation after the last one."""
+        has_twin = not (workload.blocks or workload.normalized or workload.embedded)
         return replace(workload, output="identity") if has_twin else None
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.workloads import EPSILON, MOMENTUM, split
+from bench.workloads import EPSILON, MOMENTUM, split, tables_of
 
 from . import trainer
 
@@ -23,14 +23,35 @@ class Residual(nn.Module):
         return x + self.layers(x)
 
 
+class Embedded(nn.Module):
+    """The vectors of the first columns, and the other columns behind them."""
+
+    def __init__(self, tables):
+        super().__init__()
+        self.tables = nn.ModuleList([nn.Embedding.from_pretrained(table, freeze=False) for table in tables])
+
+    def forward(self, x):
+        codes, numbers = x
+        vectors = [table(column) for table, column in zip(self.tables, codes.unbind(1), strict=True)]
+        return torch.cat([*vectors, numbers], 1)
+
+
 class Trainer(trainer.Trainer):
     """A `torch.nn.Sequential` and the usual loop, without a DataLoader's cost per row."""
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload, self.threads = workload, threads
         self.shuffle = shuffle and workload.batch is not None
-        self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
-        self.layers, modules = [], []
+        self.y, self.layers, modules = torch.from_numpy(y), [], []
+        tables = [torch.from_numpy(table.copy()) for table in tables_of(workload, weights)]
+        self.X = [torch.from_numpy(X)]
+        if tables:
+            modules.append(Embedded(tables))
+            self.X = [
+                torch.from_numpy(X[:, : len(tables)].astype(int)),
+                torch.from_numpy(X[:, len(tables) :].copy()),
+            ]
+        self.tables = modules[0].tables if tables else []
         activation = ACTIVATIONS[workload.activation]
         hidden, blocks, last = split(workload, weights)
         for pair in hidden:
@@ -67,17 +88,19 @@ class Trainer(trainer.Trainer):
         rows = self.workload.batch_size
         for _ in range(epochs):
             if self.shuffle:
-                for indices in torch.randperm(len(self.X)).split(rows):
-                    self._step(self.X.index_select(0, indices), self.y.index_select(0, indices))
+                for indices in torch.randperm(len(self.y)).split(rows):
+                    self._step([x.index_select(0, indices) for x in self.X], self.y.index_select(0, indices))
             else:
-                for start in range(0, len(self.X), rows):
-                    self._step(self.X[start : start + rows], self.y[start : start + rows])
+                for start in range(0, len(self.y), rows):
+                    self._step([x[start : start + rows] for x in self.X], self.y[start : start + rows])
 
     def _step(self, x, t):
         self.optimizer.zero_grad()
-        self.loss(self.model(x), t).backward()
+        self.loss(self.model(x if self.tables else x[0]), t).backward()
         self.optimizer.step()
 
     def weights(self):
         with torch.no_grad():
-            return [(layer.weight.numpy().T.copy(), layer.bias.numpy().copy()) for layer in self.layers]
+            tables = [(table.weight.numpy().copy(), self.y[:0].numpy()) for table in self.tables]
+            layers = [(layer.weight.numpy().T.copy(), layer.bias.numpy().copy()) for layer in self.layers]
+            return [*tables, *layers]

@@ -13,7 +13,7 @@ from ..abi.entries import Op, entry
 from ..abi.oprow import OP
 from ..abi.tensors import tensor, tensor_address
 from ..lowlevel._jit import force_inline, kernel
-from ..lowlevel.simd import element, view
+from ..lowlevel.simd import element, flat, view
 
 Embedding = namedtuple("Embedding", "forward_entry backward_input_entry backward_weights_entry")
 
@@ -28,17 +28,64 @@ def _row(value, rows):
     return row if T(row) == value else -1
 
 
+@force_inline
+def _copy(source, start, target, place, width):
+    """Write `width` numbers from `start` on into `target`, from `place` on.
+
+    Four are read before any is written, so that LLVM makes one load and one store of them: it does not know
+    that the arrays lie apart. A loop over so few numbers takes longer to begin than to end.
+    """
+    k = 0
+    while k + 4 <= width:
+        a, b = source[start + k], source[start + k + 1]
+        c, d = source[start + k + 2], source[start + k + 3]
+        target[place + k], target[place + k + 1] = a, b
+        target[place + k + 2], target[place + k + 3] = c, d
+        k += 4
+    while k < width:
+        target[place + k] = source[start + k]
+        k += 1
+
+
+@force_inline
+def _add(source, start, target, place, width):
+    """Add `width` numbers from `start` on to `target`, from `place` on: as `_copy`."""
+    k = 0
+    while k + 4 <= width:
+        a, b = source[start + k] + target[place + k], source[start + k + 1] + target[place + k + 1]
+        c, d = source[start + k + 2] + target[place + k + 2], source[start + k + 3] + target[place + k + 3]
+        target[place + k], target[place + k + 1] = a, b
+        target[place + k + 2], target[place + k + 3] = c, d
+        k += 4
+    while k < width:
+        target[place + k] += source[start + k]
+        k += 1
+
+
+@force_inline
+def _clear(target, place, width):
+    """Write zeros into `width` numbers of `target` from `place` on."""
+    for k in range(place, place + width):
+        target[k] = target.dtype.type(0)
+
+
 @kernel
 def embedding_forward(x, w, y):
-    """Write ``y[i] = w[x[i]]``; x, w and y of shape (n,), (input_dim, output_dim) and (n, output_dim)."""
+    """Write `y`: for each number of x the row of w that it stands for, or zeros.
+
+    Parameters
+    ----------
+    x : array of shape (n,)
+    w : array of shape (input_dim, output_dim)
+    y : array of shape (n, output_dim)
+    """
+    width, table, out = w.shape[1], flat(w), flat(y)
     for i in range(x.size):
         row = _row(x[i], w.shape[0])
         if row >= 0:
-            for j in range(y.shape[1]):
-                y[i, j] = w[row, j]
+            _copy(table, row * width, out, i * width, width)
         else:
-            for j in range(y.shape[1]):
-                y[i, j] = y.dtype.type(0)
+            _clear(out, i * width, width)
 
 
 @kernel
@@ -59,14 +106,12 @@ def embedding_backward_weights(x, first, dy, dw):
         The row of w that `dw` begins with.
     dw : array of shape (count, output_dim)
     """
-    for k in range(dw.shape[0]):
-        for j in range(dw.shape[1]):
-            dw[k, j] = dw.dtype.type(0)
+    width, gradient, out = dw.shape[1], flat(dw), flat(dy)
+    _clear(gradient, 0, gradient.size)
     for i in range(x.size):
         row = _row(x[i], first + dw.shape[0]) - first
         if row >= 0:
-            for j in range(dw.shape[1]):
-                dw[row, j] += dy[i, j]
+            _add(out, i * width, gradient, row * width, width)
 
 
 _op = Op(
@@ -140,24 +185,21 @@ def entity_forward(x, counts, dimensions, categories, tables, y, codes):
     codes : array of shape (rows, number of coded columns), or (0, number)
         Written unless it is empty: the index of each category among those of its column, or -1.
     """
-    T = x.dtype.type
+    T, target = x.dtype.type, flat(y)
     for i in range(x.shape[0]):
-        out = first = table = column = 0
+        out, first, table, column = i * y.shape[1], 0, 0, 0
         for j in range(x.shape[1]):
             count = int(counts[j])
             if count == 0:
-                y[i, out] = x[i, j]
+                target[out] = x[i, j]
                 out += 1
                 continue
             width = int(dimensions[j])
             code = _find(x[i, j], categories, first, count)
             if code >= 0:
-                start = table + code * width
-                for k in range(width):
-                    y[i, out + k] = tables[start + k]
+                _copy(tables, table + code * width, target, out, width)
             else:
-                for k in range(width):
-                    y[i, out + k] = T(0)
+                _clear(target, out, width)
             if codes.shape[0] > 0:
                 codes[i, column] = T(code)
             out += width
@@ -188,8 +230,8 @@ def entity_backward_weights(codes, counts, dimensions, dy, first, dw):
     first : int
     dw : array of shape (count,)
     """
-    for k in range(dw.size):
-        dw[k] = dw.dtype.type(0)
+    _clear(dw, 0, dw.size)
+    source = flat(dy)
     out = table = column = 0
     for j in range(counts.size):
         count, width = int(counts[j]), int(dimensions[j])
@@ -201,8 +243,9 @@ def entity_backward_weights(codes, counts, dimensions, dy, first, dw):
                 code = int(codes[i, column])
                 if code >= 0:
                     start = table + code * width - first
-                    for k in range(max(0, -start), min(width, dw.size - start)):
-                        dw[start + k] += dy[i, out + k]
+                    skip = max(0, -start)
+                    some = min(width, dw.size - start) - skip
+                    _add(source, i * dy.shape[1] + out + skip, dw, start + skip, some)
         out += width
         table += count * width
         column += 1
