@@ -71,25 +71,17 @@ class Normalization(Layer):
             return ()
         return ("gamma" if self.scale else None, "beta" if self.center else None)
 
-    def normalize(
-        self,
-        graph: Graph,
-        x: Tensor,
-        channels: int,
-        positions: int = 1,
-        groups: int = 1,
-        *,
-        centred: bool = True,
-    ) -> Tensor:
-        """Add the op: groups of so many channels, at so many positions, are normalized at a time."""
+    def by_last_axis(self, graph: Graph, x: Tensor, *, centred: bool) -> Tensor:
+        """Add the op of a normalization over the last axis."""
+        features = x.shape[-1]
         return graph.op(
-            "layers.normalization",
+            "layers.normalization.layer_normalization",
             [x],
             x.shape,
             parameters=self.parameter_names(),
-            settings=(self.epsilon, channels, positions, groups, centred),
+            settings=(self.epsilon, features, centred),
             saves="x",
-            scratch_per_row=2 * (x.size // (channels * positions)),
+            scratch_per_row=2 * (x.size // features),
         )
 
     def config(self) -> dict[str, Any]:  # noqa: D102
@@ -130,7 +122,7 @@ class LayerNormalization(Normalization):
         super().__init__(epsilon, center, scale)
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
-        return self.normalize(graph, inputs[0], inputs[0].shape[-1])
+        return self.by_last_axis(graph, inputs[0], centred=True)
 
 
 class RMSNormalization(Normalization):
@@ -164,7 +156,7 @@ class RMSNormalization(Normalization):
         super().__init__(epsilon, False, scale)
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
-        return self.normalize(graph, inputs[0], inputs[0].shape[-1], centred=False)
+        return self.by_last_axis(graph, inputs[0], centred=False)
 
 
 class GroupNormalization(Normalization):
@@ -221,4 +213,12 @@ class GroupNormalization(Normalization):
         (x,) = inputs
         channels = self.output_shape(x.shape)[-1]
         groups = channels if self.groups == -1 else self.groups
-        return self.normalize(graph, x, channels // groups, x.size // channels, groups)
+        return graph.op(
+            "layers.normalization.group_normalization",
+            [x],
+            x.shape,
+            parameters=self.parameter_names(),
+            settings=(self.epsilon, channels // groups, groups),
+            saves="x",
+            scratch_per_row=2 * groups,
+        )

@@ -15,26 +15,27 @@ import math
 import numpy as np
 
 from ..abi.entries import Op
-from ..lowlevel._jit import force_inline, kernel, reduction
+from ..lowlevel._jit import kernel, reduction
 from ..math.elementary import exp
 from .dropout import dropout_mask
 
 
-@force_inline
+@kernel
 def _transpose(x, i, first, memory, n):
     """Write ``memory[:n]``: columns `first` to ``first + n`` of sample i of x, one behind the other."""
-    for d in range(n):
-        for t in range(x.shape[1]):
-            memory[d, t] = x[i, t, first + d]
+    for t in range(x.shape[1]):
+        row = x[i, t, first : first + n]
+        for d in range(n):
+            memory[d, t] = row[d]
 
 
 @reduction
-def _products(x, i, t, first, memory, n, out, count):
-    """Write ``out[:count]``: products of columns from `first` on of x at time t with those in `memory`."""
+def _products(row, memory, out, count):
+    """Write ``out[:count]``: products of `row` with the columns in `memory`."""
     for s in range(count):
-        out[s] = x.dtype.type(0)
-    for d in range(n):
-        factor = x[i, t, first + d]
+        out[s] = row.dtype.type(0)
+    for d in range(row.size):
+        factor = row[d]
         for s in range(count):
             out[s] += factor * memory[d, s]
 
@@ -59,12 +60,21 @@ def _softmax(scores, count, scale):
 
 
 @reduction
-def _add_scaled(factors, count, x, i, first, y, t, start, n):
-    """Write columns of y at time t: add those of x at times s < `count`, each times ``factors[s]``."""
+def _add_rows(factors, count, x, i, first, out):
+    """Add columns of x from `first` on, at times s < `count`, each times ``factors[s]``, to `out`."""
     for s in range(count):
-        factor = factors[s]
-        for d in range(n):
-            y[i, t, start + d] += factor * x[i, s, first + d]
+        factor, row = factors[s], x[i, s, first : first + out.size]
+        for d in range(out.size):
+            out[d] += factor * row[d]
+
+
+@reduction
+def _add_to_rows(factors, count, row, dx, i, first):
+    """Add `row` times ``factors[s]`` to columns of dx from `first` on, at times s < `count`."""
+    for s in range(count):
+        factor, out = factors[s], dx[i, s, first : first + row.size]
+        for d in range(row.size):
+            out[d] += factor * row[d]
 
 
 @reduction
@@ -85,15 +95,15 @@ def attention_forward(
     ``weights = softmax(Q K' / sqrt(key_dim))`` and ``y = weights V`` of each head. While `training` a
     fraction `rate` of the weights is dropped, which the others make up for.
     """
-    length, columns = x.shape[1], memory.shape[0] - 3
+    length, last = x.shape[1], memory.shape[0] - 3
     scale = x.dtype.type(1.0 / math.sqrt(key_dim))
+    own, mask = memory[last], memory[last + 1]
     for i in range(x.shape[0]):
         for h in range(heads):
             _transpose(x, i, (heads + h) * key_dim, memory, key_dim)
             for t in range(length):
                 count = t + 1 if causal else length
-                own, mask = memory[columns], memory[columns + 1]
-                _products(x, i, t, h * key_dim, memory, key_dim, own, count)
+                _products(x[i, t, h * key_dim : (h + 1) * key_dim], memory, own, count)
                 _softmax(own, count, scale)
                 if weights.shape[0] > 0:
                     for s in range(length):
@@ -103,10 +113,10 @@ def attention_forward(
                     dropout_mask(rate, seed, stream, step, place, mask)
                     for s in range(count):
                         own[s] *= mask[s]
+                out = y[i, t, h * value_dim : (h + 1) * value_dim]
                 for d in range(value_dim):
-                    y[i, t, h * value_dim + d] = x.dtype.type(0)
-                first = 2 * heads * key_dim + h * value_dim
-                _add_scaled(own, count, x, i, first, y, t, h * value_dim, value_dim)
+                    out[d] = x.dtype.type(0)
+                _add_rows(own, count, x, i, 2 * heads * key_dim + h * value_dim, out)
 
 
 @kernel
@@ -129,36 +139,35 @@ def attention_backward(
 ):
     """Write `dx` and `memory`, by the `weights` that the forward pass left."""
     T = x.dtype.type
-    length, columns = x.shape[1], memory.shape[0] - 3
+    length, last = x.shape[1], memory.shape[0] - 3
     scale = T(1.0 / math.sqrt(key_dim))
+    own, mask, kept = memory[last], memory[last + 1], memory[last + 2]
+    drops = training and rate > 0.0
     for i in range(x.shape[0]):
         for t in range(length):
             for j in range(x.shape[2]):
                 dx[i, t, j] = T(0)
         for h in range(heads):
-            values = 2 * heads * key_dim + h * value_dim
+            keys, values = (heads + h) * key_dim, 2 * heads * key_dim + h * value_dim
             _transpose(x, i, values, memory, value_dim)
             for t in range(length):
                 count = t + 1 if causal else length
-                own, mask, kept = memory[columns], memory[columns + 1], memory[columns + 2]
-                _products(dy, i, t, h * value_dim, memory, value_dim, own, count)
-                drops = training and rate > 0.0
+                gradient = dy[i, t, h * value_dim : (h + 1) * value_dim]
+                _products(gradient, memory, own, count)
+                for s in range(count):
+                    kept[s] = weights[i, h, t, s]
                 if drops:
                     place = (((first_row + i) * heads + h) * length + t) * length
                     dropout_mask(rate, seed, stream, step, place, mask)
-                for s in range(count):
-                    kept[s] = weights[i, h, t, s] * mask[s] if drops else weights[i, h, t, s]
-                    own[s] = own[s] * mask[s] if drops else own[s]
-                for s in range(count):
-                    for d in range(value_dim):
-                        dx[i, s, values + d] += kept[s] * dy[i, t, h * value_dim + d]
+                    for s in range(count):
+                        kept[s] *= mask[s]
+                        own[s] *= mask[s]
+                _add_to_rows(kept, count, gradient, dx, i, values)
                 mean = _inner(weights[i, h, t], own, count)
                 for s in range(count):
                     own[s] = weights[i, h, t, s] * (own[s] - mean) * scale
-                _add_scaled(own, count, x, i, (heads + h) * key_dim, dx, t, h * key_dim, key_dim)
-                for s in range(count):
-                    for d in range(key_dim):
-                        dx[i, s, (heads + h) * key_dim + d] += own[s] * x[i, t, h * key_dim + d]
+                _add_rows(own, count, x, i, keys, dx[i, t, h * key_dim : (h + 1) * key_dim])
+                _add_to_rows(own, count, x[i, t, h * key_dim : (h + 1) * key_dim], dx, i, keys)
 
 
 _input, _output = "rows, length, n_in // length", "rows, length, n_out // length"

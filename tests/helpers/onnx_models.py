@@ -31,7 +31,6 @@ LAYERS = {
     "residual of the input": lambda: [fn.Standardize(), fn.Residual(fn.Dense(4, "relu")), fn.Dense(2)],
     "activation before": lambda: [fn.Dense(3), fn.Residual([fn.Activation("relu"), fn.Dense(3)])],
     "layer_normalization": lambda: [fn.Dense(6), fn.LayerNormalization(), fn.Dense(2)],
-    "batch_normalization": lambda: [fn.Dense(6, "relu"), fn.BatchNormalization(0.9, 0.01), fn.Dense(2)],
     "normalized residuals": lambda: [fn.Dense(6), normalized_residual(), normalized_residual(), fn.Dense(2)],
     "add": lambda: [fn.Dense(3), fn.Add([None, fn.Dense(3, "relu"), [fn.Dense(2, "tanh"), fn.Dense(3)]])],
     "concatenate": lambda: [fn.Concatenate([None, [fn.Dense(3, "elu")], fn.Dense(2)]), fn.Dense(2)],
@@ -50,6 +49,19 @@ EMBEDDINGS = {
     ],
     "entity_embedding": lambda: [fn.EntityEmbedding([2, 5], [2, 0]), fn.Dense(3)],
     "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
+}
+#: Layers that do not come back: they are not read, or become part of others.
+ONLY_WRITTEN = {
+    "batch_normalization": lambda: [fn.Dense(6, "relu"), fn.BatchNormalization(0.9, 0.01), fn.Dense(2)],
+    "group_normalization": lambda: [fn.Dense(6), fn.GroupNormalization(3), fn.Dense(2)],
+    "rms_normalization": lambda: [fn.Dense(6), fn.RMSNormalization(), fn.Dense(2)],
+    "multi_head_attention": lambda: [
+        fn.Dense(12),
+        fn.Reshape((3, 4)),
+        fn.MultiHeadAttention(2, 3, use_causal_mask=True),
+        fn.Flatten(),
+        fn.Dense(2),
+    ],
 }
 
 #: Of what ONNX Runtime computes in float32 only: layers, shape of a sample, operators that are written.

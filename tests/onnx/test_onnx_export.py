@@ -17,7 +17,18 @@ from fastnn.layers import registry as layer_table
 from fastnn.layers.base import walk
 from fastnn.sklearn import MLPClassifier
 from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
-from tests.helpers.onnx_models import CATEGORIES, CONVOLUTIONS, EMBEDDINGS, LAYERS, RNG, X, made, run, session
+from tests.helpers.onnx_models import (
+    CATEGORIES,
+    CONVOLUTIONS,
+    EMBEDDINGS,
+    LAYERS,
+    ONLY_WRITTEN,
+    RNG,
+    X,
+    made,
+    run,
+    session,
+)
 from tests.helpers.tolerances import PRODUCT
 from tests.layers import test_layers as test_layers_table
 
@@ -36,7 +47,7 @@ def exported(model, path, **options):
     return proto
 
 
-WRITTEN = LAYERS | EMBEDDINGS
+WRITTEN = LAYERS | EMBEDDINGS | ONLY_WRITTEN
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
