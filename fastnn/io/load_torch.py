@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Keys under which checkpoints have the state of the model.
 _WITHIN = ("state_dict", "model_state_dict", "model")
+# Names of a module's tensors; what counts the batches of a BatchNorm has no use here.
+_KEY = re.compile(r"(?:(.*)\.)?(weight|bias|running_mean|running_var)")
+_COUNTER = "num_batches_tracked"
 
 
 def load_torch(
@@ -182,7 +185,9 @@ def _groups(entries: Mapping[str, Entry]) -> dict[str, dict[str, str]]:
     """The modules in the order of the state, each with its keys, ``{"weight": "0.weight", ...}``."""
     groups: dict[str, dict[str, str]] = {}
     for key in entries:
-        match = re.fullmatch(r"(?:(.*)\.)?(weight|bias)", key) if isinstance(key, str) else None
+        if isinstance(key, str) and key.endswith(_COUNTER):
+            continue
+        match = _KEY.fullmatch(key) if isinstance(key, str) else None
         if match is None:
             raise ValueError(f"{key!r} is not a weight or bias of a module, such as '0.weight'")
         groups.setdefault(match[1] or "", {})[match[2]] = key
@@ -249,13 +254,14 @@ def _fitting(
     order = iter(groups.values())
     for place in wanted:
         layer = place.layer
-        specs = {spec.name: spec.shape for spec in layer.parameters(place.input)}
+        specs = place.specs()
         for module, keys in zip(place.modules(), order, strict=False):
             ones = {one.name: one for one in place.parameters(module)}
-            key = _weight(keys)
-            _check_rank(layer, key, entries[key][0], ones["weight"])
-            if set(keys) != set(ones):
-                what = "has no bias" if "bias" in ones else "has a bias"
+            key = _weight(keys) if "weight" in ones else next(iter(keys.values()))
+            if "weight" in keys:
+                _check_rank(layer, key, entries[key][0], ones.get("weight", Parameter("", "")))
+            for name in sorted(set(keys) ^ set(ones)):
+                what = f"has no {name}" if name in ones else f"has a {name}"
                 raise ValueError(f"the layer of {key!r} {what}, unlike {layer!r} of the model")
             for name, key in keys.items():
                 one = ones[name]

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..layers.base import Layer
+from ..layers.batch_normalization import BatchNormalization
 from ..layers.containers import Container, Residual, Sequential
 from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.convolution_base import Windowed
 from ..layers.dense import Dense
 from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from ..layers.embedding import Embedding
-from ..layers.normalization import LayerNormalization
+from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.reshaping import Flatten
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ class Parameter(NamedTuple):
 PARAMETERS: dict[type[Layer], list[Parameter]] = {
     Dense: [Parameter("weights", "weight", (1, 0)), Parameter("bias", "bias")],
     LayerNormalization: [Parameter("gamma", "weight"), Parameter("beta", "bias")],
+    GroupNormalization: [Parameter("gamma", "weight"), Parameter("beta", "bias")],
+    RMSNormalization: [Parameter("gamma", "weight")],
+    BatchNormalization: [
+        Parameter("gamma", "weight"),
+        Parameter("beta", "bias"),
+        Parameter("moving_mean", "running_mean"),
+        Parameter("moving_variance", "running_var"),
+    ],
     Embedding: [Parameter("weights", "weight", (0, 1))],
     Conv1D: [Parameter("weights", "weight", (2, 1, 0)), Parameter("bias", "bias")],
     Conv2D: [Parameter("weights", "weight", (3, 2, 0, 1)), Parameter("bias", "bias")],
@@ -91,6 +100,9 @@ PARAMETERS: dict[type[Layer], list[Parameter]] = {
 MODULES: dict[type[Layer], str] = {
     Dense: "Linear",
     LayerNormalization: "LayerNorm",
+    GroupNormalization: "GroupNorm",
+    RMSNormalization: "RMSNorm",
+    BatchNormalization: "BatchNorm",
     Embedding: "Embedding",
     Conv1D: "Conv1d",
     Conv2D: "Conv2d",
@@ -125,9 +137,14 @@ class Place(NamedTuple):
         own = {one.module for one in PARAMETERS[kind(self.layer)]}
         return {f"{self.prefix}{self.number + module}": module for module in sorted(own)}
 
+    def specs(self) -> dict[str, Shape]:
+        """Shapes of the layer's parameters and running statistics, by name."""
+        specs = self.layer.parameters(self.input) + self.layer.running_statistics(self.input)
+        return {spec.name: spec.shape for spec in specs}
+
     def parameters(self, module: str) -> list[Parameter]:
         """Those of one of its modules."""
-        own, number = {spec.name for spec in self.layer.parameters(self.input)}, self.modules()[module]
+        own, number = self.specs(), self.modules()[module]
         return [one for one in PARAMETERS[kind(self.layer)] if one.own in own and one.module == number]
 
     def to_torch(self, one: Parameter, view: NDArray[Any]) -> NDArray[Any]:
@@ -181,7 +198,7 @@ class _Walk:
                 self._images, self._flattened = images, flattened
                 row = part.layers if isinstance(part, Sequential) else [part]
                 yield from self.row(row, shape, f"{path}.{name}.")
-        elif isinstance(layer, tuple(PARAMETERS)):
+        elif isinstance(layer, tuple(PARAMETERS)) and layer.has_parameters:
             yield Place(layer, prefix, number, shape, self._flattened if isinstance(layer, Dense) else ())
             self._images, self._flattened = isinstance(layer, Windowed), ()
         elif isinstance(layer, Flatten) and self._images and len(shape) > 1:

@@ -55,4 +55,4 @@ def weighted_layers(model: Inference, others: tuple[type[Layer], ...] = ()) -> l
     for layer in found:
         if not isinstance(layer, known):
             raise ValueError(f"{layer.label} has no counterpart among PyTorch's modules with weights")
-    return [layer for layer in found if isinstance(layer, tuple(PARAMETERS))]
+    return [layer for layer in found if isinstance(layer, tuple(PARAMETERS)) and layer.has_parameters]

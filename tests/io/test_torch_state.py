@@ -223,6 +223,47 @@ def test_layer_normalization_computes_what_torch_computes():
     np.testing.assert_allclose(model.predict(x), twin(torch.from_numpy(x)).detach().numpy(), rtol=1e-9)
 
 
+def normalizations():
+    layers = [fn.Dense(6, use_bias=False), fn.BatchNormalization(0.9, 1e-5), fn.Activation("relu")]
+    layers += [fn.BatchNormalization(epsilon=1e-5, center=False, scale=False), fn.GroupNormalization(3, 1e-5)]
+    return [*layers, fn.RMSNormalization(1e-5), fn.Dense(2)]
+
+
+def test_batch_normalization_has_its_running_statistics(tmp_path):
+    model = fn.Model(normalizations(), dtype="float64", seed=0).build(4)
+    model.state.set_weights(np.random.default_rng(0).uniform(0.5, 2, model.state.weights().size))
+    state = model.to_torch_state(as_numpy=True)
+    assert {key: value.shape for key, value in state.items()} == {
+        "0.weight": (6, 4),
+        **{f"1.{name}": (6,) for name in ("weight", "bias", "running_mean", "running_var")},
+        **{f"3.{name}": (6,) for name in ("running_mean", "running_var")},
+        **{f"4.{name}": (6,) for name in ("weight", "bias")},
+        "5.weight": (6,),
+        **{"6.weight": (2, 6), "6.bias": (2,)},
+    }
+    save_file(state, tmp_path / "state")
+    counted = {**state, "1.num_batches_tracked": np.array(3), "3.num_batches_tracked": np.array(3)}
+    for given in (state, counted, tmp_path / "state"):
+        again = fn.load_torch(given, fn.Model(normalizations(), dtype="float64", seed=1))
+        assert np.array_equal(again.state.weights(), model.state.weights())
+    with pytest.raises(ValueError, match="'1.weight' has no running_mean, unlike BatchNormalization"):
+        fn.load_torch({key: state[key] for key in state if key != "1.running_mean"}, again)
+
+
+def test_batch_normalization_computes_what_torch_computes():
+    torch = pytest.importorskip("torch", reason="PyTorch gives the weights")
+    modules = [torch.nn.Linear(4, 6, bias=False), torch.nn.BatchNorm1d(6), torch.nn.ReLU()]
+    modules += [torch.nn.BatchNorm1d(6, affine=False), torch.nn.GroupNorm(3, 6), torch.nn.RMSNorm(6, 1e-5)]
+    twin = torch.nn.Sequential(*modules, torch.nn.Linear(6, 2)).double()
+    x = np.random.default_rng(0).normal(size=(7, 4))
+    for _ in range(5):
+        twin(torch.from_numpy(x))  # moves the averages
+    twin.eval()
+    model = fn.load_torch(twin.state_dict(), fn.Model(normalizations(), dtype="float64"))
+    np.testing.assert_allclose(model.predict(x), twin(torch.from_numpy(x)).detach().numpy(), rtol=1e-9)
+    twin.load_state_dict(model.to_torch_state())
+
+
 def blocks():
     """Layers in layers: what PyTorch would call modules of the same nesting."""
     residual = fn.Residual([fn.Dense(3, "relu"), fn.LayerNormalization(1e-5)], shortcut=fn.Dense(3))
