@@ -2,12 +2,15 @@
 
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import fastnn as fn
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +23,7 @@ PICTURES = {
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
+PROGRAMS |= {"autoencoder", "convolution", "mnist"}
 PROGRAMS |= set(PICTURES)
 
 
@@ -185,3 +189,34 @@ def test_sweep(run, tmp_path):
     assert alone > 90 and together > 90
     pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_autoencoder(run, tmp_path):
+    [(before, after)] = numbers(r"([\d.]+) with noise, ([\d.]+) without", run("autoencoder", "--epochs", "3"))
+    assert before == pytest.approx(0.16, abs=0.01) and after < 0.6 * before
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    assert (tmp_path / "autoencoder.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_convolution(run, tmp_path):
+    output = run("convolution", "--epochs", "3")
+    [(accuracy,)] = numbers(r"449 held-out digits: ([\d.]+)%", output)
+    assert accuracy > 95
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    assert (tmp_path / "feature_maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mnist(run, tmp_path):
+    """Files of the form of MNIST, with the digits that are shipped, three times as large, in the middle."""
+    X, y = fn.datasets.digits()
+    pictures = np.pad(np.kron(X.reshape(-1, 8, 8), np.ones((3, 3))) * 15.9, ((0, 0), (2, 2), (2, 2)))
+    for name, part in (("train", slice(0, 1500)), ("t10k", slice(1500, None))):
+        for kind, array in (("images-idx3", pictures[part]), ("labels-idx1", y[part])):
+            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            (tmp_path / f"{name}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
+    output = run("mnist", str(tmp_path), "--epochs", "4")
+    assert "1500 pictures of shape (28, 28, 1) to learn from, 297 to test on" in output
+    assert "61,706" in output  # parameters
+    [(accuracy,)] = numbers(r"on the test set: ([\d.]+)%", output)
+    assert accuracy > 80
+    assert (tmp_path / "lenet5.safetensors").stat().st_size > 4 * 61_706
