@@ -53,7 +53,7 @@ build().fit(shifted[:64], labels[:64], epochs=1)  # the first run on a machine c
 model = build()
 start = time.perf_counter()
 model.fit(shifted, labels, epochs=epochs, batch_size=64)
-print(model.summary())
+model.summary()
 print(f"{epochs} epochs of {len(shifted)} pictures in {time.perf_counter() - start:.1f} s")
 print(
     f"accuracy on {len(held_out)} held-out digits: {model.evaluate(X[held_out], y[held_out])['accuracy']:.2%}"

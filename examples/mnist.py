@@ -39,7 +39,7 @@ model = fn.Model(
     seed=0,
 )
 model.build(X.shape[1:])
-print(model.summary())
+model.summary()
 
 start = time.perf_counter()
 model.fit(X, y, epochs=options.epochs, batch_size=options.batch, validation_data=test, verbose=2)
