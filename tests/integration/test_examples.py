@@ -216,7 +216,7 @@ def test_mnist(run, tmp_path):
             (tmp_path / f"{name}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
     output = run("mnist", str(tmp_path), "--epochs", "4")
     assert "1500 pictures of shape (28, 28, 1) to learn from, 297 to test on" in output
-    assert "61,706" in output  # parameters
+    assert "44,426" in output  # parameters
     [(accuracy,)] = numbers(r"on the test set: ([\d.]+)%", output)
     assert accuracy > 80
-    assert (tmp_path / "lenet5.safetensors").stat().st_size > 4 * 61_706
+    assert (tmp_path / "lenet5.safetensors").stat().st_size > 4 * 44_426
