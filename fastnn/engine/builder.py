@@ -57,7 +57,7 @@ class NetworkBuilder:
 
     def _take_limits(self) -> None:
         limits = index_limits(self.layers, self.graph.input.shape)
-        self._limits = None if limits is None else limits.values.astype(self.dtype)
+        self._limits = np.zeros(0, self.dtype) if limits is None else limits.values.astype(self.dtype)
 
     def new_vectors(self) -> tuple[NDArray[Any], NDArray[Any], list[Arrays]]:
         """Vectors for all parameters and all running statistics, and the views that layers have."""
@@ -153,7 +153,8 @@ class NetworkBuilder:
     def for_prediction(self, state: State) -> Network:
         """A network that predicts `chunk` rows at a time."""
         layout = plan(self.graph, self.chunk, self.dtype, training=False)
-        return self._predictor(layout, state, self._limits)
+        all_finite = np.where(np.isnan(self._limits), self._limits.dtype.type(np.inf), self._limits)
+        return self._predictor(layout, state, all_finite)
 
     def for_derivatives(self, state: State, node: Node | None, rows: int) -> Network:
         """A network up to a layer, or all, that predicts and has gradients with respect to its input."""

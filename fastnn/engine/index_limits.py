@@ -44,12 +44,12 @@ class IndexLimits:
     Attributes
     ----------
     values : float64 array of shape (numbers of a sample,)
-        Infinity for what is not an index.
+        NaN for what is not an index.
     """
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-        self.values = np.full(math.prod(shape), np.inf)
+        self.values = np.full(math.prod(shape), np.nan)
         self._labels: dict[int, str] = {}
 
     def require(self, origins: Origins, limit: int, label: str) -> None:
@@ -66,18 +66,17 @@ class IndexLimits:
                 "them; put it first, or behind fn.Select, fn.Flatten or fn.Reshape"
             )
         for place in origins.reshape(-1).tolist():
-            if limit < self.values[place]:
+            if not limit >= self.values[place]:
                 self.values[place], self._labels[place] = limit, label
 
     def check(self, X: NDArray[Any], dtype: str, name: str, table: Any = None) -> None:
-        """Raise a ValueError if an index in samples, as rows, is not what its layer takes; or for NaN."""
+        """Raise a ValueError if an index in checked samples, as rows, is not what its layer takes."""
         values = self.values.astype(dtype)
         for part in array_checks.blocks(X):
             block = np.ascontiguousarray(X[part], dtype)
             if not scan.are_indices(block, values):
-                array_checks.finite(name, X, dtype, table)
                 right = (block >= 0) & (block < values) & (block == np.floor(block))
-                row, j = np.argwhere(~right & np.isfinite(values))[0].tolist()
+                row, j = np.argwhere(~right & ~np.isnan(values))[0].tolist()
                 at = (part.start + row, *map(int, np.unravel_index(j, self._shape)))
                 raise ValueError(
                     f"{name} must hold integers 0 ... {int(values[j]) - 1} where {self._labels[j]} takes "

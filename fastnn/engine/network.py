@@ -99,7 +99,8 @@ class Network(_Whole, _NetworkArrays):
     statistics, constants : arrays of shape (n,)
         The running statistics of the model, which shares them; the numbers of preprocessing layers.
     limits : array of shape (n_in,), or (0,) if no number of a sample is an index
-        What indices must be less than; infinity for other numbers.
+        What indices must be less than. In networks for prediction infinity for numbers that must be
+        finite; in others NaN.
     gradient : array of shape (n_parameters,)
         That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`, in the order of the
         parameters. Empty in a network for prediction.

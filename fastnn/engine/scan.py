@@ -27,7 +27,7 @@ def compute_statistics(
 
 
 def are_indices(X: NDArray[Any], limits: NDArray[Any]) -> bool:
-    """Whether numbers of a C-contiguous array (n, width) are finite, and integers below finite limits."""
+    """Whether the numbers of a C-contiguous array (n, width) are as limits (width,) say: see the kernel."""
     descriptor = allocate(SIZE, "int64", "descriptor")
     fields = fields_of(descriptor)
     fields.input, fields.limits = address(X), address(limits)

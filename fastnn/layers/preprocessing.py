@@ -185,9 +185,11 @@ class Preprocessing(Layer):
         return array_checks.column_numbers(self.columns, n_in)
 
     def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
-        if origins is not None:
-            origins = origins.copy()
-            origins[..., self.changed_columns(origins.shape[-1])] = -1
+        changed = None if origins is None else self.changed_columns(origins.shape[-1])
+        if origins is None or changed is None:
+            return None
+        origins = origins.copy()
+        origins[..., changed] = -1
         return origins
 
     def _number(self, name: str) -> NDArray[np.float64]:

@@ -101,7 +101,7 @@ _FIELDS = [
     ("total_weight", np.float64),
     ("total_penalty", np.float64),
     # Prediction
-    ("limits", np.int64),  # address of what each number of a sample must be less than, or infinity
+    ("limits", np.int64),  # address of what each number of a sample must be: see `layers.embedding`
     ("check", np.int64),  # address of `batch.check`, by which samples are checked first, or 0
     # A network in the user's compiled code: of the call's descriptor only
     ("predict_ops", np.int64),  # address of the op rows of a prediction, which keep no outputs

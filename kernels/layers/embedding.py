@@ -283,17 +283,20 @@ entity = Embedding(
 
 @kernel
 def are_indices(x, limits):
-    """True if all numbers of `x` are finite, and integers from 0 on below the limits. Writes nothing.
+    """True if the numbers of `x` are what the limits say. Writes nothing.
 
     Parameters
     ----------
     x : array of shape (rows, n)
     limits : array of shape (n,)
-        Infinity for numbers that are not indices.
+        What an integer from 0 on must be less than; infinity for a number that must be finite, NaN for
+        any number.
     """
     T = x.dtype.type
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
+            if limits[j] != limits[j]:
+                continue
             right = x[i, j] - x[i, j] == T(0) if limits[j] == T(np.inf) else _row(x[i, j], limits[j]) >= 0
             if not right:
                 return False
