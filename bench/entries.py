@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 import fastnn as fn
+from bench import networks
 from bench.compare import processor
+from bench.networks import NETWORKS, Network
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
 from fastnn.compiler import loader
@@ -50,7 +53,7 @@ def microseconds(entry: int, row: int, descriptor: np.ndarray, seconds: float) -
     return 1e6 * min(taken) / times
 
 
-def whole_step(trainer: fastnn_peer.Trainer, seconds: float) -> float:
+def whole_step(trainer: fastnn_peer.Trainer | networks.Trainer, seconds: float) -> float:
     """Least microseconds of a step in calls of `fit`."""
     epochs, taken = 1, 0.0
     while taken < seconds:
@@ -87,9 +90,13 @@ class Part(NamedTuple):
     traffic: int = 0
 
 
-def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> list[Part]:
+def parts(
+    workload: Workload | Network, trainer: fastnn_peer.Trainer | networks.Trainer, seconds: float
+) -> list[Part]:
     """Each part of a step, for all rows of a batch."""
     model, rows = trainer.model, workload.batch_size
+    graph = model.executor.graph
+    assert graph is not None
     net, state = model.network(rows), model.optimizer_state()
     x, y = np.ascontiguousarray(trainer.X[:rows]), np.asarray(trainer.y[:rows], workload.dtype)
     fn.train_step(net, state, x, y)  # leaves all that the entries need in the descriptor of the thread
@@ -100,23 +107,26 @@ def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> l
     def taken_by(row: np.ndarray, kind: np.dtype, entry: str) -> float:
         return microseconds(int(row.view(kind)[entry][0]), row.ctypes.data, net.workers[0], seconds)
 
-    def parts_of(table: np.ndarray, what: str, entry: str) -> list[Part]:
+    def parts_of(numbers: Iterable[int], what: str, entry: str) -> list[Part]:
         found = []
-        for row in table:
+        for i in numbers:
+            row = net.ops[i]
             op = row.view(oprow.OP)[0]
             if op[entry]:
                 n_in, n_out, n_parameters = (int(op[name]) for name in ("n_in", "n_out", "n_parameters"))
                 traffic = (rows * (n_in + n_out) + n_parameters) * itemsize
                 taken = taken_by(row, oprow.OP, entry)
-                found.append(Part(f"{n_in}-{n_out} {what}", taken, 2 * rows * n_parameters, traffic))
+                operations = 2 * rows * graph.ops[i].multiplications
+                found.append(Part(f"{n_in}-{n_out} {what}", taken, operations, traffic))
         return found
 
-    result = parts_of(net.ops, "forward", "forward")
+    order = range(len(net.ops))
+    result = parts_of(order, "forward", "forward")
     loss = net.extra[0].view(oprow.LOSS)[0]
     traffic = rows * int(loss["n_out"] + loss["n_targets"]) * itemsize
     result.append(Part("loss", taken_by(net.extra[0], oprow.LOSS, "forward"), 0, traffic))
-    result += parts_of(net.ops[::-1], "back to the input", "backward_input")
-    result += parts_of(net.ops, "back to the weights", "backward_weights")
+    result += parts_of(order[::-1], "back to the input", "backward_input")
+    result += parts_of(order, "back to the weights", "backward_weights")
     fields.part_start, fields.part_size = 0, net.parameters.size
     taken = taken_by(state.rows[0], oprow.OPTIMIZER, "forward")
     vectors = 3 + 2 * state.rows[0].view(oprow.OPTIMIZER)["n_vectors"][0]  # w is read and written, g read
@@ -134,6 +144,16 @@ def peak(dtype: str, seconds: float) -> float:
     return 2 * m * n * k / microseconds(product, arguments.ctypes.data, arguments, seconds)
 
 
+def _trainer(name: str) -> tuple[Workload | Network, fastnn_peer.Trainer | networks.Trainer]:
+    """A workload of `bench.workloads` or a network of `bench.networks`, and what trains it on one thread."""
+    if name in NETWORKS:
+        network = NETWORKS[name]
+        return network, networks.Trainer(network, *networks.make_data(network), threads=1)
+    workload = WORKLOADS[name]
+    data = make_data(workload)
+    return workload, fastnn_peer.Trainer(workload, *data, make_weights(workload), threads=1)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print a table for each workload."""
     parser = argparse.ArgumentParser(prog="python -m bench.entries", description=__doc__)
@@ -142,8 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     print(processor())
     for name in options.workloads.split(","):
-        workload = WORKLOADS[name]
-        trainer = fastnn_peer.Trainer(workload, *make_data(workload), make_weights(workload), threads=1)
+        workload, trainer = _trainer(name)
         print(f"\n{name}: {workload.network()}, batch {workload.batch_size}; us a step, one thread")
         whole = whole_step(trainer, 10 * options.seconds)  # first: the optimizer alone ruins the weights
         found = parts(workload, trainer, options.seconds)
