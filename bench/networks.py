@@ -182,7 +182,7 @@ class TorchTrainer:
 
     def loss(self) -> float:
         """Loss of all samples."""
-        return float(self.loss_function(self.model(self.x), self.y))
+        return float(self.loss_function(self.model(self.x), self.y).detach())
 
 
 def microseconds(run: Any, network: Network, seconds: float) -> float:

@@ -10,7 +10,9 @@ from ..layers.activation import Activation
 from ..layers.base import walk
 from ..layers.containers import Container
 from ..layers.dropout import Dropout
+from ..layers.pooling import GlobalPooling, WindowPooling
 from ..layers.reshaping import Flatten, Reshape, Select
+from ..layers.resizing import Bordered, UpSampling
 from .torch_layout import PARAMETERS, places
 
 if TYPE_CHECKING:
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from ..inference import Inference
     from ..layers.base import Layer
 
+_POOLING = (WindowPooling, GlobalPooling)
 # Layers that are modules without a state.
-_STATELESS = (Activation, Dropout, Flatten, Reshape, Select)
+_STATELESS = (Activation, Dropout, Flatten, Reshape, Select, *_POOLING, UpSampling, Bordered)
 
 
 def to_torch_state(model: Inference, as_numpy: bool = False) -> dict[str, Any]:

@@ -345,6 +345,15 @@ def test_convolutions_compute_what_torch_computes():
     np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-9)
 
 
+def test_pooling_has_a_module_but_no_weights():
+    layers = [fn.Conv2D(3, 3), fn.MaxPooling2D(2), fn.ZeroPadding2D(1), fn.Flatten(), fn.Dense(2)]
+    model = fn.Model(layers, seed=0).build((6, 6, 1))
+    state = model.to_torch_state(as_numpy=True)
+    assert list(state) == ["0.weight", "0.bias", "4.weight", "4.bias"]
+    second = model.layers[4].weights.reshape(4, 4, 3, 2)[:, :, 1]
+    assert np.array_equal(state["4.weight"][:, 16:32], second.reshape(16, 2).T)
+
+
 def test_layers_without_a_counterpart():
     model = fn.Model([fn.Dense(3), fn.Unscale()], loss="mse", seed=0)
     model.fit(np.eye(3), np.eye(3))
