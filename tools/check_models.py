@@ -215,10 +215,12 @@ def is_right(session, ends, chosen, model, output) -> tuple[bool | None, str]:
 def samples(given: list[np.ndarray], model: fn.Model) -> np.ndarray | None:
     """Inputs of a graph as the model takes them: channels last, or all numbers of a sample side by side."""
     shape = model.input_shape
-    if len(given) == 1 and len(shape) > 1:
-        return (given[0] if given[0].shape[1:] == shape else np.moveaxis(given[0], 1, -1)).astype(np.float64)
     if len(given) == 1:
-        return given[0].reshape(-1, model.n_in).astype(np.float64)
+        x = given[0].astype(np.float64)
+        if len(shape) > 1 and x.ndim == len(shape) + 1 and x.shape[1:] != shape:
+            last = np.moveaxis(x, 1, -1)
+            x = last if last.shape[1:] == shape else x
+        return x.reshape(-1, *shape)
     rows = [part.reshape(len(part), -1) if part.ndim > 1 else part.reshape(1, -1) for part in given]
     return np.concatenate(rows, axis=1).astype(np.float64) if len({len(part) for part in rows}) == 1 else None
 

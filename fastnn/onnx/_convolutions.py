@@ -10,7 +10,7 @@ import numpy as np
 
 from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.depthwise import DepthwiseConv2D
-from . import _sums
+from . import _pools, _sums
 from ._layout import BATCH, sliced
 from ._steps import Step
 from ._windows import Windows
@@ -37,7 +37,8 @@ def convolution(call: Call) -> Rows:
     found = Windows.of(call, x, shape)
     padding = found.padding()
     if padding is None:
-        return _sums.convolution(call)
+        order, widths = [*range(2, len(x.sizes)), 1], list(zip(found.before, found.after, strict=True))
+        x, padding = _pools.padded(call, x, order, widths), "valid"
     window: dict[str, Any] = {"strides": found.strides, "padding": padding, "dilation_rate": found.dilations}
     if max(found.strides) > 1 and max(found.dilations) > 1:
         raise ValueError(f"it has strides {found.strides} and dilations {found.dilations}")

@@ -47,6 +47,10 @@ class Layout:
         """The axes but that of the samples in this order, behind that of the samples."""
         return transposed(self, [*([] if self.batch is None else [self.batch]), *axes])
 
+    def without(self, axes: Sequence[int]) -> Layout:
+        """Without some axes of size 1."""
+        return squeezed(self, axes)
+
     def moved(self, array: NDArray[Any], batch: int | None = None) -> Layout:
         """The same samples in another array, at the same axis if none is given."""
         return Layout(array, self.batch if batch is None else batch, self.samples)
@@ -127,6 +131,8 @@ def reshaped(x: Layout, sizes: Sequence[Any], *, keep_zeros: bool = False) -> La
     batch = None
     if x.batch is not None:
         batch = _batch_axis(wanted, numbers, x.samples)
+        if batch is None and x.samples == 1 and math.prod(wanted) == numbers:
+            return Layout(x.array.reshape(wanted), None, 1)  # of the single sample, without an axis for it
         if batch is None or math.prod(x.array.shape[: x.batch]) != 1:
             raise ValueError(what)
         wanted[batch] = 1

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _arithmetic, _convolutions, _layout, _linear_models, _places, _products, _sums
+from . import _arithmetic, _convolutions, _layout, _linear_models, _places, _pools, _products, _sums
 from ._call import Call, moving
 
 Operator = Callable[[Call], Any]
 _OLD = ("broadcast", "consumed_inputs")
+_WINDOWS = ("kernel_shape", "strides", "pads", "auto_pad", "ceil_mode", "dilations")
+_COORDINATES = ("mode", "coordinate_transformation_mode", "nearest_mode", "axes", "cubic_coeff_a")
+_RESIZED = (*_COORDINATES, "exclude_outside", "extrapolation_value", "antialias", "keep_aspect_ratio_policy")
 _REDUCED = ("axes", "keepdims", "noop_with_empty_axes")
 
 # For each operator its function, and the attributes that it reads or that do not matter.
@@ -53,25 +56,19 @@ TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
     "Expand": (_places.expand, ()),
     "Tile": (_places.tile, ()),
     "ConstantOfShape": (_places.constant_of_shape, ("value",)),
-    "Pad": (_sums.pad, ("pads", "paddings", "mode", "value")),
+    "Pad": (_pools.pad, ("pads", "paddings", "mode", "value")),
     "Trilu": (_sums.triangle, ("upper",)),
     "Abs": (_sums.absolute, _OLD),
     "ReduceSum": (lambda call: _sums.reduced(call, mean=False), _REDUCED),
-    "ReduceMean": (lambda call: _sums.reduced(call, mean=True), _REDUCED),
+    "ReduceMean": (lambda call: _pools.reduced(call, mean=True), _REDUCED),
+    "ReduceMax": (lambda call: _pools.reduced(call, mean=False), _REDUCED),
     "ReduceL1": (_sums.absolute_sum, _REDUCED),
-    "AveragePool": (
-        _sums.pooled,
-        (
-            "kernel_shape",
-            "strides",
-            "pads",
-            "auto_pad",
-            "ceil_mode",
-            "count_include_pad",
-            "dilations",
-        ),
-    ),
-    "GlobalAveragePool": (_sums.whole_pool, ()),
+    "AveragePool": (lambda call: _pools.pool(call, mean=True), (*_WINDOWS, "count_include_pad")),
+    "MaxPool": (lambda call: _pools.pool(call, mean=False), (*_WINDOWS, "storage_order")),
+    "GlobalAveragePool": (lambda call: _pools.whole_pool(call, mean=True), ()),
+    "GlobalMaxPool": (lambda call: _pools.whole_pool(call, mean=False), ()),
+    "Resize": (_pools.resize, _RESIZED),
+    "Upsample": (_pools.resize, ("mode", "scales")),
     "Conv": (
         _convolutions.convolution,
         ("kernel_shape", "strides", "pads", "auto_pad", "group", "dilations"),

@@ -97,6 +97,11 @@ class Step:
             object.__setattr__(self, "images", True)
         object.__setattr__(self, "shape", self.gives or self.takes or inherited)
 
+    @property
+    def is_positive(self) -> bool:
+        """Whether no number that it gives is negative."""
+        return self.activation is not None and self.activation.name in ("relu", "sigmoid", "softmax")
+
 
 CALL = 1000  # values that take as long as some Python calls
 

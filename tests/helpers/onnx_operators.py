@@ -200,6 +200,40 @@ CASES = {
         'q = Conv<auto_pad = "SAME_UPPER", strides = [2, 2]>(r, more) t = Tanh(q) f = Flatten(t) '
         "y = MatMul(f, W27)",
     ),
+    "largest of windows": (
+        PHOTO,
+        "m = MaxPool<kernel_shape = [2, 2], strides = [1, 2]>(x) k = Conv<pads = [1, 1, 1, 1]>(m, filters) "
+        "r = Relu(k) y = MaxPool<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]>(r)",
+    ),
+    "means of windows": (
+        PHOTO,
+        "m = AveragePool<kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1>(x) f = Flatten(m) "
+        "y = MatMul(f, W18)",
+    ),
+    "mean of each channel": (
+        PHOTO,
+        "k = Conv(x, filters) g = GlobalAveragePool(k) f = Flatten(g) y = MatMul(f, V2)",
+    ),
+    "mean of each channel, reduced": (
+        PHOTO,
+        "k = Conv(x, filters) g = ReduceMean<keepdims = 0>(k, deep2) y = MatMul(g, V2)",
+    ),
+    "largest of each channel": (
+        PHOTO,
+        "g = GlobalMaxPool(x) k = Conv(x, filters) h = ReduceMax(k, deep2) "
+        "f = Flatten(g) e = Flatten(h) y = Concat<axis = 1>(f, e)",
+    ),
+    "larger images": (
+        PHOTO,
+        'k = Conv(x, filters) u = Resize<coordinate_transformation_mode = "asymmetric", '
+        'nearest_mode = "floor">(k, , scales) y = Tanh(u)',
+    ),
+    "padded in another way": (PHOTO, "y = Conv<pads = [2, 1, 0, 1], strides = [2, 2]>(x, filters, b4)"),
+    "padded before": (PHOTO, "k = Conv(x, filters) p = Pad(k, around4) y = Conv(p, more)"),
+    "normalized images": (
+        PHOTO,
+        "k = Conv(x, filters) r = Relu(k) y = BatchNormalization<epsilon = 0.1>(r, b4, b4, b4, positive4)",
+    ),
     "convolution of channels last": (
         "float[batch, 5, 6, 2] x",
         "t = Transpose<perm = [0, 3, 1, 2]>(x) k = Conv(t, filters, b4) r = Relu(k) "
@@ -261,6 +295,10 @@ CONSTANTS |= {
     "more": numbers(3, 4, 2, 3),
     "back": numbers(2, 3, 4, 4),
     "W27": numbers(27, 2),
+    "W18": numbers(18, 2),
+    "deep2": np.array([2, 3]),
+    "scales": np.array([1, 1, 2, 3], np.float32),
+    "around4": np.array([0, 0, 0, 1, 0, 0, 2, 0]),
     "V2": numbers(4, 2),
     "deep4": numbers(1, 4, 1, 1),
     "positive4": np.array([0.5, 1, 2, 1.5], np.float32),
