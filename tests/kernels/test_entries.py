@@ -290,7 +290,7 @@ WINDOWS = (1, 4, 1, 1, 2, 1, 2, 1, 2, 0, 0)
 SETTINGS = {
     "layers.dropout": 0.5,
     "layers.combine.select": 2,
-    "layers.normalization": (1e-3, 2, 1, 1, 1),
+    "layers.normalization.group_normalization": (1e-3, 2, 2),
     "layers.attention": (1, 1, 1, 0, 0),
     "layers.pooling.max_pooling": WINDOWS,
     "layers.pooling.average_pooling": WINDOWS,
