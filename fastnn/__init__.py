@@ -32,6 +32,7 @@ from .layers.dense import Dense
 from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from .layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .layers.embedding import Embedding, EntityEmbedding
+from .layers.impute import Impute
 from .layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .layers.one_hot import OneHot
 from .layers.pooling import (
@@ -122,6 +123,7 @@ __all__ = [
     "GradientError",
     "GroupNormalization",
     "History",
+    "Impute",
     "Layer",
     "LayerNormalization",
     "MinMax",

@@ -6,7 +6,7 @@ Only this module converts or copies a user's array: kernels check nothing.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,12 +60,19 @@ def blocks(values: NDArray[Any]) -> list[slice]:
 
 
 def array(
-    name: str, value: Any, dtype: str, ndim: tuple[int, ...], *, keep_mapped: bool = False
+    name: str,
+    value: Any,
+    dtype: str,
+    ndim: tuple[int, ...],
+    *,
+    keep_mapped: bool = False,
+    missing: Sequence[int] = (),
 ) -> NDArray[Any]:
     """A C-contiguous array of `dtype` with one of the numbers of dimensions `ndim`.
 
-    If the user's array is like that already, it is not copied. With `keep_mapped`, a C-contiguous
-    `numpy.memmap` keeps its dtype: converting it would load all of it.
+    None and pandas' NA become NaN in the columns `missing`. If the user's array is like that already, it is
+    not copied. With `keep_mapped`, a C-contiguous `numpy.memmap` keeps its dtype: converting it would load
+    all of it.
     """
     if (
         isinstance(value, np.ndarray)
@@ -77,7 +84,7 @@ def array(
         result = np.asarray(value)
         result = result.view(np.uint8) if result.dtype == bool else result
     else:
-        result = _converted(name, value, dtype)
+        result = _converted(name, value, dtype, missing)
     if result.ndim not in ndim:
         dims = " or ".join(str(n) for n in ndim)
         hint = hints.other_shape(name, value, result.shape) if 2 in ndim else ""
@@ -93,13 +100,14 @@ def place_of(index: tuple[int, ...], table: Any = None) -> str:
     return str(at if len(at) != 1 else at[0])
 
 
-def _converted(name: str, value: Any, dtype: str) -> NDArray[Any]:
+def _converted(name: str, value: Any, dtype: str, missing: Sequence[int] = ()) -> NDArray[Any]:
     if tables.is_mixed(value):
-        return tables.to_array(name, value, dtype)
+        return tables.to_array(name, value, dtype, missing=missing)
     given = as_array(name, value)
     if given.dtype.kind == "c":
         raise ValueError(f"{name} must be real, got dtype {given.dtype}")
     if given.dtype.kind == "O":
+        given = objects.with_nan(given, missing)
         given = objects.to_numbers(name, f"{type(value).__name__} of objects", given, place_of)
     if given.dtype.kind not in "buif":
         raise TypeError(f"{name} must be numbers, got dtype {given.dtype}")
@@ -145,8 +153,16 @@ def _is_mapped(value: NDArray[Any]) -> bool:
     return isinstance(base, np.memmap)
 
 
-def finite(name: str, values: NDArray[Any], dtype: str = "", table: Any = None) -> None:
+def finite(
+    name: str,
+    values: NDArray[Any],
+    dtype: str = "",
+    table: Any = None,
+    missing: Sequence[int] | None = None,
+) -> None:
     """Raise a ValueError if an element is NaN or infinite, or becomes so in `dtype`.
+
+    NaN is accepted in the columns `missing`; None if the values are not samples.
 
     Works block by block: an array may be larger than memory, and Ctrl-C need not wait for all of it. The
     message names the column if `table` is given, from which the values were converted.
@@ -160,10 +176,18 @@ def finite(name: str, values: NDArray[Any], dtype: str = "", table: Any = None) 
             with np.errstate(over="ignore"):
                 block = block.astype(dtype)
         if not scan.is_finite(block):
-            first, *rest = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
+            odd = ~np.isfinite(block)
+            if missing:
+                odd[:, missing] &= ~np.isnan(block[:, missing])
+            if not odd.any():
+                continue
+            first, *rest = (int(i) for i in np.argwhere(odd)[0])
             at = (part.start + first, *rest)
+            hint = ""
+            if missing is not None and np.isnan(values[at]):
+                hint = "; put fn.Impute() first, which replaces missing values"
             raise ValueError(
-                f"{name} must be finite numbers of {dtype}, got {values[at]} at {place_of(at, table)}"
+                f"{name} must be finite numbers of {dtype}, got {values[at]} at {place_of(at, table)}{hint}"
             )
 
 

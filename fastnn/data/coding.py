@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from . import array_checks, categories, tables
+from . import array_checks, categories, missing, tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class Layer(Protocol):
     """What this module needs of any layer."""
 
     codes: bool
+    takes_missing: bool
+
+    def missing_columns(self, n_in: int) -> list[int]:
+        """Indices of the columns in which it takes NaN."""
 
     def changed_columns(self, n_in: int) -> list[int] | None:
         """Indices of the columns that it changes, while others pass through; None for other layers."""
@@ -133,7 +137,9 @@ def coded(
             own = None if j < 0 else _codes(samples, j, coder, known, dtype)
             if own is not None:
                 replaced[j] = own
-    return samples.with_columns(replaced, dtype) if replaced else X
+    if not replaced:
+        return X
+    return samples.with_columns(replaced, dtype, missing.columns(layers, samples.shape[1:]))
 
 
 def find(
@@ -207,15 +213,17 @@ class Samples:
         """See `categories.plain`."""
         return categories.plain(self.name, self.column(j), lambda row: self.place(row, j))
 
-    def with_columns(self, replaced: dict[int, NDArray[Any]], dtype: str) -> NDArray[Any]:
-        """All samples as an array of a dtype, with some columns replaced."""
+    def with_columns(
+        self, replaced: dict[int, NDArray[Any]], dtype: str, missing: Sequence[int]
+    ) -> NDArray[Any]:
+        """All samples as an array of a dtype, with some columns replaced, and NaN in those of `missing`."""
         if self.is_table:
-            return tables.to_array(self.name, self.given, dtype, replaced)
+            return tables.to_array(self.name, self.given, dtype, replaced, missing)
         rest = self.array
         if rest.dtype.kind == "O" or (rest.dtype.kind in "UT" and len(replaced) == rest.shape[1]):
             rest = rest.astype(object)
             rest[:, list(replaced)] = 0
-        result = array_checks.array(self.name, rest, dtype, (2,))
+        result = array_checks.array(self.name, rest, dtype, (2,), missing=missing)
         result = result.copy() if np.may_share_memory(result, self.array) else result
         for j, own in replaced.items():
             result[:, j] = own

@@ -1,8 +1,10 @@
-"""Missing targets: NaN, where the loss ignores them."""
+"""Missing values: of targets, where the loss ignores them, and of samples, where a layer replaces them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,6 +14,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..losses import Loss
+
+
+class Layer(Protocol):
+    """What this module needs of any layer."""
+
+    takes_missing: bool
+
+    def missing_columns(self, n_in: int) -> list[int]:
+        """Indices of the columns in which it takes NaN."""
+
+
+def columns(layers: Sequence[Layer], shape: tuple[int, ...]) -> list[int]:
+    """Columns of samples of a shape, as rows of numbers, in which the first layers take NaN."""
+    *places, n_in = shape
+    found: set[int] = set()
+    for layer in layers:
+        if not layer.takes_missing or n_in == 0:
+            break
+        found.update(layer.missing_columns(n_in))
+    if not found:
+        return []
+    own = sorted(found)
+    return [start + j for start in range(0, math.prod(places) * n_in, n_in) for j in own]
 
 
 def filled(y: Any, loss: Loss, dtype: str, name: str = "y") -> tuple[Any, NDArray[Any] | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MISSING = ("NAType", "NaTType")  # of pandas
 # NumPy would read these as numbers.
 _NO_NUMBERS = (str, bytes, bytearray, np.complexfloating, np.datetime64, np.timedelta64)
 
@@ -42,6 +43,19 @@ def to_numbers(
         if all(issubclass(kind, (numbers.Real, np.bool_)) for kind in kinds):  # one that is too large
             raise TypeError(f"{name} must be numbers, got {what}: {error}") from error
         raise _refusal(name, what, given, place, _is_no_number) from error
+
+
+def with_nan(given: NDArray[Any], columns: Sequence[int]) -> NDArray[Any]:
+    """An array of objects with NaN in place of None and pandas' NA in some columns of the last axis."""
+    if not columns or given.ndim == 0 or max(columns) >= given.shape[-1]:
+        return given
+    result = given.copy()
+    for j in columns:
+        column = result[..., j : j + 1]
+        for at, item in np.ndenumerate(column):
+            if item is None or type(item).__name__ in _MISSING:
+                column[at] = np.nan
+    return result
 
 
 def _is_no_number(item: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,13 +27,14 @@ def features(
     check_finite: bool = True,
     given: tuple[int, ...] | None = None,
     table: Any = None,
+    missing: Sequence[int] | None = None,
 ) -> NDArray[Any]:
     """Checked samples, of shape (n, n_in); with `keep_mapped` possibly of another dtype, see `array`.
 
     `given` is the shape shown in messages, if it differs from that of `X`; `table` is the argument as given
-    by the user, which may name the columns.
+    by the user, which may name the columns; `missing` are the columns in which NaN is accepted.
     """
-    result = array_checks.array(name, X, dtype, (2,), keep_mapped=keep_mapped)
+    result = array_checks.array(name, X, dtype, (2,), keep_mapped=keep_mapped, missing=missing or ())
     shape = given or result.shape
     if result.shape[0] == 0 or result.shape[1] == 0:
         raise ValueError(f"{name} must not be empty, got shape {shape}")
@@ -41,7 +42,7 @@ def features(
         hint = hints.other_shape(name, table if table is not None else X, shape, n_in)
         raise ValueError(f"{name} must have {n_in} columns, as the model's input, got shape {shape}{hint}")
     if check_finite:
-        array_checks.finite(name, result, dtype, X if table is None else table)
+        array_checks.finite(name, result, dtype, X if table is None else table, missing)
     return result
 
 

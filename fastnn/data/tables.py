@@ -9,7 +9,7 @@ import numpy as np
 from . import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,8 +36,8 @@ def column_names(value: Any) -> tuple[str, ...]:
     return ()
 
 
-def column(table: Any, j: int) -> NDArray[Any]:
-    """A column as an array, with its own dtype.
+def column(table: Any, j: int, with_nan: bool = False) -> NDArray[Any]:
+    """A column as an array, with its own dtype; with NaN in place of missing values if asked for.
 
     Raises
     ------
@@ -53,15 +53,17 @@ def column(table: Any, j: int) -> NDArray[Any]:
         series = table.column(j)
     else:
         return np.asarray(table)[:, j]
-    return values(series)
+    return values(series, with_nan)
 
 
-def values(series: Any) -> NDArray[Any]:
+def values(series: Any, with_nan: bool = False) -> NDArray[Any]:
     """The values of a series, with its own dtype; that of the numbers if it is nullable."""
     dtype = getattr(getattr(series, "dtype", None), "numpy_dtype", None)  # of pandas's own dtypes
     if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf" or not hasattr(series, "isna"):
         return np.asarray(series)
     missing = np.flatnonzero(np.asarray(series.isna()))
+    if missing.size and with_nan:
+        return np.asarray(series.to_numpy(np.float64, na_value=np.nan))
     if missing.size:
         row = int(missing[0])
         raise MissingError(row, series.iloc[row] if hasattr(series, "iloc") else series[row])
@@ -92,7 +94,11 @@ def place(table: Any, row: int, j: int) -> str:
 
 
 def to_array(
-    name: str, table: Any, dtype: str, replaced: Mapping[int, NDArray[Any]] | None = None
+    name: str,
+    table: Any,
+    dtype: str,
+    replaced: Mapping[int, NDArray[Any]] | None = None,
+    missing: Sequence[int] = (),
 ) -> NDArray[Any]:
     """The numbers of a table, column by column, as a new C-contiguous array.
 
@@ -105,6 +111,8 @@ def to_array(
     dtype : str
     replaced : dict of int to array, optional
         Replacements for some of the columns.
+    missing : sequence of int
+        The columns in which missing values become NaN.
 
     Raises
     ------
@@ -113,7 +121,8 @@ def to_array(
     """
     n, width = map(int, table.shape)
     columns = [
-        replaced[j] if replaced and j in replaced else _numbers_of(name, table, j) for j in range(width)
+        replaced[j] if replaced and j in replaced else _numbers_of(name, table, j, j in missing)
+        for j in range(width)
     ]
     try:
         result = np.empty((n, width), dtype)
@@ -135,16 +144,17 @@ def to_array(
     return result
 
 
-def _numbers_of(name: str, table: Any, j: int) -> NDArray[Any]:
-    """A column of a table, which must hold real numbers."""
+def _numbers_of(name: str, table: Any, j: int, with_nan: bool) -> NDArray[Any]:
+    """A column of a table, which must hold real numbers, or missing values if these become NaN."""
     try:
-        own = column(table, j)
+        own = column(table, j, with_nan)
     except MissingError as missing:
         item = missing.item
         raise TypeError(
             f"{name} must be numbers, got {item!r} ({type(item).__name__}) at {place(table, missing.row, j)}"
         ) from missing
     if own.dtype.kind == "O":
+        own = objects.with_nan(own.reshape(-1, 1), [0]).reshape(-1) if with_nan else own
         what = f"{type(table).__name__} of objects"
         return objects.to_numbers(name, what, own, lambda at: place(table, at[0], j))
     if own.dtype.kind == "c":

@@ -15,7 +15,7 @@ from .. import metrics as metric_table
 from .. import optimizers
 from ..checks import validate
 from ..compiler import loader
-from ..data import array_checks, sample_checks
+from ..data import array_checks, missing, sample_checks
 from ..data.rows import sample_shape, sizes_of
 from ..memory import buffers
 from . import launch, network, required_kernels
@@ -97,7 +97,9 @@ class Executor:
         self._state: State | None = None
         self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self.weights_lock = WeightsLock()
-        self.predictors = PredictorPool(any(layer.checks_rows for layer in layers), self.weights_lock)
+        self.predictors = PredictorPool(
+            any(layer.checks_rows or layer.takes_missing for layer in layers), self.weights_lock
+        )
         self.columns = Columns(layers, dtype, self.predictors)
         self.last_finite_state: State | None = None
         self.callback_states: Callable[[], dict[str, dict[str, Any]]] | None = None
@@ -303,7 +305,9 @@ class Executor:
 
         X has samples as rows; `shape` is that of one before, if it had more axes.
         """
-        given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True)
+        sizes = shape or self.input_shape or sizes_of(X)[-1:] or (0,)
+        nan = missing.columns(self.layers, sizes) if self.predictors.checks_rows else []
+        given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True, missing=nan)
         few = self.predictors.predict_small(given, out, checked=True) if shape is None else None
         if few is not None:
             return few
@@ -311,15 +315,8 @@ class Executor:
         self.load_kernels(training=False)
         # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
         ahead = out is not None or self._state is None or self.predictors.checks_rows
-        x = sample_checks.features(
-            x,
-            self.dtype,
-            self.n_in,
-            keep_mapped=True,
-            check_finite=ahead,
-            given=given.shape,
-            table=table,
-        )
+        options = {"keep_mapped": True, "check_finite": ahead, "given": given.shape, "table": table}
+        x = sample_checks.features(x, self.dtype, self.n_in, missing=nan, **options)
         shape = shape or self.input_shape or x.shape[1:]
         check_rows(self.layers, x, self.dtype, "X", shape, table)
         if self._state is None:  # not otherwise: build waits for a fit in another thread
@@ -332,8 +329,9 @@ class Executor:
             x = x.copy() if np.may_share_memory(x, out) else x
         if self._state is None:
             self.build(shape)
-        if not self.predictors.predict_batched(self.new_predictor, x, result.reshape(len(x), -1)):
-            array_checks.finite("X", x, self.dtype, table)
+        y = result.reshape(len(x), -1)
+        if not self.predictors.predict_batched(self.new_predictor, x, y, not ahead):
+            array_checks.finite("X", x, self.dtype, table, nan)
         return result if out is None else out
 
     def loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:

@@ -28,6 +28,7 @@ class Layer(Protocol):
     """What the engine asks of a layer: see `fastnn.Layer`, which says what each of these is."""
 
     checks_rows: bool
+    takes_missing: bool
     of_targets: bool
     codes: bool
     kernels: tuple[str, ...]
@@ -45,6 +46,7 @@ class Layer(Protocol):
     def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
     def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
+    def missing_columns(self, n_in: int) -> list[int]: ...  # noqa: D102
     def output_shape(self, *inputs: Shape) -> Shape: ...  # noqa: D102
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102
     def running_statistics(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102

@@ -70,8 +70,8 @@ def check_of(net: Network) -> str:
     return "layers.embedding.check" if net.limits.size else "driver.batch.check"
 
 
-def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
-    """Write the output of the samples `X` into `out`, both checked but for numbers that are not finite.
+def predict(net: Network, X: NDArray[Any], out: NDArray[Any], *, check: bool = True) -> bool:
+    """Write the output of the samples `X` into `out`, both checked but for what `check` finds on the way.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any]) -> bool:
     set_data(net, X, None, None)
     fields = net.fields
     fields.output = address(out)
-    fields.check = loader.address(check_of(net), dtype_name(net.parameters.dtype))
+    fields.check = loader.address(check_of(net), dtype_name(net.parameters.dtype)) if check else 0
     loader.function("driver.loop.predict")(0, address(net.descriptor))
     return bool(fields.status == OK)
 

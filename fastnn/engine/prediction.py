@@ -64,12 +64,12 @@ class Predictor:
         self._most_short = _SHORT_CALL // max(fields.multiplications, 1)
         self._call = loader.function("driver.loop.predict")
         self._short_call = loader.function("driver.loop.predict", holds_gil=True)
-        fields.check = loader.address(launch.check_of(net), dtype.name)
+        self._check = loader.address(launch.check_of(net), dtype.name)
         self._use_own_memory()
 
     def _use_own_memory(self) -> None:
         fields = self.net.fields
-        fields.x, fields.output = address(self._x), address(self._y)
+        fields.x, fields.output, fields.check = address(self._x), address(self._y), self._check
 
     def predict_small(self, X: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any] | None:
         """Output for an array of few enough rows; None if it is another one, or not finite."""
@@ -105,9 +105,9 @@ class Predictor:
         target[...] = y
         return out
 
-    def predict_batched(self, X: NDArray[Any], out: NDArray[Any]) -> bool:
+    def predict_batched(self, X: NDArray[Any], out: NDArray[Any], check: bool) -> bool:
         """See `PredictorPool.predict_batched`, in this thread."""
-        finite = launch.predict(self.net, X, out)
+        finite = launch.predict(self.net, X, out, check=check)
         self._use_own_memory()
         return finite
 
@@ -146,7 +146,9 @@ class PredictorPool:
         finally:
             self._free.append(predictor)
 
-    def predict_batched(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
+    def predict_batched(
+        self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any], check: bool = True
+    ) -> bool:
         """Write the output for checked samples into `out`, by several threads if it is worth it.
 
         Parameters
@@ -157,6 +159,8 @@ class PredictorPool:
             C-contiguous. Of another dtype if it lies in a file, which may be larger than the memory.
         out : array of shape (n, n_out)
             C-contiguous, of the model's dtype.
+        check : bool
+            Whether to look for numbers that are not finite.
 
         Returns
         -------
@@ -165,17 +169,18 @@ class PredictorPool:
         """
         changes = self._weights_lock.version
         if not changes & 1:
-            finite = self._many(make, X, out)
+            finite = self._many(make, X, out, check)
             if self._weights_lock.version == changes:
                 return finite
         with self._weights_lock.exclusive():  # another thread trains
-            return self._many(make, X, out)
+            return self._many(make, X, out, check)
 
-    def _many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any]) -> bool:
+    def _many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any], check: bool) -> bool:
         if X.dtype != out.dtype:
             with np.errstate(over="ignore"):
                 return all(
-                    self._many(make, X[part].astype(out.dtype), out[part]) for part in array_checks.blocks(X)
+                    self._many(make, X[part].astype(out.dtype), out[part], check)
+                    for part in array_checks.blocks(X)
                 )
         predictor = self._take(make)
         fields = predictor.net.fields
@@ -188,7 +193,7 @@ class PredictorPool:
 
         def predict(i: int) -> None:
             predictor = self._take(make)
-            finite[i] = predictor.predict_batched(X[parts[i]], out[parts[i]])
+            finite[i] = predictor.predict_batched(X[parts[i]], out[parts[i]], check)
             self._free.append(predictor)
 
         if team == 1:

@@ -40,6 +40,8 @@ class Layer(KnownAttributes):
     checks_rows = False
     #: Whether it is a last layer whose numbers come from the targets: see `Unscale`.
     of_targets = False
+    #: Whether `missing_columns` are those in which it takes NaN: see `Impute`.
+    takes_missing = False
     #: Whether it codes columns of categories: see `checks.coding`.
     codes = False
     #: Kernels that it runs by, then those that it measures by; empty if they are those of its ops.
@@ -185,6 +187,10 @@ class Layer(KnownAttributes):
 
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
         """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
+
+    def missing_columns(self, n_in: int) -> list[int]:
+        """Numbers of the columns in which it takes NaN."""
+        return []
 
     def changed_columns(self, n_in: int) -> list[int] | None:
         """Numbers of the columns that it changes, while the others pass through; None if it is not so."""

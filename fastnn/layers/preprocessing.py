@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from ..data import array_checks, coding, sample_checks, weights
-from ..data.rows import as_rows, sample_shape
+from ..data import array_checks, coding, missing, sample_checks, weights
+from ..data.rows import as_rows, sample_shape, sizes_of
 from ..engine import weightless
 from .base import Layer
 
@@ -162,7 +162,8 @@ class Preprocessing(Layer):
         graph = None if executor is None else executor.graph
         shape = sample_shape(X) if graph is None else graph.node(self).inputs[0]
         x = coding.coded([self], as_rows(X, shape, "X"), dtype, found=found)
-        x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X)
+        nan = missing.columns([self], shape if shape and len(shape) > 1 else sizes_of(x)[-1:] or (0,))
+        x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X, missing=nan)
         n_in = self.columns_of(x.shape[1:] if shape is None or len(shape) == 1 else shape)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with self._changing() as executor:

@@ -19,6 +19,7 @@ from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .embedding import Embedding, EntityEmbedding
+from .impute import Impute
 from .normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .one_hot import OneHot
 from .pooling import (
@@ -43,6 +44,7 @@ TABLE = {
         Dense,
         Activation,
         Dropout,
+        Impute,
         Standardize,
         MinMax,
         OneHot,

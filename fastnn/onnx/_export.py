@@ -26,6 +26,7 @@ from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding, EntityEmbedding
 from ..layers.folding import folded
 from ..layers.head import TABLE
+from ..layers.impute import Impute
 from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.one_hot import OneHot
 from ..layers.pooling import GlobalPooling, WindowPooling
@@ -294,6 +295,21 @@ def _require_numbers(layer: CategoryColumns) -> None:
         )
 
 
+def _write_impute(graph: Writer, layer: Impute, shape: Shape) -> None:
+    x = graph.output
+    missing = graph.node("IsNaN", [x])
+    imputed = np.isin(np.arange(shape[-1]), layer.missing_columns(shape[-1]))
+    replaced = (
+        missing if imputed.all() else graph.node("And", [missing, graph.constant("imputed", imputed, bool)])
+    )
+    filled = graph.node("Where", [replaced, graph.constant("fill", layer.fill_values), x])
+    if layer.indicated:
+        columns = graph.constant("indicated", layer.indicated, np.int64)
+        own = graph.node("Gather", [missing, columns], axis=-1)
+        codes = graph.node("Cast", [own], to=helper.np_dtype_to_tensor_dtype(graph.dtype))
+        graph.node("Concat", [filled, codes], axis=-1)
+
+
 def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
     """For each output column take its input column, and compare it with the category if it has one."""
     _require_numbers(layer)
@@ -369,6 +385,7 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Activation: lambda graph, layer, shape: _write_activation(graph, layer.activation),
     Dropout: _write_dropout,
     Scaling: lambda graph, layer, shape: _write_scaling(graph, *layer.shift_and_scale()),
+    Impute: _write_impute,
     OneHot: _write_one_hot,
     Embedding: _write_embedding,
     EntityEmbedding: _write_entities,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
 from ..data import coding, missing, names, sample_checks, weights
-from ..data.rows import as_rows, sample_shape
+from ..data.rows import as_rows, sample_shape, sizes_of
 from ..data.split import kept, validation
 from ..data.tables import column_names
 from ..engine.weightless import check_rows
@@ -95,7 +95,8 @@ def check_samples(
     n_in, X = None if shape is None else math.prod(shape), as_rows(X, shape, f"{name}X")
     if not coded:
         X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found)
-    x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table)
+    nan = missing.columns(layers, shape or sizes_of(X)[-1:] or (0,))
+    x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table, missing=nan)
     check_rows(layers, x, dtype, f"{name}X", shape or x.shape[1:], table)
     output = executor.shape_of_output(shape or x.shape[1:])
     y, n_out = as_rows(y, output, f"{name}y"), math.prod(output)

@@ -202,7 +202,8 @@ class _SharedChecks:
         def check(X: Any, y: Any, weight: Any, shape: Any = None, name: str = "", **coding: Any) -> Any:
             shape = executor.input_shape or shape or sample_shape(X)
             is_flat = shape is None or len(shape) == 1
-            if not is_flat or any(layer.codes for layer in executor.layers):  # X is not simply converted
+            converts = any(layer.codes or layer.takes_missing for layer in executor.layers)
+            if converts or not is_flat:  # X is not simply converted
                 return check_samples(executor, X, y, weight, shape, name, **coding)
             arrays = (
                 self._array(f"{name}X", X, executor.dtype, (2,), keep_mapped=True),

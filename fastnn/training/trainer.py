@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import optimizers
 from ..checks import validate
-from ..data import coding, sample_checks, weights
-from ..data.rows import as_rows, as_samples, sample_shape
+from ..data import coding, missing, sample_checks, weights
+from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.tables import column_names
 from ..engine.threads import team_size
 from ..engine.weightless import check_indices, check_rows
@@ -103,7 +103,8 @@ class Trainer(Inference):
         found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
         x = as_rows(X, executor.input_shape or sample_shape(X), "X")
         x = coding.coded(layers, x, dtype, n_in=self.n_in, found=found)
-        x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X)
+        nan = missing.columns(layers, executor.input_shape or sample_shape(X) or sizes_of(x)[-1:] or (0,))
+        x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X, missing=nan)
         weight = weights.of_samples(sample_weight, len(x), dtype)
         with executor.weights_lock.held(), preprocessing.undone_on_error(layers):
             preprocessing.adapt(layers, x, weight, dtype, executor.shape_of_input(X, x), again=True)

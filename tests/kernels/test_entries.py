@@ -298,6 +298,7 @@ SETTINGS = {
     "layers.resizing.padding": (1, 4, 1, 1, 6, 0, 1),
     "layers.resizing.cropping": (1, 4, 1, 1, 2, 0, 1),
     "layers.dropout.spatial": (0.5, 1, 4),
+    "layers.impute": (1, 4, 0),
 }
 WIDTHS = {
     "layers.combine.concatenate": 8,

@@ -74,6 +74,24 @@ def entity_embedding(*columns):
     return reference
 
 
+def with_missing(rng, shape):
+    """Numbers, some of which are missing in columns 0 and 2."""
+    x = rng.normal(size=shape)
+    x[..., [0, 2]] = np.where(rng.random(x[..., [0, 2]].shape) < 0.3, np.nan, x[..., [0, 2]])
+    return x
+
+
+def imputed(columns, indicated):
+    """What replaces NaN in columns, and says behind them where it was."""
+
+    def reference(x, p):
+        chosen = np.isin(np.arange(x.shape[-1]), columns)
+        filled = np.where(np.isnan(x) & chosen, p["fill_values"], x)
+        return np.concatenate([filled, np.isnan(x[..., indicated])], axis=-1)
+
+    return reference
+
+
 def in_units(x, p):
     return x * p["scale"] + p["mean"]
 
@@ -214,6 +232,18 @@ LAYERS = {
         (4, 3),
         some_columns(lambda x, p: min_max(x, p, -2, 5), [1]),
         {"first": True},
+    ),
+    "impute": (
+        lambda: fn.Impute(add_indicator=True),
+        (4,),
+        imputed(range(4), [0, 2]),
+        {"first": True, "draw": with_missing, "onnx": "export"},
+    ),
+    "impute some channels": (
+        lambda: fn.Impute("median", columns=[0, 2]),
+        (3, 4),
+        imputed([0, 2], []),
+        {"first": True, "draw": with_missing, "onnx": "export"},
     ),
     "one_hot": (
         lambda: fn.OneHot([1, 3]),
