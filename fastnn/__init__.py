@@ -26,6 +26,7 @@ from .layers.activation import Activation
 from .layers.attention import MultiHeadAttention
 from .layers.base import Layer
 from .layers.batch_normalization import BatchNormalization
+from .layers.bidirectional import Bidirectional
 from .layers.containers import Add, Concatenate, Residual, Sequential
 from .layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from .layers.dense import Dense
@@ -33,6 +34,7 @@ from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from .layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .layers.embedding import Embedding, EntityEmbedding
 from .layers.impute import Impute
+from .layers.masking import Masking
 from .layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .layers.one_hot import OneHot
 from .layers.pooling import (
@@ -103,6 +105,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Add",
+    "Bidirectional",
     "CSVLogger",
     "BatchNormalization",
     "Callback",
@@ -126,6 +129,7 @@ __all__ = [
     "Impute",
     "Layer",
     "LayerNormalization",
+    "Masking",
     "MinMax",
     "Model",
     "ModelCheckpoint",

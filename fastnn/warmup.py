@@ -42,7 +42,8 @@ _BESIDES = (
         for name in ("simple_rnn", "gru", "lstm")
         for entry in (*_BOTH, "backward_weights")
     ),
-    *(f"layers.recurrent.last_step.{entry}" for entry in _BOTH),
+    *(f"layers.{name}.{entry}" for name in ("recurrent.last_step", "masking.apply") for entry in _BOTH),
+    "layers.masking.mask.forward",
     "training.reported_loss.binary_log_loss.forward",
     "training.reported_loss.log_loss.forward",
     "training.reported_loss.poisson_deviance.forward",

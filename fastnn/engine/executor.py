@@ -233,12 +233,8 @@ class Executor:
         *_, output = every = shapes(self.layers, shape)
         if any(0 in shape for shape in every):
             self.require_adapted()
-        if self.loss is not None and self.loss.target == "classes" and len(output) > 1:
-            raise ValueError(
-                f"{self.loss.name!r} needs an output of shape (n_classes,), the last layer gives {output}; "
-                "put fn.Flatten() behind it"
-            )
         built = NetworkBuilder(self.layers, shape, self.dtype)
+        self.head.check_output(built.graph.output)
         if len(shape) > 1 or len(output) > 1:
             self.predictors.take_no_short_way()
         vector, statistics, arrays = built.new_vectors()

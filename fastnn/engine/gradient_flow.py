@@ -83,7 +83,7 @@ class GradientFlow:
 
     def _note_needed(self, op: Op) -> None:
         """See whether the gradient with respect to an op's output is needed, and what it is computed from."""
-        back = any([self._needed[tensor.value] for tensor in op.inputs])
+        back = op.differentiable and any([self._needed[tensor.value] for tensor in op.inputs])
         self._needed[op.output.value] = back or bool(op.parameters)
         if back and "x" in op.saves:
             self.saved.update([tensor.value for tensor in op.inputs])

@@ -31,10 +31,13 @@ class Layer(Protocol):
     takes_missing: bool
     of_targets: bool
     codes: bool
+    supports_masking: bool
     kernels: tuple[str, ...]
 
     @property
     def takes_indices(self) -> bool: ...  # noqa: D102
+    @property
+    def label(self) -> str: ...  # noqa: D102
     @property
     def trainable(self) -> bool: ...  # noqa: D102
     @property
@@ -217,11 +220,22 @@ class Graph:
             self._constants_end += numbers.size
         at = current.constants
         self.nodes.append(Node(path, layer, shapes, (), (), (), at, place, 0))  # before those in it
-        result = layer.lower(self, *inputs)
+        result = self._masked(layer.lower(self, *inputs), layer, inputs[0])
         own, statistics = tuple(self.parameters[first:]), tuple(self.statistics[first_statistic:])
         self.nodes[index] = Node(path, layer, shapes, result.shape, own, statistics, at, place, result.value)
         self._current = outer
         return result
+
+    def _masked(self, result: Tensor, layer: Layer, x: Tensor) -> Tensor:
+        """A layer's output, with the masked time steps of its input if it still has a time axis."""
+        if x.mask is None or result.mask is not None:
+            return result
+        if not layer.supports_masking:
+            raise ValueError(
+                f"{layer.label} cannot leave out the time steps that fn.Masking masks; put a recurrent layer "
+                "without return_sequences before it"
+            )
+        return result.masked(x.mask) if len(result.shape) > 1 else result
 
     def op(
         self,
@@ -241,6 +255,7 @@ class Graph:
         shared_scratch: int = 0,
         multiplications: int | None = None,
         matrix: tuple[int, int] = (1, 0),
+        differentiable: bool = True,
         couples: bool = False,
         product: str = "",
     ) -> Tensor:
@@ -292,6 +307,7 @@ class Graph:
                 shared_scratch,
                 multiplications,
                 matrix,
+                differentiable,
                 couples,
                 product,
                 current.statistics if statistics else None,
@@ -313,11 +329,11 @@ class Graph:
         self.output = output
         left: dict[int, int] = {}  # how often each value is read from here on
         for op in self.ops:
-            for tensor in op.inputs:
+            for tensor in op.inputs if op.differentiable else ():
                 left[tensor.value] = left.get(tensor.value, 0) + 1
         ops: list[Op] = []
         for op in self.ops:
-            for tensor in op.inputs:
+            for tensor in op.inputs if op.differentiable else ():
                 if left[tensor.value] > 1:
                     left[tensor.value] -= 1
                     ops.append(Op(ADD_GRADIENTS, (tensor,), tensor, (), (), None, 0, True, "", False, 0, 0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..losses import Loss
+    from .ops import Tensor
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,21 @@ class Head:
     target: str
     loss: Loss | None
     ops: int = 0
+
+    def check_output(self, output: Tensor) -> None:
+        """Raise a ValueError if the loss cannot be computed from an output."""
+        if self.loss is None:
+            return
+        if self.target == "classes" and len(output.shape) > 1:
+            raise ValueError(
+                f"{self.loss.name!r} needs an output of shape (n_classes,), the last layer gives "
+                f"{output.shape}; put fn.Flatten() behind it"
+            )
+        if output.mask is not None:
+            raise ValueError(
+                f"{self.loss.name!r} cannot leave out the time steps that fn.Masking masks; make the last "
+                "recurrent layer without return_sequences"
+            )
 
     @property
     def threshold(self) -> float:

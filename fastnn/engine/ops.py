@@ -57,10 +57,13 @@ class Tensor(NamedTuple):
         Which of the values in the graph it is, 0 for the input. Two tensors of one value are the same memory
         in different shapes.
     shape : tuple of int
+    mask : int, optional
+        The value that says which time steps there are, by a 1 for each of the first axis; else all are.
     """
 
     value: int
     shape: Shape
+    mask: int | None = None
 
     @property
     def size(self) -> int:
@@ -70,6 +73,10 @@ class Tensor(NamedTuple):
     def reshape(self, shape: Shape) -> Tensor:
         """The same memory in another shape of as many numbers."""
         return Tensor(self.value, shape)
+
+    def masked(self, mask: int | None) -> Tensor:
+        """The same, of which a mask says which time steps there are."""
+        return Tensor(self.value, self.shape, mask)
 
 
 class Op(NamedTuple):
@@ -112,6 +119,8 @@ class Op(NamedTuple):
     matrix : (int, int)
         Rows and columns of its first parameter, if it can compute the gradient of some of the rows alone: see
         `first_weight` in `kernels.abi.descriptor`. Otherwise (1, 0).
+    differentiable : bool
+        Whether a gradient goes back through it.
     couples : bool
         Whether a row of its output depends on other rows of the batch, so that its kernels wait for all
         threads.
@@ -133,6 +142,7 @@ class Op(NamedTuple):
     shared_scratch: int
     multiplications: int = 0
     matrix: tuple[int, int] = (1, 0)
+    differentiable: bool = True
     couples: bool = False
     product: str = ""
     statistics: int | None = None

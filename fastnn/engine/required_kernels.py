@@ -66,7 +66,7 @@ def by_model(model: Described, training: bool) -> Kernels:
         if training and first <= i < len(ops) - model.head.ops:
             if op.parameters:
                 yield f"{op.kernel}.backward_weights", dtype
-            if not op.passes_gradient:
+            if op.differentiable and not op.passes_gradient:
                 yield f"{op.kernel}.backward_input", dtype
     if training and model.head.loss is not None:
         yield from _training(model.head.loss, model.metrics, dtype)

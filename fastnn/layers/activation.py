@@ -30,6 +30,7 @@ class Activation(Layer):
     """
 
     kind = "activation"
+    supports_masking = True
 
     def __init__(self, activation: str | ActivationSpec) -> None:
         super().__init__()

@@ -44,6 +44,8 @@ class Layer(KnownAttributes):
     takes_missing = False
     #: Whether it codes columns of categories: see `checks.coding`.
     codes = False
+    #: Whether its input may have masked time steps, which those of its output then are too: see `Masking`.
+    supports_masking = False
     #: Kernels that it runs by, then those that it measures by; empty if they are those of its ops.
     kernels: tuple[str, ...] = ()
     _trainable = True

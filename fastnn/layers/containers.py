@@ -103,6 +103,7 @@ class Sequential(Container):
     """
 
     kind = "sequential"
+    supports_masking = True
     holds = ("layers",)
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -142,6 +143,8 @@ class Branches(Container):
         By their names; None is the identity.
     """
 
+    supports_masking = True
+
     def __init__(self, branches: dict[str, Layer | None]) -> None:
         self._branches = branches
         super().__init__({name: layer for name, layer in branches.items() if layer is not None})
@@ -173,6 +176,8 @@ class Branches(Container):
             inputs[0] if layer is None else graph.add(name, layer, *inputs) for name, layer in branches
         ]
         self.combined_shape([tensor.shape for tensor in tensors])
+        if {tensor.mask for tensor in tensors} - {None, inputs[0].mask}:
+            raise ValueError(f"{self.label}: fn.Masking must come before branches, not in one of them")
         return self.combine(graph, tensors)
 
 
@@ -338,12 +343,17 @@ class Concatenate(_Listed):
         return (*first[:-1], sum(shape[-1] for shape in shapes))
 
     def combine(self, graph: Graph, tensors: Sequence[Tensor]) -> Tensor:  # noqa: D102
-        result = tensors[0]
-        for tensor in tensors[1:]:
-            shape = self.combined_shape([result.shape, tensor.shape])
-            positions = tensor.size // tensor.shape[-1]
-            result = graph.op("layers.combine.concatenate", [result, tensor], shape, settings=(positions,))
-        return result
+        return concatenate(graph, tensors)
+
+
+def concatenate(graph: Graph, tensors: Sequence[Tensor]) -> Tensor:
+    """Add the ops that concatenate tensors along the last axis."""
+    result = tensors[0]
+    for tensor in tensors[1:]:
+        shape = (*result.shape[:-1], result.shape[-1] + tensor.shape[-1])
+        positions = tensor.size // tensor.shape[-1]
+        result = graph.op("layers.combine.concatenate", [result, tensor], shape, settings=(positions,))
+    return result
 
 
 def add_up(graph: Graph, tensors: Sequence[Tensor]) -> Tensor:

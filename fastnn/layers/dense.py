@@ -60,6 +60,7 @@ class Dense(Layer):
     """
 
     kind = "dense"
+    supports_masking = True
 
     def __init__(
         self,

@@ -117,6 +117,7 @@ class LayerNormalization(Normalization):
     """
 
     kind = "layer_normalization"
+    supports_masking = True
 
     def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True) -> None:
         super().__init__(epsilon, center, scale)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from .. import activations, initializers
 from ..checks import shown, validate
-from ..engine.ops import ParameterSpec
+from ..engine.ops import ParameterSpec, Tensor
 from ..kernels.abi import oprow
 from .base import Layer
 from .dense import lower_product
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..activations import Activation as ActivationSpec
     from ..engine.graph import Graph
-    from ..engine.ops import Shape, Tensor
+    from ..engine.ops import Shape
     from ..initializers import Initializer
 
 # Numbers that stand for the activations in kernels/layers/recurrent_cells.py.
@@ -33,12 +33,14 @@ _MULTIPLICATIONS_OF_A_GATE = 32
 class Recurrent(Layer):
     """Base of recurrent layers: a cell that goes along the time axis of samples of shape (time, features)."""
 
+    supports_masking = True
     #: Gates of the cell, in the order in which their columns lie in the weights.
     gates: ClassVar[int]
     #: How many biases each gate has.
     biases: ClassVar[int] = 1
     #: Numbers for each time step and unit that the gradient is computed from, beside the gates.
     saved: ClassVar[int]
+    _in_time_order = False
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Recurrent(Layer):
         kernel_initializer: str | Initializer = "glorot_uniform",
         recurrent_initializer: str | Initializer = "orthogonal",
         bias_initializer: str | Initializer = "zeros",
+        dropout: float = 0.0,
         return_sequences: bool = False,
         go_backwards: bool = False,
     ) -> None:
@@ -64,8 +67,14 @@ class Recurrent(Layer):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.dropout = validate.number("dropout", dropout, low=0.0, below=1.0)
         self.return_sequences = validate.boolean("return_sequences", return_sequences)
         self.go_backwards = validate.boolean("go_backwards", go_backwards)
+
+    @property
+    def in_time_order(self) -> bool:
+        """Whether its outputs are in the order of time though it goes backwards: in `Bidirectional`."""
+        return self._in_time_order and self.return_sequences
 
     @property
     def weights(self) -> NDArray[Any]:
@@ -125,15 +134,23 @@ class Recurrent(Layer):
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         (x,) = inputs
-        shape = self.output_shape(x.shape)
-        steps, units, width = x.shape[0], self.units, self.gates * self.units
+        shape, mask = self.output_shape(x.shape), self._mask(x)
+        (steps, features), units, width = x.shape, self.units, self.gates * self.units
+        if self.dropout > 0:
+            x = graph.op(
+                "layers.dropout.spatial",
+                [x],
+                x.shape,
+                settings=(self.dropout, steps, features),
+                scratch_per_row=features,
+            )
         memory = oprow.PACK_SIZE + units * width + oprow.RECURRENT_ROWS * (2 * width + 8 * units)
         states = graph.op(
             f"layers.recurrent.{self.kind}",
-            [lower_product(graph, x, width, "weights")],
+            [lower_product(graph, x, width, "weights"), *mask],
             (steps, units),
             parameters=("recurrent_weights", "bias" if self.use_bias else None),
-            settings=(self.go_backwards, _ACTIVATIONS[self.activation.name], memory),
+            settings=(self.go_backwards, self.in_time_order, _ACTIVATIONS[self.activation.name], memory),
             saves="x",
             product="linalg.gemm.product",
             scratch_per_row=steps * self.saved * units,
@@ -142,6 +159,24 @@ class Recurrent(Layer):
             matrix=(units, width),
         )
         return states if self.return_sequences else graph.op("layers.recurrent.last_step", [states], shape)
+
+    def _mask(self, x: Tensor) -> list[Tensor]:
+        """The mask, if there is one."""
+        if x.mask is None:
+            return []
+        if self.go_backwards and self.return_sequences and not self.in_time_order:
+            raise ValueError(
+                f"{self.label} gives masked time steps in another order than they come in; "
+                "use fn.Bidirectional, or no return_sequences"
+            )
+        return [Tensor(x.mask, x.shape[:1])]
+
+    def backwards(self) -> Self:
+        """A layer of these settings that goes backwards, with outputs in the order of the time steps."""
+        settings = {name: value for name, value in self.config().items() if name != "name"}
+        layer = type(self)(**settings | {"go_backwards": True})
+        layer._in_time_order = True
+        return layer
 
     def config(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -152,6 +187,7 @@ class Recurrent(Layer):
             "kernel_initializer": self.kernel_initializer.config(),
             "recurrent_initializer": self.recurrent_initializer.config(),
             "bias_initializer": self.bias_initializer.config(),
+            "dropout": self.dropout,
             "return_sequences": self.return_sequences,
             "go_backwards": self.go_backwards,
         }
@@ -175,6 +211,8 @@ class SimpleRNN(Recurrent):
     use_bias : bool
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Of `weights`, `recurrent_weights` and `bias`: name, or one of `fastnn.initializers`.
+    dropout : float, 0 <= dropout < 1
+        Fraction of the features of the input that training sets to 0, the same ones at all time steps.
     return_sequences : bool
         Whether the output is the state of each time step, not of the last one only.
     go_backwards : bool
@@ -222,6 +260,8 @@ class GRU(Recurrent):
     use_bias : bool
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Of `weights`, `recurrent_weights` and `bias`: name, or one of `fastnn.initializers`.
+    dropout : float, 0 <= dropout < 1
+        Fraction of the features of the input that training sets to 0, the same ones at all time steps.
     return_sequences : bool
         Whether the output is the state of each time step, not of the last one only.
     go_backwards : bool
@@ -272,6 +312,8 @@ class LSTM(Recurrent):
     unit_forget_bias : bool
         Whether the bias of f is initialized to 1, whatever `bias_initializer` is. R. Jozefowicz, W. Zaremba,
         I. Sutskever, *An empirical exploration of recurrent network architectures*, ICML 2015.
+    dropout : float, 0 <= dropout < 1
+        Fraction of the features of the input that training sets to 0, the same ones at all time steps.
     return_sequences : bool
         Whether the output is h of each time step, not of the last one only.
     go_backwards : bool
@@ -302,6 +344,7 @@ class LSTM(Recurrent):
         recurrent_initializer: str | Initializer = "orthogonal",
         bias_initializer: str | Initializer = "zeros",
         unit_forget_bias: bool = True,
+        dropout: float = 0.0,
         return_sequences: bool = False,
         go_backwards: bool = False,
     ) -> None:
@@ -312,6 +355,7 @@ class LSTM(Recurrent):
             kernel_initializer,
             recurrent_initializer,
             bias_initializer,
+            dropout,
             return_sequences,
             go_backwards,
         )

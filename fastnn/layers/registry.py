@@ -13,6 +13,7 @@ from .activation import Activation
 from .attention import MultiHeadAttention
 from .base import Layer
 from .batch_normalization import BatchNormalization
+from .bidirectional import Bidirectional
 from .containers import Add, Concatenate, Container, Residual, Sequential
 from .convolution import Conv1D, Conv2D, Conv2DTranspose
 from .dense import Dense
@@ -20,6 +21,7 @@ from .depthwise import DepthwiseConv2D, SeparableConv2D
 from .dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .embedding import Embedding, EntityEmbedding
 from .impute import Impute
+from .masking import Masking
 from .normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from .one_hot import OneHot
 from .pooling import (
@@ -87,6 +89,8 @@ TABLE = {
         SimpleRNN,
         GRU,
         LSTM,
+        Bidirectional,
+        Masking,
     )
 }
 

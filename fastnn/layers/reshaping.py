@@ -117,6 +117,7 @@ class Select(Layer):
     """
 
     kind = "select"
+    supports_masking = True
 
     def __init__(self, columns: int | Sequence[int]) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from ..io import files
 from ..layers.activation import Activation
 from ..layers.attention import MultiHeadAttention
 from ..layers.batch_normalization import BatchNormalization
+from ..layers.bidirectional import Bidirectional
 from ..layers.category_columns import CategoryColumns
 from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
 from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
@@ -30,6 +31,7 @@ from ..layers.impute import Impute
 from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.one_hot import OneHot
 from ..layers.pooling import GlobalPooling, WindowPooling
+from ..layers.recurrent import Recurrent
 from ..layers.reshaping import Flatten, Reshape, Select
 from ..layers.resizing import Cropping, UpSampling, ZeroPadding
 from ..layers.scaling import Scaling
@@ -52,6 +54,7 @@ from ._normalization import (
     write_layer_normalization,
     write_rms_normalization,
 )
+from ._recurrent import write_recurrent
 from ._scaler import shift_and_scale
 from ._writer import Writer
 
@@ -219,9 +222,9 @@ def _write_branches(graph: Writer, layer: Container, nodes: Mapping[int, Node]) 
             _write_layers(graph, [part], nodes)
         ends.append(graph.output)
     graph.name = f"{nodes[id(layer)].path}.{layer.kind}"
-    if isinstance(layer, Concatenate):
+    if isinstance(layer, Concatenate) or (isinstance(layer, Bidirectional) and layer.merge_mode == "concat"):
         graph.node("Concat", ends, axis=-1)
-    elif isinstance(layer, (Add, Residual)):
+    elif isinstance(layer, (Add, Residual, Bidirectional)):
         graph.output = ends[0]
         for end in ends[1:]:
             graph.node("Add", [graph.output, end])
@@ -408,6 +411,7 @@ _WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Flatten: _write_shape,
     Reshape: _write_shape,
     Select: _write_select,
+    Recurrent: write_recurrent,
 }
 
 

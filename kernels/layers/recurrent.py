@@ -124,7 +124,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     """
 
     @kernel
-    def forward_rows(product, x, mask, w, b, y, kept, memory, first, count, backwards, activation):
+    def forward_rows(product, x, mask, w, b, y, kept, memory, first, count, backwards, in_time, activation):
         steps, units = y.shape[1], y.shape[2]
         T, n, size = x.dtype, count * units, x.itemsize
         pack = address(memory)
@@ -158,7 +158,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
             if mask.shape[0] > 0:
                 for k in range(carried):
                     _restore(mask, first, t, part(held, k, n), units, part(state, k, n))
-            _scatter(view(address(state), (count, units), T), y, first, s, 0)
+            _scatter(view(address(state), (count, units), T), y, first, t if in_time else s, 0)
             if kept.shape[0] > 0:
                 for k in range(gates):
                     _scatter(view(element(own, k * n, T), (count, units), T), x, first, t, k * units)
@@ -169,15 +169,15 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
                     )
 
     @kernel
-    def forward(product, x, x2, w, b, y, kept, memory, backwards, activation):
+    def forward(product, x, x2, w, b, y, kept, memory, backwards, in_time, activation):
         """Write `y`, and `x`, `kept` and `memory`, from which the gradients are computed."""
         for first in range(0, x.shape[0], _ROWS):
             count = min(_ROWS, x.shape[0] - first)
-            forward_rows(product, x, x2, w, b, y, kept, memory, first, count, backwards, activation)
+            forward_rows(product, x, x2, w, b, y, kept, memory, first, count, backwards, in_time, activation)
 
     @kernel
     def backward_rows(
-        product, x, mask, transposed, dy, dx, kept, memory, first, count, backwards, activation
+        product, x, mask, transposed, dy, dx, kept, memory, first, count, backwards, in_time, activation
     ):
         steps, units = dy.shape[1], dy.shape[2]
         T, n, size, width = x.dtype, count * units, x.itemsize, x.shape[2]
@@ -200,7 +200,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
             for k in range(saved):
                 target = view(element(address(old), k * n, T), (count, units), T)
                 _gather(kept, first, t, k * units, none, target)
-            _add(dy, first, s, view(address(dh), (count, units), T))
+            _add(dy, first, t if in_time else s, view(address(dh), (count, units), T))
             _hold(dh, part(held, 0, n if mask.shape[0] > 0 else 0))
             _hold(dc, view(element(address(held), n, T), n if mask.shape[0] > 0 else 0, T))
             cell_backward(pre, old, dh, dc, activation)
@@ -226,7 +226,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
                     dh[i] += by_product[i]
 
     @kernel
-    def backward_input(product, x, x2, w, dy, dx, kept, memory, backwards, activation):
+    def backward_input(product, x, x2, w, dy, dx, kept, memory, backwards, in_time, activation):
         """Write `dx`, and `kept` and `memory`."""
         T = x.dtype
         transposed = view(element(address(memory), PACK_SIZE, T), (w.shape[1], w.shape[0]), T)
@@ -234,7 +234,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         for first in range(0, x.shape[0], _ROWS):
             count = min(_ROWS, x.shape[0] - first)
             backward_rows(
-                product, x, x2, transposed, dy, dx, kept, memory, first, count, backwards, activation
+                product, x, x2, transposed, dy, dx, kept, memory, first, count, backwards, in_time, activation
             )  # fmt: skip
 
     @kernel
@@ -275,7 +275,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         },
         parameters={"w": "units, width", "b": f"{biases} * width"},
         scratch={"kept": f"rows, steps, {saved} * units", "memory": "memory_size"},
-        settings={"backwards": np.int64, "activation": np.int64, "memory_size": np.int64},
+        settings=dict.fromkeys(("backwards", "in_time", "activation", "memory_size"), np.int64),
         numbers={"units": "op.matrix_rows", "width": "op.matrix_columns", "steps": "n_in // width"},
         optional=("x2", "b", "kept"),
     )
@@ -295,7 +295,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         dw = view(element(vector, op.parameters[0] + first * width, T), (count, width), T)
         has_bias = first + count == units and op.parameters[1] != NONE
         db = view(element(vector, op.parameters[1], T), biases * width if has_bias else 0, T)
-        memory = view(net.scratch, np.int64(op.settings[2]), T)
+        memory = view(net.scratch, np.int64(op.settings[3]), T)
         backward_weights(op.product, kept, dx, first, dw, db, memory)
 
     return Recurrent(

@@ -51,3 +51,36 @@ def recurrent(cell, *, activation=np.tanh, sequences=False, backwards=False, pat
         return np.stack(states, axis=1) if sequences else states[-1]
 
     return reference
+
+
+def bidirectional(cell, merge, *, sequences=False, path=""):
+    """A reference of the layer of this cell in both directions."""
+    forwards = recurrent(cell, sequences=sequences, path=f"{path}forward_layer.")
+    backwards = recurrent(cell, sequences=sequences, backwards=True, path=f"{path}backward_layer.")
+
+    def reference(x, p, mask=None):
+        other = backwards(x, p, mask)
+        return merge([forwards(x, p, mask), other[:, ::-1] if sequences else other])
+
+    return reference
+
+
+def masked(*references):
+    """Layers in a row, behind one that masks the time steps that are 0."""
+
+    def reference(x, p):
+        mask = (x != 0).any(axis=-1)
+        for layer in references:
+            x = layer(x, p, mask)
+        return x
+
+    return reference
+
+
+def padded(rng, shape):
+    """Sequences of different lengths, padded with zeros anywhere, some of them as a whole."""
+    x = rng.normal(size=shape)
+    for i, sample in enumerate(x):
+        sample[rng.permutation(shape[1])[: i % (shape[1] + 1)]] = 0
+        sample[: i % 3] = 0
+    return x

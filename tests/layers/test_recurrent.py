@@ -79,3 +79,97 @@ def test_outputs_and_gradients_are_those_of_pytorch(kind):
     dx = np.empty_like(X)
     fn.input_gradient(model.network(), X, dy.reshape(6, -1), dx)
     assert_allclose(dx, x.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_drops_a_feature_at_all_time_steps():
+    model = fn.Model([fn.SimpleRNN(4, dropout=0.5), fn.Dense(1)], "mse", fn.SGD(0.1), seed=0).build((20, 30))
+    before = model.layers[0].weights.copy()
+    model.partial_fit(np.ones((1, 20, 30)), [[1.0]])
+    unchanged = (model.layers[0].weights == before).all(axis=1)
+    assert 5 < unchanged.sum() < 25
+
+
+# ---- masks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_padding_changes_nothing(kind, backwards):
+    """Sequences padded at either end have the output of those of their own length, to the bit."""
+    rng = np.random.default_rng(0)
+    masking = fn.Model([fn.Masking(-1), kind(5, go_backwards=backwards), fn.Dense(2)], seed=0).build((9, 3))
+    plain = fn.Model([kind(5, go_backwards=backwards), fn.Dense(2)]).build((6, 3))
+    plain.parameters[...] = masking.parameters
+    X = rng.normal(size=(4, 6, 3)).astype("float32")
+    expected = plain.predict(X)
+    for before in (0, 2, 3):
+        padding = [(0, 0), (before, 3 - before), (0, 0)]
+        assert np.array_equal(masking.predict(np.pad(X, padding, constant_values=-1)), expected)
+
+
+def test_a_sequence_of_which_all_is_masked_leaves_the_state_at_zero():
+    model = fn.Model([fn.Masking(), fn.GRU(3, return_sequences=True)], seed=0).build((4, 2))
+    model.parameters[...] = 1
+    assert not model.predict(np.zeros((2, 4, 2))).any()
+
+
+def test_masked_steps_repeat_the_output_before():
+    model = fn.Model([fn.Masking(), fn.Dense(3), fn.LSTM(3, return_sequences=True)], seed=0).build((4, 2))
+    X = np.ones((1, 4, 2))
+    X[:, 2] = 0
+    one, two, three, four = model.predict(X)[0]
+    assert np.array_equal(two, three)
+    assert not np.array_equal(one, two) and not np.array_equal(three, four)
+
+
+def test_masking_alone_gives_zeros():
+    X = np.array([[[1.0, 2.0], [7.0, 7.0], [7.0, 3.0]]])
+    assert fn.Masking(7)(X).tolist() == [[[1, 2], [0, 0], [7, 3]]]
+
+
+NOT_MASKED = {
+    r"layer 1, Flatten\(\) cannot leave out": lambda: [fn.Masking(), fn.Flatten(), fn.Dense(1)],
+    r"layer 1.1, Conv1D.* cannot leave out": lambda: [
+        fn.Masking(),
+        fn.Sequential([fn.Dense(3), fn.Conv1D(2, 3)]),
+        fn.GRU(2),
+    ],
+    "'mse' cannot leave out the time steps": lambda: [fn.Masking(), fn.GRU(2, return_sequences=True)],
+    "follows on another fn.Masking": lambda: [fn.Masking(), fn.Dense(3), fn.Masking(1), fn.GRU(2)],
+    "must come before branches": lambda: [fn.Add([None, fn.Masking()]), fn.GRU(2)],
+    "use fn.Bidirectional": lambda: [
+        fn.Masking(),
+        fn.GRU(2, return_sequences=True, go_backwards=True),
+        fn.GRU(2),
+    ],
+}
+
+
+@pytest.mark.parametrize("message", NOT_MASKED)
+def test_what_cannot_be_masked_is_refused(message):
+    with pytest.raises(ValueError, match=message):
+        fn.Model(NOT_MASKED[message](), "mse", seed=0).build((6, 2))
+
+
+# ---- both directions ---------------------------------------------------------------------------
+
+
+def test_what_cannot_go_both_ways_is_refused():
+    for layer in (fn.Dense(3), fn.Sequential([fn.GRU(3)]), "gru"):
+        with pytest.raises(TypeError, match=r"layer must be fn.SimpleRNN, fn.GRU or fn.LSTM"):
+            fn.Bidirectional(layer)
+    with pytest.raises(ValueError, match="layer must go forwards"):
+        fn.Bidirectional(fn.GRU(3, go_backwards=True))
+    with pytest.raises(ValueError, match="merge_mode must be 'concat' or 'sum', got 'mul'"):
+        fn.Bidirectional(fn.GRU(3), "mul")
+
+
+def test_names_of_parameters_in_both_directions():
+    model = fn.Model([fn.Bidirectional(fn.GRU(3))], seed=0).build((4, 2))
+    both = model.layers[0]
+    assert [place.key for place in model.executor.graph.parameters][::3] == [
+        "0.forward_layer.weights",
+        "0.backward_layer.weights",
+    ]
+    assert both.forward_layer is both.layer and both.backward_layer.go_backwards
+    assert not np.array_equal(both.forward_layer.weights, both.backward_layer.weights)
