@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         jacobian_checked,
         loss_and_gradient_checked,
         parameter_jacobian_checked,
+        step_checked,
         train_step_checked,
     )
     from .kernels.embedded.unchecked import (
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         jacobian,
         loss_and_gradient,
         parameter_jacobian,
+        step,
         train_step,
     )
     from .training.fit_many import fit_many
@@ -180,6 +182,8 @@ __all__ = [
     "register_schedule",
     "schedules",
     "set_threads",
+    "step",
+    "step_checked",
     "train_step",
     "train_step_checked",
 ]
@@ -193,6 +197,7 @@ _INSIDE = (
     "jacobian",
     "loss_and_gradient",
     "parameter_jacobian",
+    "step",
     "train_step",
 )
 

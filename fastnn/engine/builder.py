@@ -146,9 +146,23 @@ class NetworkBuilder:
             metrics=measured,
             predict=lay_out(training=False) if embedded else None,
             inputs=lay_out(training=True, input_gradient=True) if embedded else None,
+            step=self._of_one_step(rows) if embedded else None,
             scales_targets=loss is not None and self.layers[-1].of_targets,
             limits=self._limits,
         )
+
+    def _of_one_step(self, rows: int) -> Plan | None:
+        """The layout for one time step; None if there is no recurrent layer, or one needs all time steps."""
+        shape = self.graph.input.shape
+        if len(shape) != 2 or not any(op.state_per_row for op in self.graph.ops):
+            return None
+        for layer in self.layers:
+            if len(shape) == 1:  # the last state: what comes after takes all of it
+                break
+            if not layer.runs_by_step:
+                return None
+            shape = layer.output_shape(shape)
+        return plan(lower(self.layers, (1, self.graph.input.shape[1])), rows, self.dtype, training=False)
 
     def for_prediction(self, state: State) -> Network:
         """A network that predicts `chunk` rows at a time."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .ops import ADD_GRADIENTS, Op, ParameterSpec, Shape, Tensor
+from .ops import ADD_GRADIENTS, Op, ParameterSpec, Shape, Tensor, pass_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class Layer(Protocol):
     def takes_indices(self) -> bool: ...  # noqa: D102
     @property
     def label(self) -> str: ...  # noqa: D102
+    @property
+    def runs_by_step(self) -> bool: ...  # noqa: D102
     @property
     def trainable(self) -> bool: ...  # noqa: D102
     @property
@@ -220,22 +222,11 @@ class Graph:
             self._constants_end += numbers.size
         at = current.constants
         self.nodes.append(Node(path, layer, shapes, (), (), (), at, place, 0))  # before those in it
-        result = self._masked(layer.lower(self, *inputs), layer, inputs[0])
+        result = pass_mask(inputs[0], layer.lower(self, *inputs), layer)
         own, statistics = tuple(self.parameters[first:]), tuple(self.statistics[first_statistic:])
         self.nodes[index] = Node(path, layer, shapes, result.shape, own, statistics, at, place, result.value)
         self._current = outer
         return result
-
-    def _masked(self, result: Tensor, layer: Layer, x: Tensor) -> Tensor:
-        """A layer's output, with the masked time steps of its input if it still has a time axis."""
-        if x.mask is None or result.mask is not None:
-            return result
-        if not layer.supports_masking:
-            raise ValueError(
-                f"{layer.label} cannot leave out the time steps that fn.Masking masks; put a recurrent layer "
-                "without return_sequences before it"
-            )
-        return result.masked(x.mask) if len(result.shape) > 1 else result
 
     def op(
         self,
@@ -256,6 +247,7 @@ class Graph:
         multiplications: int | None = None,
         matrix: tuple[int, int] = (1, 0),
         differentiable: bool = True,
+        state_per_row: int = 0,
         couples: bool = False,
         product: str = "",
     ) -> Tensor:
@@ -308,6 +300,7 @@ class Graph:
                 multiplications,
                 matrix,
                 differentiable,
+                state_per_row,
                 couples,
                 product,
                 current.statistics if statistics else None,

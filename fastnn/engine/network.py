@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
+from ..checks import validate
 from ..compiler import cache_key, loader
 from ..kernels.abi import oprow
 from ..kernels.abi.descriptor import ALL, BLOCKS, SIZE
@@ -63,6 +64,7 @@ class _NetworkArrays(NamedTuple):
     ops: NDArray[np.int64]
     predict_ops: NDArray[np.int64]
     input_ops: NDArray[np.int64]
+    step_ops: NDArray[np.int64]
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
     statistics: NDArray[Any]
@@ -89,9 +91,9 @@ class Network(_Whole, _NetworkArrays):
         The descriptors of the threads, of which there may be as many as parts of a batch.
     ops : int64 array of shape (n, oprow.SIZE)
         The layers' op rows.
-    predict_ops, input_ops : int64 arrays of shape (n, oprow.SIZE)
-        The rows for prediction, and for gradients with respect to the input; (0, oprow.SIZE) if this
-        network is not for that.
+    predict_ops, input_ops, step_ops : int64 arrays of shape (n, oprow.SIZE)
+        The rows for prediction, for gradients with respect to the input, and for one time step;
+        (0, oprow.SIZE) if this network is not for that.
     extra : int64 array of shape (n, oprow.SIZE)
         The rows of the loss, the penalties and the metrics, in this order.
     parameters : array of shape (n_parameters,)
@@ -129,6 +131,23 @@ class Network(_Whole, _NetworkArrays):
     def fields(self) -> Any:
         """The descriptor's fields as attributes, for Python."""
         return fields_of(self.descriptor)
+
+    def new_state(self, n: int) -> NDArray[Any]:
+        """What `fastnn.step` carries from one time step to the next, at the start of n sequences: zeros.
+
+        An array of shape (n, numbers): a row may be copied, or set to zeros for another sequence.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If n is not an integer >= 1, or the network cannot run step by step.
+        """
+        if not len(self.step_ops):
+            raise ValueError(
+                "the network cannot run one time step at a time; up to the last recurrent layer, layers must "
+                "take each time step alone, as fn.Bidirectional, go_backwards and fn.Flatten do not"
+            )
+        return np.zeros((validate.integer("n", n, low=1), self.fields.state_width), self.parameters.dtype)
 
 
 class _OptimizerArrays(NamedTuple):
@@ -185,6 +204,7 @@ def network(
     metrics: Sequence[Metric] = (),
     predict: Plan | None = None,
     inputs: Plan | None = None,
+    step: Plan | None = None,
     scales_targets: bool = False,
     limits: NDArray[Any] | None = None,
 ) -> Network:
@@ -207,9 +227,9 @@ def network(
     penalties : sequence of (offset, size, factors)
         The weights that are penalised, as places in the flat vector, and how much: l1, l2, alpha.
     metrics : sequence of Metric
-    predict, inputs : Plan, optional
-        For as many rows: for prediction, if `plan` is for training, and for gradients with respect to
-        the input.
+    predict, inputs, step : Plan, optional
+        For as many rows: for prediction, if `plan` is for training, for gradients with respect to the
+        input, and for one time step.
     scales_targets : bool
         Whether targets are scaled by the numbers of the last op: see `kernels.layers.unscale`.
     limits : array of shape (n_in,), optional
@@ -225,7 +245,7 @@ def network(
         cut = cut._replace(have_gradients=False)
     rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
-    layouts = [layout for layout in (plan, predict, inputs) if layout is not None]
+    layouts = [layout for layout in (plan, predict, inputs, step) if layout is not None]
     size, scratch = (max(getattr(layout, name) for layout in layouts) for name in ("workspace", "scratch"))
     workers = cut.most if n_workers is None else n_workers
     net = Network(
@@ -234,6 +254,7 @@ def network(
         ops=_numbers(plan),
         predict_ops=_numbers(plan if predict is None else predict),
         input_ops=_NO_OPS if inputs is None else _numbers(inputs),
+        step_ops=_NO_OPS if step is None else _numbers(step),
         extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
         parameters=parameters,
         statistics=statistics,
@@ -261,6 +282,8 @@ def network(
     fields.n_parts, fields.part_gradients = cut
     fields.coupled, fields.n_weights = coupled, ALL
     fields.predict = loader.address("driver.loop.predict", "float64")
+    if step is not None:
+        fields.step_features, fields.step_outputs, fields.state_width = step.n_in, step.n_out, step.state
     _point_to_arrays(net)
     for layout in (plan, *(() if inputs is None else (inputs,))):
         note_parameters(layout.ops, parameters.size)
@@ -301,6 +324,7 @@ def _arrays(net: Network) -> dict[str, NDArray[Any] | None]:
         "output_ops": net.ops if ends_at_output else net.input_ops,
         "predict_ops": net.predict_ops,
         "input_ops": net.input_ops,
+        "step_ops": net.step_ops,
         "loss": net.extra[_LOSS:],
         "penalties": net.extra[_PENALTIES:],
         "metrics": net.extra[_PENALTIES + net.fields.n_penalties :],

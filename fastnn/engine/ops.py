@@ -121,6 +121,8 @@ class Op(NamedTuple):
         `first_weight` in `kernels.abi.descriptor`. Otherwise (1, 0).
     differentiable : bool
         Whether a gradient goes back through it.
+    state_per_row : int
+        Numbers for each sample that it carries from one time step to the next.
     couples : bool
         Whether a row of its output depends on other rows of the batch, so that its kernels wait for all
         threads.
@@ -143,6 +145,7 @@ class Op(NamedTuple):
     multiplications: int = 0
     matrix: tuple[int, int] = (1, 0)
     differentiable: bool = True
+    state_per_row: int = 0
     couples: bool = False
     product: str = ""
     statistics: int | None = None
@@ -162,3 +165,24 @@ class Op(NamedTuple):
     def merges(self) -> bool:
         """Whether it computes nothing, and adds the gradients of the value that is its input."""
         return self.kernel == ADD_GRADIENTS
+
+
+class _Labelled(Protocol):
+    """What is asked of a layer here."""
+
+    supports_masking: bool
+
+    @property
+    def label(self) -> str: ...
+
+
+def pass_mask(x: Tensor, result: Tensor, layer: _Labelled) -> Tensor:
+    """A layer's output, with the masked time steps of its input if it still has a time axis."""
+    if x.mask is None or result.mask is not None:
+        return result
+    if not layer.supports_masking:
+        raise ValueError(
+            f"{layer.label} cannot leave out the time steps that fn.Masking masks; put a recurrent layer "
+            "without return_sequences before it"
+        )
+    return result.masked(x.mask) if len(result.shape) > 1 else result

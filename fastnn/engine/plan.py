@@ -53,6 +53,8 @@ class Plan:
         Size of the memory that ops use during a call.
     multiplications : int
         About how many a row costs in the forward pass.
+    state : int
+        Numbers of a row that recurrent ops carry from one time step to the next.
     rows : int
         How many samples at a time it is laid out for.
     gaps : list of (start, stop)
@@ -70,6 +72,7 @@ class Plan:
     workspace: int = 0
     scratch: int = 0
     multiplications: int = 0
+    state: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def allocate(self, per_row: int) -> int:
@@ -117,6 +120,8 @@ def plan(
     result = Plan(graph.input.size, graph.output.size, rows, np.dtype(dtype).itemsize)
     result.ops, result.multiplications = _rows(graph.ops, dtype), graph.multiplications
     _place_scratch(result, graph.ops, training)
+    for row, op in zip(result.ops, graph.ops, strict=True):
+        row["state"], result.state = result.state, result.state + op.state_per_row
     if training:
         _lay_out_training(result, graph, dtype, input_gradient, head, with_output)
     else:

@@ -166,6 +166,11 @@ class Layer(KnownAttributes):
         return None
 
     @property
+    def runs_by_step(self) -> bool:
+        """Whether each time step of its output follows from the same one of its input, and those before."""
+        return self.supports_masking
+
+    @property
     def has_parameters(self) -> bool:
         """Whether anything in it is trained, or updated by training steps."""
         return bool(self.parameters((1,)) or self.running_statistics((1,)))

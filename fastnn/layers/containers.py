@@ -55,6 +55,10 @@ class Container(Layer):
             layer.trainable = value
 
     @property
+    def runs_by_step(self) -> bool:  # noqa: D102
+        return all(layer.runs_by_step for layer in self._children.values())
+
+    @property
     def has_parameters(self) -> bool:  # noqa: D102
         return any(layer.has_parameters for layer in self._children.values())
 

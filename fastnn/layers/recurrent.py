@@ -40,6 +40,8 @@ class Recurrent(Layer):
     biases: ClassVar[int] = 1
     #: Numbers for each time step and unit that the gradient is computed from, beside the gates.
     saved: ClassVar[int]
+    #: Numbers for each unit that are carried from one time step to the next.
+    states: ClassVar[int] = 1
     _in_time_order = False
 
     def __init__(
@@ -109,6 +111,10 @@ class Recurrent(Layer):
         if not self.use_bias:
             raise ValueError(f"the {self.kind} layer has no bias: it was made with use_bias=False")
 
+    @property
+    def runs_by_step(self) -> bool:  # noqa: D102
+        return not self.go_backwards
+
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         shape = inputs[0]
         if len(shape) != 2:
@@ -157,6 +163,7 @@ class Recurrent(Layer):
             shared_scratch=memory,
             multiplications=steps * (units + _MULTIPLICATIONS_OF_A_GATE) * width,
             matrix=(units, width),
+            state_per_row=self.states * units,
         )
         return states if self.return_sequences else graph.op("layers.recurrent.last_step", [states], shape)
 
@@ -333,7 +340,7 @@ class LSTM(Recurrent):
     """
 
     kind = "lstm"
-    gates, saved = 4, 3
+    gates, saved, states = 4, 3, 2
 
     def __init__(
         self,

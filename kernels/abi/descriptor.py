@@ -117,6 +117,11 @@ _FIELDS = [
     ("input_gradient", np.int64),
     ("jacobian", np.int64),
     ("parameter_jacobian", np.int64),
+    ("step_ops", np.int64),  # address of the op rows of one time step,
+    ("step_features", np.int64),  # and how many numbers its input and its output have
+    ("step_outputs", np.int64),
+    ("state", np.int64),  # address of the states of rows, (rows, state_width), or 0: they begin with zeros
+    ("state_width", np.int64),
     ("own_address", np.int64),  # the descriptor's own, by which a copy is told
     ("own_loss", np.int64),  # address of the float64 number that the loss is left in
 ]

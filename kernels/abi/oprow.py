@@ -42,6 +42,7 @@ OP = _row(
     ("n_parameters", np.int64),  # how many numbers they are
     ("constants", np.int64),  # offset of its numbers in the vector of constants, or NONE
     ("statistics", np.int64),  # offset of its running statistics in their vector, or NONE
+    ("state", np.int64),  # of a recurrent op: offset of its numbers in the state of a row
     ("stream", np.int64),  # number of its stream of random numbers
     ("matrix_rows", np.int64),  # rows of the first parameter, some of which can have their gradient computed
     ("matrix_columns", np.int64),  # alone: see `first_weight`; of an op that does all at once 1 and 0

@@ -21,7 +21,7 @@ class Status(IntEnum):
     WRONG_BATCH = 5
     #: A target that stands for a class is none of the whole numbers from 0 to n_out - 1.
     WRONG_CLASS = 6
-    #: The optimizer's state is that of another model, or a copy.
+    #: The optimizer's state is that of another model, or a copy; the state of `step` has another shape.
     WRONG_STATE = 7
     #: The model has no loss.
     NO_LOSS = 8

@@ -76,6 +76,31 @@ def forward_checked(net, x, out):
 
 
 @kernel
+def step_checked(net, state, x, out):
+    """`fastnn.step`, if all shapes are right.
+
+    Returns
+    -------
+    Status
+        `OK`, `WRONG_NETWORK`, also if it cannot run step by step, `WRONG_X`, `WRONG_STATE` or `WRONG_OUT`.
+    """
+    descriptor = descriptor_of(net)
+    if not (is_whole(net) and net.step_ops.shape[0] > 0):
+        return Status.WRONG_NETWORK
+    if x.ndim > 2 or not _rows_fit(x, x, descriptor.step_features):
+        return Status.WRONG_X
+    rows = x.shape[0] if x.ndim == 2 else 1
+    fits = state.ndim == 2 and state.shape[0] == rows and row_width(state) == descriptor.state_width
+    if not (fits and are_apart(state, x) and are_apart(state, net.parameters)):
+        return Status.WRONG_STATE
+    fits = _rows_fit(out, x, descriptor.step_outputs)
+    if not (fits and _may_be_written(net, out, x) and are_apart(out, state)):
+        return Status.WRONG_OUT
+    unchecked.step(net, state, x, out)
+    return Status.OK
+
+
+@kernel
 def input_gradient_checked(net, x, dy, dx):
     """`fastnn.input_gradient`, if all shapes are right.
 

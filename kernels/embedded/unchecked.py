@@ -55,6 +55,43 @@ def forward(net, x, out):
 
 
 @kernel
+def step(net, state, x, out):
+    """Write the output of one more time step into `out`, and what the next one needs into `state`.
+
+    After some steps, what `forward` gives for the sequence up to there, to the bit.
+
+    Parameters
+    ----------
+    net : Network
+        Of `Model.network`; used by one thread at a time.
+    state : array of shape (n, numbers)
+        Of ``net.new_state(n)``; written.
+    x : array of shape (n, features), or (features,) for one sequence
+        A time step of as many sequences as `state` has rows.
+    out : array of shape (n, n_out), or (n_out,)
+        Written.
+    """
+    descriptor, X, output = descriptor_of(net), array_address(net, x), written_address(net, out)
+    own = written_address(net, state)
+    if not (is_own(net) and net.step_ops.shape[0] > 0 and state.ndim == 2):
+        _write_nan(out)
+        return
+    ops, features, outputs = descriptor.predict_ops, descriptor.n_features, descriptor.n_outputs
+    descriptor.predict_ops, descriptor.n_features = descriptor.step_ops, descriptor.step_features
+    descriptor.n_outputs = descriptor.step_outputs
+    n, at_once = rows_of(descriptor, x), descriptor.predict_batch
+    for position in range(0, n, at_once):
+        start = position * descriptor.itemsize
+        descriptor.state = own + start * descriptor.state_width
+        descriptor.x = X + start * descriptor.n_features
+        descriptor.output = output + start * descriptor.n_outputs
+        descriptor.n_samples = min(at_once, n - position)
+        call(descriptor.predict, 0, address(descriptor))
+    descriptor.predict_ops, descriptor.n_features, descriptor.n_outputs = ops, features, outputs
+    descriptor.state = 0
+
+
+@kernel
 def input_gradient(net, x, dy, dx):
     """Write the product of `dy` and the outputs' derivatives by the inputs into `dx`.
 

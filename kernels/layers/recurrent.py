@@ -124,9 +124,12 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     """
 
     @kernel
-    def forward_rows(product, x, mask, w, b, y, kept, memory, first, count, backwards, in_time, activation):
+    def forward_rows(
+        product, x, mask, w, b, y, kept, memory, known, at, first, count, backwards, in_time, activation
+    ):
         steps, units = y.shape[1], y.shape[2]
         T, n, size = x.dtype, count * units, x.itemsize
+        none = view(0, 0, T)
         pack = address(memory)
         own = element(pack, PACK_SIZE, T)
         pre = view(own, gates * n, T)
@@ -135,6 +138,10 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         held = view(element(own, (2 * gates + states) * n, T), carried * n if mask.shape[0] > 0 else 0, T)
         for i in range(state.size):
             state[i] = state.dtype.type(0)
+        if known.shape[0] > 0:
+            for k in range(carried):
+                target = view(element(address(state), k * n, T), (count, units), T)
+                _gather(known, first, 0, at + k * units, none, target)
         skip = (biases - 1) * gates * units
         for s in range(steps):
             t = steps - 1 - s if backwards else s
@@ -167,13 +174,41 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
                     _scatter(
                         view(element(more, 2 * n, T), (count, units), T), kept, first, t, carried * units
                     )
+        if known.shape[0] > 0:
+            for k in range(carried):
+                after = view(element(address(state), k * n, T), (count, units), T)
+                _scatter(after, known, first, 0, at + k * units)
 
     @kernel
-    def forward(product, x, x2, w, b, y, kept, memory, backwards, in_time, activation):
-        """Write `y`, and `x`, `kept` and `memory`, from which the gradients are computed."""
-        for first in range(0, x.shape[0], _ROWS):
-            count = min(_ROWS, x.shape[0] - first)
-            forward_rows(product, x, x2, w, b, y, kept, memory, first, count, backwards, in_time, activation)
+    def forward(
+        product,
+        x,
+        x2,
+        w,
+        b,
+        y,
+        kept,
+        memory,
+        backwards,
+        in_time,
+        activation,
+        states_at,
+        state_width,
+        state_at,
+    ):
+        """Write `y`, and `x`, `kept` and `memory`, from which the gradients are computed.
+
+        Where `states_at` is the address of the states of rows, `state_width` numbers each, that of this op is
+        there from number `state_at` on: what the first step takes, and the last one leaves.
+        """
+        rows = x.shape[0]
+        known = view(states_at, (rows if states_at != 0 else 0, 1, state_width), x.dtype)
+        for first in range(0, rows, _ROWS):
+            count = min(_ROWS, rows - first)
+            forward_rows(
+                product, x, x2, w, b, y, kept, memory, known, state_at,
+                first, count, backwards, in_time, activation
+            )  # fmt: skip
 
     @kernel
     def backward_rows(
@@ -276,7 +311,14 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         parameters={"w": "units, width", "b": f"{biases} * width"},
         scratch={"kept": f"rows, steps, {saved} * units", "memory": "memory_size"},
         settings=dict.fromkeys(("backwards", "in_time", "activation", "memory_size"), np.int64),
-        numbers={"units": "op.matrix_rows", "width": "op.matrix_columns", "steps": "n_in // width"},
+        numbers={
+            "units": "op.matrix_rows",
+            "width": "op.matrix_columns",
+            "steps": "n_in // width",
+            "states_at": "net.state",
+            "state_width": "net.state_width",
+            "state_at": "op.state",
+        },
         optional=("x2", "b", "kept"),
     )
 
