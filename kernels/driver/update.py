@@ -59,13 +59,13 @@ def _update_range(net, own, start, end, frozen):
 
 
 @force_inline
-def _clear(net, start, end, frozen):
+def _clear(own, start, end, frozen):
     """Write zeros into the gradient of what is not trained, from `start` to `end`."""
-    itemsize = net.itemsize
+    itemsize = own.itemsize
     for k in range(0, frozen.size, 2):
         first, last = max(start, frozen[k]), min(end, frozen[k + 1])
         if first < last:
-            gradient = view(net.gradient + first * itemsize, (last - first) * itemsize // 4, np.int32)
+            gradient = view(own.gradient + first * itemsize, (last - first) * itemsize // 4, np.int32)
             for i in range(gradient.size):
                 gradient[i] = 0
 
@@ -77,7 +77,7 @@ def _finish(net, own, start, end, frozen, updates):
     for i in range(net.n_penalties):
         penalty = record_at(net.penalties, i, PENALTY)
         call_entry(penalty.gradient, penalty, own)
-    _clear(net, start, end, frozen)
+    _clear(own, start, end, frozen)
     if updates:
         _update_range(net, own, start, end, frozen)
 
@@ -97,7 +97,9 @@ def _compute(net, own, thread, frozen, updates):
     """Compute this thread's share of the gradient of all rows, piece by piece."""
     team, n = net.team, net.n_parameters
     low, high = share(n, thread, team), share(n, thread + 1, team)
-    start = end = 0  # what is computed and not finished yet
+    start = end = low  # what is computed and not finished yet
+    # A gradient that nobody sees is computed where the first piece of it was: there it stays in the cache.
+    in_one_place, origin = updates and net.train == 0, n
     for i in range(net.n_ops):
         op = record_at(net.ops, i, OP)
         if op.backward_weights == 0:
@@ -116,7 +118,10 @@ def _compute(net, own, thread, frozen, updates):
             if first != end:
                 if start < end:
                     _finish(net, own, start, end, frozen, updates)
-                start = first
+                start = end = first
+            if start == end and in_one_place:
+                origin = min(origin, start)
+                own.gradient = own.rows_gradient = net.gradient - (start - origin) * net.itemsize
             own.first_weight, own.n_weights = row, stop - row
             call(op.backward_weights, address(op), address(own))
             row, end = stop, after
@@ -125,6 +130,7 @@ def _compute(net, own, thread, frozen, updates):
                 start = end
     if start < end:
         _finish(net, own, start, end, frozen, updates)
+    own.gradient = net.gradient
 
 
 @kernel
