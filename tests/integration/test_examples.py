@@ -20,6 +20,7 @@ PICTURES = {
     "decision_boundary": {"decision_boundary.png"},
     "weights": {"weights.png", "units.png"},
     "network": {"network.png", "large_network.png"},
+    "categories": {"categories.png"},
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
@@ -94,6 +95,16 @@ def test_residual(run):
     assert [depth for depth, _, _ in rows] == [4, 16, 64]
     assert all(residual > 95 for _, _, residual in rows)
     assert rows[0][1] > 95 and rows[-1][1] < 50  # a plain network of 64 layers learns nothing
+
+
+def test_categories(run):
+    output = run("categories")
+    [(missing,)] = numbers(r"the age of (\d+) is missing", output)
+    assert 800 < missing < 1000
+    r2 = [(score, size) for score, size in numbers(r"not seen ([\d.]+) +(\d+) parameters", output)]
+    (by_number, _), (one_hot, many), (vectors, few) = r2
+    assert by_number < 0.8 and one_hot > 0.97 and vectors > 0.97 and few < many / 4
+    assert min(*numbers(r"explain ([\d.]+) of the rent per square metre, ([\d.]+)", output)[0]) > 0.7
 
 
 def test_spiral(run):
