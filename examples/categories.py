@@ -69,7 +69,9 @@ def main():
         print(f"categories as {name:8} R2 of rents not seen {r2:.3f}   {model.parameters.size:5} parameters")
     vectors = WAYS["vectors"][0].weights[0]
     metre, base = explained(hidden, vectors)
-    print(f"the vectors of districts explain {metre:.2f} of the rent per square metre, {base:.2f} of the rest")
+    print(
+        f"the vectors of districts explain {metre:.2f} of the rent per square metre, {base:.2f} of the rest"
+    )
     draw(hidden, vectors)
 
 

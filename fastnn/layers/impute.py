@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..engine.graph import Graph
+    from ..engine.index_limits import IndexLimits, Origins
     from ..engine.ops import Shape, Tensor
     from ..engine.weightless import Blocks
 
@@ -107,6 +108,14 @@ class Impute(Preprocessing):
 
     def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
         return None if self.add_indicator else super().changed_columns(n_in)
+
+    def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
+        if origins is None:
+            return None
+        *places, n_in = origins.shape
+        imputed = origins.copy()
+        imputed[..., self.missing_columns(n_in)] = -1
+        return np.concatenate([imputed, np.full((*places, len(self.indicated)), -1)], axis=-1)
 
     def missing_columns(self, n_in: int) -> list[int]:  # noqa: D102
         return array_checks.column_numbers(self.columns, n_in)

@@ -174,6 +174,25 @@ def test_behind_layers_that_prepare_other_columns():
     )
 
 
+@pytest.mark.parametrize("add_indicator", [False, True])
+def test_beside_columns_with_missing_values(add_indicator):
+    x = changed(7, 1, np.nan)
+    branches = fn.Concatenate(
+        [embedded(0, 5), embedded(2, 3), fn.Select([1, -1])]
+        if add_indicator
+        else [embedded(0, 5), embedded(2, 3), fn.Select(1)]
+    )
+    imputed = fn.Impute(columns=1, add_indicator=add_indicator)
+    model = fn.Model([imputed, branches, fn.Dense(1)], "mse", seed=0)
+    model.fit(x, Y)
+    filled = x.copy()
+    filled[7, 1] = imputed.fill_values[1]
+    y = model.predict(x)
+    assert np.isfinite(y).all() and np.array_equal(y[:7], model.predict(filled)[:7])
+    assert (y[7] == model.predict(filled)[7]) == (not add_indicator)
+    refused(model, lambda: model.predict(changed(3, 0, 5)), ValueError, "takes them, got 5 at (3, 0)")
+
+
 def test_sequences():
     x = RNG.integers(0, 9, (N, 6))
     model = sequences()
