@@ -236,7 +236,7 @@ class Executor:
         built = NetworkBuilder(self.layers, shape, self.dtype)
         self.head.check_output(built.graph.output)
         if len(shape) > 1 or len(output) > 1:
-            self.predictors.take_no_short_way()
+            self.predictors.set_shapes(shape, output)
         vector, statistics, arrays = built.new_vectors()
         built.draw(arrays, self.seed)
         numbers = built.graph.constants(self.dtype)
@@ -281,8 +281,9 @@ class Executor:
         result.columns.names, state = kept["feature_names"], kept["state"]
         if state is not None:
             built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], result.dtype)
-            if len(built.graph.input.shape) > 1 or len(built.graph.output.shape) > 1:
-                result.predictors.take_no_short_way()
+            sample, output = built.graph.input.shape, built.graph.output.shape
+            if len(sample) > 1 or len(output) > 1:
+                result.predictors.set_shapes(sample, output)
             vector, statistics, arrays = built.new_vectors()
             built.bind(arrays)
             if state["parameters"].size:

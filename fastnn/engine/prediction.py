@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import Network
+    from .ops import Shape
     from .weights_lock import WeightsLock
 
 # Multiplications of a call that takes some microseconds: it does not give up Python's lock, since
@@ -46,18 +47,23 @@ class Predictor:
         For prediction only.
     weights_lock : WeightsLock
         Of the model.
+    shapes : (shape, shape), optional
+        Of a sample of the input and of the output, if these have more than one axis.
     """
 
-    def __init__(self, net: Network, weights_lock: WeightsLock) -> None:
+    def __init__(
+        self, net: Network, weights_lock: WeightsLock, shapes: tuple[Shape, Shape] | None = None
+    ) -> None:
         fields, self._weights_lock = net.fields, weights_lock
         rows, n_in, n_out = fields.predict_batch, fields.n_features, fields.n_outputs
         dtype = net.parameters.dtype
         self.net, self.dtype = net, dtype
-        self._rows, self._n_in = rows, n_in
-        self._x = allocate(rows * n_in, dtype.name, "the input").reshape(rows, n_in)
-        self._y = allocate(rows * n_out, dtype.name, "the output").reshape(rows, n_out)
-        self._sample, self._x_sample, self._y_sample = (n_in,), self._x[0], self._y[0]
-        self._row, self._x_row, self._y_row = (1, n_in), self._x[:1], self._y[:1]
+        sample, output = shapes or ((n_in,), (n_out,))
+        self._rows = rows
+        self._x = allocate(rows * n_in, dtype.name, "the input").reshape(rows, *sample)
+        self._y = allocate(rows * n_out, dtype.name, "the output").reshape(rows, *output)
+        self._sample, self._x_sample, self._y_sample = sample, self._x[0], self._y[0]
+        self._row, self._x_row, self._y_row = (1, *sample), self._x[:1], self._y[:1]
         # One number of a memoryview is read and written in half the time of one of an array.
         self._slots = memoryview(net.descriptor)  # type: ignore[arg-type]
         self._address = address(net.descriptor)
@@ -78,7 +84,7 @@ class Predictor:
             n, x, y = 1, self._x_row, self._y_row
         elif shape == self._sample:
             n, x, y = 1, self._x_sample, self._y_sample
-        elif len(shape) == 2 and shape[1] == self._n_in and 0 < shape[0] <= self._rows:
+        elif shape[1:] == self._sample and 0 < shape[0] <= self._rows:
             n = shape[0]
             x, y = self._x[:n], self._y[:n]
         else:
@@ -129,6 +135,7 @@ class PredictorPool:
         self._safe: np.dtype[Any] | None = None  # the dtype of those that need not be
         self._columns: Sequence[int] | None = None  # that hold categories
         self._free: list[Predictor] = []
+        self._shapes: tuple[Shape, Shape] | None = None  # of samples that have more than one axis
 
     def predict_small(self, X: Any, out: Any, checked: bool = False) -> NDArray[Any] | None:
         """What `Predictor.predict_small` gives, or None if there is no predictor yet, or `X` is not an array.
@@ -206,7 +213,7 @@ class PredictorPool:
         try:
             return self._free.pop()
         except IndexError:
-            return Predictor(make(), self._weights_lock)
+            return Predictor(make(), self._weights_lock, self._shapes)
 
     def check_first(
         self, arrays: bool, safe: str | None = None, columns: Sequence[int] | None = None
@@ -226,9 +233,9 @@ class PredictorPool:
             return False
         return all((number := X.item(j)) % 1 == 0 and abs(number) <= LARGEST for j in self._columns)
 
-    def take_no_short_way(self) -> None:
-        """Let all samples be checked first, as those that have more axes than one must be."""
-        self.checks_rows = self._checks_arrays = True
+    def set_shapes(self, sample: Shape, output: Shape) -> None:
+        """Take samples of the input and of the output to be of these shapes."""
+        self._shapes = sample, output
 
     def clear(self) -> None:
         """Forget all predictors."""
