@@ -144,7 +144,10 @@ MUTANTS = {
     ),
     "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
     "weights of the first op left out": compiled(
-        "update", "for i in range(net.n_ops):", "for i in range(1, net.n_ops):", BESIDE_NUMPY
+        "update",
+        "    for i in range(net.n_ops):\n        op = record_at(net.ops, i, OP)",
+        "    for i in range(1, net.n_ops):\n        op = record_at(net.ops, i, OP)",
+        BESIDE_NUMPY,
     ),
     "pieces of weights from the first row on": compiled(
         "update",
