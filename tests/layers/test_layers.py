@@ -9,7 +9,7 @@ import pytest
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.layers import registry
-from tests.helpers.check_layer import check_layer
+from tests.helpers.check_layer import COMPUTATION, PROMISES, check_layer
 from tests.helpers.recurrent_reference import (
     bidirectional,
     gru,
@@ -589,10 +589,20 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_layer(name):
+def check_row(name, checks):
     layer, input_shape, reference, *options = LAYERS[name]
-    check_layer(layer, input_shape, reference, **dict(*options))
+    check_layer(layer, input_shape, reference, checks=checks, **dict(*options))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_a_layer_computes(name):
+    check_row(name, COMPUTATION)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_promised_of_a_layer(name):
+    check_row(name, PROMISES)
 
 
 def test_every_layer_has_a_row():
