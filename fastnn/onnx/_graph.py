@@ -222,7 +222,7 @@ def _node(proto: onnx.NodeProto) -> Node:
 
 
 def _attribute(entry: AttributeProto) -> Any:
-    """A number, a string, a list of numbers, or a tensor; None for other attributes."""
+    """A number, a string, a list of them, or a tensor; None for other attributes."""
     if entry.type == AttributeProto.FLOAT:
         return float(entry.f)
     if entry.type == AttributeProto.INT:
@@ -233,6 +233,8 @@ def _attribute(entry: AttributeProto) -> Any:
         return list(entry.floats)
     if entry.type == AttributeProto.INTS:
         return list(entry.ints)
+    if entry.type == AttributeProto.STRINGS:
+        return [text.decode(errors="replace") for text in entry.strings]
     return entry.t if entry.type == AttributeProto.TENSOR else None
 
 

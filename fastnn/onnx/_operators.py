@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _arithmetic, _convolutions, _layout, _linear_models, _places, _pools, _products, _sums
+from . import (
+    _arithmetic,
+    _convolutions,
+    _layout,
+    _linear_models,
+    _places,
+    _pools,
+    _products,
+    _sequences,
+    _sums,
+)
 from ._call import Call, moving
 
 Operator = Callable[[Call], Any]
@@ -13,6 +23,7 @@ _OLD = ("broadcast", "consumed_inputs")
 _WINDOWS = ("kernel_shape", "strides", "pads", "auto_pad", "ceil_mode", "dilations")
 _COORDINATES = ("mode", "coordinate_transformation_mode", "nearest_mode", "axes", "cubic_coeff_a")
 _RESIZED = (*_COORDINATES, "exclude_outside", "extrapolation_value", "antialias", "keep_aspect_ratio_policy")
+_STATES = ("hidden_size", "direction", "activations", "layout")
 _REDUCED = ("axes", "keepdims", "noop_with_empty_axes")
 
 # For each operator its function, and the attributes that it reads or that do not matter.
@@ -86,6 +97,9 @@ TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
             "output_shape",
         ),
     ),
+    "RNN": (lambda call: _sequences.recurrent(call, "RNN"), _STATES),
+    "GRU": (lambda call: _sequences.recurrent(call, "GRU"), (*_STATES, "linear_before_reset")),
+    "LSTM": (lambda call: _sequences.recurrent(call, "LSTM"), (*_STATES, "input_forget")),
     "ai.onnx.ml.Scaler": (_linear_models.scaler, ("offset", "scale")),
     "ai.onnx.ml.Normalizer": (_linear_models.normalizer, ("norm",)),
     "ai.onnx.ml.LinearRegressor": (
@@ -104,4 +118,10 @@ TABLE: dict[str, tuple[Operator, Sequence[str]]] = {
         ),
     ),
 }
-SEVERAL_OUTPUTS = ("Split", "ai.onnx.ml.LinearClassifier")  # operators whose other outputs are known, too
+SEVERAL_OUTPUTS = (
+    "Split",
+    "RNN",
+    "GRU",
+    "LSTM",
+    "ai.onnx.ml.LinearClassifier",
+)  # operators whose other outputs are known, too

@@ -267,6 +267,29 @@ CASES = {
     "softmax over channels": (PHOTO, "k = Conv(x, filters) y = Softmax<axis = 1>(k)"),
     "scaled channels": (PHOTO, "s = Sub(x, shift2) d = Div(s, scale2) y = Conv(d, filters)"),
     "rows of images": (PHOTO, "k = Conv(x, filters) r = Relu(k) y = MatMul(r, V2)"),
+    # sequences, with the times first
+    "states of a simple network": (
+        "float[batch, 4, 3] x",
+        "t = Transpose<perm = [1, 0, 2]>(x) "
+        's, h = RNN<hidden_size = 2, activations = ["Relu"]>(t, RW, RR, RB) '
+        "q = Squeeze(s, second) y = Transpose<perm = [1, 0, 2]>(q)",
+    ),
+    "states of a network of tanh": (
+        "float[batch, 4, 3] x",
+        "t = Transpose<perm = [1, 0, 2]>(x) s = RNN<hidden_size = 2>(t, RW, RR) q = Squeeze(s, second) "
+        "y = Transpose<perm = [1, 0, 2]>(q)",
+    ),
+    "last state": (
+        "float[batch, 4, 3] x",
+        "t = Transpose<perm = [1, 0, 2]>(x) "
+        "s, h = GRU<hidden_size = 2, linear_before_reset = 1>(t, GW, GR, GB) "
+        "q = Squeeze(h, first) y = MatMul(q, V)",
+    ),
+    "states backwards": (
+        "float[batch, 4, 3] x",
+        't = Transpose<perm = [1, 0, 2]>(x) s = LSTM<hidden_size = 2, direction = "reverse">(t, LW, LR, LB) '
+        "q = Squeeze(s, second) y = Transpose<perm = [1, 0, 2]>(q)",
+    ),
     # branches that are none
     "a linear branch": (ROW, "m = Gemm(x, W, b) n = MatMul(m, T) y = Add(n, x)"),
     "linear branches side by side": (
@@ -295,6 +318,9 @@ CONSTANTS |= {
     "more": numbers(3, 4, 2, 3),
     "back": numbers(2, 3, 4, 4),
     "W27": numbers(27, 2),
+    **{f"{name}W": numbers(1, 2 * gates, 3) for name, gates in (("R", 1), ("G", 3), ("L", 4))},
+    **{f"{name}R": numbers(1, 2 * gates, 2) for name, gates in (("R", 1), ("G", 3), ("L", 4))},
+    **{f"{name}B": numbers(1, 4 * gates) for name, gates in (("R", 1), ("G", 3), ("L", 4))},
     "W18": numbers(18, 2),
     "deep2": np.array([2, 3]),
     "scales": np.array([1, 1, 2, 3], np.float32),

@@ -251,6 +251,22 @@ REFUSED = {
     "name of the node": ("[name_of_node] y = Conv(x, cube)", "Conv .node 'name_of_node'."),
     "product of two tensors": ("r = Relu(x) y = Mul(r, x)", "operator Mul .*multiplies two tensors"),
     "matrix product of two tensors": ("r = Relu(x) y = MatMul(r, x)", "MatMul .*multiplies two tensors"),
+    "a state to begin with": (
+        "u = Unsqueeze(x, index0) y = LSTM<hidden_size = 1>(u, gates, gates1, , , state)",
+        "LSTM .*begins with a state that is not 0",
+    ),
+    "reset before the product": (
+        "u = Unsqueeze(x, index0) y = GRU(u, gates, gates)",
+        "GRU .*resets its state",
+    ),
+    "two directions": (
+        'u = Unsqueeze(x, index0) y = RNN<direction = "bidirectional">(u, gates, gates)',
+        "RNN .*direction is bidirectional",
+    ),
+    "other activations": (
+        'u = Unsqueeze(x, index0) y = RNN<activations = ["Elu"]>(u, gates, gates)',
+        "RNN .*activations are Elu",
+    ),
     "quotient": ("y = Div(c, x)", "Div .*divides by what it computes"),
     "samples side by side": ("y = Concat<axis = 0>(x, x)", "Concat .*axis 0 is that of the samples"),
     "samples chosen": ("y = Gather<axis = 0>(x, index)", "Gather .*axis 0 is that of the samples"),
@@ -323,6 +339,9 @@ CONSTANTS["zero1"], CONSTANTS["six"] = np.array(0, np.float32), np.array(6, np.f
 CONSTANTS["million"], CONSTANTS["pads"] = np.array(1e6, np.float32), np.array([0, 1, 0, 0])
 CONSTANTS["kernel"] = RNG.normal(size=(4, 1, 3, 3)).astype(np.float32)
 CONSTANTS["samples"], CONSTANTS["none"] = np.array([1, 0, 0, 0]), np.array([0])
+CONSTANTS["index0"], CONSTANTS["state"] = np.array([0]), np.ones((1, 4, 1), np.float32)
+CONSTANTS["gates"] = RNG.normal(size=(1, 4, 3)).astype(np.float32)
+CONSTANTS["gates1"] = RNG.normal(size=(1, 4, 1)).astype(np.float32)
 CONSTANTS["places"] = np.array([0, 3])
 CONSTANTS["mixed"], CONSTANTS["halves"] = np.array([1, 0, 2, 2]), np.full(4, 0.5, np.float32)
 

@@ -82,6 +82,8 @@ CHOSEN = {
     "larger images": ["Conv2D(4, 3)", "UpSampling2D((2, 3))", "Activation('tanh')"],
     "padded in another way": ["ZeroPadding2D(((2, 0), 1))", "Conv2D(4, 3, strides=2)"],
     "normalized images": ["Conv2D(4, 3, activation='relu')", "BatchNormalization(epsilon=0.1)"],
+    "states of a simple network": ["SimpleRNN(2, activation='relu', return_sequences=True)"],
+    "last state": ["GRU(2)", "Dense(4)"],
     "convolution of channels last": ["Conv2D(4, 3, activation='relu')"],
     "normalized convolution": ["Conv2D(4, 3, activation='relu')"],
     "depthwise convolution": ["DepthwiseConv2D(3, depth_multiplier=2)"],
