@@ -29,7 +29,12 @@ _BESIDES = (
     "layers.combine.add.forward",
     "layers.combine.add_gradients.backward_input",
     *(f"layers.combine.{name}.{entry}" for name in ("concatenate", "select") for entry in _BOTH),
-    *(f"layers.normalization.layer_normalization.{entry}" for entry in _ALL),
+    *(f"layers.normalization.{name}_normalization.{entry}" for name in ("layer", "group") for entry in _ALL),
+    *(f"layers.batch_normalization.{entry}" for entry in (*_ALL, "update_statistics")),
+    *(f"layers.attention.{entry}" for entry in _BOTH),
+    *(f"layers.dropout.spatial.{entry}" for entry in _BOTH),
+    *(f"layers.pooling.{name}_pooling.{entry}" for name in ("max", "average") for entry in _BOTH),
+    *(f"layers.resizing.{name}.{entry}" for name in ("padding", "cropping", "upsampling") for entry in _BOTH),
     *(f"layers.convolution.{name}.{entry}" for name in ("convolution", "transposed") for entry in _ALL),
     *(f"layers.depthwise.{entry}" for entry in _ALL),
     "linalg.indirect.channel_product",
@@ -41,11 +46,7 @@ _BESIDES = (
     *(f"layers.dropout.spatial.{entry}" for entry in _BOTH),
     *(f"layers.impute.{entry}" for entry in _BOTH),
     "layers.one_hot.backward_input",
-    *(
-        f"layers.recurrent.{name}.{entry}"
-        for name in ("simple_rnn", "gru", "lstm")
-        for entry in (*_BOTH, "backward_weights")
-    ),
+    *(f"layers.recurrent.{name}.{entry}" for name in ("simple_rnn", "gru", "lstm") for entry in _ALL),
     *(f"layers.{name}.{entry}" for name in ("recurrent.last_step", "masking.apply") for entry in _BOTH),
     "layers.masking.mask.forward",
     "training.reported_loss.binary_log_loss.forward",

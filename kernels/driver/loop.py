@@ -16,7 +16,7 @@ from ..abi.oprow import METRIC
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import address, call, flush_denormals, record, record_at, restore_denormals, view
 from ..math.random import shuffle
-from .rows import batch_loss, call_entry, forward, run_rows
+from .rows import batch_loss, call_kernel, forward, run_rows
 from .team import prepare_worker, wait_for_team, worker
 from .update import compute_gradient, update
 
@@ -40,7 +40,7 @@ def _add_sums(net, rows, weight, loss):
     net.total_penalty += own.penalty * float(rows)
     for i in range(net.n_metrics):
         metric = record_at(net.metrics, i, METRIC)
-        call_entry(metric.forward, metric, own)
+        call_kernel(metric.forward, metric, own)
 
 
 @kernel
@@ -52,7 +52,7 @@ def _write_sums(net):
     row[0] = loss + net.total_penalty / float(net.n_samples)
     for i in range(net.n_metrics):
         metric = record_at(net.metrics, i, METRIC)
-        call_entry(metric.result, metric, net)
+        call_kernel(metric.result, metric, net)
     if row.size > 1 + net.n_metrics:  # while training: the rate of the last step
         row[row.size - 1] = worker(net, 0).learning_rate
     net.history += 8 * net.history_width

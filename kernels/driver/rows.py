@@ -21,7 +21,7 @@ _AT_A_TIME = 256
 
 
 @force_inline
-def call_entry(entry, row, net):
+def call_kernel(entry, row, net):
     """Call an entry of a row of any kind, if there is one."""
     if entry != 0:
         call(entry, address(row), address(net))
@@ -32,7 +32,7 @@ def forward(table, net):
     """Compute the outputs of the ops at the address `table`, for the rows at hand."""
     for i in range(net.n_ops):
         op = record_at(table, i, OP)
-        call_entry(op.forward, op, net)
+        call_kernel(op.forward, op, net)
 
 
 @kernel
@@ -41,9 +41,9 @@ def backward(table, net):
     with_weights = net.input_only == 0
     for i in range(net.n_ops - 1, -1, -1):
         op = record_at(table, i, OP)
-        call_entry(op.backward_input, op, net)
+        call_kernel(op.backward_input, op, net)
         if with_weights:
-            call_entry(op.backward_weights, op, net)
+            call_kernel(op.backward_weights, op, net)
 
 
 @force_inline
@@ -74,7 +74,7 @@ def _losses(own, part, end, parts):
     for i in range(part, end):
         if parts > 1:
             place_rows(own, i * rows // parts, (i + 1) * rows // parts)
-        call_entry(loss.forward, loss, own)
+        call_kernel(loss.forward, loss, own)
         losses[i] = own.loss_value
 
 
@@ -82,7 +82,7 @@ def _losses(own, part, end, parts):
 def _call_op(entry, op, own):
     """Call an entry of an op, if there are rows; one that couples rows in any case: threads wait in it."""
     if own.rows > 0 or op.coupled == 1:
-        call_entry(entry, op, own)
+        call_kernel(entry, op, own)
 
 
 @force_inline
@@ -159,7 +159,7 @@ def run_rows(net, thread, step, position, rows, with_gradient):
         own.penalty = 0.0
         for i in range(net.n_penalties):
             penalty = record_at(net.penalties, i, PENALTY)
-            call_entry(penalty.forward, penalty, own)
+            call_kernel(penalty.forward, penalty, own)
     return weight
 
 

@@ -15,7 +15,7 @@ from ..abi.oprow import OP, OPTIMIZER, PENALTY, SCHEDULE, SIZE
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import address, call, record, record_at, view
 from .batch import block_size
-from .rows import call_entry
+from .rows import call_kernel
 from .team import share, wait_for_team, worker
 
 # Parameters that are updated at a time, at least: with their gradients and the optimizer's memory they fit
@@ -46,7 +46,7 @@ def _optimize(net, own, start, end):
     if start < end:
         own.part_start, own.part_size = start, end - start
         optimizer = record(net.optimizer, OPTIMIZER)
-        call_entry(optimizer.forward, optimizer, own)
+        call_kernel(optimizer.forward, optimizer, own)
 
 
 @force_inline
@@ -76,7 +76,7 @@ def _finish(net, own, start, end, frozen, updates):
     own.part_start, own.part_size = start, end - start
     for i in range(net.n_penalties):
         penalty = record_at(net.penalties, i, PENALTY)
-        call_entry(penalty.gradient, penalty, own)
+        call_kernel(penalty.gradient, penalty, own)
     _clear(own, start, end, frozen)
     if updates:
         _update_range(net, own, start, end, frozen)
@@ -180,13 +180,13 @@ def update(net, thread):
     optimizer, schedule = record(net.optimizer, OPTIMIZER), record(net.schedule, SCHEDULE)
     frozen = view(net.optimizer + 2 * 8 * SIZE, 2 * optimizer.n_frozen, np.int64)
     limit = optimizer.global_clipnorm
-    call_entry(schedule.forward, schedule, own)
+    call_kernel(schedule.forward, schedule, own)
     own.norm_factor = 1.0
     compute_gradient(net, thread, frozen, limit == 0.0)
     if thread == 0 and net.statistics != 0:
         for i in range(net.n_ops):
             op = record_at(net.ops, i, OP)
-            call_entry(op.update_statistics, op, own)
+            call_kernel(op.update_statistics, op, own)
     if limit > 0.0:
         wait_for_team(net)  # for all of the gradient
         start, end = _own_blocks(net, thread)

@@ -23,6 +23,20 @@ ARGUMENTS = {
     "entity_embedding": (3, 0),
     "group_normalization": (1,),
     "multi_head_attention": (1, 3),
+    "conv1d": (3, 2, 1, "same"),
+    "conv2d": (3, 2, 1, "same"),
+    "conv2d_transpose": (2, 3, 2, "same"),
+    "depthwise_conv2d": (3, 1, "same"),
+    "separable_conv2d": (3, 2, 1, "same"),
+    "spatial_dropout_1d": (0.3,),
+    "spatial_dropout_2d": (0.3,),
+    "max_pooling_1d": (2, None, "same"),
+    "max_pooling_2d": (2, None, "same"),
+    "average_pooling_1d": (2, None, "same"),
+    "average_pooling_2d": (2, None, "same"),
+    "simple_rnn": (3,),
+    "gru": (3,),
+    "lstm": (3,),
     "constant": (0.01,),
     "step": (0.01, 3),
     "exponential": (0.01, 3, 0.7),
@@ -46,11 +60,22 @@ LAYER_ARGUMENTS = {
 }
 
 
+#: What makes samples of the axes that a layer takes of those of one axis.
+IMAGE, SEQUENCE = (-1, 1, 1), (-1, 1)
+AXES = {
+    "multi_head_attention": (1, -1),
+    **dict.fromkeys(("simple_rnn", "gru", "lstm"), SEQUENCE),
+    **{kind: IMAGE for kind in registry.TABLE if "2d" in kind},
+    **{kind: SEQUENCE for kind in registry.TABLE if "1d" in kind},
+}
+
+
 def layer_of(kind):
     """A layer of a kind that takes an input of any width."""
     layer = registry.TABLE[kind](*LAYER_ARGUMENTS.get(kind, lambda: ARGUMENTS.get(kind, ()))())
-    if kind == "multi_head_attention":
-        return fn.Sequential([fn.Reshape((1, -1)), layer, fn.Flatten()])
+    if kind in AXES:
+        larger = {"cropping_1d": [fn.UpSampling1D(3)], "cropping_2d": [fn.UpSampling2D(3)]}.get(kind, [])
+        return fn.Sequential([fn.Reshape(AXES[kind]), *larger, layer, fn.Flatten()])
     return fn.Sequential([fn.Select(0), layer, fn.Flatten()]) if layer.takes_indices else layer
 
 
@@ -140,7 +165,8 @@ def fit(model, epochs=2, batch_size=128, **options):
     data = (X, target_of(model.loss))
     options = {"sample_weight": WEIGHT, "verbose": 0, **options}
     history = model.fit(*data, epochs=epochs, batch_size=batch_size, **options)
-    assert threads.parts(128, model.parameters.size, model.parameters.size).most == 8
+    multiplications = model.executor.graph.multiplications
+    assert threads.parts(128, model.parameters.size, multiplications).most == 8
     return history.history
 
 

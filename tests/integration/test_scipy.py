@@ -188,7 +188,7 @@ def test_options_are_scipys():
 
 @pytest.mark.parametrize("call", [2, 5])
 def test_interrupted_least_squares_keeps_the_best(call, monkeypatch):
-    model, jacobian, costs = network().build(1), launch.parameter_jacobian, []
+    model, jacobian, costs = network().build(1), launch.derivatives, []
 
     def count_and_stop(*arguments):
         costs.append((np.sum(residuals(model, X, Y) ** 2), model.parameters.copy()))
@@ -196,7 +196,7 @@ def test_interrupted_least_squares_keeps_the_best(call, monkeypatch):
             raise KeyboardInterrupt
         jacobian(*arguments)
 
-    monkeypatch.setattr(launch, "parameter_jacobian", count_and_stop)
+    monkeypatch.setattr(launch, "derivatives", count_and_stop)
     with pytest.raises(KeyboardInterrupt):
         fn.scipy.least_squares(model, X, Y, "trf")
     _, best = min(costs, key=lambda pair: pair[0])
