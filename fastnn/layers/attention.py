@@ -11,9 +11,10 @@ from ..checks import shown, validate
 from ..engine.ops import ParameterSpec
 from ..kernels.abi import oprow
 from .base import Layer
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
@@ -90,44 +91,18 @@ class MultiHeadAttention(Layer):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
-    @property
-    def projection_weights(self) -> NDArray[Any]:
-        """Weights of queries, keys and values, of shape (features, num_heads * (2 * key_dim + value_dim)).
+    projection_weights = Parameter(
+        "Weights of queries, keys and values, of shape (features, num_heads * (2 * key_dim + value_dim)): the "
+        "queries of all heads come first, then the keys, then the values."
+    )
 
-        The queries of all heads come first, then the keys, then the values. A view, which can be assigned to.
-        """
-        return self._parameter("projection_weights")
+    projection_bias = Parameter(
+        "Bias of queries, keys and values, of shape (num_heads * (2 * key_dim + value_dim),)."
+    )
 
-    @projection_weights.setter
-    def projection_weights(self, value: ArrayLike) -> None:
-        self.set_parameter("projection_weights", value)
+    output_weights = Parameter("Weights of the output, of shape (num_heads * value_dim, features).")
 
-    @property
-    def projection_bias(self) -> NDArray[Any]:
-        """Bias of queries, keys and values, of shape (num_heads * (2 * key_dim + value_dim),): a view."""
-        return self._parameter("projection_bias")
-
-    @projection_bias.setter
-    def projection_bias(self, value: ArrayLike) -> None:
-        self.set_parameter("projection_bias", value)
-
-    @property
-    def output_weights(self) -> NDArray[Any]:
-        """Weights of the output, of shape (num_heads * value_dim, features): a view."""
-        return self._parameter("output_weights")
-
-    @output_weights.setter
-    def output_weights(self, value: ArrayLike) -> None:
-        self.set_parameter("output_weights", value)
-
-    @property
-    def output_bias(self) -> NDArray[Any]:
-        """Bias of the output, of shape (features,): a view."""
-        return self._parameter("output_bias")
-
-    @output_bias.setter
-    def output_bias(self, value: ArrayLike) -> None:
-        self.set_parameter("output_bias", value)
+    output_bias = Parameter("Bias of the output, of shape (features,).")
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         if len(inputs[0]) != 2:

@@ -220,7 +220,8 @@ class Layer(KnownAttributes):
             self._standalone = executor
         return one_layer.call(executor, self, x)
 
-    def _parameter(self, name: str) -> NDArray[Any]:
+    def parameter(self, name: str) -> NDArray[Any]:
+        """One of its parameters, as a view into the model's; a ValueError if it is not made yet."""
         if name not in self._views:
             raise ValueError(
                 f"the {self.kind} layer has no {name} yet; they are made by model.build(n_in), "
@@ -230,10 +231,10 @@ class Layer(KnownAttributes):
 
     def set_parameter(self, name: str, value: ArrayLike) -> None:
         """Write values into one of its parameters, after a check."""
-        self._parameter(name)[...] = self._checked_parameter(name, value)
+        self.parameter(name)[...] = self._checked_parameter(name, value)
 
     def _checked_parameter(self, name: str, value: ArrayLike) -> NDArray[Any]:
-        view = self._parameter(name)
+        view = self.parameter(name)
         given = array_checks.array(name, value, dtype_name(view.dtype), tuple(range(view.ndim + 1)))
         if given.shape != view.shape:
             raise ValueError(f"{name} must have shape {view.shape}, got {given.shape}")

@@ -8,6 +8,7 @@ from .. import initializers
 from ..checks import validate
 from ..engine.ops import ParameterSpec
 from .normalization import Normalization
+from .parameter import Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -62,26 +63,19 @@ class BatchNormalization(Normalization):
         super().__init__(epsilon, center, scale)
         self.momentum = validate.number("momentum", momentum, low=0.0, high=1.0)
 
-    @property
-    def moving_mean(self) -> NDArray[Any]:
-        """Moving average of the means of batches, of shape (channels,): a view. Can be assigned to."""
-        return self._parameter("moving_mean")
-
-    @moving_mean.setter
-    def moving_mean(self, value: ArrayLike) -> None:
-        self.set_parameter("moving_mean", value)
+    moving_mean = Parameter("Moving average of the means of batches, of shape (channels,).")
 
     @property
     def moving_variance(self) -> NDArray[Any]:
         """Moving average of the variances of batches, of shape (channels,): a view. Can be assigned to."""
-        return self._parameter("moving_variance")
+        return self.parameter("moving_variance")
 
     @moving_variance.setter
     def moving_variance(self, value: ArrayLike) -> None:
         given = self._checked_parameter("moving_variance", value)
         if given.min() < 0:
             raise ValueError(f"moving_variance must be >= 0, got {given.min():g}")
-        self._parameter("moving_variance")[...] = given
+        self.parameter("moving_variance")[...] = given
 
     def running_statistics(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
         shape = inputs[0][-1:]

@@ -12,10 +12,9 @@ from ..engine.ops import ParameterSpec
 from . import windows
 from .activation import lower_activation
 from .convolution_base import Windowed, add_op
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from ..activations import Activation as ActivationSpec
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
@@ -33,14 +32,7 @@ class _Convolution(Windowed):
         self.filters = validate.integer("filters", filters, low=1)
         self.kernel_initializer = initializers.get(kernel_initializer)
 
-    @property
-    def weights(self) -> NDArray[Any]:
-        """Weights, in Keras's layout: a view into the model's parameters. Can be assigned to."""
-        return self._parameter("weights")
-
-    @weights.setter
-    def weights(self, value: ArrayLike) -> None:
-        self.set_parameter("weights", value)
+    weights = Parameter("Weights, in Keras's layout.")
 
     def weights_shape(self, channels: int) -> Shape:
         """Shape of the weights, for an input of so many channels."""

@@ -10,10 +10,9 @@ from .. import activations, initializers
 from ..checks import shown, validate
 from . import windows
 from .base import Layer
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from ..activations import Activation as ActivationSpec
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
@@ -71,20 +70,7 @@ class Windowed(Layer):
         self.l2 = validate.number("l2", l2, low=0.0)
         self.alpha = validate.number("alpha", alpha, low=0.0)
 
-    @property
-    def bias(self) -> NDArray[Any]:
-        """Bias, of shape (channels of the output,): a view into the parameters. Can be assigned to."""
-        self._require_bias()
-        return self._parameter("bias")
-
-    @bias.setter
-    def bias(self, value: ArrayLike) -> None:
-        self._require_bias()
-        self.set_parameter("bias", value)
-
-    def _require_bias(self) -> None:
-        if not self.use_bias:
-            raise ValueError(f"the {self.kind} layer has no bias: it was made with use_bias=False")
+    bias = Parameter("Bias, of shape (channels of the output,).", only_with="use_bias")
 
     @property
     def has_parameters(self) -> bool:  # noqa: D102

@@ -11,10 +11,9 @@ from ..engine.ops import ParameterSpec
 from ..kernels.abi.oprow import PACK_SIZE
 from .activation import lower_activation
 from .base import Layer
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from ..activations import Activation as ActivationSpec
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
@@ -83,27 +82,9 @@ class Dense(Layer):
         self.l2 = validate.number("l2", l2, low=0.0)
         self.alpha = validate.number("alpha", alpha, low=0.0)
 
-    @property
-    def weights(self) -> NDArray[Any]:
-        """Weights, of shape (n_in, units): a view into the model's parameters. Can be assigned to."""
-        return self._parameter("weights")
+    weights = Parameter("Weights, of shape (n_in, units).")
 
-    @weights.setter
-    def weights(self, value: ArrayLike) -> None:
-        self.set_parameter("weights", value)
-
-    @property
-    def bias(self) -> NDArray[Any]:
-        """Bias, of shape (units,): a view into the model's parameters. Can be assigned to."""
-        if not self.use_bias:
-            raise ValueError("the dense layer has no bias: it was made with use_bias=False")
-        return self._parameter("bias")
-
-    @bias.setter
-    def bias(self, value: ArrayLike) -> None:
-        if not self.use_bias:
-            raise ValueError("the dense layer has no bias: it was made with use_bias=False")
-        self.set_parameter("bias", value)
+    bias = Parameter("Bias, of shape (units,).", only_with="use_bias")
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         return (*inputs[0][:-1], self.units)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import initializers
 from ..checks import validate
 from ..engine.ops import ParameterSpec
 from .activation import lower_activation
 from .convolution_base import LINE, SUMMED, Windowed, add_op
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from ..activations import Activation as ActivationSpec
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
@@ -148,14 +147,7 @@ class DepthwiseConv2D(_Depthwise):
         self._set_multiplier(depth_multiplier)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
 
-    @property
-    def weights(self) -> NDArray[Any]:
-        """Weights, of shape (*kernel_size, channels, depth_multiplier): a view into the parameters."""
-        return self._parameter("weights")
-
-    @weights.setter
-    def weights(self, value: ArrayLike) -> None:
-        self.set_parameter("weights", value)
+    weights = Parameter("Weights, of shape (*kernel_size, channels, depth_multiplier).")
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         found = self.windows_of(inputs[0])
@@ -254,23 +246,13 @@ class SeparableConv2D(_Depthwise):
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.pointwise_initializer = initializers.get(pointwise_initializer)
 
-    @property
-    def depthwise_weights(self) -> NDArray[Any]:
-        """Weights of the depthwise part, of shape (*kernel_size, channels, depth_multiplier): a view."""
-        return self._parameter("depthwise_weights")
+    depthwise_weights = Parameter(
+        "Weights of the depthwise part, of shape (*kernel_size, channels, depth_multiplier)."
+    )
 
-    @depthwise_weights.setter
-    def depthwise_weights(self, value: ArrayLike) -> None:
-        self.set_parameter("depthwise_weights", value)
-
-    @property
-    def pointwise_weights(self) -> NDArray[Any]:
-        """Weights of the mixture, of shape (1, 1, channels * depth_multiplier, filters): a view."""
-        return self._parameter("pointwise_weights")
-
-    @pointwise_weights.setter
-    def pointwise_weights(self, value: ArrayLike) -> None:
-        self.set_parameter("pointwise_weights", value)
+    pointwise_weights = Parameter(
+        "Weights of the mixture, of shape (1, 1, channels * depth_multiplier, filters)."
+    )
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         return (*(axis.output for axis in self.windows_of(inputs[0])), self.filters)

@@ -14,9 +14,10 @@ from ..data.categories import LARGEST
 from ..engine.ops import ParameterSpec
 from .base import Layer
 from .category_columns import CategoryColumns
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ..engine.graph import Graph
     from ..engine.index_limits import IndexLimits, Origins
@@ -82,17 +83,7 @@ class Embedding(Layer):
         self.output_dim = validate.integer("output_dim", output_dim, low=1)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
 
-    @property
-    def weights(self) -> NDArray[Any]:
-        """The vectors, of shape (input_dim, output_dim): a view into the model's parameters.
-
-        Can be assigned to.
-        """
-        return self._parameter("weights")
-
-    @weights.setter
-    def weights(self, value: ArrayLike) -> None:
-        self.set_parameter("weights", value)
+    weights = Parameter("The vectors, of shape (input_dim, output_dim).")
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         return (*inputs[0], self.output_dim)
@@ -205,9 +196,9 @@ class EntityEmbedding(CategoryColumns):
         """
         executor = self.executor
         if executor is None or executor.graph is None:
-            return list(self.views.values()) or [self._parameter("weights")]
+            return list(self.views.values()) or [self.parameter("weights")]
         (shape,) = executor.graph.node(self).inputs
-        return [self._parameter(_name(column)) for column in self.coded_columns(shape[0])]
+        return [self.parameter(_name(column)) for column in self.coded_columns(shape[0])]
 
     @property
     def has_parameters(self) -> bool:  # noqa: D102

@@ -8,10 +8,9 @@ from .. import initializers
 from ..checks import shown, validate
 from ..engine.ops import ParameterSpec
 from .base import Layer
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
 
@@ -35,29 +34,9 @@ class Normalization(Layer):
         self.center = validate.boolean("center", center)
         self.scale = validate.boolean("scale", scale)
 
-    @property
-    def gamma(self) -> NDArray[Any]:
-        """Factors, of shape (channels,): a view into the model's parameters. Can be assigned to."""
-        if not self.scale:
-            raise ValueError(f"the {self.kind} layer has no gamma: it was made with scale=False")
-        return self._parameter("gamma")
+    gamma = Parameter("Factors, of shape (channels,).", only_with="scale")
 
-    @gamma.setter
-    def gamma(self, value: ArrayLike) -> None:
-        self.gamma  # noqa: B018 - refuses a layer that has none
-        self.set_parameter("gamma", value)
-
-    @property
-    def beta(self) -> NDArray[Any]:
-        """Offsets, of shape (channels,): a view, like `gamma`."""
-        if not self.center:
-            raise ValueError(f"the {self.kind} layer has no beta: it was made with center=False")
-        return self._parameter("beta")
-
-    @beta.setter
-    def beta(self, value: ArrayLike) -> None:
-        self.beta  # noqa: B018 - refuses a layer that has none
-        self.set_parameter("beta", value)
+    beta = Parameter("Offsets, of shape (channels,).", only_with="center")
 
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
         shape = inputs[0][-1:]

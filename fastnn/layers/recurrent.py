@@ -12,9 +12,10 @@ from ..engine.ops import ParameterSpec, Tensor
 from ..kernels.abi import oprow
 from .base import Layer
 from .dense import lower_product
+from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ..activations import Activation as ActivationSpec
     from ..engine.graph import Graph
@@ -78,38 +79,13 @@ class Recurrent(Layer):
         """Whether its outputs are in the order of time though it goes backwards: in `Bidirectional`."""
         return self._in_time_order and self.return_sequences
 
-    @property
-    def weights(self) -> NDArray[Any]:
-        """Weights of the input, of shape (features, gates * units): a view. Can be assigned to."""
-        return self._parameter("weights")
+    weights = Parameter("Weights of the input, of shape (features, gates * units).")
 
-    @weights.setter
-    def weights(self, value: ArrayLike) -> None:
-        self.set_parameter("weights", value)
+    recurrent_weights = Parameter("Weights of the state, of shape (units, gates * units).")
 
-    @property
-    def recurrent_weights(self) -> NDArray[Any]:
-        """Weights of the state, of shape (units, gates * units): a view, like `weights`."""
-        return self._parameter("recurrent_weights")
-
-    @recurrent_weights.setter
-    def recurrent_weights(self, value: ArrayLike) -> None:
-        self.set_parameter("recurrent_weights", value)
-
-    @property
-    def bias(self) -> NDArray[Any]:
-        """Bias, of shape (gates * units,), or (2, gates * units) of a `GRU`: a view, like `weights`."""
-        self._require_bias()
-        return self._parameter("bias")
-
-    @bias.setter
-    def bias(self, value: ArrayLike) -> None:
-        self._require_bias()
-        self.set_parameter("bias", value)
-
-    def _require_bias(self) -> None:
-        if not self.use_bias:
-            raise ValueError(f"the {self.kind} layer has no bias: it was made with use_bias=False")
+    bias = Parameter(
+        "Bias, of shape (gates * units,), or (2, gates * units) of a `GRU`.", only_with="use_bias"
+    )
 
     @property
     def runs_by_step(self) -> bool:  # noqa: D102

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,8 +12,23 @@ from ._style import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
-    from ..explain import Importance
+
+class Importance(Protocol):
+    """What is drawn: `fastnn.explain.Importance`."""
+
+    @property
+    def mean(self) -> NDArray[Any]:
+        """Of each column."""
+
+    @property
+    def std(self) -> NDArray[Any]:
+        """Of each column."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the columns; empty if they have none."""
 
 
 def importance(result: Importance, *, most: int = 20, ax: Axes | None = None) -> Axes:
@@ -20,7 +36,7 @@ def importance(result: Importance, *, most: int = 20, ax: Axes | None = None) ->
 
     Parameters
     ----------
-    result : Importance
+    result : fastnn.explain.Importance
     most : int
         How many columns are drawn at most.
     ax : Axes, optional

@@ -171,6 +171,10 @@ def _fit_many(models, x, y, weight=None, validation=None):
     return [history.history for history in histories]
 
 
+def _importance(m, x, y, weight=None):
+    return fn.explain.permutation_importance(m, x, y, sample_weight=weight).values
+
+
 def _minimize(m, x, y, weight=None):
     return fn.scipy.minimize(m, x, y, sample_weight=weight, options={"maxiter": 2}).x
 
@@ -210,6 +214,16 @@ ARGUMENTS = {
         X, model, lambda m, v: (m.predict(X), m.predict(v)), "X", alone=True, also_one_row=True
     ),
     "Model.__call__: X": Argument(X, model, lambda m, v: m(v), "X", alone=True, also_one_row=True),
+    "Model.outputs: X": Argument(X, model, lambda m, v: m.outputs(v), "X", alone=True, also_one_row=True),
+    "Model.jacobian: X": Argument(X, model, lambda m, v: m.jacobian(v), "X", alone=True, also_one_row=True),
+    "Model.input_gradient: X": Argument(X, model, lambda m, v: m.input_gradient(v, VALUES), "X"),
+    "Model.input_gradient: dy": Argument(VALUES, model, lambda m, v: m.input_gradient(X, v), "dy"),
+    "saliency: X": Argument(
+        X, model, lambda m, v: fn.explain.saliency(m, v), "X", alone=True, also_one_row=True
+    ),
+    "adversarial: X": Argument(X, model, lambda m, v: fn.explain.adversarial(m, v, LABELS, 0.1), "X"),
+    "adversarial: y": Argument(LABELS, model, lambda m, v: fn.explain.adversarial(m, X, v, 0.1), "y"),
+    **_data("permutation_importance", model, _importance),
     **_data("Model.evaluate", model, lambda m, *data: m.evaluate(*data)),
     **_data("Model.loss_and_gradient", model, lambda m, *data: m.loss_and_gradient(*data)),
     **_data("Model.fit", model, _fit),

@@ -57,6 +57,7 @@ LAYER_ARGUMENTS = {
     "residual": lambda: (_smooth(),),
     "add": lambda: ([None, _smooth(), fn.Activation("sigmoid")],),
     "concatenate": lambda: ([None, _smooth(), fn.Activation("sigmoid")],),
+    "bidirectional": lambda: (fn.GRU(3),),
 }
 
 
@@ -64,7 +65,7 @@ LAYER_ARGUMENTS = {
 IMAGE, SEQUENCE = (-1, 1, 1), (-1, 1)
 AXES = {
     "multi_head_attention": (1, -1),
-    **dict.fromkeys(("simple_rnn", "gru", "lstm"), SEQUENCE),
+    **dict.fromkeys(("simple_rnn", "gru", "lstm", "bidirectional", "masking"), SEQUENCE),
     **{kind: IMAGE for kind in registry.TABLE if "2d" in kind},
     **{kind: SEQUENCE for kind in registry.TABLE if "1d" in kind},
 }

@@ -156,6 +156,24 @@ ELSEWHERE = {
     "Model.predict: out": "test_out_is_written_where_it_lies_or_refused",
     "Model.fit: shuffle": "test_an_order_of_samples_is_taken_or_refused",
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
+    **dict.fromkeys(
+        (
+            "integrated_gradients: X",
+            "integrated_gradients: baseline",
+            "integrated_gradients: output",
+            "occlusion: X",
+            "occlusion: baseline",
+            "occlusion: output",
+            "saliency: output",
+            "activation_maximization: start",
+            "dream: image",
+        ),
+        "tests/explain/test_explain.py: test_bad_arguments_are_refused",
+    ),
+    **dict.fromkeys(
+        ("attribution: sample", "attribution: values", "images: values"),
+        "tests/plot/test_explained.py: test_what_does_not_fit_is_refused",
+    ),
 }
 #: Public, but for the engine: what they are given has been checked.
 OF_THE_ENGINE = {"Layer.bind", "Layer.check_rows", "EntityEmbedding.set_categories"}

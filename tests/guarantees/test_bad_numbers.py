@@ -7,13 +7,30 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn.layers import registry
+from tests.guarantees.cases import ARGUMENTS, LAYER_ARGUMENTS
 
 RATE = {"learning_rate": 0.1}
+DATA = {"model": fn.Model([fn.Dense(2)], "mse").build(3), "X": np.ones((4, 3)), "y": np.ones((4, 2))}
+IMAGES = fn.Model([fn.Conv2D(2, 1)]).build((4, 4, 1))
+
+
+def _needed_by_layers():
+    """Arguments of all layers that cannot be made without, by the names of the parameters."""
+    for kind, layer in registry.TABLE.items():
+        given = ARGUMENTS.get(kind) or LAYER_ARGUMENTS.get(kind, tuple)()
+        if given:
+            yield layer.__name__, inspect.signature(layer).bind(*given).arguments
+
+
 #: What cannot be left out, by the name of the class or function.
 NEEDED = {
-    "Dense": {"units": 2},
-    "Dropout": {"rate": 0.5},
-    "Activation": {"activation": "relu"},
+    **dict(_needed_by_layers()),
+    "explain.integrated_gradients": {"model": DATA["model"], "X": DATA["X"]},
+    "explain.activation_maximization": {"model": DATA["model"]},
+    "explain.dream": {"model": IMAGES, "image": np.ones((4, 4, 1)), "layer": 0},
+    "explain.adversarial": {**DATA, "epsilon": 0.1},
+    "explain.permutation_importance": DATA,
     "CSVLogger": {"path": "never-written"},
     "ModelCheckpoint": {"path": "never-written"},
     "Model": {"layers": [fn.Dense(2)]},
