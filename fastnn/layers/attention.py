@@ -92,8 +92,8 @@ class MultiHeadAttention(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
 
     projection_weights = Parameter(
-        "Weights of queries, keys and values, of shape (features, num_heads * (2 * key_dim + value_dim)): the "
-        "queries of all heads come first, then the keys, then the values."
+        "Weights of queries, keys and values, of shape (features, num_heads * (2 * key_dim + value_dim)): "
+        "the queries of all heads come first, then the keys, then the values."
     )
 
     projection_bias = Parameter(
