@@ -6,6 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..checks import validate
 from ..data import array_checks
 from ..layers.containers import Container
 from ..layers.preprocessing import Preprocessing
@@ -69,6 +70,8 @@ def load_keras(
     path = os.fspath(path)
     if model is not None and not isinstance(model, Model):
         raise TypeError(f"model must be a fastnn.Model, got {model!r}")
+    if seed is not None:
+        validate.integer("seed", seed, low=0)
     with opened(path) as file:
         try:
             if model is None:

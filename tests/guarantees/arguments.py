@@ -216,7 +216,13 @@ ARGUMENTS = {
     "Model.__call__: X": Argument(X, model, lambda m, v: m(v), "X", alone=True, also_one_row=True),
     "Model.outputs: X": Argument(X, model, lambda m, v: m.outputs(v), "X", alone=True, also_one_row=True),
     "Model.jacobian: X": Argument(X, model, lambda m, v: m.jacobian(v), "X", alone=True, also_one_row=True),
-    "Model.input_gradient: X": Argument(X, model, lambda m, v: m.input_gradient(v, VALUES), "X"),
+    "Model.input_gradient: X": Argument(
+        X,
+        model,
+        lambda m, v: m.input_gradient(v, VALUES),
+        "X",
+        without=frozenset({"one row alone", "one row alone, as a list"}),  # then dy is refused
+    ),
     "Model.input_gradient: dy": Argument(VALUES, model, lambda m, v: m.input_gradient(X, v), "dy"),
     "saliency: X": Argument(
         X, model, lambda m, v: fn.explain.saliency(m, v), "X", alone=True, also_one_row=True
@@ -333,7 +339,10 @@ ARGUMENTS = {
             lambda: fn.Model([fn.MultiHeadAttention(1, 1)], seed=0).build((4, 3)).layers[0],
             lambda layer, v, name=name: setattr(layer, name, v),
             name,
-            without=frozenset({"turned"} if name == "projection_weights" else {}),  # those are square
+            # Some are square, and some have one row.
+            without=frozenset(
+                {"projection_weights": {"turned"}, "output_weights": {"one row only"}}.get(name, ())
+            ),
         )
         for name, values in {
             "projection_weights": X[:3],

@@ -76,7 +76,8 @@ def layer_of(kind):
     layer = registry.TABLE[kind](*LAYER_ARGUMENTS.get(kind, lambda: ARGUMENTS.get(kind, ()))())
     if kind in AXES:
         larger = {"cropping_1d": [fn.UpSampling1D(3)], "cropping_2d": [fn.UpSampling2D(3)]}.get(kind, [])
-        return fn.Sequential([fn.Reshape(AXES[kind]), *larger, layer, fn.Flatten()])
+        last = fn.SimpleRNN(3) if kind == "masking" else fn.Flatten()
+        return fn.Sequential([fn.Reshape(AXES[kind]), *larger, layer, last])
     return fn.Sequential([fn.Select(0), layer, fn.Flatten()]) if layer.takes_indices else layer
 
 

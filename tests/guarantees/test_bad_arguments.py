@@ -45,7 +45,7 @@ def refused_kinds(argument):
         kinds |= REFUSED_OF_OTHER_LENGTH
     unknown = argument.without
     if argument.wide:
-        unknown = unknown | {"one column more", "one column fewer", "turned"}
+        unknown = unknown | {"one column more", "one column fewer", "turned", "one more dimension"}
     if argument.double:
         unknown = unknown | {"too large for float32"}
     kinds |= {name: (CONVERTED[name], TypeError, "") for name in argument.apart}
@@ -214,6 +214,6 @@ def rows_needed():
 def test_every_public_function_that_takes_data_is_in_the_table():
     rows = {re.sub(r"^(?:plot|scipy)\.|(?<=\w)[ ,][^:]*(?=:)", "", row) for row in ARGUMENTS}
     needed = set(rows_needed())
-    assert {"Model.fit: X", "Dense.bias: value", "fit_many: y", "minimize: X"} <= needed
+    assert {"Model.fit: X", "Layer.set_parameter: value", "fit_many: y", "minimize: X"} <= needed
     assert needed - rows - set(ELSEWHERE) == set()
     assert set(ELSEWHERE) <= needed

@@ -28,6 +28,8 @@ NEEDED = {
     **dict(_needed_by_layers()),
     "explain.integrated_gradients": {"model": DATA["model"], "X": DATA["X"]},
     "explain.activation_maximization": {"model": DATA["model"]},
+    "Impute": {"strategy": "constant"},
+    "load_keras": {"path": "never-read"},
     "explain.dream": {"model": IMAGES, "image": np.ones((4, 4, 1)), "layer": 0},
     "explain.adversarial": {**DATA, "epsilon": 0.1},
     "explain.permutation_importance": DATA,

@@ -82,10 +82,10 @@ def test_an_error_in_a_worker_is_raised(monkeypatch):
     model, large, predict = model_of(), np.resize(X, (6000, 31)), launch.predict
     expected = model.predict(large)
 
-    def fail_in_a_worker(*arguments):
+    def fail_in_a_worker(*arguments, **options):
         if threading.current_thread() is not threading.main_thread():
             raise MemoryError("in a worker")
-        predict(*arguments)
+        return predict(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(launch, "predict", fail_in_a_worker)

@@ -42,6 +42,7 @@ RESULTS = {
     "Classify": lambda n: np.mean(n["classes"] == n["y"]) > 0.95 and n["probabilities"].shape == (1797, 10),
     "Regress": lambda n: n["precise"].evaluate(n["inputs"], n["wave"])["loss"] < 1e-4,
     "Branches and shapes": lambda n: n["model"].evaluate(n["X"][1350:], n["y"][1350:])["accuracy"] > 0.9,
+    "Images": lambda n: n["model"].evaluate(n["X"][1350:], n["y"][1350:])["accuracy"] > 0.9,
     "Sequences": lambda n: n["model"].evaluate(n["X"], n["y"])["loss"] < 0.5 * n["y"].var(),
     "Tune": lambda n: (
         n["model"].state.step == 20 * 57
