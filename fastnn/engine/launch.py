@@ -35,9 +35,9 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
         gather = f"driver.batch.{X.dtype.name}.gather" if converts else "driver.batch.gather"
         fields.gather, fields.convert = loader.address(gather, dtype), converts
         if fields.n_targets != y.shape[1]:
-            fields.n_targets = y.shape[1]
             net.extra[:1].view(oprow.LOSS)["n_targets"] = y.shape[1]
             net.extra[len(net.extra) - fields.n_metrics :].view(oprow.METRIC)["n_targets"] = y.shape[1]
+            fields.n_targets = y.shape[1]  # last: it says that the rows have it, whatever is raised before
 
 
 def draw_order(net: Network) -> None:

@@ -49,7 +49,7 @@ class BatchNormalization(Normalization):
     >>> X, y = fn.datasets.spiral(100, 3, seed=0)
     >>> layers = [fn.Dense(32, use_bias=False), fn.BatchNormalization(), fn.Activation("relu"), fn.Dense(3)]
     >>> model = fn.Model(layers, loss="cross_entropy", seed=0)
-    >>> history = model.fit(X, y, epochs=50)
+    >>> history = model.fit(X, y, epochs=200)
     >>> layers[1].moving_mean.shape, model.evaluate(X, y)["accuracy"] > 0.8
     ((32,), True)
     """

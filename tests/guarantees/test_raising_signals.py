@@ -130,7 +130,7 @@ def test_raised_anywhere_in_a_fit(name, monkeypatch):
     monkeypatch.setattr(loop, "SLICE", 0.0)  # a slice a step
     options = {"epochs": 2, "batch_size": 4, "shuffle": False, "verbose": 0, **FITS[name]}
     if name == "a team":  # 12 rows are one part otherwise, for one thread
-        monkeypatch.setattr("fastnn.engine.builder.parts", lambda rows, n: Parts(2, False))
+        monkeypatch.setattr("fastnn.engine.builder.parts", lambda *work: Parts(2, False))
     states, handler = weights_of_steps(options), signal.getsignal(signal.SIGINT)
     places = Places()
     while True:
