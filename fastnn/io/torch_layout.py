@@ -18,9 +18,12 @@ from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.convolution_base import Windowed
 from ..layers.dense import Dense
 from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from ..layers.dropout import SpatialDropout1D, SpatialDropout2D
 from ..layers.embedding import Embedding
 from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
+from ..layers.pooling import GlobalPooling, WindowPooling
 from ..layers.reshaping import Flatten
+from ..layers.resizing import Cropping, UpSampling, ZeroPadding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,6 +115,23 @@ MODULES: dict[type[Layer], str] = {
 }
 
 
+# Layers whose images have their channels first there.
+_CHANNELS_FIRST = (
+    Windowed,
+    WindowPooling,
+    GlobalPooling,
+    UpSampling,
+    ZeroPadding,
+    Cropping,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    BatchNormalization,
+    GroupNormalization,
+)
+# Layers that treat each number of a flat sample by itself, or all alike.
+_IN_ANY_ORDER = (BatchNormalization, LayerNormalization, RMSNormalization)
+
+
 class Place(NamedTuple):
     """A layer with parameters, and where it is in a `torch.nn.Sequential` of the same layers.
 
@@ -149,17 +169,23 @@ class Place(NamedTuple):
 
     def to_torch(self, one: Parameter, view: NDArray[Any]) -> NDArray[Any]:
         """Values of a parameter in PyTorch's order."""
-        if self.image and one.own == "weights":
-            view = np.moveaxis(view.reshape(*self.image, -1), -2, 0).reshape(view.shape)
+        if self._is_of_inputs(one):
+            image = view.reshape(*self.image, *view.shape[1:])
+            view = np.moveaxis(image, len(self.image) - 1, 0).reshape(view.shape)
         return one.to_torch(view)
 
     def from_torch(self, one: Parameter, array: NDArray[Any], shape: Shape) -> NDArray[Any]:
         """Values of this shape from those in PyTorch's order."""
         values = one.from_torch(array, shape)
-        if self.image and one.own == "weights":
+        if self._is_of_inputs(one):
             *size, channels = self.image
-            values = np.moveaxis(values.reshape(channels, *size, -1), 0, -2).reshape(shape)
+            image = values.reshape(channels, *size, *shape[1:])
+            values = np.moveaxis(image, 0, len(size)).reshape(shape)
         return values
+
+    def _is_of_inputs(self, one: Parameter) -> bool:
+        """Whether the first axis of a parameter is that of the inputs, which were images."""
+        return bool(self.image) and (one.own == "weights" or not isinstance(self.layer, Dense))
 
 
 def kind(layer: Layer) -> type[Layer]:
@@ -199,10 +225,20 @@ class _Walk:
                 row = part.layers if isinstance(part, Sequential) else [part]
                 yield from self.row(row, shape, f"{path}.{name}.")
         elif isinstance(layer, tuple(PARAMETERS)) and layer.has_parameters:
-            yield Place(layer, prefix, number, shape, self._flattened if isinstance(layer, Dense) else ())
-            self._images, self._flattened = isinstance(layer, Windowed), ()
-        elif isinstance(layer, Flatten) and self._images and len(shape) > 1:
-            self._flattened = shape
+            if self._flattened and not isinstance(layer, (Dense, *_IN_ANY_ORDER)):
+                raise ValueError(
+                    f"{layer.label} behind fn.Flatten of images computes something else in PyTorch, "
+                    "where their channels come first"
+                )
+            yield Place(layer, prefix, number, shape, self._flattened)
+            if not isinstance(layer, _IN_ANY_ORDER):
+                self._flattened = ()
+        elif isinstance(layer, Flatten):
+            self._flattened = shape if self._images and len(shape) > 1 else self._flattened
+        if isinstance(layer, _CHANNELS_FIRST):
+            self._images = True
+        elif isinstance(layer, tuple(PARAMETERS)):
+            self._images = False
 
 
 def modules(layer: Layer) -> int:

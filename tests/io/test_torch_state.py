@@ -345,6 +345,85 @@ def test_convolutions_compute_what_torch_computes():
     np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-9)
 
 
+#: Layers on images before a dense one; PyTorch's modules, and the inputs of the dense layer.
+BEHIND_IMAGES = {
+    "batch normalization": (
+        lambda: [fn.Conv2D(4, 3), fn.BatchNormalization(0.9, 1e-5), fn.Activation("relu"), fn.Flatten()],
+        lambda nn: [nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()],
+        80,
+    ),
+    "group normalization": (
+        lambda: [fn.Conv2D(4, 3), fn.GroupNormalization(2, 1e-5), fn.Flatten()],
+        lambda nn: [nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Flatten()],
+        80,
+    ),
+    "pooling alone": (
+        lambda: [fn.MaxPooling2D(2), fn.Flatten()],
+        lambda nn: [nn.MaxPool2d(2), nn.Flatten()],
+        18,
+    ),
+    "pooling of all": (
+        lambda: [fn.Conv2D(4, 3), fn.GlobalAveragePooling2D(keepdims=True), fn.Flatten()],
+        lambda nn: [nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
+        4,
+    ),
+    "normalization of flat samples": (
+        lambda: [
+            fn.Conv2D(4, 3),
+            fn.Flatten(),
+            fn.BatchNormalization(0.9, 1e-5),
+            fn.LayerNormalization(1e-5),
+        ],
+        lambda nn: [nn.Conv2d(2, 4, 3), nn.Flatten(), nn.BatchNorm1d(80), nn.LayerNorm(80)],
+        80,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND_IMAGES)
+def test_what_is_behind_images_computes_what_torch_computes(name):
+    torch = pytest.importorskip("torch", reason="PyTorch gives the weights")
+    layers, modules, width = BEHIND_IMAGES[name]
+    parts = [*modules(torch.nn), torch.nn.Linear(width, 3)]
+    rng = torch.Generator().manual_seed(0)
+    for tensor in (each for part in parts for each in [*part.parameters(), *part.buffers()]):
+        if tensor.is_floating_point():
+            tensor.data.uniform_(0.3, 1.7, generator=rng)
+    twin = torch.nn.Sequential(*parts).double().eval()
+    model = fn.Model([*layers(), fn.Dense(3)], dtype="float64").build((6, 7, 2))
+    fn.load_torch(twin.state_dict(), model)
+    x = np.random.default_rng(0).normal(size=(5, 6, 7, 2))
+    wanted = twin(torch.from_numpy(np.moveaxis(x, -1, 1).copy())).detach().numpy()
+    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-9)
+    again = model.to_torch_state()
+    assert all(torch.equal(again[key], value) for key, value in twin.state_dict().items() if key in again)
+
+
+@pytest.mark.parametrize("name", BEHIND_IMAGES)
+def test_a_dense_layer_behind_images_is_permuted(name):
+    layers, _, width = BEHIND_IMAGES[name]
+    model = fn.Model([*layers(), fn.Dense(3)], dtype="float64", seed=0).build((6, 7, 2))
+    model.parameters[...] = np.arange(model.parameters.size)
+    state = model.to_torch_state(as_numpy=True)
+    flatten = next(i for i, layer in enumerate(model.layers) if isinstance(layer, fn.Flatten))
+    image = model.outputs(np.ones((6, 7, 2)), [flatten - 1])[0].shape
+    places = np.moveaxis(np.arange(width).reshape(image), -1, 0).ravel()
+    last = len(model.layers) - 1
+    assert np.array_equal(state[f"{last}.weight"], model.layers[last].weights[places].T)
+    for i in range(flatten + 1, last):
+        assert np.array_equal(state[f"{i}.weight"], model.layers[i].gamma[places])
+
+
+def test_groups_of_flat_images_are_refused():
+    model = fn.Model([fn.Conv2D(4, 3), fn.Flatten(), fn.GroupNormalization(2), fn.Dense(3)], seed=0).build(
+        (6, 7, 2)
+    )
+    with pytest.raises(
+        ValueError, match=r"layer 2, GroupNormalization\(groups=2\) behind fn.Flatten of images"
+    ):
+        model.to_torch_state()
+
+
 def test_pooling_has_a_module_but_no_weights():
     layers = [fn.Conv2D(3, 3), fn.MaxPooling2D(2), fn.ZeroPadding2D(1), fn.Flatten(), fn.Dense(2)]
     model = fn.Model(layers, seed=0).build((6, 6, 1))
