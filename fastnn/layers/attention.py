@@ -9,8 +9,8 @@ import numpy as np
 from .. import initializers
 from ..checks import shown, validate
 from ..engine.ops import ParameterSpec
-from ..kernels.abi import oprow
 from .base import Layer
+from .dense import lower_product
 from .parameter import Parameter
 
 if TYPE_CHECKING:
@@ -146,18 +146,8 @@ class MultiHeadAttention(Layer):
         return self._project(graph, attended, "output", features)
 
     def _project(self, graph: Graph, x: Tensor, name: str, units: int) -> Tensor:
-        length, features = x.shape
-        return graph.op(
-            "layers.dense",
-            [x],
-            (length, units),
-            parameters=(f"{name}_weights", f"{name}_bias" if self.use_bias else None),
-            settings=(length,),
-            product="linalg.gemm.product",
-            shared_scratch=oprow.PACK_SIZE,
-            multiplications=length * (features + self.use_bias) * units,
-            matrix=(features, units),
-        )
+        bias = f"{name}_bias" if self.use_bias else None
+        return lower_product(graph, x, units, f"{name}_weights", bias)
 
     def config(self) -> dict[str, Any]:  # noqa: D102
         return {

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Sizes = int | Sequence[int]
 
-_AXES = {1: "(time, channels)", 2: "(height, width, channels)"}
-_RESHAPED = {1: "fn.Reshape((-1, channels))", 2: "fn.Reshape((height, width, channels))"}
 # Of `kernels.layers.convolution`: positions that are computed at a time where windows are added up, and least
 # numbers that are added at a time; most numbers of a vector.
 _BLOCK, SUMMED, _LANES = 16, 128, 16
@@ -81,11 +79,7 @@ class Windowed(Layer):
 
     def require_image(self, shape: Shape) -> None:
         """Raise a ValueError unless an input has as many axes as it must."""
-        if len(shape) != self.rank + 1:
-            raise ValueError(
-                f"{self.label} expects an input of shape {_AXES[self.rank]}, got {shape}; "
-                f"put {_RESHAPED[self.rank]} before it"
-            )
+        windows.require_image(self.label, shape, self.rank)
 
     def windows_of(self, shape: Shape) -> list[windows.Axis]:
         """The windows over an image along each axis; a ValueError if they do not fit."""
@@ -112,14 +106,9 @@ class Windowed(Layer):
         return {"name": self.kind, **values}
 
     def __repr__(self) -> str:
-        values = {name: _short(getattr(self, name)) for name in self.settings}
+        values = {name: windows.short(getattr(self, name)) for name in self.settings}
         first = tuple(values.pop(name) for name in self.settings[: self.positional])
         return shown.call(type(self).__name__, first, shown.other(type(self), values))
-
-
-def _short(value: Any) -> Any:
-    """The one number of a tuple of equal numbers; anything else as it is."""
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 def add_op(

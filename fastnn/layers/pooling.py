@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     Sizes = int | Sequence[int]
 
 MAX, AVERAGE = "layers.pooling.max_pooling", "layers.pooling.average_pooling"
-_AXES = {1: "(time, channels)", 2: "(height, width, channels)"}
-_RESHAPED = {1: "fn.Reshape((-1, channels))", 2: "fn.Reshape((height, width, channels))"}
 # Numbers of a sample: how far the largest of a window lies behind its first one is exact in float32.
 _LARGEST = 1 << 24
 
@@ -31,11 +29,7 @@ class _Pooling(Layer):
 
     def _require_shape(self, shape: Shape) -> None:
         """Raise a ValueError unless an input has as many axes as it must, and is not too large."""
-        if len(shape) != self.rank + 1:
-            raise ValueError(
-                f"{self.label} expects an input of shape {_AXES[self.rank]}, got {shape}; "
-                f"put {_RESHAPED[self.rank]} before it"
-            )
+        windows.require_image(self.label, shape, self.rank)
         if self.kernel == MAX and math.prod(shape) > _LARGEST:
             raise ValueError(
                 f"{self.label} takes samples of at most 2**24 numbers, got an input of shape {shape}"
@@ -100,15 +94,10 @@ class WindowPooling(_Pooling):
 
     def __repr__(self) -> str:
         strides = None if self.strides == self.pool_size else self.strides
-        settings = {"strides": _short(strides), "padding": self.padding}
+        settings = {"strides": windows.short(strides), "padding": self.padding}
         return shown.call(
-            type(self).__name__, (_short(self.pool_size),), shown.other(WindowPooling, settings)
+            type(self).__name__, (windows.short(self.pool_size),), shown.other(WindowPooling, settings)
         )
-
-
-def _short(value: Any) -> Any:
-    """The one number of a tuple of equal numbers; anything else as it is."""
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 class MaxPooling2D(WindowPooling):

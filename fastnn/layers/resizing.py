@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     Sizes = int | Sequence[int]
     Borders = int | Sequence[int] | Sequence[Sequence[int]]
 
-_AXES = {1: "(time, channels)", 2: "(height, width, channels)"}
-
 
 class _Resizing(Layer):
     """Base of layers that change the size of an image."""
@@ -35,8 +33,7 @@ class _Resizing(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
         (shape,) = inputs
-        if len(shape) != self.rank + 1:
-            raise ValueError(f"{self.label} expects an input of shape {_AXES[self.rank]}, got {shape}")
+        windows.require_image(self.label, shape, self.rank)
         return (*self.sizes_of(shape[:-1]), shape[-1])
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
@@ -70,8 +67,7 @@ class UpSampling(_Resizing):
         return {"name": self.kind, "size": list(self.size)}
 
     def __repr__(self) -> str:
-        size = self.size[0] if len(set(self.size)) == 1 else self.size
-        return f"{type(self).__name__}({size!r})"
+        return f"{type(self).__name__}({windows.short(self.size)!r})"
 
 
 class UpSampling2D(UpSampling):

@@ -8,6 +8,21 @@ from typing import Any, NamedTuple
 from ..checks import validate
 
 PADDINGS = ("valid", "same", "causal")
+_AXES = {1: "(time, channels)", 2: "(height, width, channels)"}
+_RESHAPED = {1: "fn.Reshape((-1, channels))", 2: "fn.Reshape((height, width, channels))"}
+
+
+def require_image(label: str, shape: tuple[int, ...], rank: int) -> None:
+    """Raise a ValueError that names a layer unless its input has `rank` axes and one of channels."""
+    if len(shape) != rank + 1:
+        raise ValueError(
+            f"{label} expects an input of shape {_AXES[rank]}, got {shape}; put {_RESHAPED[rank]} before it"
+        )
+
+
+def short(value: Any) -> Any:
+    """The one number of a tuple of equal numbers; anything else as it is."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 def sizes(name: str, value: Any, rank: int) -> tuple[int, ...]:

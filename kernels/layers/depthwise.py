@@ -1,6 +1,6 @@
 """Depthwise convolution: each channel is convolved by itself, with one or several filters.
 
-Names and sizes are those of `convolution.Geometry`, with as many groups as channels; the weights are of shape
+Names and sizes are those of `windows.Geometry`, with as many groups as channels; the weights are of shape
 (kernel height, kernel width, channels, multiplier), a row of filters for each place of the window. Channels
 are in the lanes. Where there are several filters a channel, each channel is repeated as often in a copy of
 the image.
@@ -12,7 +12,7 @@ from ..abi.tensors import tensor_address
 from ..linalg.indirect import indirect_product
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import element, view
-from .convolution import Geometry, clear, copy, op_geometry, padded_size, sum_positions, tables
+from .windows import Geometry, clear, copy, op_geometry, padded_size, sum_positions, tables
 
 
 @kernel

@@ -24,6 +24,7 @@ from ..linalg.gemm import multiply
 from ..lowlevel._jit import kernel
 from ..lowlevel.simd import address, element, view
 from .recurrent_cells import (
+    copy,
     gru_backward,
     gru_forward,
     lstm_backward,
@@ -81,13 +82,6 @@ def _transpose(x, y):
 
 
 @kernel
-def _hold(source, target):
-    """Write `target`, the first of the source."""
-    for i in range(target.size):
-        target[i] = source[i]
-
-
-@kernel
 def _restore(mask, first, t, held, units, target):
     """Write the rows of `target` masked at time step t: those of `held`, or zeros if that is empty."""
     rows = target.size // units
@@ -127,6 +121,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     def forward_rows(
         product, x, mask, w, b, y, kept, memory, known, at, first, count, backwards, in_time, activation
     ):
+        """Write `y`, `x`, `kept` and `known` of `count` rows from `first` on; and `memory`. See `forward`."""
         steps, units = y.shape[1], y.shape[2]
         T, n, size = x.dtype, count * units, x.itemsize
         none = view(0, 0, T)
@@ -160,7 +155,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
                 for k in range(carried):
                     before = view(element(address(state), k * n, T), (count, units), T)
                     _scatter(before, kept, first, t, k * units)
-            _hold(state, held)
+            copy(state, held)
             cell_forward(pre, recurrent, state, n, activation)
             if mask.shape[0] > 0:
                 for k in range(carried):
@@ -214,6 +209,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     def backward_rows(
         product, x, mask, transposed, dy, dx, kept, memory, first, count, backwards, in_time, activation
     ):
+        """Write `dx` and `kept` of `count` rows from `first` on; and `memory`. See `backward_input`."""
         steps, units = dy.shape[1], dy.shape[2]
         T, n, size, width = x.dtype, count * units, x.itemsize, x.shape[2]
         none = view(0, 0, T)
@@ -236,8 +232,8 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
                 target = view(element(address(old), k * n, T), (count, units), T)
                 _gather(kept, first, t, k * units, none, target)
             _add(dy, first, t if in_time else s, view(address(dh), (count, units), T))
-            _hold(dh, part(held, 0, n if mask.shape[0] > 0 else 0))
-            _hold(dc, view(element(address(held), n, T), n if mask.shape[0] > 0 else 0, T))
+            copy(dh, part(held, 0, n if mask.shape[0] > 0 else 0))
+            copy(dc, view(element(address(held), n, T), n if mask.shape[0] > 0 else 0, T))
             cell_backward(pre, old, dh, dc, activation)
             if mask.shape[0] > 0:
                 _restore(mask, first, t, part(held, 0, n), units, dh)
@@ -274,6 +270,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
 
     @kernel
     def backward_weights(product, kept, dx, first, dw, db, memory):
+        """Write `dw`, of rows of w from `first` on, `db` unless it is empty, and `memory`."""
         count, width, units = dw.shape[0], dx.shape[1], dx.shape[1] // gates
         T, size, step = dx.dtype, dx.itemsize, kept.shape[1]
         pack, before = address(memory), element(address(kept), first, T)

@@ -49,7 +49,7 @@ def _activate_sum(x, other, activation):
 
 
 @kernel
-def _copy(source, target):
+def copy(source, target):
     """Write `target`."""
     for i in range(target.size):
         target[i] = source[i]
@@ -81,7 +81,7 @@ def _multiply(x, factor):
 def simple_forward(gates, recurrent, state, n, activation):
     """Write `gates`, the new state, and `state`: ``h = activation(gates + recurrent)``."""
     _activate_sum(gates, recurrent, activation)
-    _copy(gates, state)
+    copy(gates, state)
 
 
 @kernel
@@ -123,11 +123,11 @@ def gru_backward(gates, saved, dh, dc, activation):
         candidate[i] = dh[i] * (one - z[i]) * _derivative(candidate[i], activation)
     _gate_gradient(dh, before, z, before)
     _multiply(dh, z)
-    _copy(before, z)
+    copy(before, z)
     _gate_gradient(candidate, own, r, before)
     for i in range(n):
         own[i] = candidate[i] * r[i]
-    _copy(before, r)
+    copy(before, r)
 
 
 @kernel
@@ -174,8 +174,8 @@ def lstm_backward(gates, saved, dh, dc, activation):
     _gate_gradient(dc, candidate, i_gate, free)
     for i in range(n):
         candidate[i] = dc[i] * i_gate[i] * _derivative(candidate[i], activation)
-    _copy(free, i_gate)
+    copy(free, i_gate)
     _gate_gradient(dc, before, f_gate, free)
     _multiply(dc, f_gate)
-    _copy(free, f_gate)
+    copy(free, f_gate)
     _clear(dh)
