@@ -10,7 +10,7 @@ import numpy as np
 from onnx import helper
 
 from .. import activations
-from . import _pools
+from . import _import_pools
 from ._assembly import Assembly
 from ._call import Call
 from ._layout import BATCH
@@ -184,7 +184,7 @@ def batch_normalization(call: Call) -> Rows:
         raise ValueError("its variance is not positive")
     if 2 < len(sizes) < 5 and x.step.trained and not x.step.channels and sizes[0] == BATCH:
         arrays = {"gamma": weight, "beta": bias, "moving_mean": mean, "moving_variance": variance}
-        return _pools.normalization(call, x, arrays)
+        return _import_pools.normalization(call, x, arrays)
     shape = (sizes[1],) + (1,) * (len(sizes) - 2)
     x = call.assembly.minus(x, mean.reshape(shape))
     x = call.assembly.times(call.assembly.over(x, deviation.reshape(shape)), weight.reshape(shape))

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.depthwise import DepthwiseConv2D
-from . import _pools, _sums
+from . import _import_pools, _sums
+from ._import_windows import Windows
 from ._layout import BATCH, sliced
 from ._steps import Step
-from ._windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def convolution(call: Call) -> Rows:
     padding = found.padding()
     if padding is None:
         order, widths = [*range(2, len(x.sizes)), 1], list(zip(found.before, found.after, strict=True))
-        x, padding = _pools.padded(call, x, order, widths), "valid"
+        x, padding = _import_pools.padded(call, x, order, widths), "valid"
     window: dict[str, Any] = {"strides": found.strides, "padding": padding, "dilation_rate": found.dilations}
     if max(found.strides) > 1 and max(found.dilations) > 1:
         raise ValueError(f"it has strides {found.strides} and dilations {found.dilations}")

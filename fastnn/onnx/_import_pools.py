@@ -10,9 +10,9 @@ import numpy as np
 from ..layers import pooling, resizing
 from ..layers.batch_normalization import BatchNormalization
 from . import _sums
+from ._import_windows import Windows
 from ._layout import BATCH
 from ._steps import Step
-from ._windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
