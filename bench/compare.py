@@ -54,7 +54,11 @@ class Run:
         return time.perf_counter() - start
 
     def calibrate(self, target: float) -> None:
-        """Choose the number of epochs per call such that it takes about the target, in seconds."""
+        """Choose the number of epochs per call such that it takes about the target, in seconds.
+
+        Some peers choose their number of threads here too, by what they measure.
+        """
+        time.sleep(PAUSE)
         while True:
             self.trainer.run(self.epochs)  # may compile for this number of epochs
             elapsed = self.seconds()
