@@ -48,6 +48,7 @@ class Layer(Protocol):
     def views(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
     def attach(self, executor: Any, path: str) -> None: ...  # noqa: D102
     def bind(self, views: dict[str, NDArray[Any]]) -> None: ...  # noqa: D102
+    def check_values(self, name: str, values: NDArray[Any], label: str) -> None: ...  # noqa: D102
     def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
     def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102

@@ -142,6 +142,8 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
     check_shapes(file, shapes)
     for place in places:
         place.layer.views[place.name] = tensor(file, place.key, model.dtype)
+    for place in graph.statistics:
+        place.layer.check_values(place.name, place.layer.views[place.name], place.key)
     model.build(shape)
     if training is not None:
         _restore_training(model, training, file)

@@ -145,9 +145,7 @@ def _values(
             raise ValueError(f"it has {len(paths)} arrays in {group!r}, {layer!r} needs {len(specs)}")
         for (name, size), path in zip(specs, paths, strict=True):
             array = array_checks.array(path, file.array(path, size), dtype, tuple(range(1, 5)))
-            array_checks.finite(path, array)
-            if name == "moving_variance" and array.min() < 0:
-                raise ValueError(f"its array {path!r} has negative variances")
+            layer.check_values(name, array, repr(path))
             found.append((layer, name, array))
     return found
 

@@ -270,6 +270,6 @@ def _fitting(
                     raise ValueError(f"{key!r} has shape {entries[key][0]}, {layer!r} needs {shape}")
                 array = place.from_torch(one, np.asarray(entries[key][1]()), specs[one.own])
                 array = array_checks.array(repr(key), array, model.dtype, (1, 2, 3, 4))
-                array_checks.finite(repr(key), array)
+                layer.check_values(one.own, array, repr(key))
                 given.append((layer, one.own, array))
     return given

@@ -231,15 +231,16 @@ class Layer(KnownAttributes):
 
     def set_parameter(self, name: str, value: ArrayLike) -> None:
         """Write values into one of its parameters, after a check."""
-        self.parameter(name)[...] = self._checked_parameter(name, value)
-
-    def _checked_parameter(self, name: str, value: ArrayLike) -> NDArray[Any]:
         view = self.parameter(name)
         given = array_checks.array(name, value, dtype_name(view.dtype), tuple(range(view.ndim + 1)))
         if given.shape != view.shape:
             raise ValueError(f"{name} must have shape {view.shape}, got {given.shape}")
-        array_checks.finite(name, given)
-        return given
+        self.check_values(name, given, name)
+        view[...] = given
+
+    def check_values(self, name: str, values: NDArray[Any], label: str) -> None:
+        """Raise a ValueError that calls them `label` unless values are ones that a parameter may have."""
+        array_checks.finite(label, values)
 
 
 def walk(layers: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:

@@ -11,7 +11,7 @@ from .normalization import Normalization
 from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ..engine.graph import Graph
     from ..engine.ops import Shape, Tensor
@@ -65,17 +65,12 @@ class BatchNormalization(Normalization):
 
     moving_mean = Parameter("Moving average of the means of batches, of shape (channels,).")
 
-    @property
-    def moving_variance(self) -> NDArray[Any]:
-        """Moving average of the variances of batches, of shape (channels,): a view. Can be assigned to."""
-        return self.parameter("moving_variance")
+    moving_variance = Parameter("Moving average of the variances of batches, of shape (channels,).")
 
-    @moving_variance.setter
-    def moving_variance(self, value: ArrayLike) -> None:
-        given = self._checked_parameter("moving_variance", value)
-        if given.min() < 0:
-            raise ValueError(f"moving_variance must be >= 0, got {given.min():g}")
-        self.parameter("moving_variance")[...] = given
+    def check_values(self, name: str, values: NDArray[Any], label: str) -> None:  # noqa: D102
+        super().check_values(name, values, label)
+        if name == "moving_variance" and values.min() < 0:
+            raise ValueError(f"{label} must be >= 0, got {values.min():g}")
 
     def running_statistics(self, *inputs: Shape) -> list[ParameterSpec]:  # noqa: D102
         shape = inputs[0][-1:]

@@ -292,6 +292,17 @@ def test_the_summary_counts_them(capsys):
     assert lines[-1] == "37 parameters in all, 8 of them running statistics, float32"
 
 
+def test_negative_variances_of_a_file_are_refused(tmp_path):
+    model = fn.Model([fn.Residual([fn.BatchNormalization()])], seed=0).build(2)
+    state = model.to_torch_state(as_numpy=True) | {"0.body.0.running_var": np.array([1, -2.0])}
+    with pytest.raises(ValueError, match="'0.body.0.running_var' must be >= 0, got -2"):
+        fn.load_torch(state, model)
+    model.state.statistics[3] = -2
+    model.save(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="0.body.0.moving_variance must be >= 0, got -2"):
+        fn.load(tmp_path / "model.safetensors")
+
+
 def test_moving_moments_are_assigned_to():
     model = fn.Model([fn.BatchNormalization()], seed=0).build(2)
     model.layers[0].moving_mean = [1, 2]
