@@ -42,7 +42,7 @@ def compare(ratios: Mapping[str, Mapping[str, float]]) -> Path:
         ax.bar(at, heights, width, label=name, color=COLOURS[name])
     ax.set_yscale("log")
     ax.axhline(1, color="black", linewidth=0.8)
-    ax.set_xticks(range(len(ratios)), list(ratios))
+    ax.set_xticks(range(len(ratios)), list(ratios), rotation=20)
     ax.set_ylabel("time of a training step,\nrelative to fastnn (log scale)")
     ax.legend(ncols=len(names), loc="upper right", frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
