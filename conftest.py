@@ -1,7 +1,13 @@
-"""Doctests of public classes and functions: they name the module that users import, not their file."""
+"""What all tests need, those in docstrings too.
+
+Doctests of public classes and functions name the module that users import, not their file.
+"""
 
 import doctest
 import inspect
+import sys
+
+import pytest
 
 from tests.helpers.defining_module import is_defined_in
 
@@ -18,3 +24,13 @@ def _from_module(self, module, object):
 
 
 doctest.DocTestFinder._from_module = _from_module
+
+
+@pytest.fixture(autouse=True)
+def figures_are_drawn_and_closed():
+    """What is wrong with a figure of a test or an example shows, and no more than 20 are open."""
+    yield
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        for number in plt.get_fignums():
+            plt.figure(number).canvas.draw()
+        plt.close("all")

@@ -16,14 +16,6 @@ plt = pytest.importorskip("matplotlib.pyplot")
 X, Y = fn.datasets.spiral(30, 3, seed=0)
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    for number in plt.get_fignums():
-        plt.figure(number).canvas.draw()  # whatever is wrong with it shows now
-    plt.close("all")
-
-
 def trained(epochs=5, layers=None, loss="cross_entropy", y=Y, **options):
     layers = layers or [fn.Dense(16, "relu"), fn.Dense(3)]
     model = fn.Model(layers, loss=loss, seed=0, **options)
