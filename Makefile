@@ -7,7 +7,7 @@
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes
-#   make fuzz      2,000 random networks amid guard zones and between forbidden pages
+#   make fuzz      2,000 random networks between guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the longest tests: ten million steps, threads for minutes, 50 cold starts; half an hour
 #   make mutants   seeded faults in the kernels, each of which the tests must notice; six minutes

@@ -195,7 +195,7 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
     if workload.loss == "mse":
         return X, scores + 0.1 * rng.standard_normal(scores.shape, workload.dtype)
     # Gumbel noise draws each label from the softmax of its scores, so that the classes overlap and the
-    # loss goes on falling for longer than a comparison lasts.
+    # loss keeps falling for longer than a comparison lasts.
     return X, np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
 
 

@@ -15,7 +15,7 @@ from . import blas, trainer
 class Trainer(trainer.Trainer):
     """`fit` with ``warm_start``, one call for all epochs: cheaper than a `partial_fit` for each.
 
-    The weights go on from call to call; the state of Adam starts anew.
+    The weights carry over from call to call; the state of Adam starts again.
     """
 
     @classmethod

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Multiplications of a step below which one thread does it sooner than two: a barrier and the sum of
+# Multiplications of a step below which one thread is faster than two: a barrier and the sum of
 # the gradients cost some microseconds.
 _SMALL_STEP = 1 << 20
 # From so many rows on each part of a batch has a gradient of its own.

@@ -78,7 +78,7 @@ class FitLock:
         return bool(self._lock._is_owned())  # type: ignore[attr-defined]
 
     def give_up(self) -> None:
-        """Let go of the lock, however often this thread has taken it."""
+        """Release the lock, however often this thread has acquired it."""
         _waiting.pop(threading.get_ident(), None)
         if self.is_mine:
             self._owner, self._depth = None, 0

@@ -50,7 +50,7 @@ class FitArguments:
     found : dict
         The categories of layers that are not adapted yet: see `coding.find`.
     history : History
-        Filled as training goes on.
+        Filled during training.
     resume : bool
         Whether to resume the epoch that was interrupted, if there is one, and the state of the
         callbacks.
@@ -165,7 +165,7 @@ def check_fit_arguments(
     epochs = validate.integer("epochs", epochs, low=0)
     if epochs < initial_epoch:
         raise ValueError(
-            f"training goes on until epoch number epochs={epochs}, as in Keras, and cannot begin with "
+            f"training continues until epoch number epochs={epochs}, as in Keras, and cannot begin with "
             f"initial_epoch={initial_epoch}; for {epochs} more epochs give epochs={initial_epoch + epochs}"
         )
     if not callable(shuffle):

@@ -29,7 +29,7 @@ class _Wrapper:
 
 
 class Quiet(_Wrapper):
-    """A stream for bars. Where it fails, in whatever way, nothing is shown, and training goes on."""
+    """A stream for bars. Where it fails, in whatever way, nothing is shown, and training continues."""
 
     def write(self, text: str) -> int:
         """Write, if that can be done."""

@@ -1,4 +1,4 @@
-"""Categories are looked at before the data is converted: text, and integers of any size."""
+"""Categories are checked before the data is converted: text, and integers of any size."""
 
 import copy
 import json

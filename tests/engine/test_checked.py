@@ -19,7 +19,7 @@ LOSSES = ["mse", "cross_entropy", None]
 
 
 class Setting:
-    """A model's network and optimizer state, of which all memory that is written lies amid NaN."""
+    """A model's network and optimizer state, whose writable memory is surrounded by NaN."""
 
     def __init__(self, loss):
         layers = [fn.Dense(6, "tanh"), fn.Dropout(0.5), fn.Dense(N_OUT)]

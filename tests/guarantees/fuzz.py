@@ -3,10 +3,10 @@
     FASTNN_GUARD=1 python -m tests.guarantees.fuzz --count 2000     make fuzz
     FASTNN_GUARD=1 python -m tests.guarantees.fuzz --seed 7 --case 123
 
-Each case makes a model and calls it in random ways, three times: as always; with every buffer amid guard
+Each case makes a model and calls it in random ways, three times: as always; with every buffer between guard
 zones (`fastnn.memory.guard`); with every buffer between forbidden pages (`tests.helpers.guard_pages`),
 where a read or a write outside of one ends the process. No call may change a zone or the user's arrays,
-and all must give the same bits: amid guard zones memory that was never written is NaN, and so are the
+and all must give the same bits: between guard zones memory that was never written is NaN, and so are the
 samples' surroundings.
 """
 
@@ -59,7 +59,7 @@ def pick(rng, values):
     return values[rng.integers(len(values))]
 
 
-def amid_nan(array):
+def between_nan(array):
     memory = np.full(array.size + 1024, np.nan if array.dtype.kind == "f" else -1, array.dtype)
     memory[512 : 512 + array.size] = array.ravel()
     return memory[512 : 512 + array.size].reshape(array.shape)
@@ -251,7 +251,7 @@ def run_case(seed, number):
     """Raise if a case changes what it must not, or the guards change a result."""
     ways = [
         (mock.patch.object(guard, "ON", False), np.copy),
-        (mock.patch.object(guard, "ON", True), amid_nan),
+        (mock.patch.object(guard, "ON", True), between_nan),
         (fences(), copy_of),
     ]
     results = []
@@ -287,7 +287,7 @@ def main():
             print(f"FAILED: --seed {options.seed} --case {number}", flush=True)
             failed += 1
     print(
-        f"seed {options.seed}: {len(numbers)} networks, each as always, amid guard zones and between fences; "
+        f"seed {options.seed}: {len(numbers)} networks, each as always, between guard zones and fences; "
         f"{failed} failed; {loader.compilations} kernels compiled; {time.perf_counter() - start:.0f} s"
     )
     sys.exit(failed > 0)

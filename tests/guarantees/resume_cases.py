@@ -1,4 +1,4 @@
-"""Program: go on with the trainings that are saved in a folder, and print what they come to, as JSON.
+"""Program: resume the trainings saved in a folder, and print their results as JSON.
 
 ``python -m tests.guarantees.resume_cases FOLDER STEPS`` stops each of them again after so many steps,
 with 0 none, and saves it.

@@ -1,4 +1,4 @@
-"""Training that was stopped, saved and gone on with in new processes: the bits of the one that was not."""
+"""Training that was stopped, saved and resumed in new processes: the bits of the one that was not."""
 
 import itertools
 import json

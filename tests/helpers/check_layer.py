@@ -105,7 +105,7 @@ class LayerCase:
         return self.build([self.layer()], dtype, **options)
 
     def network(self, dtype, **options):
-        """The layer amid others, wide enough that several threads share a batch, with what draws numbers."""
+        """The layer between others, wide enough that several threads share a batch, some of them random."""
 
         def wide():
             return [fn.Dense(67, "tanh"), fn.Dropout(0.2)]

@@ -1,4 +1,4 @@
-"""Arrays amid NaN, for tests that look at what compiled code writes beside them."""
+"""Arrays surrounded by NaN, for tests of what compiled code writes outside of them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ MARGIN = 512  # numbers, more than any vector register and any cache line
 
 
 class Guarded:
-    """An array amid NaN, itself NaN unless it is given values."""
+    """An array surrounded by NaN, itself NaN unless it is given values."""
 
     def __init__(self, shape, dtype):
         size = int(np.prod(shape))

@@ -185,7 +185,7 @@ STACKS = {
         fn.Dense(3),
     ],
     "dropout before gelu": lambda: [fn.Dense(5), fn.Dropout(0.5), fn.Activation("gelu"), fn.Dropout(0.1)],
-    "dropout amid activations": lambda: [
+    "dropout between activations": lambda: [
         fn.Dense(5, "sigmoid"),
         fn.Dropout(0.5),
         fn.Activation("tanh"),
@@ -196,7 +196,7 @@ STACKS = {
     ],
     "dropout last": lambda: [fn.Dense(5, "tanh"), fn.Dense(3, "softplus"), fn.Dropout(0.5)],
     "identity": lambda: [fn.Dense(5, "identity"), fn.Activation("identity"), fn.Dense(3, "identity")],
-    "identity amid activations": lambda: [
+    "identity between activations": lambda: [
         fn.Dense(5, "sigmoid"),
         fn.Activation("identity"),
         fn.Activation("identity"),

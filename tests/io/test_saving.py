@@ -1,4 +1,4 @@
-"""Saving and loading: every setting comes back, training goes on bit by bit; the file and its place."""
+"""Saving and loading: every setting comes back, training resumes to the bit; the file and its place."""
 
 import copy
 import os
@@ -78,7 +78,7 @@ def test_by_default_training_begins_anew(tmp_path):
     model = trained()
     again = round_trip(model, tmp_path, training=False)
     assert (again.state.step, again.state.epoch, again.state.optimizer.size) == (0, 0, 0)
-    model.optimizer = copy.copy(model.optimizer)  # which begins anew, too
+    model.optimizer = copy.copy(model.optimizer)  # which starts again, too
     model.state.epoch = 0
     for m in (model, again):
         m.fit(X, Y, epochs=2, batch_size=4)

@@ -31,7 +31,7 @@ def apply(name, *x, dtype):
     """The function of an array, or of numbers."""
     x = np.array(x, dtype).reshape(-1)
     y = np.empty_like(x)
-    # Without JIT NumPy's scalars warn where a result is infinite or NaN, as some here shall be.
+    # Without JIT NumPy's scalars warn where a result is infinite or NaN, as some here must be.
     with np.errstate(all="ignore"):
         LOOPS[name](x, y)
     return y

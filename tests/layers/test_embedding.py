@@ -265,7 +265,7 @@ def test_compiled_code():
 
 @pytest.mark.parametrize("optimizer", [fn.SGD(0.5), fn.Adam(0.1)])
 def test_steps_are_those_of_a_dense_gradient(optimizer):
-    """By Keras's and PyTorch's dense Adam a vector goes on moving in steps in which it does not occur."""
+    """By Keras's and PyTorch's dense Adam a vector keeps moving in steps in which it does not occur."""
     model = fn.Model(
         [fn.Embedding(4, 2), fn.Flatten(), fn.Dense(1)], "mse", optimizer, dtype="float64", seed=0
     )

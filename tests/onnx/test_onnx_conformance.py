@@ -37,7 +37,7 @@ _ELEMENTWISE |= {"Identity", "Add", "Sub", "Mul", "Div", "Dropout"}
 @pytest.fixture(scope="module")
 def cases():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # their data is made anew, with overflows
+        warnings.simplefilter("ignore")  # their data is generated again, with overflows
         return load_model_tests(kind="node")
 
 

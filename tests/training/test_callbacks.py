@@ -134,7 +134,7 @@ def test_training_goes_on_from_a_checkpoint(tmp_path):
 
 def test_csv_logger(tmp_path):
     path = tmp_path / "log.csv"
-    for epochs in (4, 2):  # the second training writes the file anew
+    for epochs in (4, 2):  # the second training writes the file again
         logger = fn.CSVLogger(path)
         history = network().fit(X, Y, epochs=epochs, validation_split=0.5, callbacks=[logger]).history
     with path.open(newline="", encoding="utf-8") as file:

@@ -47,7 +47,7 @@ SCHEDULES = [
 @pytest.mark.parametrize(("schedule", "formula"), SCHEDULES, ids=lambda v: getattr(v, "name", ""))
 def test_schedules(schedule, formula):
     model = bias_model(schedule)
-    found = np.concatenate([rates(model, 5), rates(model, 7)])  # a second fit goes on where the first ended
+    found = np.concatenate([rates(model, 5), rates(model, 7)])  # a second fit continues where the first ended
     assert_allclose(found, [formula(t) for t in range(12)], rtol=1e-9, atol=1e-12)
 
 

@@ -202,7 +202,7 @@ def test_only_callbacks_that_began_are_told_of_the_end():
 
 
 def test_an_end_sees_the_history_and_the_epoch_to_go_on_with(tmp_path):
-    """What a callback saves when Ctrl-C ends training is gone on with as if there had been no stop."""
+    """What a callback saves when Ctrl-C ends training is resumed as if it had not been stopped."""
     seen = []
 
     class Save(fn.Callback):

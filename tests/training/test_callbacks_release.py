@@ -23,7 +23,7 @@ def network(rate=0.3):
     return fn.Model(layers, loss="mse", optimizer=fn.SGD(rate), dtype="float64", seed=0)
 
 
-def test_callbacks_let_go_of_the_model(tmp_path):
+def test_callbacks_release_the_model(tmp_path):
     """Neither a callback nor its copies carry the model, or the best weights, around."""
     model = fn.Model([fn.Dense(500, "tanh"), fn.Dense(1)], loss="mse", seed=0)
 

@@ -67,7 +67,7 @@ def test_a_threshold_that_is_no_number(value):
 
 
 def test_a_checkpoint_of_a_training_that_goes_on_is_not_replaced_by_a_worse_one(tmp_path):
-    """Saved, loaded and gone on with: the file is that of the best epoch of all."""
+    """Saved, loaded and resumed: the file is that of the best epoch of all."""
     best = str(tmp_path / "best")
 
     def callbacks(figures):
@@ -221,7 +221,7 @@ def test_wrong_initial_epochs(settings, error, message):
         network().fit(X, Y, epochs=5, **settings)
 
 
-# --- training that goes on
+# --- resumed training
 
 
 def watchers(folder=None):
@@ -369,7 +369,7 @@ def test_only_callbacks_that_began_are_asked_for_their_state():
 
 
 def test_a_training_that_could_not_go_on_forgets_nothing(tmp_path):
-    """What callbacks knew stays with the model until they are told: the next try goes on with it."""
+    """What callbacks knew stays with the model until they are reset: the next attempt continues with it."""
     folder = tmp_path / "folder"
     folder.mkdir()
 
