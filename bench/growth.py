@@ -1,7 +1,7 @@
 """How the time of a training step grows: ``python -m bench.growth``.
 
 From one network in the middle, one quantity at a time is varied. The peers are timed in turns, as in
-`bench.compare`.
+`bench.compare`. Beside them stands what the products of a step take at the peak of the cores that are used.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from statistics import median
 
 from bench import peers, pictures
 from bench.compare import HANDICAPS, Run, number, processor, versions
+from bench.entries import peak
 from bench.workloads import Workload, make_data, make_weights
 
 MIDDLE = Workload(
@@ -67,18 +68,21 @@ def main(argv: list[str]) -> int:
     if unknown := set(names) - set(peers.installed()):
         parser.error(f"not installed: {', '.join(sorted(unknown))}")
     print(f"{processor()}; {versions()}\n{MIDDLE.network()}, batch {MIDDLE.batch}; microseconds a step")
-    curves = {}
+    curves, limits = {}, {}
+    cores, most = os.cpu_count() or 1, peak(MIDDLE.dtype, options.seconds)
     for quantity, rows in cases().items():
-        print(f"\n{quantity:>10}" + "".join(f"{name:>14}" for name in names))
-        lines = {name: [] for name in names}
+        print(f"\n{quantity:>10}" + "".join(f"{name:>14}" for name in ("arithmetic", *names)))
+        least, lines = [], {name: [] for name in names}
         for value, workload, threads in rows:
             times = measure(workload, threads, names, options)
-            print(f"{value:>10}" + "".join(f"{number(times[name]):>14}" for name in names), flush=True)
+            least.append(workload.operations_per_step / (most * min(threads or cores, cores)))
+            columns = [least[-1], *(times[name] for name in names)]
+            print(f"{value:>10}" + "".join(f"{number(each):>14}" for each in columns), flush=True)
             for name in names:
                 lines[name].append(times[name])
-        curves[quantity] = ([value for value, *_ in rows], lines)
+        curves[quantity], limits[quantity] = ([value for value, *_ in rows], lines), least
     if options.plot:
-        print("\nwrote", pictures.growth(curves))
+        print("\nwrote", pictures.growth(curves, limits))
     return 0
 
 
