@@ -1,7 +1,7 @@
 # All of this needs only make and Python >= 3.11; every package goes into .venv.
 #
 #   make demo      train on handwritten digits and draw the learning curve
-#   make quick     lint, types and the tests that take no time; a minute or so, while you work
+#   make quick     lint, types and the tests that take no time; a minute and a half, while you work
 #   make test      lint, types and all tests but the long sweeps; six minutes on two cores
 #   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
 #   make bench     the benchmarks, fastnn beside plain NumPy
@@ -68,8 +68,9 @@ venv: $(VENV)/dev.stamp
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
 
-quick: lint types .cache/warm
-	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep'
+# The kernels' own tests compile each of them; without compilation they take seconds.
+quick: lint types nojit .cache/warm
+	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep' --ignore=tests/kernels
 
 test: lint types unit
 

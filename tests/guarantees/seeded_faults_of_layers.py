@@ -24,7 +24,9 @@ LAYERS = {
     "filters' gradient of the last sample alone": of(
         "conv2d", "convolution", "dw + skip if r > 0 else 0", "0"
     ),
-    "windows not turned round": of("conv2d", "convolution", "y[places - 1 - i, f,", "y[i, f,"),
+    "windows not turned round": compiled(
+        "convolution", "y[places - 1 - i, f,", "y[i, f,", "layers/test_convolution.py"
+    ),
     "neighbours counted once": of(
         "conv1d",
         "convolution",

@@ -111,7 +111,13 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(edit, id=name, marks=[pytest.mark.slow] * ("hundred thousand" in name))
+        for name, edit in EDITS.items()
+    ],
+)
 def test_contents_that_do_not_fit_together(edit, file):
     edit_file(file, edit)
     with pytest.raises(ValueError, match="fastnn model"):

@@ -147,6 +147,7 @@ def test_the_same_bits_at_any_number_of_threads(dtype, batch_size):
     assert found[1:] == found[:1] * 3
 
 
+@pytest.mark.slow
 def test_compiled_code_trains_and_predicts_by_the_same_numbers():
     model, other = wide(), wide()
     x, y = X.astype("float32"), Y.astype("float32")

@@ -21,6 +21,7 @@ def max_pooled(x, pool, strides=None, with_index=True, before=(0, 0)):
     return y, index, sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 9])
 def test_the_first_of_several_largest_numbers_gets_the_gradient(channels):
     x = np.zeros((1, 4, 4, channels))

@@ -156,6 +156,7 @@ def test_it_scales_alone():
     assert layer([[0.0], [2.0]]).tolist() == [[2], [4]]
 
 
+@pytest.mark.slow
 def test_many_models_ensembles_and_scipy():
     models = [network(fn.Unscale()), network(fn.Unscale(), dtype="float32")]
     alone = network(fn.Unscale())

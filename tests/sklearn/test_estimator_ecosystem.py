@@ -40,6 +40,7 @@ def test_pipeline_that_hands_on_data_frames():
         pipeline[-1].predict(frame.rename(columns={"a": "z"}))
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes():
     pipeline = make_pipeline(StandardScaler(), classifier())
     grid = {"mlpclassifier__alpha": [1e-4, 1e3], "mlpclassifier__activation": ["relu", ["tanh"]]}

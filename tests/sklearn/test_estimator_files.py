@@ -91,6 +91,7 @@ def test_equal_estimators_have_equal_hashes(case):
     assert joblib.hash(estimator) != expected
 
 
+@pytest.mark.slow
 def test_the_hash_is_the_same_in_another_process(tmp_path):
     estimator = fitted("schedule")[0]
     joblib.dump(estimator, tmp_path / "estimator")

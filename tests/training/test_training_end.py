@@ -153,6 +153,7 @@ model = estimator.model_
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", FITS)
 def test_best_weights_are_back_after_a_real_ctrl_c(fit):
     assert_interrupt_stops(CTRL_C.format(fit=FITS[fit]), within=5)
