@@ -24,7 +24,7 @@ PICTURES = {
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
-PROGRAMS |= {"autoencoder", "convolution", "mnist"}
+PROGRAMS |= {"autoencoder", "convolution", "forecast", "mnist"}
 PROGRAMS |= set(PICTURES)
 
 
@@ -215,6 +215,18 @@ def test_convolution(run, tmp_path):
     assert accuracy > 95
     pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
     assert (tmp_path / "feature_maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_forecast(run, tmp_path):
+    output = run("forecast")
+    pattern = r"{} +\d+ days +([\d.]+) +([\d.]+) +([\d.]+)"
+    [(last_week, linear, gru)] = numbers(pattern.format("all days"), output)
+    assert gru < 0.95 * linear < 0.6 * last_week
+    for kind in ("holidays", "a week after one"):
+        [(last_week, linear, gru)] = numbers(pattern.format(kind), output)
+        assert gru < 0.7 * min(linear, last_week)
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    assert (tmp_path / "forecast.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_mnist(run, tmp_path):
