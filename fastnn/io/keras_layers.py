@@ -23,14 +23,16 @@ _SAME = (
     "Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "SimpleRNN", "GRU", "LSTM",
     "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D", "GlobalMaxPooling1D",
     "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "UpSampling1D", "UpSampling2D",
-    "ZeroPadding1D", "ZeroPadding2D", "SpatialDropout1D", "SpatialDropout2D",
+    "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "SpatialDropout1D", "SpatialDropout2D",
+    "RMSNormalization", "Masking",
 )  # fmt: skip
 # Settings that do not change what a layer predicts, or whose values are those of the only way there is here.
 _IGNORED = {
     "name", "axis", "trainable", "dtype", "seed", "noise_shape", "batch_input_shape", "batch_shape",
     "input_dtype",
     "input_length", "implementation", "unroll", "momentum", "sparse", "ragged", "synchronized",
-    "recurrent_dropout", "dropout", "renorm", "fused", "zero_output_for_mask", "init", "input_dim",
+    "recurrent_dropout", "dropout", "fused", "renorm_momentum", "renorm_clipping",
+    "zero_output_for_mask", "init", "input_dim",
 }  # fmt: skip
 # And those that must have one of these values, if they are given.
 _ONLY: dict[str, tuple[Any, ...]] = {
@@ -43,6 +45,7 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "interpolation": ("nearest",),
     "output_padding": (None,),
     "mask_zero": (False,),
+    "renorm": (None, False),
 }
 
 
