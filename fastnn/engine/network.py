@@ -240,9 +240,6 @@ def network(
     gathers = loss is not None and inputs is None
     batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
-    coupled = bool(plan.ops["coupled"].any())
-    if coupled:
-        cut = cut._replace(have_gradients=False)
     rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
     layouts = [layout for layout in (plan, predict, inputs, step) if layout is not None]
@@ -280,7 +277,7 @@ def network(
     fields.n_features, fields.n_outputs, fields.weight_width = plan.n_in, plan.n_out, 1
     fields.batch_size, fields.predict_batch = batch_size, plan.rows
     fields.n_parts, fields.part_gradients = cut
-    fields.coupled, fields.n_weights = coupled, ALL
+    fields.coupled, fields.n_weights = bool(plan.ops["coupled"].any()), ALL
     fields.predict = loader.address("driver.loop.predict", "float64")
     if step is not None:
         fields.step_features, fields.step_outputs, fields.state_width = step.n_in, step.n_out, step.state

@@ -99,14 +99,27 @@ def _forward(net, own):
 @force_inline
 def _backward_input(net, own):
     """Compute the gradients with respect to the ops' inputs."""
-    coupled = net.coupled == 1
     for i in range(net.n_ops - 1, -1, -1):
         op = record_at(net.ops, i, OP)
-        if op.backward_input != 0:
-            if coupled:
-                _call_op(op.backward_input, op, own)
-            else:
-                call(op.backward_input, address(op), address(own))
+        call_kernel(op.backward_input, op, own)
+
+
+@kernel
+def _backward_coupled(net, own, part, end, parts):
+    """Compute the ops' gradients in a network where an op couples rows: op by op, of all rows of the thread.
+
+    Where parts have gradients of the weights of their own, these are computed of each part by itself.
+    """
+    rows, size = own.batch_rows, net.n_parameters * net.itemsize
+    for i in range(net.n_ops - 1, -1, -1):
+        op = record_at(net.ops, i, OP)
+        _call_op(op.backward_input, op, own)
+        if net.part_gradients == 1 and op.backward_weights != 0:
+            for k in range(part, end):
+                place_rows(own, k * rows // parts, (k + 1) * rows // parts)
+                own.rows_gradient = net.gradient + k * size
+                call(op.backward_weights, address(op), address(own))
+            place_rows(own, part * rows // parts, end * rows // parts)
 
 
 @force_inline
@@ -122,12 +135,14 @@ def _run_parts(net, own, part, end, parts, with_gradient):
     _forward(net, own)
     _losses(own, part, end, parts)
     if with_gradient:
-        if net.part_gradients == 1:
+        if end > part + 1:
+            place_rows(own, part * rows // parts, end * rows // parts)
+        if net.coupled == 1:
+            _backward_coupled(net, own, part, end, parts)
+        elif net.part_gradients == 1:
             own.rows_gradient = net.gradient + part * net.n_parameters * net.itemsize
             backward(net.ops, own)
         else:
-            if end > part + 1:
-                place_rows(own, part * rows // parts, end * rows // parts)
             _backward_input(net, own)
 
 

@@ -286,14 +286,18 @@ def backward_input_entry(op, net, T):
 def backward_weights_entry(op, net, T):
     """`x`, `dy` -> the gradients of gamma and beta.
 
-    While training by what `backward_input` left in `scratch`, if there is such an entry.
+    While training by what `backward_input` left in `scratch` of the parts at hand, if there is such an entry.
     """
     n, positions = _shape(op)
     moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
     _take_moments(op, net, by_batch, moments, T)
-    sums = _sums(op, net, 1, n, T)
-    if not by_batch or op.backward_input == 0:
+    if by_batch and op.backward_input != 0:
+        parts, first = rows_parts(net), net.first_row
+        part, end = _first_part(net, first, parts), _first_part(net, first + net.rows, parts)
+        offset = op.scratch + 2 * n * (net.n_parts + part)
+        sums = view(element(net.workspace, offset, T), (end - part, 2, n), T)
+    else:
         sums = view(element(net.scratch, 4 * n, T), (1, 2, n), T)
         x = _rows_at_hand(net, op.x, positions, n, T)
         dy = _rows_at_hand(net, op.dy, positions, n, T)

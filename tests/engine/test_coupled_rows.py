@@ -110,11 +110,43 @@ def test_the_gradient_is_that_of_central_differences():
     assert_allclose(gradient, central_difference(loss_at, start), rtol=1e-6, atol=1e-9)
 
 
-def test_a_long_batch_is_coupled_as_a_whole(monkeypatch):
-    """Its parts have no gradients of their own: each would be done with before the next begins."""
+def test_parts_of_a_long_batch_have_gradients_of_their_own(monkeypatch):
+    """Their sum is the gradient, though the parts go through the ops together."""
     expected = model_of().loss_and_gradient(X, Y)[1].copy()
     monkeypatch.setattr(builder, "parts", lambda *_: Parts(4, True))
     assert_allclose(model_of().loss_and_gradient(X, Y)[1], expected, rtol=1e-12, atol=1e-15)
+
+
+def images_model(dtype, first):
+    """The gradients of convolutions are computed of each part by itself."""
+    layers = [first, fn.Conv2D(6, 3), fn.BatchNormalization(), fn.Activation("relu"), fn.Conv2D(5, 3)]
+    layers += [fn.BatchNormalization(scale=False), fn.Flatten(), fn.Dense(2)]
+    return fn.Model(layers, "mse", fn.Adam(0.01), dtype=dtype, seed=0).build((8, 8, 2))
+
+
+IMAGES, TARGETS = RNG.normal(size=(100, 8, 8, 2)), RNG.normal(size=(100, 2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("first", [fn.Activation("tanh"), fn.BatchNormalization()], ids=["", "coupled first"])
+def test_the_same_bits_of_convolutions_at_any_number_of_threads(first, dtype):
+    """The last batch of an epoch has fewer parts than there are threads."""
+    X, y = IMAGES.astype(dtype), TARGETS.astype(dtype)
+    models = [images_model(dtype, copy.copy(first)) for _ in range(4)]
+    for model, threads in zip(models, (1, 2, 3, 5), strict=True):
+        model.fit(X, y, epochs=3, batch_size=80, threads=threads, verbose=0)
+        fields = model.executor.network("train", 80).fields
+        assert (fields.coupled, fields.part_gradients, fields.n_parts) == (1, 1, 4)
+        assert model.parameters.tobytes() == models[0].parameters.tobytes()
+
+
+@pytest.mark.parametrize("first", [fn.Activation("tanh"), fn.BatchNormalization()], ids=["", "coupled first"])
+def test_the_gradient_of_convolutions_is_that_of_the_whole_batch(first, monkeypatch):
+    model, whole = (images_model("float64", copy.copy(first)) for _ in range(2))
+    gradient = model.loss_and_gradient(IMAGES, TARGETS)[1].copy()
+    assert model.executor.network("gradient", 100).fields.part_gradients == 1
+    monkeypatch.setattr(builder, "parts", lambda *_: Parts(1, False))
+    assert_allclose(gradient, whole.loss_and_gradient(IMAGES, TARGETS)[1], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("layers, waits", [([], 1), ([Centred()], 1 + 4), ([Centred(), Centred()], 1 + 8)])
