@@ -34,7 +34,6 @@ _BESIDES = (
     *(f"layers.attention.{entry}" for entry in _BOTH),
     *(f"layers.dropout.spatial.{entry}" for entry in _BOTH),
     *(f"layers.pooling.{name}_pooling.{entry}" for name in ("max", "average") for entry in _BOTH),
-    *(f"layers.resizing.{name}.{entry}" for name in ("padding", "cropping", "upsampling") for entry in _BOTH),
     *(f"layers.convolution.{name}.{entry}" for name in ("convolution", "transposed") for entry in _ALL),
     *(f"layers.depthwise.{entry}" for entry in _ALL),
     "linalg.indirect.channel_product",
@@ -42,7 +41,11 @@ _BESIDES = (
     "layers.embedding.check",
     *(f"layers.embedding.{name}.{entry}" for name in ("embedding", "entity") for entry in _ALL),
     *(f"layers.pooling.{name}.{entry}" for name in ("max_pooling", "average_pooling") for entry in _BOTH),
-    *(f"layers.resizing.{name}.{entry}" for name in ("upsampling", "padding", "cropping") for entry in _BOTH),
+    *(
+        f"layers.resizing.{name}.{entry}"
+        for name in ("upsampling", "bilinear", "padding", "cropping")
+        for entry in _BOTH
+    ),
     *(f"layers.dropout.spatial.{entry}" for entry in _BOTH),
     *(f"layers.impute.{entry}" for entry in _BOTH),
     "layers.one_hot.backward_input",

@@ -42,7 +42,6 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "return_state": (False,),
     "stateful": (False,),
     "time_major": (False,),
-    "interpolation": ("nearest",),
     "output_padding": (None,),
     "mask_zero": (False,),
     "renorm": (None, False),

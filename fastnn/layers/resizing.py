@@ -42,13 +42,17 @@ class _Resizing(Layer):
         before, after = x.shape, shape[:-1]
         if self.rank == 1:  # a sequence is an image of height 1
             before, after, numbers = (1, *before), (1, *after), (self._of_one_row, *numbers)
-        return graph.op(self.kernel, [x], shape, settings=(*before, *after, *numbers))
+        return graph.op(self.op_kernel(), [x], shape, settings=(*before, *after, *numbers))
+
+    def op_kernel(self) -> str:
+        """What computes the output."""
+        return self.kernel
 
     _of_one_row: ClassVar[int] = 0  # the setting of an axis of size 1
 
 
 class UpSampling(_Resizing):
-    """Base of layers that repeat rows and columns."""
+    """Base of layers that make rows and columns more by a factor."""
 
     kernel = "layers.resizing.upsampling"
     _of_one_row = 1
@@ -70,15 +74,24 @@ class UpSampling(_Resizing):
         return f"{type(self).__name__}({windows.short(self.size)!r})"
 
 
+#: The ways to make an image larger, and what computes each.
+INTERPOLATIONS = {"nearest": "layers.resizing.upsampling", "bilinear": "layers.resizing.bilinear"}
+
+
 class UpSampling2D(UpSampling):
-    """Repeat the rows and columns of an image: (n, height, width, channels) to (n, height * size, ...).
+    """Enlarge an image by whole factors: (n, height, width, channels) to (n, height * size, ...).
+
+    As Keras's layer, and PyTorch's ``Upsample(mode="nearest")`` and ``Upsample(mode="bilinear")``.
 
     Parameters
     ----------
     size : int or (int, int)
-        How often rows, and columns, are repeated.
-    interpolation : {"nearest"}
-        Each pixel becomes several equal ones. Keras's other ways are not supported.
+        Factors of the height and the width.
+    interpolation : {"nearest", "bilinear"}
+        "nearest" repeats each pixel. With "bilinear" a new pixel is a weighted mean of the four whose centres
+        lie around its own: along an axis with the factor f, new pixel i lies at ``(i + 0.5) / f - 0.5`` of
+        the old ones, and the image is constant beyond the outermost of these (half-pixel centres, as in Keras
+        and in PyTorch with ``align_corners=False``). Keras's other ways are not supported.
 
     Raises
     ------
@@ -90,15 +103,27 @@ class UpSampling2D(UpSampling):
     >>> import fastnn as fn
     >>> fn.UpSampling2D((1, 2))([[[[1.0], [2.0]]]]).tolist()
     [[[[1.0], [1.0], [2.0], [2.0]]]]
+    >>> fn.UpSampling2D((1, 2), interpolation="bilinear")([[[[1.0], [2.0]]]]).tolist()
+    [[[[1.0], [1.25], [1.75], [2.0]]]]
     """
 
     kind, rank = "up_sampling_2d", 2
 
     def __init__(self, size: Sizes = 2, interpolation: str = "nearest") -> None:
         super().__init__(size)
-        if interpolation != "nearest":
-            raise ValueError(f"interpolation must be 'nearest', got {interpolation!r}")
+        if not isinstance(interpolation, str) or interpolation not in INTERPOLATIONS:
+            raise ValueError(f"interpolation must be 'nearest' or 'bilinear', got {interpolation!r}")
         self.interpolation = interpolation
+
+    def op_kernel(self) -> str:  # noqa: D102
+        return INTERPOLATIONS[self.interpolation]
+
+    def config(self) -> dict[str, Any]:  # noqa: D102
+        return {**super().config(), "interpolation": self.interpolation}
+
+    def __repr__(self) -> str:
+        settings = {} if self.interpolation == "nearest" else {"interpolation": self.interpolation}
+        return shown.call(type(self).__name__, (windows.short(self.size),), settings)
 
 
 class UpSampling1D(UpSampling):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..layers.pooling import AVERAGE
+from ..layers.resizing import INTERPOLATIONS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..engine.ops import Shape
     from ..layers.pooling import GlobalPooling, WindowPooling
     from ..layers.resizing import Cropping, UpSampling, ZeroPadding
@@ -43,6 +46,11 @@ def _write_means(graph: Writer, layer: WindowPooling, shape: Shape) -> None:
             window = matrix[row, max(start, 0) : start + pool]
             window[...] = 1 / len(window)
         matrices.append(matrix)
+    _write_products(graph, matrices)
+
+
+def _write_products(graph: Writer, matrices: list[NDArray[Any]]) -> None:
+    """Write products with a matrix for each axis of images, channels first."""
     graph.node("MatMul", [graph.output, graph.constant("columns", matrices[-1].T)])
     if len(matrices) > 1:
         graph.node("MatMul", [graph.constant("rows", matrices[0]), graph.output])
@@ -56,6 +64,9 @@ def write_global_pooling(graph: Writer, layer: GlobalPooling, shape: Shape) -> N
 
 def write_up_sampling(graph: Writer, layer: UpSampling, shape: Shape) -> None:
     """Repeat along an axis of its own behind each; Resize knows only some dtypes."""
+    if layer.op_kernel() == INTERPOLATIONS["bilinear"]:
+        _write_bilinear(graph, layer, shape)
+        return
     *image, channels = shape
     apart, times = [0], [1]
     for n, factor in zip(image, layer.size, strict=True):
@@ -66,6 +77,25 @@ def write_up_sampling(graph: Writer, layer: UpSampling, shape: Shape) -> None:
         ("Reshape", "shape", [0, *layer.output_shape(shape)]),
     ):
         graph.node(operator, [graph.output, graph.constant(name, sizes, np.int64)])
+
+
+def _write_bilinear(graph: Writer, layer: UpSampling, shape: Shape) -> None:
+    """With channels first; as products in float64, of which ONNX Runtime has no Resize."""
+    graph.channels_first(len(shape))
+    if graph.dtype == np.float64:
+        _write_products(graph, [_interpolation(n, by) for n, by in zip(shape, layer.size, strict=False)])
+    else:
+        scales = graph.constant("scales", [1, 1, *layer.size], np.float32)
+        ways = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        graph.node("Resize", [graph.output, "", scales], **ways)
+    graph.channels_last(len(shape))
+
+
+def _interpolation(n: int, factor: int) -> NDArray[Any]:
+    """The matrix of weights of n old pixels in the new ones along an axis."""
+    places = np.clip((np.arange(n * factor) + 0.5) / factor - 0.5, 0, n - 1)
+    weights: NDArray[Any] = np.maximum(1 - abs(places[:, np.newaxis] - np.arange(n)), 0)
+    return weights
 
 
 def write_zero_padding(graph: Writer, layer: ZeroPadding, shape: Shape) -> None:

@@ -36,6 +36,8 @@ _GLOBAL: dict[tuple[bool, int], Any] = {
     (False, 2): pooling.GlobalMaxPooling2D,
 }
 _SMALL = 1 << 14  # numbers of a matrix that is taken in place of a layer
+# How Resize computes coordinates where it interpolates.
+_HALF_PIXELS = ("half_pixel", "pytorch_half_pixel")
 # How Resize and Upsample repeat places, if they do: its ways to compute coordinates and to round them.
 _REPEATS = {
     ("asymmetric", "floor"),
@@ -165,7 +167,7 @@ def _order(x: Rows, changed: list[int]) -> list[int] | None:
 
 
 def resize(call: Call) -> Rows:
-    """Places repeated along the axes of images."""
+    """Places repeated along the axes of images, or interpolated between."""
     x, options = call.x, call.attributes
     rank = len(x.sizes)
     factors = _factors(call, x)
@@ -175,15 +177,18 @@ def resize(call: Call) -> Rows:
         return x
     order = _order(x, changed)
     two = ways == ("asymmetric", "round_prefer_floor") and set(factors) <= {1, 2}
-    if options.get("mode", "nearest") != "nearest" or not (ways in _REPEATS or two):
-        raise ValueError(f"it is of mode {options.get('mode', 'nearest')}, {ways[0]}, {ways[1]}")
+    mode = options.get("mode", "nearest")
+    interpolates = mode == "linear" and ways[0] in _HALF_PIXELS and rank == 4
+    if not (interpolates or (mode == "nearest" and (ways in _REPEATS or two))):
+        raise ValueError(f"it is of mode {mode}, {ways[0]}, {ways[1]}")
     if len(factors) != rank or order is None or any(factor % 1 or factor < 1 for factor in factors):
         raise ValueError(f"it makes images of {list(x.sizes)} larger by {factors}")
     size = tuple(int(factors[axis]) for axis in order[:-1])
     sizes = [n if n == BATCH else n * int(factor) for n, factor in zip(x.sizes, factors, strict=True)]
     if len(size) == 1:
         return over_image(call, x, order, lambda: resizing.UpSampling1D(size), sizes)
-    return over_image(call, x, order, lambda: resizing.UpSampling2D(size), sizes)
+    interpolation = "bilinear" if interpolates else "nearest"
+    return over_image(call, x, order, lambda: resizing.UpSampling2D(size, interpolation), sizes)
 
 
 def _factors(call: Call, x: Rows) -> list[float]:

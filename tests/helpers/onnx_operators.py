@@ -228,6 +228,11 @@ CASES = {
         'k = Conv(x, filters) u = Resize<coordinate_transformation_mode = "asymmetric", '
         'nearest_mode = "floor">(k, , scales) y = Tanh(u)',
     ),
+    "interpolated images": (
+        PHOTO,
+        'u = Resize<mode = "linear", coordinate_transformation_mode = "half_pixel">(x, , scales) '
+        "y = Conv(u, filters)",
+    ),
     "padded in another way": (PHOTO, "y = Conv<pads = [2, 1, 0, 1], strides = [2, 2]>(x, filters, b4)"),
     "padded before": (PHOTO, "k = Conv(x, filters) p = Pad(k, around4) y = Conv(p, more)"),
     "normalized images": (

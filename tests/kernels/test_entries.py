@@ -295,6 +295,7 @@ SETTINGS = {
     "layers.pooling.max_pooling": WINDOWS,
     "layers.pooling.average_pooling": WINDOWS,
     "layers.resizing.upsampling": (1, 4, 1, 1, 8, 1, 2),
+    "layers.resizing.bilinear": (1, 4, 1, 1, 8, 1, 2),
     "layers.resizing.padding": (1, 4, 1, 1, 6, 0, 1),
     "layers.resizing.cropping": (1, 4, 1, 1, 2, 0, 1),
     "layers.dropout.spatial": (0.5, 1, 4),
@@ -306,6 +307,7 @@ WIDTHS = {
     "layers.pooling.max_pooling": 2,
     "layers.pooling.average_pooling": 2,
     "layers.resizing.upsampling": 8,
+    "layers.resizing.bilinear": 8,
     "layers.resizing.padding": 6,
     "layers.resizing.cropping": 2,
 }

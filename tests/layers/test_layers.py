@@ -167,6 +167,12 @@ def pooled(function, pool_size, strides, padding="valid"):
     return reference
 
 
+def interpolated(x, factor, axis):
+    n = x.shape[axis]
+    places = (np.arange(n * factor) + 0.5) / factor - 0.5
+    return np.apply_along_axis(lambda old: np.interp(places, np.arange(n), old), axis, x)
+
+
 def window_starts(size, pool, stride, padding):
     """Where windows begin along an axis, as Keras has them: "same" pads more behind than before."""
     if padding == "valid":
@@ -314,6 +320,12 @@ LAYERS = {
         lambda: fn.UpSampling2D((2, 3)),
         (3, 2, 4),
         lambda x, p: x.repeat(2, axis=1).repeat(3, axis=2),
+    ),
+    "up_sampling_2d, bilinear": (
+        lambda: fn.UpSampling2D((3, 2), interpolation="bilinear"),
+        (3, 2, 4),
+        lambda x, p: interpolated(interpolated(x, 3, 1), 2, 2),
+        {"onnx": "export"},  # in float64 as products, since ONNX Runtime has no Resize of it
     ),
     "up_sampling_1d": (fn.UpSampling1D, (3, 2), lambda x, p: x.repeat(2, axis=1)),
     "zero_padding_2d": (

@@ -9,6 +9,7 @@ from fastnn.kernels.abi import oprow
 SETTINGS = {
     fn.UpSampling2D(): "UpSampling2D(2)",
     fn.UpSampling2D([2, 3]): "UpSampling2D((2, 3))",
+    fn.UpSampling2D(2, "bilinear"): "UpSampling2D(2, interpolation='bilinear')",
     fn.UpSampling1D(3): "UpSampling1D(3)",
     fn.ZeroPadding2D(2): "ZeroPadding2D(2)",
     fn.ZeroPadding2D((1, 2)): "ZeroPadding2D((1, 2))",
@@ -33,9 +34,9 @@ def test_shown_and_kept(layer):
 WRONG = {
     "size": (lambda: fn.UpSampling2D(0), ValueError, "size must be >= 1, got 0"),
     "interpolation": (
-        lambda: fn.UpSampling2D(2, "bilinear"),
+        lambda: fn.UpSampling2D(2, "bicubic"),
         ValueError,
-        "must be 'nearest', got 'bilinear'",
+        "must be 'nearest' or 'bilinear', got 'bicubic'",
     ),
     "padding": (
         lambda: fn.ZeroPadding2D((1, 2, 3)),

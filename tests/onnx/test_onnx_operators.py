@@ -79,6 +79,7 @@ CHOSEN = {
     ],
     "means of windows": ["AveragePooling2D(2, padding='same')", "Flatten()", "Dense(2)"],
     "mean of each channel": ["Conv2D(4, 3)", "GlobalAveragePooling2D()", "Dense(2)"],
+    "interpolated images": ["UpSampling2D((2, 3), interpolation='bilinear')", "Conv2D(4, 3)"],
     "larger images": ["Conv2D(4, 3)", "UpSampling2D((2, 3))", "Activation('tanh')"],
     "padded in another way": ["ZeroPadding2D(((2, 0), 1))", "Conv2D(4, 3, strides=2)"],
     "normalized images": ["Conv2D(4, 3, activation='relu')", "BatchNormalization(epsilon=0.1)"],
