@@ -116,7 +116,7 @@ def parts(
                 n_in, n_out, n_parameters = (int(op[name]) for name in ("n_in", "n_out", "n_parameters"))
                 traffic = (rows * (n_in + n_out) + n_parameters) * itemsize
                 taken = taken_by(row, oprow.OP, entry)
-                operations = 2 * rows * graph.ops[i].multiplications
+                operations = 2 * rows * (graph.ops[i].multiplications if op["product"] else 0)
                 found.append(Part(f"{n_in}-{n_out} {what}", taken, operations, traffic))
         return found
 

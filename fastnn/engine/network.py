@@ -284,6 +284,7 @@ def network(
     _point_to_arrays(net)
     for layout in (plan, *(() if inputs is None else (inputs,))):
         note_parameters(layout.ops, parameters.size)
+    fields.cost = plan.ops["cost"][plan.ops["backward_weights"] != 0].sum()
     for name, offset in zip(_BATCH, batch, strict=bool(batch)):
         setattr(fields, name, fields.workspace + offset * parameters.itemsize)
     if loss is not None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .ops import Op
 
 _ALIGN = 64  # bytes; where a tensor begins, so that a vector does not straddle two cache lines
+# So many multiplications of a product take as long as Adam's update of a parameter, or as the transfer of a
+# number that another CPU has computed: each thread reads what all have left in the first half of a step.
+_MULTIPLICATIONS = 32
 # Offsets that a row does not have unless it is given them.
 _OFFSETS = ("x", "x2", "y", "dx", "dx2", "dy", "parameters", "scratch", "constants", "statistics")
 
@@ -118,7 +121,7 @@ def plan(
         Whether, in training, these are computed at all.
     """
     result = Plan(graph.input.size, graph.output.size, rows, np.dtype(dtype).itemsize)
-    result.ops, result.multiplications = _rows(graph.ops, dtype), graph.multiplications
+    result.ops, result.multiplications = _rows(graph.ops, rows, dtype), graph.multiplications
     _place_scratch(result, graph.ops, training)
     for row, op in zip(result.ops, graph.ops, strict=True):
         row["state"], result.state = result.state, result.state + op.state_per_row
@@ -136,15 +139,16 @@ def set_settings(row: Any, settings: Iterable[float]) -> None:
 
 
 def note_parameters(ops: NDArray[Any], n_parameters: int) -> None:
-    """Enter where the parameters of each op that has a gradient of them begin, and how many there are."""
+    """Enter where the parameters of each op begin that has a gradient of them, and how many there are."""
     rows = [row for row in ops if row["backward_weights"]]
     starts = [int(own[own != oprow.NONE].min()) for own in (row["parameters"] for row in rows)]
     for row, start in zip(rows, starts, strict=True):
         end = min((other for other in starts if other > start), default=n_parameters)
         row["first_parameter"], row["n_parameters"] = start, end - start
+        row["cost"] += end - start
 
 
-def _rows(ops: Sequence[Op], dtype: str) -> NDArray[Any]:
+def _rows(ops: Sequence[Op], rows: int, dtype: str) -> NDArray[Any]:
     """The op rows, but for what depends on the memory."""
     table = np.zeros(len(ops), oprow.OP)
     for name in _OFFSETS:
@@ -160,6 +164,7 @@ def _rows(ops: Sequence[Op], dtype: str) -> NDArray[Any]:
         if op.statistics is not None:
             row["statistics"] = op.statistics
         row["coupled"] = op.couples
+        row["cost"] = rows * (op.multiplications // _MULTIPLICATIONS + op.n_in + op.n_out)
         row["matrix_rows"], row["matrix_columns"] = op.matrix
         if op.product:
             row["product"] = loader.address(op.product, dtype)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ..engine.ops import Shape, Tensor
     from ..initializers import Initializer
 
+# What finding a vector takes, in multiplications of a product.
+_MULTIPLICATIONS_OF_A_LOOK_UP = 1000
+
 
 class Embedding(Layer):
     """Replace each integer by a learned vector: ``y[..., :] = weights[x]``, as in Keras.
@@ -106,7 +109,7 @@ class Embedding(Layer):
             self.output_shape(inputs[0].shape),
             parameters=["weights"],
             settings=(self.input_dim,),
-            multiplications=inputs[0].size * self.output_dim,
+            multiplications=inputs[0].size * (self.output_dim + _MULTIPLICATIONS_OF_A_LOOK_UP),
             matrix=(self.input_dim, self.output_dim),
         )
 
@@ -244,7 +247,7 @@ class EntityEmbedding(CategoryColumns):
             settings=(self._number("categories").size, numbers, n_coded),
             constants=True,
             scratch_per_row=n_coded,
-            multiplications=sum(self.widths(self.sizes)),
+            multiplications=sum(self.widths(self.sizes)) + n_coded * _MULTIPLICATIONS_OF_A_LOOK_UP,
             matrix=(numbers, 1),
         )
 

@@ -72,6 +72,7 @@ _FIELDS = [
     ("n_parts", np.int64),  # most parts that its rows are cut into
     ("part_gradients", np.int64),  # 1: each part has a gradient of its own, which are added up
     ("coupled", np.int64),  # 1: an op couples rows of a batch
+    ("cost", np.int64),  # of the gradient of the parameters and of their update: that of all ops
     # The team of threads
     ("workers", np.int64),  # address of the threads' descriptors
     ("team", np.int64),  # threads that make this call

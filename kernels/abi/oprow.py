@@ -46,6 +46,7 @@ OP = _row(
     ("stream", np.int64),  # number of its stream of random numbers
     ("matrix_rows", np.int64),  # rows of the first parameter, some of which can have their gradient computed
     ("matrix_columns", np.int64),  # alone: see `first_weight`; of an op that does all at once 1 and 0
+    ("cost", np.int64),  # of the gradient of its parameters and of their update, in updates of a parameter
     ("product", np.int64),  # address of the entry of the product that the op's kernels call, or 0
     (
         "coupled",

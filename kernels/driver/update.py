@@ -29,15 +29,15 @@ _TILE = 8
 
 
 @force_inline
-def _first_weight(op, place):
-    """The first row of an op's W that lies behind a place in the flat vector, in whole tiles."""
-    rows, columns = op.matrix_rows, op.matrix_columns
-    inside = place - op.first_parameter
-    if inside <= 0:
+def _first_weight(op, cost):
+    """The row of an op's W that is reached for some of its cost, in whole tiles."""
+    rows = op.matrix_rows
+    if cost <= 0:
         return 0
-    if inside >= rows * columns:
+    if cost >= op.cost:
         return rows
-    return min(rows, (inside // columns + _TILE // 2) // _TILE * _TILE)
+    tile = min(rows, _TILE)
+    return min(rows, (cost * rows + op.cost * tile // 2) // (op.cost * tile) * tile)
 
 
 @force_inline
@@ -96,8 +96,8 @@ def _sum_parts(net, own, start, end, frozen, updates):
 def _compute(net, own, thread, frozen, updates):
     """Compute this thread's share of the gradient of all rows, piece by piece."""
     team, n = net.team, net.n_parameters
-    low, high = share(n, thread, team), share(n, thread + 1, team)
-    start = end = low  # what is computed and not finished yet
+    low, high = share(net.cost, thread, team), share(net.cost, thread + 1, team)  # from the op at hand on
+    start = end = 0  # what is computed and not finished yet
     # A gradient that nobody sees is computed where the first piece of it was: there it stays in the cache.
     in_one_place, origin = updates and net.train == 0, n
     for i in range(net.n_ops):
@@ -108,6 +108,7 @@ def _compute(net, own, thread, frozen, updates):
         row, last = 0, rows
         if team > 1:
             row, last = _first_weight(op, low), _first_weight(op, high)
+            low, high = low - op.cost, high - op.cost
         at_a_time = rows
         if rows * columns > _PIECE:
             at_a_time = max(_TILE, _PIECE // columns // _TILE * _TILE)

@@ -15,6 +15,11 @@ from ..abi.tensors import tensor, tensor_address
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import element, flat, view
 
+_1, _2, _3, _4 = (np.uint64(k) for k in (1, 2, 3, 4))
+# Rows that a column is coded of at a time: what it is looked up by stays in registers, and many vectors are
+# fetched at once.
+_BLOCK = 32
+
 Embedding = namedtuple("Embedding", "forward_entry backward_input_entry backward_weights_entry")
 
 
@@ -33,33 +38,31 @@ def _copy(source, start, target, place, width):
     """Write `width` numbers from `start` on into `target`, from `place` on.
 
     Four are read before any is written, so that LLVM makes one load and one store of them: it does not know
-    that the arrays lie apart. A loop over so few numbers takes longer to begin than to end.
+    that the arrays lie apart. A loop over so few numbers takes longer to begin than to end. Places are
+    unsigned, since Numba asks of every other whether it counts from the end.
     """
-    k = 0
-    while k + 4 <= width:
-        a, b = source[start + k], source[start + k + 1]
-        c, d = source[start + k + 2], source[start + k + 3]
-        target[place + k], target[place + k + 1] = a, b
-        target[place + k + 2], target[place + k + 3] = c, d
-        k += 4
-    while k < width:
-        target[place + k] = source[start + k]
-        k += 1
+    start, place, left = np.uint64(start), np.uint64(place), width
+    while left >= 4:
+        a, b, c, d = source[start], source[start + _1], source[start + _2], source[start + _3]
+        target[place], target[place + _1], target[place + _2], target[place + _3] = a, b, c, d
+        start, place, left = start + _4, place + _4, left - 4
+    while left > 0:
+        target[place] = source[start]
+        start, place, left = start + _1, place + _1, left - 1
 
 
 @force_inline
 def _add(source, start, target, place, width):
     """Add `width` numbers from `start` on to `target`, from `place` on: as `_copy`."""
-    k = 0
-    while k + 4 <= width:
-        a, b = source[start + k] + target[place + k], source[start + k + 1] + target[place + k + 1]
-        c, d = source[start + k + 2] + target[place + k + 2], source[start + k + 3] + target[place + k + 3]
-        target[place + k], target[place + k + 1] = a, b
-        target[place + k + 2], target[place + k + 3] = c, d
-        k += 4
-    while k < width:
-        target[place + k] += source[start + k]
-        k += 1
+    start, place, left = np.uint64(start), np.uint64(place), width
+    while left >= 4:
+        a, b = source[start] + target[place], source[start + _1] + target[place + _1]
+        c, d = source[start + _2] + target[place + _2], source[start + _3] + target[place + _3]
+        target[place], target[place + _1], target[place + _2], target[place + _3] = a, b, c, d
+        start, place, left = start + _4, place + _4, left - 4
+    while left > 0:
+        target[place] += source[start]
+        start, place, left = start + _1, place + _1, left - 1
 
 
 @force_inline
@@ -166,6 +169,21 @@ def _find(value, categories, first, count):
     return low if low < count and categories[first + low] == value else -1
 
 
+@force_inline
+def _look_up(x, start, end, j, categories, first, count, tables, table, width, y, out, codes, column):
+    """Write the vectors of some rows of column `j` into the columns of `y` from `out` on; and `codes`."""
+    target, keep = flat(y), codes.shape[0] > 0
+    for i in range(start, end):
+        code = _find(x[i, j], categories, first, count)
+        place = i * y.shape[1] + out
+        if code >= 0:
+            _copy(tables, table + code * width, target, place, width)
+        else:
+            _clear(target, place, width)
+        if keep:
+            codes[i, column] = x.dtype.type(code)
+
+
 @kernel
 def entity_forward(x, counts, dimensions, categories, tables, y, codes):
     """Write `y`, in which a vector stands in the place of each coded column of `x`; and `codes`.
@@ -185,23 +203,17 @@ def entity_forward(x, counts, dimensions, categories, tables, y, codes):
     codes : array of shape (rows, number of coded columns), or (0, number)
         Written unless it is empty: the index of each category among those of its column, or -1.
     """
-    T, target = x.dtype.type, flat(y)
-    for i in range(x.shape[0]):
-        out, first, table, column = i * y.shape[1], 0, 0, 0
+    for start in range(0, x.shape[0], _BLOCK):
+        end = min(start + _BLOCK, x.shape[0])
+        out = first = table = column = 0
         for j in range(x.shape[1]):
-            count = int(counts[j])
+            count, width = int(counts[j]), int(dimensions[j])
             if count == 0:
-                target[out] = x[i, j]
+                for i in range(start, end):
+                    y[i, out] = x[i, j]
                 out += 1
                 continue
-            width = int(dimensions[j])
-            code = _find(x[i, j], categories, first, count)
-            if code >= 0:
-                _copy(tables, table + code * width, target, out, width)
-            else:
-                _clear(target, out, width)
-            if codes.shape[0] > 0:
-                codes[i, column] = T(code)
+            _look_up(x, start, end, j, categories, first, count, tables, table, width, y, out, codes, column)
             out += width
             first += count
             table += count * width
@@ -238,11 +250,17 @@ def entity_backward_weights(codes, counts, dimensions, dy, first, dw):
         if count == 0:
             out += 1
             continue
-        if table < first + dw.size and table + count * width > first:
+        begin = table - first
+        if begin >= 0 and begin + count * width <= dw.size:
             for i in range(codes.shape[0]):
                 code = int(codes[i, column])
                 if code >= 0:
-                    start = table + code * width - first
+                    _add(source, i * dy.shape[1] + out, dw, begin + code * width, width)
+        elif begin < dw.size and begin + count * width > 0:
+            for i in range(codes.shape[0]):
+                code = int(codes[i, column])
+                if code >= 0:
+                    start = begin + code * width
                     skip = max(0, -start)
                     some = min(width, dw.size - start) - skip
                     _add(source, i * dy.shape[1] + out + skip, dw, start + skip, some)

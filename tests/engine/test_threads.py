@@ -7,9 +7,14 @@ import os
 
 import numpy as np
 import pytest
+from numba import njit
 
 import fastnn as fn
 from fastnn.engine import threads
+from fastnn.kernels.abi.descriptor import DESCRIPTOR
+from fastnn.kernels.abi.oprow import OP
+from fastnn.kernels.driver.update import compute_gradient
+from fastnn.kernels.lowlevel.simd import record, view
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(300, 31)), RNG.integers(0, 7, 300)
@@ -39,6 +44,12 @@ def model_of(optimizer="adam", loss="cross_entropy", dtype="float32", dropout=0.
         fn.Dense(7),
     ]
     return fn.Model(layers, loss=loss, optimizer=optimizer, dtype=dtype, seed=1, **options).build(31)
+
+
+@njit
+def share_of(net_address, thread):
+    net = record(net_address, DESCRIPTOR)
+    compute_gradient(net, thread, view(net.gradient, 0, np.int64), False)
 
 
 def parts_of(rows, n_parameters):
@@ -160,6 +171,28 @@ def test_work_counts_the_positions_of_a_sample():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(128, 1000, 8)), rng.normal(size=(128, 1000, 5))
     assert len(digests(lambda: copy.deepcopy(model), x, y, counts=(1, 2, 3), batch_size=64)) == 1
+
+
+def test_threads_share_the_weights_by_their_cost():
+    """A few weights that are used at many positions cost as much as many weights that are used once."""
+    layers = [fn.Dense(16), fn.Flatten(), fn.Dense(30)]
+    model = fn.Model(layers, "mse", optimizer=fn.SGD(1.0), dtype="float64", seed=0).build((100, 64))
+    x, y = RNG.normal(size=(64, 100, 64)), RNG.normal(size=(64, 30))
+    model.fit(x, y, batch_size=64, epochs=1, threads=2)
+    _, net = model.executor._networks["train"]
+    ops = net.ops.view(OP)[:, 0]
+    assert net.fields.cost == ops["cost"].sum()
+    of_a_step = model.parameters.copy()
+    net.fields.team, net.fields.train = 2, 1  # what it computes is left in `net.gradient`
+    written = []
+    for thread in range(2):
+        net.gradient[...] = np.nan
+        share_of(net.descriptor.ctypes.data, thread)
+        written.append(np.flatnonzero(~np.isnan(net.gradient)))
+    np.testing.assert_array_equal(model.parameters, of_a_step)
+    np.testing.assert_array_equal(np.concatenate(written), np.arange(model.parameters.size))
+    first = ops["n_parameters"][0]  # 1,040 of 49,070, and most of the cost
+    assert 0 < written[1][0] < first
 
 
 SIZES = [0, 1, 2, 13, 100, 2_410, 2**16, 2**18, 2**18 + 1, 2**21, 3_355_443, 2**24, 2**28]
