@@ -27,20 +27,20 @@ LAYERS = {
     "windows not turned round": compiled(
         "convolution", "y[places - 1 - i, f,", "y[i, f,", "layers/test_convolution.py"
     ),
-    "neighbours counted once": of(
-        "conv1d",
+    "neighbours counted once": compiled(
         "convolution",
         "for k in range(n):\n                    total",
         "for k in range(1):\n                    total",
+        "layers/test_convolution.py",
     ),
     "depthwise windows not turned round": of(
         "depthwise_conv2d", "depthwise", "opposite[window - 1 - i, f]", "opposite[i, f]"
     ),
-    "of equal numbers the last is the largest": of(
-        "max_pooling_2d of many channels",
+    "of equal numbers the last is the largest": compiled(
         "pooling",
         "(place < place_of_largest)",
         "(place > place_of_largest)",
+        "layers/test_pooling.py::test_the_first_of_several_largest_numbers_gets_the_gradient",
     ),
     "padding counts in the mean": of(
         "average_pooling_2d", "pooling", "count = T(rows * (end - start))", "count = T(rows * pool)"
