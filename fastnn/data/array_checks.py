@@ -186,6 +186,9 @@ def finite(
             hint = ""
             if missing is not None and np.isnan(values[at]):
                 hint = "; put fn.Impute() first, which replaces missing values"
+                if missing:
+                    columns = ", ".join(map(str, missing))
+                    hint = f"; fn.Impute replaces missing values in columns {columns} only"
             raise ValueError(
                 f"{name} must be finite numbers of {dtype}, got {values[at]} at {place_of(at, table)}{hint}"
             )

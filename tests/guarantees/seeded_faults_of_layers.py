@@ -27,11 +27,11 @@ LAYERS = {
     "windows not turned round": compiled(
         "convolution", "y[places - 1 - i, f,", "y[i, f,", "layers/test_convolution.py"
     ),
-    "neighbours counted once": compiled(
+    "neighbours counted once": of(
+        "conv2d of few filters",
         "convolution",
         "for k in range(n):\n                    total",
         "for k in range(1):\n                    total",
-        "layers/test_convolution.py",
     ),
     "depthwise windows not turned round": of(
         "depthwise_conv2d", "depthwise", "opposite[window - 1 - i, f]", "opposite[i, f]"
@@ -52,7 +52,7 @@ LAYERS = {
         "batch_normalization",
         "moments[1, j] += sums[part, 1, j] + distance * distance * weight",
         "moments[1, j] += sums[part, 1, j]",
-        "layers/test_batch_normalization.py",
+        "layers/test_batch_normalization.py::test_moments_of_parts_that_differ",
     ),
     "batch variance taken for a constant": compiled(
         "batch_normalization",
@@ -105,16 +105,16 @@ LAYERS = {
         "embedding", "embedding", "_add(out, i * width, gradient,", "_copy(out, i * width, gradient,"
     ),
     "categories of the first column for all": of(
-        "entity_embedding", "embedding", "            first += count\n", ""
+        "entity_embedding of given categories", "embedding", "            first += count\n", ""
     ),
-    "missing values replaced in every column": of(
-        "impute some channels", "impute", "(imputed[j] != zero)", "(imputed[j] == imputed[j])"
+    "missing values replaced in every column": compiled(
+        "impute", "(imputed[j] != zero)", "(imputed[j] == imputed[j])", "layers/test_impute.py"
     ),
-    "time steps masked by their first feature": of(
-        "masked lstm",
+    "time steps masked by their first feature": compiled(
         "masking",
         "for j in range(x.shape[2]):\n                if",
         "for j in range(1):\n                if",
+        "layers/test_recurrent.py::test_masking_alone_gives_zeros",
     ),
     "gradient of one copy of a pixel": of(
         "up_sampling_2d", "resizing", "dx[r, b, c] += dy[a, k, c]", "dx[r, b, c] = dy[a, k, c]"

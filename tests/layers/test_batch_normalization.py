@@ -127,6 +127,16 @@ def test_large_means_do_not_spoil_the_variance():
     assert_allclose(layer.moving_variance, x.var(axis=0, dtype="float64"), rtol=1e-4)
 
 
+def test_moments_of_parts_that_differ():
+    """Of a sorted batch, whose parts have other means."""
+    layers = [fn.BatchNormalization(0.0), fn.Dense(256), fn.Dense(1)]
+    model = fn.Model(layers, "mse", fn.SGD(0.0), dtype="float64", seed=0).build(3)
+    x = np.sort(RNG.normal([0, 5, 1], [1, 2, 3], size=(3000, 3)), axis=0)
+    model.partial_fit(x, np.zeros((3000, 1)))
+    assert_allclose(model.layers[0].moving_mean, x.mean(axis=0), rtol=1e-12, atol=1e-14)
+    assert_allclose(model.layers[0].moving_variance, x.var(axis=0), rtol=1e-12)
+
+
 def wide(dtype="float32"):
     layers = [fn.Dense(48), fn.BatchNormalization(0.8), fn.Activation("relu"), fn.Dense(40, use_bias=False)]
     layers += [fn.BatchNormalization(scale=False), fn.Activation("gelu"), fn.Dense(2)]

@@ -166,6 +166,18 @@ def test_channels():
     assert np.isfinite(model.predict(x)).all()
 
 
+def test_compiled_code_keeps_what_is_missing_in_other_columns():
+    model = fn.Model([fn.Impute("constant", 5.0, columns=[0])], "mse", dtype="float64")
+    net = model.adapt([[1.0, 2.0]]).build(2).network()
+    x, out = np.array([[np.nan, np.nan], [1.0, 2.0]]), np.empty((2, 2))
+    fn.forward(net, x, out)
+    np.testing.assert_array_equal(out, [[5, np.nan], [1, 2]])
+    with pytest.raises(
+        ValueError, match=r"got nan at \(0, 1\); fn.Impute replaces missing values in columns 0 only"
+    ):
+        model.predict(x)
+
+
 WRONG = {
     "strategy": (lambda: fn.Impute("mode"), ValueError, "strategy must be one of 'mean', .* got 'mode'"),
     "fill_value": (lambda: fn.Impute("mean", 3), ValueError, "fill_value is for the strategy 'constant'"),

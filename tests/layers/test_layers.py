@@ -474,6 +474,12 @@ LAYERS = {
         lambda x, p: np.tanh(convolution(x, p["weights"], p["bias"])),
         {"onnx": "float32"},
     ),
+    "conv2d of few filters": (
+        lambda: fn.Conv2D(2, 3),
+        (5, 6, 3),
+        lambda x, p: convolution(x, p["weights"], p["bias"]),
+        {"onnx": "float32"},
+    ),
     "conv2d with everything": (
         lambda: fn.Conv2D(20, (3, 2), padding="same", dilation_rate=(1, 2), groups=2, use_bias=False),
         (5, 6, 4),
