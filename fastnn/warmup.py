@@ -40,13 +40,11 @@ _BESIDES = (
     "linalg.indirect.product",
     "layers.embedding.check",
     *(f"layers.embedding.{name}.{entry}" for name in ("embedding", "entity") for entry in _ALL),
-    *(f"layers.pooling.{name}.{entry}" for name in ("max_pooling", "average_pooling") for entry in _BOTH),
     *(
         f"layers.resizing.{name}.{entry}"
         for name in ("upsampling", "bilinear", "padding", "cropping")
         for entry in _BOTH
     ),
-    *(f"layers.dropout.spatial.{entry}" for entry in _BOTH),
     *(f"layers.impute.{entry}" for entry in _BOTH),
     "layers.one_hot.backward_input",
     *(f"layers.recurrent.{name}.{entry}" for name in ("simple_rnn", "gru", "lstm") for entry in _ALL),

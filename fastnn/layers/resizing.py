@@ -52,7 +52,7 @@ class _Resizing(Layer):
 
 
 class UpSampling(_Resizing):
-    """Base of layers that make rows and columns more by a factor."""
+    """Base of layers that enlarge images or sequences by whole factors."""
 
     kernel = "layers.resizing.upsampling"
     _of_one_row = 1

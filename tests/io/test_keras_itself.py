@@ -43,6 +43,7 @@ NETWORKS = {
         lambda k: [k.ZeroPadding2D(((1, 0), (2, 1))), k.UpSampling2D((2, 3)), k.Conv2D(2, 3)],
         IMAGE,
     ),
+    "bilinear": (lambda k: [k.UpSampling2D((2, 3), interpolation="bilinear"), k.Conv2D(2, 3)], IMAGE),
     "sizes of series": (lambda k: [k.ZeroPadding1D((2, 1)), k.UpSampling1D(3), k.Conv1D(2, 3)], SERIES),
     # Without a bias before it, whose gradient is 0 but for rounding, which Adam makes steps of.
     "batch normalization": (
