@@ -297,7 +297,7 @@ LAYERS = {
         {"first": True, "draw": categories, "differentiable": False, "onnx": False},
     ),
     "entity_embedding of given categories": (
-        lambda: fn.EntityEmbedding([3, 9], [3, 1], [[3, 0, 1, 2], [900, 3, 2, 1, 0]]),
+        lambda: fn.EntityEmbedding([3, 9], [3, 1], [[3, 0, 1, 2], [900, 3, 2, 1, 0, -7]]),
         (5,),
         entity_embedding(3, 1),
         {"first": True, "draw": categories, "differentiable": False, "onnx": False},
