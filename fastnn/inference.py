@@ -140,7 +140,9 @@ class Inference(KnownAttributes):
         self._executor.build(shape)
         return self
 
-    def predict(self, X: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(
+        self, X: ArrayLike, *, out: NDArray[Any] | None = None, lengths: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Output of the last layer: logits if it has no activation, probabilities after a softmax.
 
         May be called by several threads at once, and while another one trains the model: then a call waits
@@ -153,6 +155,8 @@ class Inference(KnownAttributes):
         out : array of shape (n, *output_shape), or (*output_shape,) for one sample, optional
             Of the model's dtype and C-contiguous: the result is written there, and no array is
             allocated if `X` is of the model's dtype as well. May overlap `X`, which is copied then.
+        lengths : array of int of shape (n,), or int for one sample, optional
+            How many time steps each sample has: see `Model.fit`.
 
         Returns
         -------
@@ -174,27 +178,30 @@ class Inference(KnownAttributes):
         >>> model.predict([1, 2, 3], out=out) is out
         True
         """
-        few = self._predictors.predict_small(X, out)
-        if few is not None:
-            return few
+        if lengths is None:
+            few = self._predictors.predict_small(X, out)
+            if few is not None:
+                return few
         executor = self._executor
         executor.columns.check_names(X)
         shape = executor.input_shape or sample_shape(X)
         if shape is None or len(shape) == 1:
-            return executor.predict(executor.columns.coded(X), out, X)
+            return executor.predict(executor.columns.coded(X), out, X, lengths=lengths)
         executor.require_fits(X, shape, "X")
-        return executor.predict(as_rows(X, shape, "X"), out, shape=shape)
+        return executor.predict(as_rows(X, shape, "X"), out, shape=shape, lengths=lengths)
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""
         return self.predict(X)
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
         """Probabilities of the classes, whether the last layer returns probabilities or logits.
 
         Parameters
         ----------
         X : array of shape (n, n_in), or (n_in,) for one sample
+        lengths : array of int of shape (n,), optional
+            As for `predict`.
 
         Returns
         -------
@@ -215,14 +222,16 @@ class Inference(KnownAttributes):
         array([[0.5, 0.5]], dtype=float32)
         """
         classes.require("predict_proba", self.head, self._executor.loss)
-        return classes.by_class(self.head, self.predict(X))
+        return classes.by_class(self.head, self.predict(X, lengths=lengths))
 
-    def predict_class(self, X: ArrayLike) -> Any:
+    def predict_class(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> Any:
         """Number of the most probable class of each sample.
 
         Parameters
         ----------
         X : array of shape (n, n_in), or (n_in,) for one sample
+        lengths : array of int of shape (n,), optional
+            As for `predict`.
 
         Returns
         -------
@@ -245,7 +254,7 @@ class Inference(KnownAttributes):
         True
         """
         classes.require("predict_class", self.head, self._executor.loss)
-        return classes.numbers(self.head, self.predict(X))
+        return classes.numbers(self.head, self.predict(X, lengths=lengths))
 
     def outputs(self, X: ArrayLike, layers: Sequence[int | str | Layer] | None = None) -> list[NDArray[Any]]:
         """Outputs of layers, hidden ones too.

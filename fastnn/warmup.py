@@ -49,6 +49,7 @@ _BESIDES = (
     "layers.one_hot.backward_input",
     *(f"layers.recurrent.{name}.{entry}" for name in ("simple_rnn", "gru", "lstm") for entry in _ALL),
     *(f"layers.{name}.{entry}" for name in ("recurrent.last_step", "masking.apply") for entry in _BOTH),
+    "layers.masking.lengths.forward",
     "layers.masking.mask.forward",
     "training.reported_loss.binary_log_loss.forward",
     "training.reported_loss.log_loss.forward",

@@ -12,6 +12,7 @@ from ..memory import buffers
 from . import network
 from .graph import lower
 from .index_limits import index_limits
+from .lengths import lower_with_lengths
 from .plan import plan
 from .threads import parts
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..metrics import Metric
-    from .graph import Layer, Node
+    from .graph import Graph, Layer, Node
     from .head import Head
     from .network import Network
     from .ops import Shape
@@ -51,6 +52,7 @@ class NetworkBuilder:
     def __init__(self, layers: Sequence[Layer], shape: Shape, dtype: str) -> None:
         self.layers, self.dtype = layers, dtype
         self.graph = lower(layers, shape)
+        self._with_lengths: Graph | None = None
         self._take_limits()
         widest = max([self.graph.input.size, *[op.n_out for op in self.graph.ops]])
         self.chunk = min(max(_CHUNK // widest, 16), 1024)
@@ -109,16 +111,31 @@ class NetworkBuilder:
         if graph.sizes() != self.graph.sizes():
             raise ValueError("the model is built for another number of categories; make a new model")
         numbers = graph.constants(self.dtype)
-        self.graph = graph
+        self.graph, self._with_lengths = graph, None
         self._take_limits()
         return numbers
 
+    def graph_of(self, lengths: bool) -> Graph:
+        """The graph, or that for samples of which the lengths are given."""
+        if not lengths:
+            return self.graph
+        if self._with_lengths is None:
+            self._with_lengths = lower_with_lengths(self.layers, self.graph.input.shape)
+        return self._with_lengths
+
     def for_training(
-        self, state: State, head: Head, metrics: Sequence[Metric], rows: int, purpose: str
+        self,
+        state: State,
+        head: Head,
+        metrics: Sequence[Metric],
+        rows: int,
+        purpose: str,
+        lengths: bool = False,
     ) -> Network:
         """A network for `rows` samples: to "train", to "evaluate", for the "gradient", or "embedded".
 
-        Or for "input": as "gradient", but gradients go back to the input, to DX of the first row.
+        Or for "input": as "gradient", but gradients go back to the input, to DX of the first row. With
+        `lengths`, it reads those of the samples.
         """
         count = 2 if purpose == "evaluate" else 3  # without alpha, or with
         penalties = [
@@ -129,7 +146,7 @@ class NetworkBuilder:
         loss = head.loss
         if loss is not None and purpose in ("train", "evaluate"):
             loss = loss.as_reported()
-        lay_out = functools.partial(plan, self.graph, rows, self.dtype)
+        lay_out = functools.partial(plan, self.graph_of(lengths), rows, self.dtype)
         embedded = purpose == "embedded"
         measured = () if embedded else metrics
         shown = any(metric.of_output for metric in measured)
@@ -164,9 +181,9 @@ class NetworkBuilder:
             shape = layer.output_shape(shape)
         return plan(lower(self.layers, (1, self.graph.input.shape[1])), rows, self.dtype, training=False)
 
-    def for_prediction(self, state: State) -> Network:
+    def for_prediction(self, state: State, lengths: bool = False) -> Network:
         """A network that predicts `chunk` rows at a time."""
-        layout = plan(self.graph, self.chunk, self.dtype, training=False)
+        layout = plan(self.graph_of(lengths), self.chunk, self.dtype, training=False)
         all_finite = np.where(np.isnan(self._limits), self._limits.dtype.type(np.inf), self._limits)
         return self._predictor(layout, state, all_finite)
 

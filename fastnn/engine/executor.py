@@ -7,6 +7,7 @@ alone.
 from __future__ import annotations
 
 import copy
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .builder import NetworkBuilder
 from .columns import Columns
 from .graph import frozen_numbers, frozen_ranges, lower, shapes
 from .head import Head
+from .lengths import check_lengths
 from .optimizer_rows import FitOptimizer, optimizer_state
 from .prediction import PredictorPool
 from .state import State
@@ -100,10 +102,11 @@ class Executor:
         self.predictors = PredictorPool(
             any(layer.checks_rows or layer.takes_missing for layer in layers), self.weights_lock
         )
+        self._predictors_with_lengths = PredictorPool(True, self.weights_lock)
         self.columns = Columns(layers, dtype, self.predictors)
         self.last_finite_state: State | None = None
         self.callback_states: Callable[[], dict[str, dict[str, Any]]] | None = None
-        self._networks: dict[str, tuple[int, Network]] = {}
+        self._networks: dict[str, tuple[tuple[int, bool], Network]] = {}
         self._optimizer_state: OptimizerState | None = None
         self._fit_optimizer = FitOptimizer()
         self._loaded: set[bool] = set()  # whether it has loaded the kernels to train, and to predict
@@ -148,11 +151,6 @@ class Executor:
     def graph(self) -> Graph | None:
         """What it computes; None until it is built."""
         return None if self._builder is None else self._builder.graph
-
-    @property
-    def chunk(self) -> int:
-        """How many rows prediction goes through at a time."""
-        return self.built.chunk
 
     def frozen_ranges(self) -> list[tuple[int, int]]:
         """The ranges of the parameters that are not trained."""
@@ -296,7 +294,12 @@ class Executor:
     # ---- running -------------------------------------------------------------------------------
 
     def predict(
-        self, X: Any, out: NDArray[Any] | None = None, table: Any = None, shape: Shape | None = None
+        self,
+        X: Any,
+        out: NDArray[Any] | None = None,
+        table: Any = None,
+        shape: Shape | None = None,
+        lengths: Any = None,
     ) -> NDArray[Any]:
         """Output for what `coded` gave, after `check_names` of the `table`; see `Model.predict`.
 
@@ -305,9 +308,10 @@ class Executor:
         sizes = shape or self.input_shape or sizes_of(X)[-1:] or (0,)
         nan = missing.columns(self.layers, sizes) if self.predictors.checks_rows else []
         given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True, missing=nan)
-        few = self.predictors.predict_small(given, out, checked=True) if shape is None else None
-        if few is not None:
-            return few
+        if shape is None and lengths is None:
+            few = self.predictors.predict_small(given, out, checked=True)
+            if few is not None:
+                return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
         self.load_kernels(training=False)
         # Otherwise it is looked for on the way: what has been done by then changes nothing that is kept.
@@ -316,6 +320,7 @@ class Executor:
         x = sample_checks.features(x, self.dtype, self.n_in, missing=nan, **options)
         shape = shape or self.input_shape or x.shape[1:]
         check_rows(self.layers, x, self.dtype, "X", shape, table)
+        lengths = check_lengths(self, lengths, len(x), shape)
         if self._state is None:  # not otherwise: build waits for a fit in another thread
             self.require_adapted()
         wanted = (*given.shape[:-1], *self.shape_of_output(shape))
@@ -327,30 +332,33 @@ class Executor:
         if self._state is None:
             self.build(shape)
         y = result.reshape(len(x), -1)
-        if not self.predictors.predict_batched(self.new_predictor, x, y, not ahead):
+        pool = self.predictors if lengths is None else self._predictors_with_lengths
+        make = functools.partial(self.new_predictor, lengths is not None)
+        if not pool.predict_batched(make, x, y, not ahead, lengths):
             array_checks.finite("X", x, self.dtype, table, nan)
         return result if out is None else out
 
     def loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
         with self.weights_lock.exclusive():
-            net = self.network("gradient", len(data[0]))
+            net = self.network("gradient", len(data[0]), *data[3:])
             launch.set_data(net, *data)
             launch.run("gradient", net, team_size(len(data[0]), self.built.graph.multiplications, threads))
             return net.fields.loss_value, net.gradients[0]
 
-    def evaluate(
-        self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None, threads: int | None = None
-    ) -> dict[str, float]:
+    def evaluate(self, data: tuple[Any, ...], threads: int | None = None) -> dict[str, float]:
         """Loss and metrics on checked data."""
+        X, y, weight, *lengths = data
         logs = buffers.allocate(1 + len(self.metrics), "float64", "logs")
         with self.weights_lock.exclusive():
-            rows = min(len(X), 4 * self.chunk)
-            net = self.network("evaluate", rows)
-            launch.set_data(net, X, y, weight)
+            rows = min(len(X), 4 * self.built.chunk)
+            net = self.network("evaluate", rows, *lengths)
+            launch.set_data(net, *data)
             net.fields.history, net.fields.history_width = buffers.address(logs), logs.size
             launch.run("evaluate", net, team_size(rows, self.built.graph.multiplications, threads))
-            outputs = self.predict(X).reshape(len(X), -1) if self.metric_functions else None  # same weights
+            outputs = None
+            if self.metric_functions:  # of the same weights
+                outputs = self.predict(X, None, None, None, *lengths).reshape(len(X), -1)
         found = dict(zip(("loss", *(metric.name for metric in self.metrics)), logs.tolist(), strict=True))
         if outputs is not None and self.loss is not None:
             found |= metric_table.own_figures(self.metric_functions, self.loss, y, outputs, weight)
@@ -364,22 +372,22 @@ class Executor:
             loader.prepare(required_kernels.by_model(self, training))
             self._loaded.add(training)
 
-    def network(self, purpose: str, rows: int) -> Network:
+    def network(self, purpose: str, rows: int, lengths: Any = None) -> Network:
         """A network to "train", to "evaluate" or for the "gradient"; the latest of each purpose is kept."""
-        kept = self._networks.get(purpose)
-        if kept is None or kept[0] != rows:
-            kept = self._networks[purpose] = (rows, self.new_network(rows, purpose))
+        key, kept = (rows, lengths is not None), self._networks.get(purpose)
+        if kept is None or kept[0] != key:
+            kept = self._networks[purpose] = (key, self.new_network(rows, purpose, key[1]))
         return kept[1]
 
-    def new_network(self, rows: int, purpose: str = "train") -> Network:
+    def new_network(self, rows: int, purpose: str = "train", lengths: bool = False) -> Network:
         """See `NetworkBuilder.for_training`."""
         self.require_adapted()
-        return self.built.for_training(self.state, self.head, self.metrics, rows, purpose)
+        return self.built.for_training(self.state, self.head, self.metrics, rows, purpose, lengths)
 
-    def new_predictor(self) -> Network:
+    def new_predictor(self, lengths: bool = False) -> Network:
         """See `NetworkBuilder.for_prediction`."""
         self.require_adapted()
-        return self.built.for_prediction(self.state)
+        return self.built.for_prediction(self.state, lengths)
 
     def embedded_network(self, rows: int) -> Network:
         """A network for compiled code, for steps of `rows` samples at most; it does not need Numba."""

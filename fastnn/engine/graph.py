@@ -229,6 +229,12 @@ class Graph:
         self._current = outer
         return result
 
+    def add_in_a_row(self, layers: Sequence[Layer], tensor: Tensor) -> Graph:
+        """Lower the layers of a model, of which the first takes a tensor; see `finish`."""
+        for i, layer in enumerate(layers):
+            tensor = self.add(str(i), layer, tensor)
+        return self.finish(tensor)
+
     def op(
         self,
         kernel: str,
@@ -386,10 +392,7 @@ class _Current:
 def lower(layers: Sequence[Layer], shape: Shape) -> Graph:
     """The graph of layers in a row, for samples of this shape."""
     graph = Graph(shape)
-    tensor = graph.input
-    for i, layer in enumerate(layers):
-        tensor = graph.add(str(i), layer, tensor)
-    return graph.finish(tensor)
+    return graph.add_in_a_row(layers, graph.input)
 
 
 def shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:

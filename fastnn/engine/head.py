@@ -42,8 +42,8 @@ class Head:
             )
         if output.mask is not None:
             raise ValueError(
-                f"{self.loss.name!r} cannot leave out the time steps that fn.Masking masks; make the last "
-                "recurrent layer without return_sequences"
+                f"{self.loss.name!r} cannot leave out the time steps that are masked, by fn.Masking or by "
+                "lengths; make the last recurrent layer without return_sequences"
             )
 
     @property

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from .network import Network
 
 
-def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+def set_data(
+    net: Network,
+    X: NDArray[Any],
+    y: NDArray[Any] | None,
+    weight: NDArray[Any] | None,
+    lengths: NDArray[np.int64] | None = None,
+) -> None:
     """Make checked arrays the data set of the next calls; they must outlive them.
 
     X may be of another dtype than the model if `y` is given: its rows are then converted as they are
@@ -28,6 +34,8 @@ def set_data(net: Network, X: NDArray[Any], y: NDArray[Any] | None, weight: NDAr
     fields = net.fields
     fields.x, fields.y, fields.sample_weight = address(X), address(y), address(weight)
     fields.n_samples = len(X)
+    if lengths is not None:
+        fields.lengths = address(lengths)
     fields.weight_width = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
     if y is not None:
         dtype = dtype_name(net.parameters.dtype)
@@ -70,8 +78,17 @@ def check_of(net: Network) -> str:
     return "layers.embedding.check" if net.limits.size else "driver.batch.check"
 
 
-def predict(net: Network, X: NDArray[Any], out: NDArray[Any], *, check: bool = True) -> bool:
+def predict(
+    net: Network,
+    X: NDArray[Any],
+    out: NDArray[Any],
+    *,
+    check: bool = True,
+    lengths: NDArray[np.int64] | None = None,
+) -> bool:
     """Write the output of the samples `X` into `out`, both checked but for what `check` finds on the way.
+
+    `lengths` are given to a network that reads them.
 
     Returns
     -------
@@ -79,7 +96,7 @@ def predict(net: Network, X: NDArray[Any], out: NDArray[Any], *, check: bool = T
         False if an element of X is NaN, infinite, or not an index where it must be one; `out` then holds
         nothing useful.
     """
-    set_data(net, X, None, None)
+    set_data(net, X, None, None, lengths)
     fields = net.fields
     fields.output = address(out)
     fields.check = loader.address(check_of(net), dtype_name(net.parameters.dtype)) if check else 0

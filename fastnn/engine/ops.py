@@ -173,6 +173,8 @@ class _Labelled(Protocol):
     supports_masking: bool
 
     @property
+    def takes_indices(self) -> bool: ...
+    @property
     def label(self) -> str: ...
 
 
@@ -180,9 +182,10 @@ def pass_mask(x: Tensor, result: Tensor, layer: _Labelled) -> Tensor:
     """A layer's output, with the masked time steps of its input if it still has a time axis."""
     if x.mask is None or result.mask is not None:
         return result
-    if not layer.supports_masking:
+    of_numbers = len(x.shape) == 1 and not layer.takes_indices  # to it, time steps are features
+    if not layer.supports_masking or of_numbers:
         raise ValueError(
-            f"{layer.label} cannot leave out the time steps that fn.Masking masks; put a recurrent layer "
-            "without return_sequences before it"
+            f"{layer.label} cannot leave out time steps that are masked, by fn.Masking or by lengths; put a "
+            "recurrent layer without return_sequences before it"
         )
     return result.masked(x.mask) if len(result.shape) > 1 else result

@@ -111,9 +111,11 @@ class Predictor:
         target[...] = y
         return out
 
-    def predict_batched(self, X: NDArray[Any], out: NDArray[Any], check: bool) -> bool:
+    def predict_batched(
+        self, X: NDArray[Any], out: NDArray[Any], check: bool, lengths: NDArray[np.int64] | None
+    ) -> bool:
         """See `PredictorPool.predict_batched`, in this thread."""
-        finite = launch.predict(self.net, X, out, check=check)
+        finite = launch.predict(self.net, X, out, check=check, lengths=lengths)
         self._use_own_memory()
         return finite
 
@@ -154,7 +156,12 @@ class PredictorPool:
             self._free.append(predictor)
 
     def predict_batched(
-        self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any], check: bool = True
+        self,
+        make: Callable[[], Network],
+        X: NDArray[Any],
+        out: NDArray[Any],
+        check: bool = True,
+        lengths: NDArray[np.int64] | None = None,
     ) -> bool:
         """Write the output for checked samples into `out`, by several threads if it is worth it.
 
@@ -168,6 +175,8 @@ class PredictorPool:
             C-contiguous, of the model's dtype.
         check : bool
             Whether to look for numbers that are not finite.
+        lengths : array of shape (n,), optional
+            Given if the networks of this pool read them.
 
         Returns
         -------
@@ -176,17 +185,30 @@ class PredictorPool:
         """
         changes = self._weights_lock.version
         if not changes & 1:
-            finite = self._many(make, X, out, check)
+            finite = self._many(make, X, out, check, lengths)
             if self._weights_lock.version == changes:
                 return finite
         with self._weights_lock.exclusive():  # another thread trains
-            return self._many(make, X, out, check)
+            return self._many(make, X, out, check, lengths)
 
-    def _many(self, make: Callable[[], Network], X: NDArray[Any], out: NDArray[Any], check: bool) -> bool:
+    def _many(
+        self,
+        make: Callable[[], Network],
+        X: NDArray[Any],
+        out: NDArray[Any],
+        check: bool,
+        lengths: NDArray[np.int64] | None,
+    ) -> bool:
         if X.dtype != out.dtype:
             with np.errstate(over="ignore"):
                 return all(
-                    self._many(make, X[part].astype(out.dtype), out[part], check)
+                    self._many(
+                        make,
+                        X[part].astype(out.dtype),
+                        out[part],
+                        check,
+                        None if lengths is None else lengths[part],
+                    )
                     for part in array_checks.blocks(X)
                 )
         predictor = self._take(make)
@@ -199,8 +221,9 @@ class PredictorPool:
         finite = [True] * team
 
         def predict(i: int) -> None:
-            predictor = self._take(make)
-            finite[i] = predictor.predict_batched(X[parts[i]], out[parts[i]], check)
+            predictor, part = self._take(make), parts[i]
+            own = None if lengths is None else lengths[part]
+            finite[i] = predictor.predict_batched(X[part], out[part], check, own)
             self._free.append(predictor)
 
         if team == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .containers import Branches, add_up, concatenate
+from .masking import with_zeros
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Bidirectional(Branches):
 
     M. Schuster, K. K. Paliwal, *Bidirectional recurrent neural networks*, IEEE Transactions on Signal
     Processing 45 (1997). With `return_sequences`, the outputs of both at a time step belong together.
-    The parameters are those of `forward_layer` and of `backward_layer`.
+    The outputs at masked time steps are zeros, as in Keras. The parameters are those of `forward_layer` and
+    of `backward_layer`.
 
     Parameters
     ----------
@@ -80,7 +82,8 @@ class Bidirectional(Branches):
         return (*positions, 2 * units if self.merge_mode == "concat" else units)
 
     def combine(self, graph: Graph, tensors: Sequence[Tensor]) -> Tensor:  # noqa: D102
-        return concatenate(graph, tensors) if self.merge_mode == "concat" else add_up(graph, tensors)
+        y = concatenate(graph, tensors) if self.merge_mode == "concat" else add_up(graph, tensors)
+        return y if tensors[0].mask is None else with_zeros(graph, y, tensors[0].mask)
 
     def config(self) -> dict[str, Any]:  # noqa: D102
         return {"name": self.kind, "layer": self._forward.config(), "merge_mode": self.merge_mode}

@@ -73,6 +73,7 @@ class Embedding(Layer):
     """
 
     kind = "embedding"
+    supports_masking = True
 
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: str | Initializer = "uniform"

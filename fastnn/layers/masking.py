@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
+from ..engine.ops import Tensor
 from .base import Layer
 
 if TYPE_CHECKING:
     from ..engine.graph import Graph
-    from ..engine.ops import Shape, Tensor
+    from ..engine.ops import Shape
+
+
+def with_zeros(graph: Graph, x: Tensor, mask: int) -> Tensor:
+    """A masked tensor, with zeros at the masked time steps; `mask` is the value that says which these are."""
+    inputs = [x, Tensor(mask, x.shape[:1])]
+    y = graph.op("layers.masking.apply", inputs, x.shape, settings=x.shape[:1], saves="x")
+    return y.masked(mask)
 
 
 class Masking(Layer):
     """Mask the time steps all of whose features are `mask_value`: recurrent layers leave them out.
 
-    For sequences of different lengths in one array, padded at the end or at the start. Samples have the
+    For sequences of different lengths in one array, padded at the end or at the start. Where they are padded
+    at the end, ``model.fit(X, y, lengths=...)`` does the same without a layer. Samples have the
     shape (time, features). At a masked step a recurrent layer keeps its state and, with `return_sequences`,
     gives it once more, so that the last output is that of the last step that is not masked. The output of
     this layer is 0 there, as in Keras.
@@ -60,12 +69,13 @@ class Masking(Layer):
         (x,) = inputs
         steps, _ = self.output_shape(x.shape)
         if x.mask is not None:
-            raise ValueError(f"{self.label} follows on another fn.Masking; keep one of them")
+            raise ValueError(
+                f"{self.label} gets what is masked already, by lengths or another fn.Masking; keep one"
+            )
         mask = graph.op(
             "layers.masking.mask", [x], (steps,), settings=(self.mask_value,), differentiable=False
         )
-        y = graph.op("layers.masking.apply", [x, mask], x.shape, settings=(steps,), saves="x")
-        return y.masked(mask.value)
+        return with_zeros(graph, x, mask.value)
 
     def config(self) -> dict[str, Any]:  # noqa: D102
         return {"name": self.kind, "mask_value": self.mask_value}

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import validate
 from ..data import coding, missing, names, sample_checks, weights
-from ..data.rows import as_rows, sample_shape, sizes_of
+from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.split import kept, validation
 from ..data.tables import column_names
+from ..engine.lengths import check_lengths
 from ..engine.weightless import check_rows
 from .callback import Callback, as_callback
 from .history import History
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from ..engine.executor import Executor
@@ -35,6 +37,8 @@ class FitArguments:
     sample_weight : array or None
         As the user gave them, perhaps with another common scale, without those of the classes.
     validation : (X, y, weight) or None
+    lengths, validation_lengths : array or None
+        Time steps of each sample, of X and of the validation's.
     epochs : int
         How many.
     initial_epoch : int
@@ -69,6 +73,8 @@ class FitArguments:
     history: History = field(default_factory=History)
     resume: bool = False
     initial_epoch: int = 0
+    lengths: NDArray[np.int64] | None = None
+    validation_lengths: NDArray[np.int64] | None = None
 
 
 def check_samples(
@@ -110,6 +116,20 @@ def check_samples(
     return x, target, weight
 
 
+def check_call(
+    executor: Executor, X: Any, y: Any, sample_weight: Any, lengths: Any, penalties: bool = False
+) -> tuple[Any, ...]:
+    """Samples or a single one, their targets, weights and lengths, checked; then the model is built."""
+    X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_output)
+    executor.columns.check_names(X)
+    data = check_samples(executor, X, y, sample_weight, penalties=penalties)
+    executor.require_adapted()
+    shape = executor.shape_of_input(X, data[0])
+    lengths = check_lengths(executor, lengths, len(data[0]), shape)
+    executor.build(shape)
+    return *data, lengths
+
+
 def check_fit_arguments(
     executor: Executor,
     check: Callable[..., Any],
@@ -126,6 +146,8 @@ def check_fit_arguments(
     callbacks: Any,
     resume: Any = False,
     initial_epoch: Any = 0,
+    lengths: Any = None,
+    validation_lengths: Any = None,
 ) -> FitArguments:
     """A call of `fit` with its arguments checked.
 
@@ -146,6 +168,7 @@ def check_fit_arguments(
     data, held_out = validation(
         validation_data, validation_split, x, target, weights.times(given_weight, present)
     )
+    lengths = check_lengths(executor, lengths, len(x), shape)
     x, target, _ = data
     n = len(x)
     given_weight, present = (None if w is None else w[:n] for w in (given_weight, present))
@@ -160,6 +183,9 @@ def check_fit_arguments(
         from_split = validation_data is None
         options = {"name": "validation ", "found": found, "coded": from_split}
         held_out = check(Xv, yv, held_weight, shape, **options)
+    validation_lengths = _validation_lengths(
+        executor, validation_lengths, lengths, held_out, validation_data is None, shape
+    )
     rows = n if batch_size is None else min(n, validate.integer("batch_size", batch_size, low=1))
     initial_epoch = validate.integer("initial_epoch", initial_epoch, low=0)
     epochs = validate.integer("epochs", epochs, low=0)
@@ -188,7 +214,28 @@ def check_fit_arguments(
         found,
         resume=resume,
         initial_epoch=initial_epoch,
+        lengths=None if lengths is None else lengths[:n],
+        validation_lengths=validation_lengths,
     )
+
+
+def _validation_lengths(
+    executor: Executor,
+    given: Any,
+    lengths: NDArray[np.int64] | None,
+    held_out: Any,
+    is_split: bool,
+    shape: tuple[int, ...],
+) -> NDArray[np.int64] | None:
+    """The lengths of the validation samples: given ones, or the last of all where they are split off."""
+    if held_out is None or is_split:
+        if given is not None:
+            raise ValueError("validation_lengths are those of validation_data, which was not given")
+        return None if held_out is None or lengths is None else lengths[-len(held_out[0]) :]
+    if (given is None) != (lengths is None):
+        without = "validation_lengths" if given is None else "lengths"
+        raise ValueError(f"{without} must be given too: either all samples have lengths or none")
+    return check_lengths(executor, given, len(held_out[0]), shape, "validation_lengths")
 
 
 def _shuffled(shuffle: Any) -> bool:

@@ -81,7 +81,8 @@ class Training:
         stop: threading.Event | None,
     ) -> None:
         self.model, self.executor, self.net = model, executor, net
-        self.data, self.thread_tuner, self.state = task.data, thread_tuner, executor.state
+        self.data, self.lengths, self.state = task.data, task.lengths, executor.state
+        self.thread_tuner = thread_tuner
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
         self.progress, self.stop = progress, stop or outer_stop()
         self.callbacks = CallbackList(model, executor, task.callbacks, task.resume)
@@ -133,8 +134,7 @@ class Training:
             self.progress.close(*self._done())
 
     def _fill_descriptor(self) -> None:
-        X, y, weight = self.data
-        launch.set_data(self.net, X, y, weight)
+        launch.set_data(self.net, *self.data, self.lengths)
         fields = self.net.fields
         fields.order = address(self.order) if self.order.size else 0
         fields.orders = 0

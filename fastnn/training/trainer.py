@@ -15,7 +15,7 @@ from ..engine.threads import team_size
 from ..engine.weightless import check_indices, check_rows
 from ..inference import Inference
 from ..layers import preprocessing
-from .arguments import FitArguments, check_fit_arguments, check_samples
+from .arguments import FitArguments, check_call, check_fit_arguments, check_samples
 from .callback import Callback
 from .loop import Training
 from .progress import Bar, Lines, reporter, style
@@ -114,13 +114,18 @@ class Trainer(Inference):
         return self
 
     def evaluate(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
     ) -> dict[str, float]:
         """Loss and metrics on given data.
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, lengths
             As for `fit`; or one sample, as for `partial_fit`.
 
         Returns
@@ -134,10 +139,15 @@ class Trainer(Inference):
         TypeError, ValueError
             As `fit`.
         """
-        return self._executor.evaluate(*self._checked(X, y, sample_weight))
+        return self._executor.evaluate(check_call(self._executor, X, y, sample_weight, lengths))
 
     def loss_and_gradient(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
     ) -> tuple[float, NDArray[Any]]:
         """Loss of all samples as one batch, and its gradient with respect to all parameters.
 
@@ -145,7 +155,7 @@ class Trainer(Inference):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, lengths
             As for `fit`; or one sample, as for `partial_fit`.
 
         Returns
@@ -159,7 +169,7 @@ class Trainer(Inference):
         TypeError, ValueError
             As `fit`.
         """
-        data = self._checked(X, y, sample_weight, penalties=True)
+        data = check_call(self._executor, X, y, sample_weight, lengths, penalties=True)
         with self._executor.weights_lock.exclusive():
             loss, gradient = self._executor.loss_and_gradient(data)
             return loss, gradient.copy()
@@ -174,7 +184,9 @@ class Trainer(Inference):
         shuffle: bool | Callable[[int], ArrayLike] = True,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
+        lengths: ArrayLike | None = None,
         validation_data: Any = None,
+        validation_lengths: ArrayLike | None = None,
         validation_split: float = 0.0,
         callbacks: Sequence[Callback | Callable[[int, dict[str, float]], Any]] = (),
         verbose: Any = "auto",
@@ -208,8 +220,14 @@ class Trainer(Inference):
             Weights of the classes in training, 1 for classes that are not named; "balanced" gives all classes
             the same total weight. For several labels they are weights of the classes 0 and 1 of each label; a
             list has one entry for each label.
+        lengths : array of int of shape (n,), optional
+            How many time steps each sample has, at least 1; behind its end X holds any finite numbers.
+            Recurrent layers leave these steps out, as with a mask in Keras: they keep their state and repeat
+            their output. Layers before them must take each time step alone: see `Masking`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Evaluated after each epoch.
+        validation_lengths : array of int, optional
+            The lengths of `validation_data`, if `lengths` are given.
         validation_split : float, 0 <= validation_split < 1
             The last samples, this fraction of all, are evaluated after each epoch and not used for training.
         callbacks : sequence of Callback or function
@@ -257,7 +275,9 @@ class Trainer(Inference):
             shuffle=shuffle,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            lengths=lengths,
             validation_data=validation_data,
+            validation_lengths=validation_lengths,
             validation_split=validation_split,
             callbacks=callbacks,
             resume=resume,
@@ -273,14 +293,16 @@ class Trainer(Inference):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
+        *,
+        lengths: ArrayLike | None = None,
     ) -> Self:
         """Train on the given data once, in its order; by default in a single step.
 
         Parameters
         ----------
-        X, y, sample_weight, batch_size
+        X, y, sample_weight, batch_size, lengths
             As for `fit`. For one sample `X` may have the shape (n_in,), as in `predict`; `y` is then its
-            target, a number or of shape (n_out,), and `sample_weight` a number.
+            target, a number or of shape (n_out,), and `sample_weight` and `lengths` are numbers.
 
         Returns
         -------
@@ -295,7 +317,15 @@ class Trainer(Inference):
         X, y, sample_weight = as_samples(
             X, y, sample_weight, self._executor.input_shape, self._executor.shape_of_output
         )
-        self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
+        self.fit(
+            X,
+            y,
+            batch_size=batch_size,
+            shuffle=False,
+            sample_weight=sample_weight,
+            lengths=lengths,
+            verbose=0,
+        )
         return self
 
     def optimizer_state(self) -> OptimizerState:
@@ -337,7 +367,7 @@ class Trainer(Inference):
             training = Training(
                 self,
                 executor,
-                executor.network("train", task.rows),
+                executor.network("train", task.rows, task.lengths),
                 task,
                 evaluate=self._validation_of(task, threads),
                 progress=progress,
@@ -350,25 +380,14 @@ class Trainer(Inference):
                 task.history.note(error)
                 raise
 
-    def _checked(
-        self, X: Any, y: Any, sample_weight: Any, penalties: bool = False
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """Samples or a single one, their targets and weights, checked; then the model is built."""
-        executor = self._executor
-        X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_output)
-        executor.columns.check_names(X)
-        data = check_samples(executor, X, y, sample_weight, penalties=penalties)
-        executor.require_adapted()
-        executor.build(executor.shape_of_input(X, data[0]))
-        return data
-
     def _validation_of(
         self, task: FitArguments, threads: int | None
     ) -> Callable[[], dict[str, float]] | None:
         """A function that evaluates the validation data, if there are such data."""
         if task.validation is None:
             return None
-        evaluate = functools.partial(self._executor.evaluate, *task.validation, threads)
+        data = *task.validation, task.validation_lengths
+        evaluate = functools.partial(self._executor.evaluate, data, threads)
         return lambda: {f"val_{name}": value for name, value in evaluate().items()}
 
     def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:

@@ -46,6 +46,7 @@ _FIELDS = [
     ("y", np.int64),  # address of (n_samples, n_targets)
     ("sample_weight", np.int64),  # address of (n_samples, weight_width), or 0: all are one
     ("weight_width", np.int64),  # 1, or as many as outputs, each with a weight of its own
+    ("lengths", np.int64),  # address of (n_samples,) int64: time steps of each sample, where ops ask for them
     ("n_samples", np.int64),
     ("n_features", np.int64),
     ("n_targets", np.int64),

@@ -86,7 +86,7 @@ def predict_entry(T):
         n = net.n_samples
         net.status = OK
         for position in range(0, n, net.predict_batch):
-            net.rows = min(net.predict_batch, n - position)
+            net.position, net.rows = position, min(net.predict_batch, n - position)
             net.input = net.x + position * net.n_features * net.itemsize
             if net.check != 0:
                 call(net.check, 0, address(net))

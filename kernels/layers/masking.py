@@ -4,8 +4,11 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..abi.entries import Op
+from ..abi.entries import Op, entry
+from ..abi.oprow import OP
+from ..abi.tensors import tensor
 from ..lowlevel._jit import kernel
+from ..lowlevel.simd import view
 
 Forward = namedtuple("Forward", "forward_entry")
 Both = namedtuple("Both", "forward_entry backward_input_entry")
@@ -24,6 +27,23 @@ def mask_forward(x, mask_value, y):
                 if not x[i, t, j] == mask_value:
                     found = y.dtype.type(1)
             y[i, t] = found
+
+
+@kernel
+def lengths_forward(lengths, order, y):
+    """Write `y`, of shape (rows, steps): 1 at as many time steps as the length of a sample, then 0.
+
+    Parameters
+    ----------
+    lengths : int64 array of shape (n,)
+    order : int64 array of shape (rows,), or (0,) for the first lengths in their order
+    y : array
+    """
+    zero, one = y.dtype.type(0), y.dtype.type(1)
+    for i in range(y.shape[0]):
+        length = lengths[order[i] if order.size > 0 else i]
+        for t in range(y.shape[1]):
+            y[i, t] = one if t < length else zero
 
 
 @kernel
@@ -48,6 +68,17 @@ def apply_backward(x2, dy, dx):
                 dx[i, t, j] = zero if masked else dy[i, t, j]
 
 
+@entry(OP)
+def _lengths_entry(op, net, T):
+    """The lengths of the rows at hand -> `y`."""
+    first, rows = net.position + net.first_row, net.rows
+    chosen, skip = (0, first) if net.order == 0 else (rows, 0)
+    lengths = view(net.lengths + 8 * skip, net.n_samples - skip, np.int64)
+    order = view(net.order + 8 * first, chosen, np.int64)
+    lengths_forward(lengths, order, tensor(net, op.y, op.n_out, T))
+
+
+lengths = Forward(_lengths_entry)
 _sample = "rows, steps, n_in // steps"
 mask = Forward(
     Op(

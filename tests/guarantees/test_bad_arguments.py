@@ -150,12 +150,34 @@ def test_an_order_of_samples_is_taken_or_refused(kind):
         assert weights_of(model) == before
 
 
+SEQUENCES, LENGTHS = np.ones((6, 2, 3)), np.array([1, 2, 1, 1, 2, 2])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in REFUSED_OF_TABLES])
+def test_lengths_are_taken_or_refused(kind):
+    model = fn.Model([fn.GRU(2), fn.Dense(3)], "cross_entropy", seed=0).build((2, 3))
+    expected, given = model.predict(SEQUENCES, lengths=LENGTHS), KINDS[kind](LENGTHS.astype(float))
+    if kind in ORDERS:
+        assert np.array_equal(model.predict(SEQUENCES, lengths=given), expected)
+    else:
+        before = weights_of(model)
+        with pytest.raises(BAD, match="lengths"):
+            model.fit(SEQUENCES, LABELS, lengths=given)
+        assert weights_of(model) == before
+
+
 # ---- the table is whole ------------------------------------------------------------------------
 
 ELSEWHERE = {
     "Model.predict: out": "test_out_is_written_where_it_lies_or_refused",
     "Model.fit: shuffle": "test_an_order_of_samples_is_taken_or_refused",
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
+    "Model.fit: validation_lengths": "tests/layers/test_lengths.py",
+    **{
+        f"Model.{function}: lengths": "test_lengths_are_taken_or_refused, tests/layers/test_lengths.py"
+        for function in ("fit", "partial_fit", "evaluate", "loss_and_gradient")
+        + ("predict", "predict_proba", "predict_class")
+    },
     **dict.fromkeys(
         (
             "integrated_gradients: X",

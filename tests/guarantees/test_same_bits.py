@@ -100,9 +100,9 @@ def test_a_row_in_the_last_chunk_of_many(threads):
     fn.set_threads(threads)
     try:
         model = fn.Model([fn.Dense(40, "tanh"), fn.Dense(3, "softmax")], seed=0).build(31)
-        x = np.random.default_rng(0).normal(size=(2 * model.executor.chunk + 17, 31)).astype("float32")
+        x = np.random.default_rng(0).normal(size=(2 * model.executor.built.chunk + 17, 31)).astype("float32")
         alone = np.concatenate([model.predict(row[np.newaxis]) for row in x])
-        for n in (model.executor.chunk, model.executor.chunk + 1, len(x) - 1, len(x)):
+        for n in (model.executor.built.chunk, model.executor.built.chunk + 1, len(x) - 1, len(x)):
             assert model.predict(x[:n]).tobytes() == alone[:n].tobytes()
             assert model.predict(x[-n:]).tobytes() == alone[-n:].tobytes()
     finally:

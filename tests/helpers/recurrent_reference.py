@@ -54,13 +54,14 @@ def recurrent(cell, *, activation=np.tanh, sequences=False, backwards=False, pat
 
 
 def bidirectional(cell, merge, *, sequences=False, path=""):
-    """A reference of the layer of this cell in both directions."""
+    """A reference of the layer of this cell in both directions; masked outputs are zeros, as in Keras."""
     forwards = recurrent(cell, sequences=sequences, path=f"{path}forward_layer.")
     backwards = recurrent(cell, sequences=sequences, backwards=True, path=f"{path}backward_layer.")
 
     def reference(x, p, mask=None):
         other = backwards(x, p, mask)
-        return merge([forwards(x, p, mask), other[:, ::-1] if sequences else other])
+        result = merge([forwards(x, p, mask), other[:, ::-1] if sequences else other])
+        return np.where(mask[:, :, None], result, 0) if sequences and mask is not None else result
 
     return reference
 

@@ -135,7 +135,7 @@ NOT_MASKED = {
         fn.GRU(2),
     ],
     "'mse' cannot leave out the time steps": lambda: [fn.Masking(), fn.GRU(2, return_sequences=True)],
-    "follows on another fn.Masking": lambda: [fn.Masking(), fn.Dense(3), fn.Masking(1), fn.GRU(2)],
+    "masked already": lambda: [fn.Masking(), fn.Dense(3), fn.Masking(1), fn.GRU(2)],
     "must come before branches": lambda: [fn.Add([None, fn.Masking()]), fn.GRU(2)],
     "use fn.Bidirectional": lambda: [
         fn.Masking(),
