@@ -219,7 +219,7 @@ def samples(given: list[np.ndarray], model: fn.Model) -> np.ndarray | None:
         x = given[0].astype(np.float64)
         if len(shape) > 1 and x.ndim == len(shape) + 1 and x.shape[1:] != shape:
             last = np.moveaxis(x, 1, -1)
-            x = last if last.shape[1:] == shape else x
+            x = last if last.shape[1:] == shape else np.swapaxes(x, 0, 1)  # times before samples
         return x.reshape(-1, *shape)
     rows = [part.reshape(len(part), -1) if part.ndim > 1 else part.reshape(1, -1) for part in given]
     return np.concatenate(rows, axis=1).astype(np.float64) if len({len(part) for part in rows}) == 1 else None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import helper
 
 from .. import activations
-from . import _import_pools
+from . import _import_attention
 from ._assembly import Assembly
 from ._call import Call
 from ._layout import BATCH
-from ._rows import Rows
+from ._rows import OTHERS, Indices, Merged, Rows, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +39,8 @@ def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
 def _two(call: Call) -> tuple[Any, Any]:
     """Both inputs; a constant is aligned with a tensor."""
     first, second = call.inputs
+    if isinstance(first, (Indices, Merged, Scores)) or isinstance(second, (Indices, Merged, Scores)):
+        raise ValueError(f"it takes {OTHERS}, which only attention and embeddings do")
     if isinstance(first, Rows) and isinstance(second, np.ndarray):
         second = call.assembly.numbers("the constant", _aligned(call, second, first))
     elif isinstance(second, Rows) and isinstance(first, np.ndarray):
@@ -47,23 +48,24 @@ def _two(call: Call) -> tuple[Any, Any]:
     return first, second
 
 
-def _folded(call: Call, function: Callable[..., Any]) -> NDArray[Any]:
-    """The result of an operator on constants."""
-    values = [call.constant(place) for place in range(len(call.inputs))]
-    if any(value.dtype.kind not in "fi" for value in values):
-        raise ValueError("it computes something of sizes or truths")
-    call.assembly.use(int(np.prod(np.broadcast_shapes(*(value.shape for value in values)))))
-    with np.errstate(all="ignore"):
-        return np.asarray(function(*values), values[0].dtype)
+def _scores(call: Call) -> tuple[Scores, NDArray[Any]] | None:
+    """Scores of attention and a constant, in whatever order; None if the inputs are others."""
+    for place in (0, 1):
+        value = call.input(place)
+        if isinstance(value, Scores):
+            return value, call.constant(1 - place)
+    return None
 
 
 def add(call: Call) -> Value:
+    if (found := _scores(call)) is not None:
+        return _import_attention.masked(*found)
     first, second = _two(call)
     if isinstance(first, Rows) and isinstance(second, Rows):
         return call.assembly.sum(first, second)
     if isinstance(first, Rows):
         return call.assembly.plus(first, second)
-    return call.assembly.plus(second, first) if isinstance(second, Rows) else _folded(call, np.add)
+    return call.assembly.plus(second, first) if isinstance(second, Rows) else call.folded(np.add)
 
 
 def subtract(call: Call) -> Value:
@@ -74,7 +76,7 @@ def subtract(call: Call) -> Value:
         return call.assembly.minus(first, second)
     if isinstance(second, Rows):
         return call.assembly.plus(_negative(call, second), first)
-    return _folded(call, np.subtract)
+    return call.folded(np.subtract)
 
 
 def _negative(call: Call, x: Rows) -> Rows:
@@ -82,31 +84,41 @@ def _negative(call: Call, x: Rows) -> Rows:
 
 
 def multiply(call: Call) -> Value:
+    if (found := _scores(call)) is not None:
+        return _import_attention.multiplied(*found)
     first, second = _two(call)
     if isinstance(first, Rows) and isinstance(second, Rows):
         raise ValueError("it multiplies two tensors, which a row of layers does not")
     if isinstance(first, Rows):
         return call.assembly.times(first, second)
-    return call.assembly.times(second, first) if isinstance(second, Rows) else _folded(call, np.multiply)
+    return call.assembly.times(second, first) if isinstance(second, Rows) else call.folded(np.multiply)
 
 
 def divide(call: Call) -> Value:
+    if isinstance(call.input(0), Scores):
+        return _import_attention.multiplied(call.input(0), 1 / call.constant(1))
     first, second = _two(call)
     if isinstance(second, Rows):
         raise ValueError("it divides by what it computes, which a row of layers does not")
     if isinstance(first, Rows):
         return call.assembly.over(first, second)
-    if first.dtype.kind != "f":
-        raise ValueError("it divides integers")
-    return _folded(call, np.divide)
+    return call.folded(np.divide if first.dtype.kind == "f" else lambda a, b: np.trunc(a / b))
+
+
+def modulo(call: Call) -> NDArray[Any]:
+    return call.folded(np.mod)
+
+
+def power(call: Call) -> NDArray[Any]:
+    return call.folded(np.power)
 
 
 def negate(call: Call) -> Value:
-    return _negative(call, call.x) if isinstance(call.input(0), Rows) else _folded(call, np.negative)
+    return _negative(call, call.x) if isinstance(call.input(0), Rows) else call.folded(np.negative)
 
 
 def root(call: Call) -> Value:
-    return _folded(call, np.sqrt)
+    return call.folded(np.sqrt)
 
 
 def _bound(call: Call, name: str, place: int) -> float | None:
@@ -168,47 +180,31 @@ def celu(call: Call) -> Rows:
     return call.assembly.times(call.assembly.activation(call.assembly.over(call.x, alpha), "elu"), alpha)
 
 
-def batch_normalization(call: Call) -> Rows:
-    """A shift and a scale for each channel; channels are axis 1."""
-    training = call.attributes.get("training_mode", 0) or not call.attributes.get("is_test", 1)
-    if training or not call.attributes.get("spatial", 1):
-        raise ValueError("it is in training mode, or not of channels")
-    x, sizes = call.x, call.x.sizes
-    if len(sizes) < 2 or sizes[1] == BATCH:
-        raise ValueError(f"it has no channels: its input is {sizes}")
-    weight, bias, mean, variance = (call.assembly.numbers("weights", call.constant(i)) for i in range(1, 5))
-    if not weight.shape == bias.shape == mean.shape == variance.shape == (sizes[1],):
-        raise ValueError(f"it is of {weight.shape} channels, but its input is {sizes}")
-    deviation = np.sqrt(variance + call.attributes["epsilon"])
-    if not (deviation > 0).all():
-        raise ValueError("its variance is not positive")
-    if 2 < len(sizes) < 5 and x.step.trained and not x.step.channels and sizes[0] == BATCH:
-        arrays = {"gamma": weight, "beta": bias, "moving_mean": mean, "moving_variance": variance}
-        return _import_pools.normalization(call, x, arrays)
-    shape = (sizes[1],) + (1,) * (len(sizes) - 2)
-    x = call.assembly.minus(x, mean.reshape(shape))
-    x = call.assembly.times(call.assembly.over(x, deviation.reshape(shape)), weight.reshape(shape))
-    return call.assembly.plus(x, bias.reshape(shape))
-
-
-def layer_normalization(call: Call) -> Rows:
-    """Over the axes from one on."""
-    axis, rank = call.attributes["axis"], len(call.x.sizes)
-    if not -rank <= axis < rank:
-        raise ValueError(f"it has no axis {axis}")
-    beta = None if call.input(2) is None else call.constant(2)
-    axes = range(axis % rank, rank)
-    epsilon = float(str(np.float32(call.attributes["epsilon"])))  # 0.001, which float32 does not have
-    return call.assembly.normalization(call.x, axes, epsilon, call.constant(1), beta)
-
-
-def dropout(call: Call) -> Rows:
+def dropout(call: Call) -> Value:
     ratio = call.option("ratio", 1)
     if call.input(2) is not None and call.constant(2).any():
         raise ValueError("it is in training mode")
     if call.opset < 7 and not call.attributes.get("is_test", 0):
         raise ValueError("it is in training mode")
+    value = call.input(0)
+    if isinstance(value, Scores):
+        return value
     return call.assembly.dropout(call.x, 0.5 if ratio is None else float(np.asarray(ratio).item()))
+
+
+def where(call: Call) -> Value:
+    """One of two constants; scores of attention, or a constant that hides some."""
+    condition, *values = call.constant(0), call.input(1), call.input(2)
+    if not any(isinstance(value, Scores) for value in values):
+        return call.folded(np.where)
+    if isinstance(values[0], Scores):
+        return _import_attention.masked(values[0], np.where(condition, 0.0, call.constant(2)))
+    return _import_attention.masked(values[1], np.where(condition, call.constant(1), 0.0))
+
+
+def equal(call: Call) -> NDArray[Any]:
+    """Whether constants are equal."""
+    return call.folded(np.equal)
 
 
 def softmax(assembly: Assembly, x: Rows, name: str, axis: int, opset: int) -> Rows:
@@ -225,11 +221,13 @@ def softmax(assembly: Assembly, x: Rows, name: str, axis: int, opset: int) -> Ro
 
 
 def cast(call: Call) -> Value:
-    """Constants are converted; tensors are not, since the model has one precision."""
+    """Constants are converted; tensors only to integers, which are indices of an embedding."""
     value, to = call.input(0), call.attributes["to"]
-    if isinstance(value, Rows):
-        raise ValueError(f"it makes numbers of the type {to} of them")
     kind = helper.tensor_dtype_to_np_dtype(to)
-    if kind.kind not in "fi" or (value.dtype.kind == "O" and kind.kind != "i"):
+    if isinstance(value, (Rows, Indices)):
+        if kind.kind == "i" and kind.itemsize > 2:
+            return value if isinstance(value, Indices) else Indices(value)
+        raise ValueError(f"it makes numbers of the type {to} of them")
+    if kind.kind not in "fib" or (value.dtype.kind == "O" and kind.kind != "i"):
         raise ValueError(f"it makes constants of the type {to}")
     return call.constant(0) if value.dtype.kind == "O" else call.constant(0).astype(kind)

@@ -13,7 +13,6 @@ from .. import activations
 from ..data import array_checks
 from ..layers.activation import Activation
 from ..layers.dropout import Dropout
-from ..layers.normalization import LayerNormalization
 from ..model import Model
 from . import _steps
 from ._affine import Columns, Map, Matrix, added, joined
@@ -73,6 +72,8 @@ class Assembly:
                 _, channels, *shape = sizes
                 index = np.moveaxis(index.reshape(*shape, channels), -1, 0).ravel()
                 step = step if n < total else Step(total, gives=(*shape, channels), images=True)
+            elif n == total:
+                step = Step(total, row=tuple(size for size in sizes if size != BATCH))
             result.append(Rows(step, Columns(total).chosen(index), tuple(sizes), samples))
             start += n
         return result
@@ -171,6 +172,10 @@ class Assembly:
         """``x * constant``."""
         x, values = self._together(x, constant)
         if not values.all() and isinstance(x.map, Columns):
+            x = self._folded(x)
+            step = self._scaled_step(x.step, x.map, values, np.zeros(values.size))
+            if step is not None:
+                return replace(x, step=step)
             self.use(x.map.n_in * x.map.n_out)
         return self._changed(x, lambda own: own.times(values))
 
@@ -219,11 +224,19 @@ class Assembly:
         step = _steps.joined(ends, adds=True, use=self.use)
         return replace(x, step=step) if same else self._whole(x, step)
 
+    def same(self, beside: Rows, values: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
+        """Columns that are the same for all samples, computed from those of another tensor."""
+        step = self.settled(beside).step
+        self.use(step.width * values.size)
+        return Rows(
+            step, Matrix(np.zeros((step.width, values.size)), values.ravel()), tuple(sizes), beside.samples
+        )
+
     def product(self, x: Rows, weights: NDArray[np.float64], sizes: Sequence[Any]) -> Rows:
         """``x @ weights`` of all the columns of a row, which become a tensor of the given sizes."""
         self.use(weights.size)
         product = Matrix(weights)
-        x = self._scaled(x)
+        x = self._folded(self._scaled(x))
         if isinstance(x.map, Columns) and not x.map.is_identity:
             self.use(x.map.n_in * product.n_out)
             return Rows(x.step, x.map.before(product), tuple(sizes), x.samples)
@@ -262,12 +275,27 @@ class Assembly:
         if not step.channels or not isinstance(given, Columns) or given.is_choice:
             return x
         if (step, given) not in self._steps:
-            self.use(step.size)
-            scaled = _steps.scaled(step, given)
+            factors = np.ones(given.n_out) if given.scale is None else 1 / given.scale
+            shifts = np.zeros(given.n_out) if given.shift is None else -given.shift * factors
+            scaled = self._scaled_step(step, Columns(given.n_in, given.index), factors, shifts)
             if scaled is None:
                 return x
             self._steps[step, given] = scaled
         return replace(x, step=self._steps[step, given], map=Columns(given.n_in, given.index))
+
+    def _scaled_step(
+        self, step: Step, given: Map, factors: NDArray[np.float64], shifts: NDArray[np.float64]
+    ) -> Step | None:
+        """A step with factors and shifts of the columns that a map chooses; None if it cannot have them."""
+        if not step.channels or not isinstance(given, Columns) or not given.is_choice:
+            return None
+        self.use(step.size)
+        return _steps.scaled(step, self.columns(given), factors, shifts)
+
+    @staticmethod
+    def columns(given: Columns) -> NDArray[np.int64]:
+        """The columns that a map takes."""
+        return np.arange(given.n_in) if given.index is None else given.index
 
     def ordered(self, x: Rows, axes: Sequence[int]) -> Step:
         """A step that gives the columns of a tensor with the axes but that of the samples in this order."""
@@ -346,31 +374,6 @@ class Assembly:
             self._activated[key] = made
         return self._activated[key]
 
-    def normalization(
-        self, x: Rows, axes: Any, epsilon: float, gamma: NDArray[Any], beta: NDArray[Any] | None = None
-    ) -> Rows:
-        """Mean 0 and variance 1 over the last axes, then a factor and a shift of each number there."""
-        places = sorted({x.layout.axis(axis) for axis in np.ravel(axes).tolist()})
-        shape = x.sizes[-len(places) :]
-        if places != list(range(len(x.sizes) - len(places), len(x.sizes))) or BATCH in shape:
-            raise ValueError(f"it normalizes over axes {places} of {list(x.sizes)}, not over the last")
-        shift = np.zeros_like(gamma) if beta is None else beta
-        arrays = {
-            name: np.broadcast_to(self.numbers(name, values), shape).ravel()
-            for name, values in (("gamma", gamma), ("beta", shift))
-        }
-        value = float(np.asarray(epsilon).item())
-        self.use(2 * x.map.n_out + 3 * CALL)
-        ahead = [size for size in x.sizes[: -len(places)] if size != BATCH]
-        made = Step(
-            x.map.n_out,
-            make=lambda: LayerNormalization(value),
-            arrays=arrays,
-            takes=(*ahead, math.prod(shape)),
-            trained=True,
-        )
-        return self.layer(x, [axis for axis, size in enumerate(x.sizes) if size != BATCH], made, x.sizes)
-
     def dropout(self, x: Rows, rate: float) -> Rows:
         """Dropout, which is inactive in prediction."""
         Dropout(rate)  # refuses what is no rate
@@ -383,8 +386,6 @@ class Assembly:
 
     def model(self, y: Rows, dtype: str | None, **options: Any) -> Model:
         """The model that computes a tensor, built, with its weights."""
-        if BATCH in y.sizes and math.prod(y.sizes[: y.sizes.index(BATCH)]) != 1:
-            raise ValueError(f"the samples are axis {y.sizes.index(BATCH)} of its output, not the first")
         found = "float64" if "float64" in self._dtypes else "float32"
         dtype = dtype or (found if self._dtypes else self._default)
         start, *steps = _steps.chain(self._end(y))
@@ -398,7 +399,9 @@ class Assembly:
         if not y.step.images or len(y.row) < 2:
             return self.step(y)
         last = self.moved(y, lambda own: own.ordered([*range(2, len(y.sizes)), 1]))
-        return last.step if isinstance(last.map, Columns) and last.map.is_identity else self.step(y)
+        step = self.step(last)
+        is_cropped = step is not last.step and len(step.gives or ()) > 1
+        return step if step is last.step or is_cropped else self.step(y)
 
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale that a layer may divide by

@@ -168,11 +168,15 @@ def _write_layer(graph: Writer, layer: Layer, nodes: Mapping[int, Node]) -> None
     node = nodes[id(layer)]
     if isinstance(layer, Sequential):
         _write_layers(graph, layer.layers, nodes)
-    elif isinstance(layer, Container):
+    elif isinstance(layer, Container) and not _is_one_node(layer):
         _write_branches(graph, layer, nodes)
     else:
         graph.name = f"{node.path}.{layer.kind}"
         writer_of(layer)(graph, layer, node.inputs[0])
+
+
+def _is_one_node(layer: Container) -> bool:
+    return isinstance(layer, Bidirectional) and layer.merge_mode == "concat"
 
 
 def _write_branches(graph: Writer, layer: Container, nodes: Mapping[int, Node]) -> None:
@@ -183,7 +187,7 @@ def _write_branches(graph: Writer, layer: Container, nodes: Mapping[int, Node]) 
             _write_layers(graph, [part], nodes)
         ends.append(graph.output)
     graph.name = f"{nodes[id(layer)].path}.{layer.kind}"
-    if isinstance(layer, Concatenate) or (isinstance(layer, Bidirectional) and layer.merge_mode == "concat"):
+    if isinstance(layer, Concatenate):
         graph.node("Concat", ends, axis=-1)
     elif isinstance(layer, (Add, Residual, Bidirectional)):
         graph.output = ends[0]

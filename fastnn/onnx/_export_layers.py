@@ -11,6 +11,7 @@ from ..data.categories import NONE
 from ..layers.activation import Activation
 from ..layers.attention import MultiHeadAttention
 from ..layers.batch_normalization import BatchNormalization
+from ..layers.bidirectional import Bidirectional
 from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.dense import Dense
 from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
@@ -40,7 +41,7 @@ from ._export_normalization import (
     write_layer_normalization,
     write_rms_normalization,
 )
-from ._export_recurrent import write_recurrent
+from ._export_recurrent import write_both_directions, write_recurrent
 from ._expressions import ACTIVATIONS, FLOAT64, LATER
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ WRITERS: dict[type[Layer], Callable[[Writer, Any, Shape], None]] = {
     Reshape: _write_shape,
     Select: _write_select,
     Recurrent: write_recurrent,
+    Bidirectional: write_both_directions,
 }
 
 

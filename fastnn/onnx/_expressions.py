@@ -30,7 +30,11 @@ ACTIVATIONS = {
         "Add(Mul(Greater(x, 0), Elu(x)), Mul(Mul(alpha, Elu(x)), Not(Greater(x, 0))))",  # Keras
     ),
     "selu": ("Selu(x)",),
-    "gelu": ("Gelu(x)", *(half.format(gate=gate) for half in _HALVES for gate in _ERF)),
+    "gelu": (
+        "Gelu(x)",
+        *(half.format(gate=gate) for half in _HALVES for gate in _ERF),
+        "Mul(Mul(0.5, x), Erfc(Mul(Neg(x), 0.7071067811865476)))",  # Keras
+    ),
     "gelu_tanh": (
         "Gelu(x, approximate='tanh')",
         *(half.format(gate=gate) for half in _HALVES for gate in _TANH),
@@ -61,14 +65,29 @@ FLOAT64 = {
 LATER = {"gelu": (20, _HALVES[0].format(gate=_ERF[0])), "gelu_tanh": (20, _HALVES[0].format(gate=_TANH[0]))}
 
 
-_SQUARES = ("Mul(Sub(x, {mean}), Sub(x, {mean}))", "Pow(Sub(x, {mean}), 2)")
-# Layer normalization where there is no operator for it; the axes became an input in version 18.
-NORMALIZATIONS = [
-    f"Add(Mul(Div(Sub(x, {mean}), Sqrt(Add({variance}, epsilon))), gamma), beta)"
+def _normalized(x: str, axes: str) -> list[str]:
+    """How others than an operator divide something by the root of the mean of its squares."""
+    squares = (f"Mul({x}, {x})", f"Pow({x}, 2)")
+    roots = [f"Sqrt(Add(ReduceMean({square}, {axes}), epsilon))" for square in squares]
+    return [
+        form.format(root=root)
+        for root in roots
+        for form in (f"Div({x}, {{root}})", f"Mul({x}, Reciprocal({{root}}))", f"Mul({x}, Div(1, {{root}}))")
+    ]
+
+
+# Normalization over axes where there is no operator for it; the axes became an input in version 18.
+LAYER_NORMALIZATIONS = [
+    form.format(normalized)
+    for form in ("Add(Mul({}, gamma), beta)", "Mul({}, gamma)", "{}")
     for axes in ("axes", "axes=axes")
-    for mean in [f"ReduceMean(x, {axes})"]
-    for square in _SQUARES
-    for variance in [f"ReduceMean({square.format(mean=mean)}, {axes})"]
+    for normalized in _normalized(f"Sub(x, ReduceMean(x, {axes}))", axes)
+]
+RMS_NORMALIZATIONS = [
+    form.format(normalized)
+    for form in ("Mul({}, gamma)", "{}")
+    for axes in ("axes", "axes=axes")
+    for normalized in _normalized("x", axes)
 ]
 
 

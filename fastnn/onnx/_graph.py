@@ -146,8 +146,16 @@ class Graph:
         if values is None or to is None or values.dtype.kind == "f":
             return values  # as the precision is the model's
         if (source, to) not in self._converted:
-            self._converted[source, to] = values.astype(helper.tensor_dtype_to_np_dtype(to))
+            self._converted[source, to] = self.converted(name, values)
         return self._converted[source, to]
+
+    def converted(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Integers or truths at the origin of a value, as the floating-point numbers that it is."""
+        to = self._origin(name)[1]
+        sizes = values.dtype.kind == "O" and not all(
+            isinstance(one, (int, np.integer)) for one in values.ravel().tolist()
+        )
+        return values if to is None or sizes else values.astype(helper.tensor_dtype_to_np_dtype(to))
 
     def match(self, expression: Expression, name: str, found: Found) -> Iterator[Found]:
         """Values for the names of an expression, if a value is computed by that expression."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import validate
-from . import _classes, _outputs
+from . import _classes, _import_attention, _import_normalizations, _merged, _outputs
 from ._arithmetic import softmax
 from ._assembly import Assembly
 from ._call import Call
-from ._expressions import ACTIVATIONS, FLOAT64, NORMALIZATIONS, Operation, parse
+from ._expressions import (
+    ACTIVATIONS,
+    FLOAT64,
+    LAYER_NORMALIZATIONS,
+    RMS_NORMALIZATIONS,
+    Operation,
+    parse,
+)
 from ._file import read
 from ._graph import Graph
 from ._layout import BATCH
 from ._operators import SEVERAL_OUTPUTS, TABLE
-from ._rows import Rows
+from ._rows import OTHERS, Merged, Rows, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +43,17 @@ if TYPE_CHECKING:
     #: The names of tensors that a step needs, and what it makes of them.
     Plan = tuple[list[str], Callable[[list[Value]], Value]]
 
+_FREE = (
+    "the size of its input {!r} is not known: a model has a fixed one, so export it with a fixed number of "
+    "time steps, or of pixels, and only that of the samples free"
+)
 _ROWS = "Gather(x, columns, axis=1)"
 # What several operators together are; names are arguments of the method of `Assembly`, x is the data.
 _STEPS: dict[str, Callable[..., Rows]] = {
     f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": _classes.one_hot,
     f"Equal({_ROWS}, categories)": _classes.one_hot,
-    **dict.fromkeys(NORMALIZATIONS, Assembly.normalization),
+    **dict.fromkeys(LAYER_NORMALIZATIONS, _import_normalizations.written),
+    **dict.fromkeys(RMS_NORMALIZATIONS, _import_normalizations.root_mean_square),
     # scikit-learn's classifiers of two classes
     "Concat(Sub(1, Sigmoid(x)), Sigmoid(x), axis=axis)": _classes.two_classes,
 }
@@ -78,11 +91,12 @@ def load(
     """A model from an ONNX graph that is a row of layers, in which branches may part and join again.
 
     Read are products with weights, all activations of `fastnn.activations`, shifts and scales of columns,
-    normalization within samples, normalization of batches as it is in evaluation, sums and concatenations
-    of branches, limits, dropout, operators that only move numbers, scikit-learn's linear models, and what
-    `export` writes, in the forms in which PyTorch, Keras and scikit-learn's converter write them. An input
-    of more axes than two is taken as flat rows of numbers, unless the first layers act on its axes. An input
-    of one axis, and one of fixed sizes that the graph mixes, is a single row.
+    normalization within samples, normalization of batches as it is in evaluation, convolutions, pooling,
+    recurrent operators, attention, embeddings, sums and concatenations of branches, limits, dropout,
+    operators that only move numbers, scikit-learn's linear models, and what `export` writes, in the forms
+    in which PyTorch, Keras and scikit-learn's converter write them. An input of more axes than two is taken
+    as flat rows of numbers, unless the first layers act on its axes. An input of one axis, and one of fixed
+    sizes that the graph mixes, is a single row.
 
     Parameters
     ----------
@@ -155,13 +169,23 @@ def _model(graph: Graph, name: str, dtype: str | None, options: dict[str, Any]) 
             given = dict(zip((end.name for end in ends), rows, strict=True))
             value = _Reading(graph, assembly, given).value(name)
             if not isinstance(value, Rows):
-                raise ValueError(f"{name!r} is not computed from the input")
+                raise ValueError(_no_tensor(graph, name, value))
+            if BATCH in value.sizes and math.prod(value.sizes[: value.sizes.index(BATCH)]) != 1:
+                axis, label = value.sizes.index(BATCH), graph.nodes[graph.source(name)].label
+                raise ValueError(f"the operator {label} gives the samples as axis {axis}, not the first")
             return assembly.model(value, dtype, **options)
         except ValueError as error:
             failed = failed or error
     if failed is None:
         raise ValueError(f"its inputs {[end.name for end in ends]} are rows and single rows")
     raise failed
+
+
+def _no_tensor(graph: Graph, name: str, value: Value) -> str:
+    """Why a model cannot have this for its output."""
+    if isinstance(value, np.ndarray):
+        return f"{name!r} is not computed from the input"
+    return f"the operator {graph.nodes[graph.source(name)].label} gives {OTHERS}"
 
 
 def _meanings(graph: Graph, end: ValueInfoProto) -> list[tuple[list[Any], int | None]]:
@@ -171,12 +195,17 @@ def _meanings(graph: Graph, end: ValueInfoProto) -> list[tuple[list[Any], int | 
         sizes = [None, None]
     if not sizes:
         raise ValueError("an input of 0 axes is not supported")
+    if _outputs.is_series(graph, end.name):
+        times, samples, *features = sizes
+        if None in (times, *features):
+            raise ValueError(_FREE.format(end.name))
+        return [([times, BATCH, *features], samples)]
     first, *row = sizes
     if len(sizes) <= 2 and sizes[-1] is None:
         found = _outputs.width(graph, end.name)
         first, row = (found, []) if len(sizes) == 1 else (first, [found])
     if None in row or (not row and first is None):
-        raise ValueError("the size of its input is not known")
+        raise ValueError(_FREE.format(end.name))
     several = [([BATCH, *row], first)] if row else []
     return several if first is None else [*several, ([first, *row], None)]
 
@@ -219,7 +248,12 @@ class _Reading:
     def _known(self, name: str) -> Value | None:
         """A constant, or a tensor that was computed already."""
         constant = self._graph.constant(name)
-        return self._values.get(self._place(name)) if constant is None else constant
+        if constant is not None:
+            return constant
+        value = self._values.get(self._place(name))
+        if isinstance(value, np.ndarray) and value.dtype.kind != "f":
+            return self._graph.converted(name, value)
+        return value
 
     def _plan(self, name: str) -> Plan:
         """The inputs of a tensor, and the function that computes it."""
@@ -241,12 +275,19 @@ class _Reading:
         self, node: Node, activation: str, method: Callable[..., Rows], found: dict[str, Any]
     ) -> Callable[[list[Value]], Value]:
         def make(values: list[Value]) -> Value:
-            x, settings = values[0], {key: value for key, value in found.items() if key != "x"}
-            if not isinstance(x, Rows):
-                raise ValueError("it computes constants")
+            given, settings = values[0], {key: value for key, value in found.items() if key != "x"}
+            x = _merged.apart(given)
+            if isinstance(x, Scores) and activation == "softmax":
+                return _import_attention.softmax(x, settings["axis"])
+            if not isinstance(x, Rows) or (given is not x and not activation):
+                what = "it computes constants" if isinstance(x, np.ndarray) else f"it takes {OTHERS}"
+                raise ValueError(what)
             if "softmax" in activation:
-                return softmax(self._assembly, x, activation, settings["axis"], self._graph.opset)
-            return method(self._assembly, x, **settings)
+                axis = settings["axis"] if given is x else -1
+                y = softmax(self._assembly, x, activation, axis, self._graph.opset)
+            else:
+                y = method(self._assembly, x, **settings)
+            return _merged.together(y, [given])
 
         return self._safely(node, make)
 
@@ -259,7 +300,12 @@ class _Reading:
             given = iter(values)
             inputs = [next(given) if name else None for name in node.inputs]
             call = Call(self._assembly, inputs, attributes, self._graph.opset, part, len(node.outputs))
-            return function(call)
+            merged = any(isinstance(value, Merged) for value in inputs)
+            return (
+                _merged.applied(call, function)
+                if merged and node.operator in _merged.OPERATORS
+                else function(call)
+            )
 
         return self._safely(node, make)
 

@@ -131,7 +131,7 @@ def _layer(
     _, inputs, *sizes = x.sizes
     made = Step(
         math.prod(outputs) * filters,
-        make=make,
+        make=lambda activation, arrays: make(activation, "bias" in arrays),
         absorbs=True,
         arrays=arrays,
         channels=channels,

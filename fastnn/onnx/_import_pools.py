@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..layers import pooling, resizing
-from ..layers.batch_normalization import BatchNormalization
 from . import _sums
 from ._import_windows import Windows
 from ._layout import BATCH
@@ -38,6 +35,7 @@ _GLOBAL: dict[tuple[bool, int], Any] = {
 _SMALL = 1 << 14  # numbers of a matrix that is taken in place of a layer
 # How Resize computes coordinates where it interpolates.
 _HALF_PIXELS = ("half_pixel", "pytorch_half_pixel")
+_MODES = ("constant", "edge", "reflect", "wrap")  # of padding
 # How Resize and Upsample repeat places, if they do: its ways to compute coordinates and to round them.
 _REPEATS = {
     ("asymmetric", "floor"),
@@ -128,7 +126,7 @@ def reduced(call: Call, *, mean: bool) -> Rows:
     others = [axis for axis, size in enumerate(x.sizes) if axis not in over and size != BATCH]
     fits = len(others) == 1 and len(over) in (1, 2) and BATCH in x.sizes
     large = x.map.n_out * x.sizes[others[0]] > _SMALL if fits else False
-    if fits and (x.step.images or large or not mean):
+    if fits and (x.step.has_axes or large or not mean):
         keep = call.attributes.get("keepdims", 1)
         return _global(call, x, over, others[0], mean=mean, keep=keep)
     if not mean:
@@ -137,24 +135,41 @@ def reduced(call: Call, *, mean: bool) -> Rows:
 
 
 def pad(call: Call) -> Rows:
-    """Zeros around images, by a layer; other padding with a constant by a product."""
-    x = call.x
+    """Zeros around images, by a layer; other padding by a product. Negative padding cuts off."""
+    x, value = call.x, call.attributes.get("value", 0.0) if call.input(2) is None else call.constant(2).item()
+    widths, mode = _pads(call, x), call.attributes.get("mode", "constant")
+    sizes = [size + sum(pair) for size, pair in zip(x.layout.array.shape, widths, strict=True)]
+    wide = [axis for axis, pair in enumerate(widths) if any(pair)]
+    largest = max(max(pair) for pair in widths)
+    if mode not in _MODES or x.layout.batch in wide or min(sizes) < 1 or largest > 1 << 20:
+        raise ValueError(f"it adds places {widths} around axes of sizes {list(x.sizes)}")
+    if min(min(pair) for pair in widths) < 0:
+        x = call.assembly.moved(x, lambda own: own.moved(_cut(own.array, widths)))
+        widths = [(max(before, 0), max(after, 0)) for before, after in widths]
+        wide = [axis for axis in wide if any(widths[axis])]
+    if not wide:
+        return x
+    order, large = _order(x, wide), x.map.n_out * x.map.n_out > _SMALL
+    if mode == "constant" and value == 0 and order is not None and (x.step.has_axes or large):
+        return padded(call, x, order, [widths[axis] for axis in order[:-1]])
+    return _sums.pad(call, x, widths, mode, float(value))
+
+
+def _pads(call: Call, x: Rows) -> list[tuple[int, int]]:
+    """How much is added around each axis."""
     pads = call.attributes.get("paddings") or call.option("pads", 1) or []
-    axes = call.option("axes", 3)
-    rank = len(x.sizes)
+    axes, rank = call.option("axes", 3), len(x.sizes)
     axes = list(range(rank)) if axes is None else [x.layout.axis(axis) for axis in axes]
     widths = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         widths[axis] = int(pads[place]), int(pads[place + len(axes)])
-    value = call.attributes.get("value", 0.0) if call.input(2) is None else call.constant(2).item()
-    wide = [axis for axis in range(rank) if any(widths[axis])]
-    plain = call.attributes.get("mode", "constant") == "constant" and value == 0 and rank in (3, 4)
-    positive = all(0 <= width <= 1 << 20 for pair in widths for width in pair)
-    order = _order(x, wide)
-    large = x.map.n_out * x.map.n_out > _SMALL
-    if not wide or not plain or not positive or order is None or not (x.step.images or large):
-        return _sums.pad(call)
-    return padded(call, x, order, [widths[axis] for axis in order[:-1]])
+    return widths
+
+
+def _cut(array: NDArray[Any], widths: Sequence[tuple[int, int]]) -> NDArray[Any]:
+    """Without what negative padding takes away."""
+    pairs = zip(array.shape, widths, strict=True)
+    return array[tuple([slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in pairs])]
 
 
 def _order(x: Rows, changed: list[int]) -> list[int] | None:
@@ -205,22 +220,3 @@ def _factors(call: Call, x: Rows) -> list[float]:
     if not scales or len(scales) != len(x.sizes) or call.attributes.get("axes"):
         raise ValueError(f"its scales are {scales}")
     return [float(scale) for scale in scales]
-
-
-def normalization(call: Call, x: Rows, arrays: dict[str, NDArray[np.float64]]) -> Rows:
-    """Normalization of channels by running statistics, as a layer."""
-    given = call.attributes["epsilon"]
-    epsilon = float(
-        str(np.float32(given))
-    )  # 0.001, which float32 does not have: the variance makes up for it
-    variance = np.maximum(arrays["moving_variance"] + (given - epsilon), 0.0)
-    call.assembly.use(sum(values.size for values in arrays.values()))
-    order = [*range(2, len(x.sizes)), 1]
-    return over_image(
-        call,
-        x,
-        order,
-        lambda: BatchNormalization(epsilon=epsilon),
-        x.sizes,
-        arrays={**arrays, "moving_variance": variance},
-    )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..layers.bidirectional import Bidirectional
 from ..layers.recurrent import GRU, LSTM, SimpleRNN
-from ._layout import BATCH, unsqueezed
+from ._layout import BATCH
 from ._steps import Step
 
 if TYPE_CHECKING:
@@ -35,76 +36,94 @@ KINDS = {
 
 
 def recurrent(call: Call, operator: str) -> Rows:
-    """The states of all times, or the last one."""
+    """The states of all times, or the last one, of one direction or of both."""
     kind, options, x = KINDS[operator], call.attributes, call.x
-    # By default they are there for both directions.
-    found = tuple(options.get("activations") or kind.activations)[: len(kind.activations)]
-    direction = options.get("direction", "forward")
+    found, direction = _activations(call, kind), options.get("direction", "forward")
     if found != kind.activations and not (operator == "RNN" and found == ("Relu",)):
         raise ValueError(f"its activations are {', '.join(found)}")
-    if direction not in ("forward", "reverse") or options.get("layout") or options.get("input_forget"):
-        raise ValueError(f"its direction is {direction}, its layout {options.get('layout', 0)}")
+    if options.get("layout") or options.get("input_forget"):
+        raise ValueError(f"its layout is {options.get('layout', 0)}, or it has no gate of its own to forget")
     if operator == "GRU" and not options.get("linear_before_reset"):
         raise ValueError("it resets its state before the product, which a fn.GRU does after it")
-    if call.part > 1 or call.input(4) is not None:
-        raise ValueError("the state of its cells, or lengths of sequences, are asked for")
+    if call.part > 1:
+        raise ValueError("the state of its cells is asked for")
+    if len(x.sizes) != 3 or x.sizes[1] != BATCH:
+        raise ValueError(f"it takes sequences from {list(x.sizes)}")
+    if call.input(4) is not None and (call.constant(4) != x.sizes[0]).any():
+        raise ValueError("the lengths of its sequences are given")
     for place in (5, 6):
         if call.input(place) is not None and call.constant(place).any():
             raise ValueError("it begins with a state that is not 0")
     if call.input(7) is not None and call.constant(7).any():
         raise ValueError("it has peepholes")
-    if len(x.sizes) != 3 or x.sizes[1] != BATCH:
-        raise ValueError(f"it takes sequences from {list(x.sizes)}")
-    arrays = _arrays(call, kind, x.sizes[2])
-    units, steps, sequences = arrays["recurrent_weights"].shape[0], x.sizes[0], call.part == 0
+    both = direction == "bidirectional"
+    parts = [_arrays(call, kind, x.sizes[2], number, 1 + both) for number in range(1 + both)]
+    units, steps, sequences = parts[0]["recurrent_weights"].shape[0], x.sizes[0], call.part == 0
     backwards = direction == "reverse"
 
     def make() -> Layer:
-        layer: Layer = kind.layer(
+        layer = kind.layer(
             units,
             **({"activation": found[0].lower()} if operator == "RNN" else {}),
-            use_bias="bias" in arrays,
+            use_bias="bias" in parts[0],
             return_sequences=sequences,
             go_backwards=backwards,
         )
-        return layer
+        return Bidirectional(layer) if both else layer
 
+    names = ("forward_layer.", "backward_layer.") if both else ("",)
+    width = units * len(parts)
     made = Step(
-        units * (steps if sequences else 1),
+        width * (steps if sequences else 1),
         make=make,
-        arrays=arrays,
+        arrays={
+            prefix + name: own
+            for prefix, part in zip(names, parts, strict=True)
+            for name, own in part.items()
+        },
         takes=(steps, x.sizes[2]),
-        gives=(steps, units) if sequences else (units,),
+        gives=(steps, width) if sequences else (width,),
         trained=True,
     )
     call.assembly.use(made.size)
     step = replace(made, before=call.assembly.ordered(x, [0, 2]))
     if not sequences:
-        y = call.assembly.spread(step, [1], [BATCH, units], x.samples)
-        return call.assembly.moved(y, lambda own: unsqueezed(own, [0]))
-    y = call.assembly.spread(step, [0, 2], [steps, BATCH, units], x.samples)
+        return call.assembly.spread(step, [0, 2], [len(parts), BATCH, units], x.samples)
+    y = call.assembly.spread(step, [0, 1, 3], [steps, len(parts), BATCH, units], x.samples)
     if backwards:  # the layer gives the last time first
         y = call.assembly.moved(y, lambda own: own.moved(own.array[::-1]))
-    return call.assembly.moved(y, lambda own: unsqueezed(own, [1]))
+    return y
 
 
-def _arrays(call: Call, kind: _Kind, features: int) -> dict[str, NDArray[np.float64]]:
-    """The parameters of the layer."""
+def _activations(call: Call, kind: _Kind) -> tuple[str, ...]:
+    """Those of one direction, which may be there for both."""
+    given = tuple(call.attributes.get("activations") or kind.activations)
+    n = len(kind.activations)
+    if len(given) > n and given[n:] != given[:n]:
+        raise ValueError(f"its activations are {', '.join(given)}")
+    return given[:n]
+
+
+def _arrays(
+    call: Call, kind: _Kind, features: int, number: int, directions: int
+) -> dict[str, NDArray[np.float64]]:
+    """The parameters of the layer of one direction."""
     gates = len(kind.gates)
     weights, states = (call.assembly.numbers("weights", call.constant(place)) for place in (1, 2))
     units = states.shape[-1]
-    if weights.shape != (1, gates * units, features) or states.shape != (1, gates * units, units):
+    shape = (directions, gates * units)
+    if weights.shape != (*shape, features) or states.shape != (*shape, units):
         raise ValueError(f"its weights have the shapes {weights.shape} and {states.shape}")
 
     def ordered(values: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = np.split(values, gates)
         return np.concatenate([parts[gate] for gate in kind.gates])
 
-    arrays = {"weights": ordered(weights[0]).T, "recurrent_weights": ordered(states[0]).T}
+    arrays = {"weights": ordered(weights[number]).T, "recurrent_weights": ordered(states[number]).T}
     if call.input(3) is not None:
         bias = call.assembly.numbers("bias", call.constant(3))
-        if bias.shape != (1, 2 * gates * units):
+        if bias.shape != (directions, 2 * gates * units):
             raise ValueError(f"its bias has the shape {bias.shape}")
-        both = [ordered(half) for half in np.split(bias[0], 2)]
+        both = [ordered(half) for half in np.split(bias[number], 2)]
         arrays["bias"] = np.stack(both) if kind.layer is GRU else both[0] + both[1]
     return arrays

@@ -133,7 +133,7 @@ def reshaped(x: Layout, sizes: Sequence[Any], *, keep_zeros: bool = False) -> La
         batch = _batch_axis(wanted, numbers, x.samples)
         if batch is None and x.samples == 1 and math.prod(wanted) == numbers:
             return Layout(x.array.reshape(wanted), None, 1)  # of the single sample, without an axis for it
-        if batch is None or math.prod(x.array.shape[: x.batch]) != 1:
+        if batch is None:
             raise ValueError(what)
         wanted[batch] = 1
     if BATCH in wanted or wanted.count(-1) > 1 or any(size < -1 for size in wanted):
@@ -141,7 +141,8 @@ def reshaped(x: Layout, sizes: Sequence[Any], *, keep_zeros: bool = False) -> La
     known = math.prod(size for size in wanted if size != -1)
     if -1 in wanted and known and numbers % known == 0:
         wanted[wanted.index(-1)] = numbers // known
-    if math.prod(wanted) != numbers or (batch is not None and math.prod(wanted[:batch]) != 1):
+    ahead = math.prod(x.array.shape[: x.batch])
+    if math.prod(wanted) != numbers or (batch is not None and math.prod(wanted[:batch]) != ahead):
         raise ValueError(what)
     return x.moved(x.array.reshape(wanted), batch)
 

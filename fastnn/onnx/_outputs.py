@@ -35,6 +35,7 @@ _SAME_WIDTH |= {"Add", "Sub", "Mul", "Div", "Max", "Min", "ai.onnx.ml.Scaler"}
 # Operators of images whose channels are the axis behind that of the samples.
 _OF_IMAGES = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 _OF_IMAGES |= {"BatchNormalization", "InstanceNormalization"}
+_RECURRENT = ("RNN", "GRU", "LSTM")
 _SAME_CHANNELS = (_SAME_WIDTH - {"Flatten"}) | {"Pad", "Resize", "Upsample"}
 
 
@@ -161,6 +162,14 @@ def is_image(graph: Graph, name: str) -> bool:
                 waiting += set(node.outputs[:1]) - seen
                 seen |= set(node.outputs[:1])
     return False
+
+
+def is_series(graph: Graph, name: str) -> bool:
+    """Whether an input has its times before its samples, as recurrent operators want."""
+    if len(shape(graph.inputs[name]) or []) != 3:
+        return False
+    users = _users(graph).get(name, [])
+    return any(node.operator in _RECURRENT and graph.source(node.inputs[0]) == name for node in users)
 
 
 def width(graph: Graph, name: str) -> int | None:

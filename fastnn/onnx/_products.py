@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..layers.dense import Dense
-from . import _layout
+from . import _import_attention, _layout
 from ._call import Call
 from ._layout import BATCH
-from ._rows import Rows
+from ._rows import Rows, Scores
 from ._steps import Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ._call import Value
 
 
 def _weights(call: Call, constant: NDArray[Any]) -> NDArray[np.float64]:
@@ -30,12 +32,16 @@ def right(call: Call, x: Rows, weights: NDArray[np.float64]) -> Rows:
         raise ValueError(f"it takes rows of {weights.shape[0]} numbers, but gets rows of shape {x.row}")
     times = int(np.prod([size for size in ahead if size != BATCH], dtype=np.int64))
     n_out = weights.shape[1]
+    axes = [axis for axis, size in enumerate(x.sizes) if size != BATCH]
+    attention = _import_attention.projected(call.assembly, x, axes, weights)
+    if attention is not None:
+        return call.assembly.spread(attention, axes, [*ahead, n_out], x.samples)
     if times == 1:
         return call.assembly.product(x, weights, [*ahead, n_out])
     shape = tuple(size for size in ahead if size != BATCH)
     made = Step(
         times * n_out,
-        make=lambda activation, use_bias: Dense(n_out, activation, use_bias=use_bias),
+        make=lambda activation, arrays: Dense(n_out, activation, use_bias="bias" in arrays),
         absorbs=True,
         arrays={"weights": weights},
         channels=(1,),
@@ -43,7 +49,6 @@ def right(call: Call, x: Rows, weights: NDArray[np.float64]) -> Rows:
         gives=(*shape, n_out),
         trained=True,
     )
-    axes = [axis for axis, size in enumerate(x.sizes) if size != BATCH]
     return call.assembly.layer(x, axes, made, [*ahead, n_out])
 
 
@@ -59,13 +64,17 @@ def _left(call: Call, weights: NDArray[np.float64], x: Rows) -> Rows:
     return call.assembly.product(x, weights.T, sizes)
 
 
-def matmul(call: Call) -> Rows:
+def matmul(call: Call) -> Value:
     first, second = call.inputs
+    if isinstance(first, Scores):
+        return _import_attention.attended(call.assembly, first, call.rows(1))
     if isinstance(first, Rows) and isinstance(second, Rows):
-        raise ValueError("it multiplies two tensors, which a row of layers does not")
+        return _import_attention.scores(first, second)
     if isinstance(first, Rows):
-        return right(call, first, _weights(call, second))
-    return _left(call, _weights(call, first), call.rows(1))
+        return right(call, first, _weights(call, call.constant(1)))
+    if isinstance(second, Rows):
+        return _left(call, _weights(call, call.constant(0)), second)
+    return call.folded(np.matmul)
 
 
 def gemm(call: Call) -> Rows:
@@ -76,7 +85,7 @@ def gemm(call: Call) -> Rows:
         if not isinstance(operand, Rows):
             operand = _weights(call, operand)
             operands.append(operand.T if options[name] else operand)
-        elif len(operand.sizes) != 2:
+        elif options[name] and len(operand.sizes) != 2:
             raise ValueError(f"it multiplies matrices, but gets {list(operand.sizes)}")
         else:
             operands.append(call.assembly.moved(operand, _layout.transposed) if options[name] else operand)

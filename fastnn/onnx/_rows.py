@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +36,72 @@ class Rows:
         """The indices of its columns, in the shape of the tensor."""
         array = np.arange(self.map.n_out).reshape([1 if size == BATCH else size for size in self.sizes])
         return Layout(array, self.sizes.index(BATCH) if BATCH in self.sizes else None, self.samples)
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Columns of the data converted to integers, which an embedding takes for indices."""
+
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A product of two tensors along their last axes: scores of attention, or its weights.
+
+    Attributes
+    ----------
+    query, key : Rows
+        Of the sizes (..., time, features) and (..., features, time).
+    factor : float
+        What the scores are multiplied by.
+    causal : bool
+        Whether a time sees only itself and what is before it.
+    normalized : bool
+        Whether they are weights, by a softmax of the scores.
+    """
+
+    query: Rows
+    key: Rows
+    factor: float = 1.0
+    causal: bool = False
+    normalized: bool = False
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A tensor some of whose axes, that of the samples among them, are a single one in the graph.
+
+    Attributes
+    ----------
+    rows : Rows
+        With these axes apart.
+    first, count : int
+        Which they are.
+    """
+
+    rows: Rows
+    first: int
+    count: int
+
+    @property
+    def sizes(self) -> list[Any]:
+        """Sizes of the axes of the graph."""
+        own = list(self.rows.sizes)
+        end = self.first + self.count
+        times = math.prod(size for size in own[self.first : end] if size != BATCH)
+        return [*own[: self.first], Samples(times), *own[end:]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A multiple of the number of samples, among the sizes of axes."""
+
+    times: int
+
+
+#: What messages call values that are no tensors of a layer.
+OTHERS = "integers, scores of attention, or an axis of both samples and others"
 
 
 def numbered(parts: Sequence[Rows]) -> list[Layout]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..layers.activation import Activation
 from ..layers.containers import Add, Concatenate, Residual
 from ..layers.dense import Dense
 from ..layers.reshaping import Flatten, Reshape, Select
+from ..layers.resizing import Cropping1D, Cropping2D
 from ..layers.scaling import Standardize
 from ._affine import Columns, Map, Matrix
 
@@ -37,15 +38,18 @@ class Step:
     product : Matrix or None
     activation : activations.Activation or None
     make : function or None
-        Makes its layer.
+        Makes its layer. With `channels` it is given the activation that follows or None, and `arrays`.
     absorbs : bool
-        Whether the layer can have the activation that follows, and a bias: `make` is given that activation or
-        None, and whether there is a bias.
+        Whether the layer can have the activation that follows.
     arrays : dict of str to array
-        The parameters of the layer.
+        The parameters of the layer; those of layers in it are called after them, as "forward_layer.weights".
     channels : tuple of int
         The axes of the weights that are the channels of the output; empty if weights and bias cannot be
         scaled to scale the output.
+    names : tuple of two str
+        What these weights and the bias are called; the bias is empty if there cannot be one.
+    attends : bool
+        Whether it is attention whose output is to be projected.
     branches : tuple of tuples of Step
         The steps of each branch, one after the other.
     ends : tuple of shapes
@@ -56,6 +60,8 @@ class Step:
         Of a sample; None if it takes any, and if it gives what it takes.
     images : bool
         Whether it gives images or sequences, channels last, as a layer or one before it does.
+    row : shape or None
+        Of a sample of data that may also be taken for a row of numbers.
     trained : bool
         Whether it or a step before it has parameters or branches.
     depth : int
@@ -74,12 +80,15 @@ class Step:
     absorbs: bool = False
     arrays: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     channels: tuple[int, ...] = ()
+    names: tuple[str, str] = ("weights", "bias")
+    attends: bool = False
     branches: tuple[tuple[Step, ...], ...] = ()
     ends: tuple[Shape, ...] = ()
     adds: bool = False
     takes: Shape | None = None
     gives: Shape | None = None
     images: bool = False
+    row: Shape | None = None
     trained: bool = False
     depth: int = field(init=False)
     size: int = field(init=False)
@@ -96,6 +105,11 @@ class Step:
         if before is not None and before.images and self.product is None:
             object.__setattr__(self, "images", True)
         object.__setattr__(self, "shape", self.gives or self.takes or inherited)
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether it gives images or sequences, or data that layers may take for such."""
+        return self.images or len(self.shape or self.row or ()) > 1
 
     @property
     def is_positive(self) -> bool:
@@ -143,7 +157,7 @@ def joined(
 
 def _inside(step: Step, use: Callable[[int], None]) -> Step:
     """A step as it may stand in a container: a product in place of a layer that prepares the data."""
-    layer = None if step.make is None or step.absorbs else step.make()
+    layer = None if step.make is None or step.channels else step.make()
     if not isinstance(layer, Standardize):
         return step
     use(step.width**2)
@@ -172,16 +186,34 @@ def of_map(before: Step, given: Map) -> Step:
     if isinstance(given, Columns) and given.is_choice and given.index is not None:
         columns = given.index.tolist()
         if len(set(columns)) == len(columns):
-            shape = (len(columns),)
-            return Step(
+            return _cropped(before, given.index) or Step(
                 len(columns),
                 before,
                 make=lambda: Select(columns),
                 takes=(before.width,),
-                gives=shape,
+                gives=(len(columns),),
                 trained=True,
             )
     return of_product(before, given.matrix())
+
+
+_CROPPING: dict[int, Any] = {2: Cropping1D, 3: Cropping2D}
+
+
+def _cropped(before: Step, index: NDArray[np.int64]) -> Step | None:
+    """A step that cuts off borders of images or series; None if it is not these columns that are left."""
+    shape = before.shape if before.images else before.row
+    if shape is None or len(shape) not in _CROPPING:
+        return None
+    places = np.unravel_index(index, shape)
+    starts, ends = [int(own.min()) for own in places], [int(own.max()) + 1 for own in places]
+    inside = tuple([slice(start, end) for start, end in zip(starts, ends, strict=True)])
+    left = np.arange(before.width).reshape(shape)[inside]
+    if left.shape[-1] != shape[-1] or not np.array_equal(left.ravel(), index):
+        return None
+    borders = [(start, size - end) for start, end, size in zip(starts, ends, shape[:-1], strict=False)]
+    kind, widths = _CROPPING[len(shape)], tuple(borders) if len(borders) > 1 else borders[0]
+    return Step(index.size, before, make=lambda: kind(widths), takes=shape, gives=left.shape, trained=True)
 
 
 def standardized(before: Step, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> Step | None:
@@ -203,20 +235,30 @@ def standardized(before: Step, mean: NDArray[np.float64], scale: NDArray[np.floa
     return Step(mean.size, before, make=make, takes=shape)
 
 
-def scaled(step: Step, given: Columns) -> Step | None:
-    """A step whose weights and bias also scale and shift its output channels; None if positions differ."""
+def scaled(
+    step: Step, index: NDArray[np.int64], factors: NDArray[np.float64], shifts: NDArray[np.float64]
+) -> Step | None:
+    """A step whose weights and bias also scale and shift its output channels.
+
+    `index` are the columns that the factors and shifts are for. None if positions differ, or if there
+    cannot be a bias.
+    """
     assert step.shape is not None
-    weights, n = step.arrays["weights"], step.shape[-1]
-    channel = np.arange(given.n_in) % n if given.index is None else given.index % n
-    factors = np.ones(given.n_out) if given.scale is None else 1 / given.scale
-    shifts = np.zeros(given.n_out) if given.shift is None else -given.shift * factors
+    n, (name, bias) = step.shape[-1], step.names
     factor, shift = np.ones(n), np.zeros(n)
-    factor[channel], shift[channel] = factors, shifts
-    if not (np.array_equal(factor[channel], factors) and np.array_equal(shift[channel], shifts)):
+    factor[index % n], shift[index % n] = factors, shifts
+    if not (np.array_equal(factor[index % n], factors) and np.array_equal(shift[index % n], shifts)):
         return None
-    shape = [size if axis in step.channels else 1 for axis, size in enumerate(weights.shape)]
-    bias = step.arrays.get("bias", np.zeros(n)) * factor + shift
-    return replace(step, arrays={"weights": weights * factor.reshape(shape), "bias": bias})
+    arrays = dict(step.arrays)
+    if name in arrays or (factor != 1).any():
+        weights = arrays.get(name, np.ones(n))
+        shape = [size if axis in step.channels else 1 for axis, size in enumerate(weights.shape)]
+        arrays[name] = weights * factor.reshape(shape)
+    if bias in arrays or shift.any():
+        if not bias:
+            return None
+        arrays[bias] = arrays.get(bias, np.zeros(n)) * factor + shift
+    return replace(step, arrays=arrays)
 
 
 def input_shape(steps: Sequence[Step]) -> Shape | None:
@@ -275,10 +317,21 @@ def _made(step: Step, activation: ActivationSpec | None, dtype: str) -> Layer:
         layer: Layer = Dense(product.n_out, activation, use_bias=product.bias is not None)
     else:
         assert step.make is not None
-        layer = step.make(activation, "bias" in arrays) if step.absorbs else step.make()
-    if arrays:
-        layer.bind(_checked(arrays, dtype))
+        layer = step.make(activation, arrays) if step.channels else step.make()
+        for spec in layer.parameters(step.takes) if step.channels and step.takes else []:
+            if spec.name.endswith("bias"):  # one of two that a layer has
+                arrays = {spec.name: np.zeros(spec.shape), **arrays}
+    _bind(layer, _checked(arrays, dtype))
     return layer
+
+
+def _bind(layer: Layer, arrays: dict[str, NDArray[np.floating]]) -> None:
+    """Give a layer, and those in it, their parameters."""
+    for name, child in layer.children.items():
+        own = {key.partition(".")[2]: values for key, values in arrays.items() if key.startswith(f"{name}.")}
+        _bind(child, own)
+    if arrays and not layer.children:
+        layer.bind(arrays)
 
 
 def _container(step: Step, dtype: str, shape: Shape) -> tuple[Layer, Shape]:

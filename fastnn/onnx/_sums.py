@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ._call import Value
     from ._rows import Rows
 
 
@@ -33,33 +34,22 @@ def _filled(call: Call, x: Rows, layout: Layout, value: float) -> Rows:
     return call.assembly.plus(y, np.where(left_out, value, 0.0)) if value else y
 
 
-def pad(call: Call) -> Rows:
-    """Padding with a constant."""
-    x = call.x
-    pads = call.attributes.get("paddings") or call.option("pads", 1) or []
-    axes = call.option("axes", 3)
-    rank = len(x.sizes)
-    axes = list(range(rank)) if axes is None else [x.layout.axis(axis) for axis in axes]
-    widths = [(0, 0)] * rank
-    for place, axis in enumerate(axes):
-        widths[axis] = pads[place], pads[place + len(axes)]
-    flat = [width for pair in widths for width in pair]
-    if not any(flat):
-        return x
-    batch = x.layout.batch
-    if min(flat) < 0 or call.attributes.get("mode", "constant") != "constant" or any(widths[batch or 0]):
-        raise ValueError(f"it adds places {widths} around axes of sizes {list(x.sizes)}")
+def pad(call: Call, x: Rows, widths: Sequence[tuple[int, int]], mode: str, value: float) -> Rows:
+    """Padding with a constant, or with columns of the tensor."""
     sizes = [size + sum(pair) for size, pair in zip(x.layout.array.shape, widths, strict=True)]
     call.assembly.use(math.prod(sizes))
-    value = call.attributes.get("value", 0.0) if call.input(2) is None else call.constant(2).item()
-    array = np.pad(x.layout.array, widths, constant_values=-1)
-    return _filled(call, x, x.layout.moved(array), float(value))
+    options = {"constant_values": -1} if mode == "constant" else {}
+    array = np.pad(x.layout.array, widths, mode, **options)  # type: ignore[call-overload]
+    return _filled(call, x, x.layout.moved(array), value)
 
 
-def triangle(call: Call) -> Rows:
+def triangle(call: Call) -> Value:
     """One side of the diagonal of the last two axes; zeros on the other."""
-    x = call.x
     k = 0 if call.input(1) is None else int(call.constant(1).item())
+    if isinstance(call.input(0), np.ndarray):
+        constant = call.constant(0)
+        return np.triu(constant, k) if call.attributes.get("upper", 1) else np.tril(constant, k)
+    x = call.x
     if len(x.sizes) < 2 or BATCH in x.sizes[-2:]:
         raise ValueError(f"it takes matrices, but gets {list(x.sizes)}")
     side = np.triu if call.attributes.get("upper", 1) else np.tril

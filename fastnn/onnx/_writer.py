@@ -72,11 +72,16 @@ class Writer:
         return name
 
     def node(self, operator: str, inputs: list[str], **attributes: Any) -> str:
-        """Name of the output of a new node, which becomes the input of the next one."""
+        """Name of the output at a place of a new node, which becomes the input of the next one."""
         name = f"{self.name}.{operator}.{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         self.output = name
         return name
+
+    def second(self) -> str:
+        """Let the last node give its second output in place of its first."""
+        self._nodes[-1].output.insert(0, "")
+        return self.output
 
     @property
     def output(self) -> str:

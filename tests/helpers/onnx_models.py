@@ -42,17 +42,19 @@ LAYERS = {
 }
 
 #: What is written, but not read.
-EMBEDDINGS = {
+ENTITIES = {
+    "entity_embedding": lambda: [fn.EntityEmbedding([2, 5], [2, 0]), fn.Dense(3)],
+    "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
+}
+#: Of layers that do not come back: they become part of others.
+PART_OF_OTHERS = {
+    "batch_normalization": lambda: [fn.Dense(6, "relu"), fn.BatchNormalization(0.9, 0.01), fn.Dense(2)],
+}
+LAYERS |= {
     "embedding": lambda: [
         fn.Concatenate([[fn.Select(0), fn.Embedding(3, 2), fn.Flatten()], fn.Select([1, 3])]),
         fn.Dense(2),
     ],
-    "entity_embedding": lambda: [fn.EntityEmbedding([2, 5], [2, 0]), fn.Dense(3)],
-    "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
-}
-#: Layers that do not come back: they are not read, or become part of others.
-ONLY_WRITTEN = {
-    "batch_normalization": lambda: [fn.Dense(6, "relu"), fn.BatchNormalization(0.9, 0.01), fn.Dense(2)],
     "group_normalization": lambda: [fn.Dense(6), fn.GroupNormalization(3), fn.Dense(2)],
     "rms_normalization": lambda: [fn.Dense(6), fn.RMSNormalization(), fn.Dense(2)],
     "multi_head_attention": lambda: [
@@ -131,7 +133,10 @@ def samples(x, model):
     shape = model.input_shape
     if len(shape) < 2 or x.ndim != len(shape) + 1:
         return x.reshape(-1, model.n_in)
-    return x if x.shape[1:] == shape else np.moveaxis(x, 1, -1)
+    if x.shape[1:] == shape:
+        return x
+    last = np.moveaxis(x, 1, -1)
+    return last if last.shape[1:] == shape else np.swapaxes(x, 0, 1)  # times before samples
 
 
 def channels_first(given, y):

@@ -49,6 +49,23 @@ CONSTANTS = {
     "deep": np.array([0, 1, 3]),
 }
 PHOTO = "float[batch, 2, 5, 6] x"
+SERIES = "float[batch, 4, 4] x"
+# Attention of two heads with two features each.
+HEADS = " ".join(
+    [
+        *(
+            f"{name}0 = MatMul(x, {weights}) {name}1 = Reshape({name}0, heads) "
+            f"{name} = Transpose<perm = {perm}>({name}1)"
+            for name, weights, perm in (
+                ("q", "A", [0, 2, 1, 3]),
+                ("k", "B", [0, 2, 3, 1]),
+                ("v", "C", [0, 2, 1, 3]),
+            )
+        ),
+        "m = MatMul(q, k) {mask} w = Softmax<axis = -1>(p) a = MatMul(w, v)",
+        "t = Transpose<perm = [0, 2, 1, 3]>(a) f = Reshape(t, times4) y = MatMul(f, A)",
+    ]
+)
 ROW, IMAGE, SINGLE = "float[batch, 3] x", "float[batch, 2, 3] x", "float[3] x"
 CASES = {
     # a factor, a shift or both, wherever they stand
@@ -295,6 +312,68 @@ CASES = {
         't = Transpose<perm = [1, 0, 2]>(x) s = LSTM<hidden_size = 2, direction = "reverse">(t, LW, LR, LB) '
         "q = Squeeze(s, second) y = Transpose<perm = [1, 0, 2]>(q)",
     ),
+    "states of both directions": (
+        "float[batch, 4, 3] x",
+        't = Transpose<perm = [1, 0, 2]>(x) s = GRU<hidden_size = 2, direction = "bidirectional", '
+        "linear_before_reset = 1>(t, GW2, GR2, GB2, , state) u = Transpose<perm = [0, 2, 1, 3]>(s) "
+        "f = Reshape(u, merged) y = Transpose<perm = [1, 0, 2]>(f)",
+    ),
+    "last states of both directions": (
+        "float[batch, 4, 3] x",
+        't = Transpose<perm = [1, 0, 2]>(x) s, h = LSTM<hidden_size = 2, direction = "bidirectional">'
+        "(t, LW2, LR2) u = Transpose<perm = [1, 0, 2]>(h) f = Flatten(u) y = MatMul(f, V2)",
+    ),
+    "times before samples": (
+        "float[5, batch, 3] x",
+        "s = Shape<start = 1, end = 2>(x) n = Concat<axis = 0>(second, s, two) z = ConstantOfShape(n) "
+        "o, h = RNN<hidden_size = 2>(x, RW, RR, RB, , z) y = Squeeze(h, first)",
+    ),
+    # attention
+    "attention of two heads": (SERIES, HEADS.replace("{mask}", "p = Div(m, six)")),
+    "attention to the past": (SERIES, HEADS.replace("{mask}", "p = Where(future, never, m)")),
+    "attention of samples and heads": (
+        SERIES,
+        "t = Transpose<perm = [1, 0, 2]>(x) s = Shape<start = 1, end = 2>(t) n = Mul(s, two) "
+        "h = Concat<axis = 0>(four, n, two) o = Concat<axis = 0>(s, two, four, two) "
+        "g = Concat<axis = 0>(four, s, four) q0 = MatMul(t, A) q1 = Add(q0, b4) q2 = Reshape(q1, h) "
+        "q3 = Transpose<perm = [1, 0, 2]>(q2) q4 = Mul(q3, half) k0 = MatMul(t, B) k1 = Reshape(k0, h) "
+        "k2 = Transpose<perm = [1, 2, 0]>(k1) v0 = MatMul(t, C) v1 = Reshape(v0, h) "
+        "v2 = Transpose<perm = [1, 0, 2]>(v1) m = MatMul(q4, k2) w = Softmax<axis = -1>(m) a = MatMul(w, v2) "
+        "a0 = Reshape(a, o) a1 = Transpose<perm = [2, 0, 1, 3]>(a0) a2 = Reshape(a1, all4) "
+        "a3 = Gemm(a2, B, b4) a4 = Reshape(a3, g) y = Transpose<perm = [1, 0, 2]>(a4)",
+    ),
+    "attention without projections": (
+        SERIES,
+        "k = Transpose<perm = [0, 2, 1]>(x) s = MatMul(x, k) w = Softmax<axis = -1>(s) y = MatMul(w, x)",
+    ),
+    "dense layer over times and samples": (
+        SERIES,
+        "f = Reshape(x, all4) m = MatMul(f, V2) a = Add(m, b) r = Relu(a) y = Reshape(r, times2)",
+    ),
+    "a constant before a series": (
+        SERIES,
+        "s = Shape<end = 1>(x) n = Concat<axis = 0>(s, one1, one1) "
+        "c4 = Expand(deep1, n) j = Concat<axis = 1>(c4, x) y = Add(j, places)",
+    ),
+    # normalization without an operator, and by others
+    "root mean square": (
+        ROW,
+        "q = Pow(x, two) m = ReduceMean(q, last) e = Add(m, one) s = Sqrt(e) n = Reciprocal(s) d = Mul(x, n) "
+        "y = Mul(d, c)",
+    ),
+    "groups of channels": (
+        PHOTO,
+        "k = Conv(x, filters) g = Reshape(k, groups2) n = InstanceNormalization(g, ones2, zeros2) "
+        "s = Shape(k) f = Reshape(n, s) w = Mul(f, deep4c) y = Add(w, deep4)",
+    ),
+    "each channel": (PHOTO, "k = Conv(x, filters) y = InstanceNormalization<epsilon = 0.1>(k, some4, b4)"),
+    "groups of channels by one operator": (
+        PHOTO,
+        "k = Conv(x, filters) y = GroupNormalization<num_groups = 2>(k, ones2, b)",
+    ),
+    "mirrored borders": (PHOTO, 'p = Pad<mode = "reflect">(x, around4m) y = Conv(p, filters)'),
+    "borders cut off and added": (PHOTO, "k = Conv(x, filters) p = Pad(k, cut4) y = Relu(p)"),
+    "a part of images": (PHOTO, "k = Conv(x, filters) s = Slice(k, second, end, two) y = Relu(s)"),
     # branches that are none
     "a linear branch": (ROW, "m = Gemm(x, W, b) n = MatMul(m, T) y = Add(n, x)"),
     "linear branches side by side": (
@@ -342,4 +421,27 @@ CONSTANTS |= {
     "free": np.array([0, 1], np.int32),
     "n2": np.array([2], np.int32),
     "flat3": np.array([5, 3]),
+    **{f"{name}W2": numbers(2, 2 * gates, 3) for name, gates in (("G", 3), ("L", 4))},
+    **{f"{name}R2": numbers(2, 2 * gates, 2) for name, gates in (("G", 3), ("L", 4))},
+    "GB2": numbers(2, 12),
+    "state": np.zeros((2, 4, 2), np.float32),
+    "merged": np.array([0, 0, -1]),
+    **{name: numbers(4, 4) for name in "ABC"},
+    "heads": np.array([0, 4, 2, 2]),
+    "times4": np.array([0, 4, 4]),
+    "times2": np.array([-1, 4, 2]),
+    "all4": np.array([-1, 4]),
+    "four": np.array([4]),
+    "one1": np.array([1]),
+    "future": np.triu(np.ones((4, 4), bool), 1),
+    "never": np.array(-np.inf, np.float32),
+    "deep1": numbers(1, 1, 4),
+    "places": numbers(1, 5, 4),
+    "groups2": np.array([0, 2, -1]),
+    "ones2": np.ones(2, np.float32),
+    "zeros2": np.zeros(2, np.float32),
+    "deep4c": np.array([1, 0, 2, -1], np.float32).reshape(4, 1, 1),
+    "some4": np.array([1, 0, 2, -1], np.float32),
+    "around4m": np.array([0, 0, 1, 2, 0, 0, 0, 1]),
+    "cut4": np.array([0, 0, -1, 0, 0, 0, 1, -1]),
 }

@@ -20,9 +20,9 @@ from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, act
 from tests.helpers.onnx_models import (
     CATEGORIES,
     CONVOLUTIONS,
-    EMBEDDINGS,
+    ENTITIES,
     LAYERS,
-    ONLY_WRITTEN,
+    PART_OF_OTHERS,
     RNG,
     X,
     made,
@@ -47,7 +47,7 @@ def exported(model, path, **options):
     return proto
 
 
-WRITTEN = LAYERS | EMBEDDINGS | ONLY_WRITTEN
+WRITTEN = LAYERS | ENTITIES | PART_OF_OTHERS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -259,9 +259,10 @@ REFUSED = {
         "u = Unsqueeze(x, index0) y = GRU(u, gates, gates)",
         "GRU .*resets its state",
     ),
-    "two directions": (
-        'u = Unsqueeze(x, index0) y = RNN<direction = "bidirectional">(u, gates, gates)',
-        "RNN .*direction is bidirectional",
+    "two directions of other activations": (
+        'u = Unsqueeze(x, index0) y = RNN<direction = "bidirectional", activations = ["Tanh", "Relu"]>'
+        "(u, gates, gates)",
+        "RNN .*activations are Tanh, Relu",
     ),
     "other activations": (
         'u = Unsqueeze(x, index0) y = RNN<activations = ["Elu"]>(u, gates, gates)',
@@ -271,7 +272,7 @@ REFUSED = {
     "samples side by side": ("y = Concat<axis = 0>(x, x)", "Concat .*axis 0 is that of the samples"),
     "samples chosen": ("y = Gather<axis = 0>(x, index)", "Gather .*axis 0 is that of the samples"),
     "samples against samples": ("t = Transpose(x) y = MatMul(t, x)", "MatMul .*multiplies two tensors"),
-    "samples last": ("y = Transpose(x)", "the samples are axis 1 of its output"),
+    "samples last": ("y = Transpose(x)", "operator Transpose .*gives the samples as axis 1"),
     "columns that are not there": ("y = Gather<axis = 1>(x, places)", "Gather .*does not have"),
     "weights first": ("y = MatMul(T, x)", "MatMul .*on the left of"),
     "weights computed": ("w = Exp(W) y = MatMul(x, w)", "operator Exp"),
@@ -285,7 +286,21 @@ REFUSED = {
     "clipped where float32 is coarse": ("y = Clip(x, zero1, million)", "Clip .*would not tell finely"),
     "clipped to nothing": ("y = Clip(x, six, zero1)", "Clip .*clips to"),
     "samples added": ("y = Pad(x, samples)", "Pad .*adds places"),
-    "columns mirrored": ('y = Pad<mode = "reflect">(x, pads)', "Pad .*adds places"),
+    "samples padded": ("y = Pad(x, index)", "Pad .*adds places"),
+    "scores of attention": (
+        "u = Unsqueeze(x, index0) t = Transpose<perm = [1, 2, 0]>(u) s = Transpose<perm = [1, 0, 2]>(u) "
+        "y = MatMul(t, s)",
+        "operator MatMul .*gives integers, scores of attention",
+    ),
+    "weights of attention added to a tensor": (
+        "u = Unsqueeze(x, index0) t = Transpose<perm = [1, 2, 0]>(u) s = Transpose<perm = [1, 0, 2]>(u) "
+        "m = MatMul(t, s) w = Softmax(m) y = Add(w, x)",
+        "operator Add .*its input 1 is not a constant",
+    ),
+    "places that are computed": (
+        "m = MatMul(x, W) i = Cast<to = 7>(m) y = Gather(W, i)",
+        "operator Gather .*places that are computed",
+    ),
     "sum of all": ("y = ReduceSum(x)", "ReduceSum .*axis 0 is that of the samples"),
     "sum of samples": ("y = ReduceSum(x, none)", "ReduceSum .*axis 0 is that of the samples"),
     "a kernel of other axes": ("y = Conv(x, cube)", "operator Conv .*not supported here: a kernel"),
@@ -362,8 +377,8 @@ def test_refused(body, piece, tmp_path):
         ({"inputs": "seq(float[batch, 3]) x"}, "not a tensor"),
         ({"inputs": "float[batch, 1099511627776] x"}, "too long for this file"),
         ({"inputs": "float[batch, 5] x", "body": "y = MatMul(x, W)"}, "takes rows of 3 numbers"),
-        ({"inputs": "float[batch, n] x"}, "size of its input is not known"),
-        ({"inputs": "float[n] x"}, "size of its input is not known"),
+        ({"inputs": "float[batch, n] x"}, "size of its input .* is not known"),
+        ({"inputs": "float[n] x"}, "size of its input .* is not known"),
         (
             {
                 "inputs": "float[batch, 1, 28, 28] x",
