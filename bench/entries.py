@@ -23,7 +23,6 @@ from bench.networks import NETWORKS, Network
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
 from fastnn.compiler import loader
-from fastnn.engine.fields import fields_of
 from fastnn.kernels.abi import oprow
 from fastnn.kernels.abi.descriptor import ALL
 from fastnn.kernels.lowlevel.simd import address, call, flush_denormals, restore_denormals
@@ -99,13 +98,13 @@ def parts(
     assert graph is not None
     net, state = model.network(rows), model.optimizer_state()
     x, y = np.ascontiguousarray(trainer.X[:rows]), np.asarray(trainer.y[:rows], workload.dtype)
-    fn.train_step(net, state, x, y)  # leaves all that the entries need in the descriptor of the thread
-    itemsize, fields = net.parameters.itemsize, fields_of(net.workers[0])
+    fn.train_step(net, state, x, y)  # leaves all that the entries need in the descriptor
+    itemsize, fields = net.parameters.itemsize, net.fields
     fields.first_row, fields.rows, fields.first_weight, fields.n_weights = 0, rows, 0, ALL
     fields.rows_gradient = net.gradient.ctypes.data
 
     def taken_by(row: np.ndarray, kind: np.dtype, entry: str) -> float:
-        return microseconds(int(row.view(kind)[entry][0]), row.ctypes.data, net.workers[0], seconds)
+        return microseconds(int(row.view(kind)[entry][0]), row.ctypes.data, net.descriptor, seconds)
 
     def parts_of(numbers: Iterable[int], what: str, entry: str) -> list[Part]:
         found = []

@@ -93,7 +93,7 @@ def rows_of(rows: int) -> list[Row]:
         net = model.network(rows)
         getattr(fn, name)(net, *arguments)  # leaves all that the entries need in the descriptor
         trains = name in ("loss_and_gradient", "train_step")
-        descriptor = net.workers[0] if trains else net.descriptor
+        descriptor = net.descriptor
         if name == "forward":
             net.fields.output = arguments[-1].ctypes.data
         fields_of(descriptor).input_only = not trains

@@ -39,13 +39,15 @@ def _wait(net):
 
 @inline_ir
 def worker(net, thread):
-    """Descriptor of a thread."""
-    return record_at(net.workers, thread, DESCRIPTOR)
+    """Descriptor of a thread; of one that is alone the call's own."""
+    return net if net.team == 1 else record_at(net.workers, thread, DESCRIPTOR)
 
 
 @kernel
 def prepare_worker(net, thread):
     """Copy the fields that all threads share to this thread's descriptor."""
+    if net.team == 1:
+        return
     own = worker(net, thread)
     source, target = view(address(net), SHARED, np.int64), view(address(own), SHARED, np.int64)
     for i in range(SHARED):

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..abi.descriptor import BLOCKS
+from ..abi.descriptor import ALL, BLOCKS
 from ..abi.oprow import OP, OPTIMIZER, PENALTY, SCHEDULE, SIZE
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import address, call, record, record_at, view
@@ -99,7 +99,7 @@ def _compute(net, own, thread, frozen, updates):
     low, high = share(net.cost, thread, team), share(net.cost, thread + 1, team)  # from the op at hand on
     start = end = 0  # what is computed and not finished yet
     # A gradient that nobody sees is computed where the first piece of it was: there it stays in the cache.
-    in_one_place, origin = updates and net.train == 0, n
+    in_one_place, origin, gradient = updates and net.train == 0, n, net.gradient
     for i in range(net.n_ops):
         op = record_at(net.ops, i, OP)
         if op.backward_weights == 0:
@@ -122,7 +122,7 @@ def _compute(net, own, thread, frozen, updates):
                 start = end = first
             if start == end and in_one_place:
                 origin = min(origin, start)
-                own.gradient = own.rows_gradient = net.gradient - (start - origin) * net.itemsize
+                own.gradient = own.rows_gradient = gradient - (start - origin) * net.itemsize
             own.first_weight, own.n_weights = row, stop - row
             call(op.backward_weights, address(op), address(own))
             row, end = stop, after
@@ -131,7 +131,8 @@ def _compute(net, own, thread, frozen, updates):
                 start = end
     if start < end:
         _finish(net, own, start, end, frozen, updates)
-    own.gradient = net.gradient
+    own.gradient = gradient
+    own.first_weight, own.n_weights = 0, ALL
 
 
 @kernel

@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 
 import fastnn as fn
 from fastnn.compiler import loader
-from fastnn.engine.fields import fields_of
 from fastnn.kernels.abi import oprow
 from tests.helpers.networks import (
     ACTIVATION_CASES,
@@ -166,7 +165,7 @@ def test_a_model_without_weights_has_an_empty_gradient():
 def masks_of(model):
     """Factors that the Dropout layers used in the last step of training, read from the workspace."""
     _, net = model.executor._networks["train"]
-    rows = fields_of(net.workers[0]).batch_rows
+    rows = net.fields.batch_rows
     result = {}
     for index, layer in enumerate(model.layers):
         if isinstance(layer, fn.Dropout):
