@@ -131,6 +131,12 @@ KERNELS = {
         "own.n_weights = 0, stop - row",
         "engine/test_threads.py::test_last_batches_of_any_size_give_the_same_bits",
     ),
+    "cost of earlier ops counts twice": compiled(
+        "update",
+        "low, high = low - op.cost, high - op.cost",
+        "low, high = low - op.cost, high",
+        "engine/test_threads.py::test_threads_share_the_weights_by_their_cost",
+    ),
     "loss of the last part left out": compiled(
         "rows",
         "for i in range(losses.size):",
