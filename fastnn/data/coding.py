@@ -34,6 +34,10 @@ class Layer(Protocol):
     def changed_columns(self, n_in: int) -> list[int] | None:
         """Indices of the columns that it changes, while others pass through; None for other layers."""
 
+    @property
+    def added_columns(self) -> int | None:
+        """How many columns it adds behind the others; None if that is not known yet."""
+
 
 class Coder(Protocol):
     """What this module needs of `OneHot` and `EntityEmbedding`."""
@@ -169,6 +173,11 @@ def find(
         for owner, columns in _direct(layers, samples.shape[1], found, coder):
             if owner is coder and columns.min(initial=0) >= 0:
                 found[id(coder)] = [_distinct(samples, j, counting) for j in columns.tolist()]
+        if id(coder) not in found and samples.has_text and any(one.added_columns is None for one in layers):
+            raise ValueError(
+                f"{coder!r} is behind a layer that adds columns, as many as X has with missing values; give "
+                "the numbers of its columns, counted from the first: columns=[0, 2]"
+            )
     return found
 
 
@@ -193,6 +202,14 @@ class Samples:
             self.was_row = given.ndim == 1
             self.array = given.reshape(1, -1) if self.was_row else given
         self.shape = tuple(X.shape) if self.is_table else self.array.shape
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a column holds text."""
+        return any(self.column(j).dtype.kind in "OUT" and self._is_text(j) for j in range(self.shape[1]))
+
+    def _is_text(self, j: int) -> bool:
+        return any(isinstance(value, str) for value in self.column(j).tolist())
 
     def place(self, row: int, j: int) -> str:
         """The place of a value, for messages."""
@@ -241,16 +258,17 @@ def _direct(
     """The layers that code columns of the unchanged samples, and the index of each of their columns.
 
     -1 marks a column that another layer has made or changed. A layer after one that is not adapted is left
-    out, since it is not known yet where its columns come from.
+    out if it is not known yet where its columns come from.
     """
     result: list[tuple[Coder, NDArray[np.int64]]] = []
-    origins = np.arange(n_in)
+    origins, is_whole = np.arange(n_in), True
     for layer in layers:
-        numbers = layer.changed_columns(len(origins))
+        numbers = layer.changed_columns(len(origins)) if is_whole else _counted(layer, len(origins))
         if numbers is None:
             break
-        own = origins[numbers]
+        own, added = origins[numbers], layer.added_columns
         origins[numbers] = -1
+        origins, is_whole = np.append(origins, np.full(added or 0, -1)), is_whole and added is not None
         if not layer.codes:
             continue
         coder = cast(Coder, layer)
@@ -262,6 +280,15 @@ def _direct(
         widths[numbers] = coder.widths(sizes)
         origins = np.repeat(origins, widths)
     return result
+
+
+def _counted(layer: Layer, least: int) -> list[int] | None:
+    """Indices of the columns that a layer changes of at least so many; None if that depends on how many."""
+    try:
+        numbers = layer.changed_columns(least)
+        return numbers if numbers == layer.changed_columns(least + 1) else None
+    except ValueError:  # a column that may be there later
+        return None
 
 
 def _distinct(samples: Samples, j: int, rows: NDArray[np.bool_]) -> NDArray[Any]:

@@ -52,6 +52,8 @@ class Layer(Protocol):
     def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
     def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
+    @property
+    def added_columns(self) -> int | None: ...  # noqa: D102
     def missing_columns(self, n_in: int) -> list[int]: ...  # noqa: D102
     def output_shape(self, *inputs: Shape) -> Shape: ...  # noqa: D102
     def parameters(self, *inputs: Shape) -> list[ParameterSpec]: ...  # noqa: D102

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import hints
-from ..data import array_checks, sample_checks
+from ..data import array_checks, missing, sample_checks
 from ..data.rows import as_rows
 from ..kernels.abi.oprow import OP
 from ..memory import buffers
@@ -27,6 +27,8 @@ _ROWS = 32  # that a network computes at a time
 def samples(executor: Executor, X: Any) -> tuple[NDArray[Any], tuple[int, ...]]:
     """Checked samples as rows of the model's dtype; and (n,), or () for a single sample.
 
+    NaN is accepted where `Impute` takes it; the derivative with respect to it is 0.
+
     Raises
     ------
     TypeError, ValueError
@@ -35,9 +37,10 @@ def samples(executor: Executor, X: Any) -> tuple[NDArray[Any], tuple[int, ...]]:
     shape, dtype = executor.built.graph.input.shape, executor.dtype
     executor.columns.check_names(X)
     given = executor.columns.coded(X) if len(shape) == 1 else as_rows(X, shape, "X")
-    checked = array_checks.array("X", given, dtype, (1, 2))
+    nan = missing.columns(executor.layers, shape)
+    checked = array_checks.array("X", given, dtype, (1, 2), missing=nan)
     x = checked if checked.ndim == 2 else checked.reshape(1, -1)
-    x = sample_checks.features(x, dtype, executor.n_in, given=checked.shape, table=X)
+    x = sample_checks.features(x, dtype, executor.n_in, given=checked.shape, table=X, missing=nan)
     check_rows(executor.layers, x, dtype, "X", shape)
     return x, (len(x),) if checked.ndim == 2 else ()
 
@@ -89,7 +92,7 @@ class Inspector:
         """Of shape (n, n_out)."""
         result = buffers.empty((len(x), self._n_out), x.dtype.name, "the output")
         with self._executor.weights_lock.exclusive():
-            launch.predict(self._net, x, result)
+            launch.predict(self._net, x, result, check=False)  # done before, and NaN may be right
         return result
 
     def input_gradient(self, x: NDArray[Any], dy: NDArray[Any]) -> NDArray[Any]:

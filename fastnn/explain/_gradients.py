@@ -35,7 +35,8 @@ def saliency(model: Inference, X: ArrayLike, output: int | ArrayLike | None = No
     Returns
     -------
     array of the shape of X
-        Of the model's dtype, >= 0; in units of the output by units of the inputs.
+        Of the model's dtype, >= 0; in units of the output by units of the inputs. 0 for missing values, NaN,
+        which `fastnn.Impute` replaces.
 
     Raises
     ------
@@ -93,8 +94,8 @@ def integrated_gradients(
     Raises
     ------
     TypeError, ValueError
-        As `Model.predict`; also if the model is not built or has no such output, or `baseline` has another
-        shape.
+        As `Model.predict`; also if X has missing values, the model is not built or has no such output, or
+        `baseline` has another shape.
 
     Examples
     --------
@@ -106,6 +107,11 @@ def integrated_gradients(
     array([ 8.,  0., -4.], dtype=float32)
     """
     x, samples = inspection.samples(model.executor, X)
+    if np.isnan(x).any():
+        raise ValueError(
+            "X has missing values (NaN), to which there is no way from the baseline; replace them before, as "
+            "fn.Impute does, or use fn.explain.occlusion"
+        )
     count = validate.integer("steps", steps, low=1)
     start = baseline_rows(baseline, x, samples, model.input_shape or ())
     inspector = inspection.Inspector(model.executor)

@@ -180,6 +180,7 @@ def dream(
     given = array_checks.array("image", image, model.dtype, (3,))
     if given.shape != shape:
         raise ValueError(f"image must have shape {shape}, as the input of the model, got {given.shape}")
+    array_checks.finite("image", given)
     x, _ = inspection.samples(model.executor, given)
     mask = np.ones(node.output, model.dtype) if channel is None else _channel(channel, node.output)
     count, rate = (

@@ -10,6 +10,7 @@ from ..layers.activation import Activation
 from ..layers.base import walk
 from ..layers.containers import Container
 from ..layers.dropout import Dropout
+from ..layers.embedding import EntityEmbedding
 from ..layers.pooling import GlobalPooling, WindowPooling
 from ..layers.reshaping import Flatten, Reshape, Select
 from ..layers.resizing import Bordered, UpSampling
@@ -56,6 +57,7 @@ def weighted_layers(model: Inference, others: tuple[type[Layer], ...] = ()) -> l
     known = (*PARAMETERS, *_STATELESS, Container, *others)
     found = [layer for _, layer in walk(model.layers)]
     for layer in found:
-        if not isinstance(layer, known):
-            raise ValueError(f"{layer.label} has no counterpart among PyTorch's modules with weights")
+        if not isinstance(layer, known) or isinstance(layer, EntityEmbedding):
+            hint = "; fn.Embedding behind fn.Select has" if isinstance(layer, EntityEmbedding) else ""
+            raise ValueError(f"{layer.label} has no counterpart among PyTorch's modules with weights{hint}")
     return [layer for layer in found if isinstance(layer, tuple(PARAMETERS)) and layer.has_parameters]

@@ -203,6 +203,11 @@ class Layer(KnownAttributes):
         """Numbers of the columns that it changes, while the others pass through; None if it is not so."""
         return None
 
+    @property
+    def added_columns(self) -> int | None:
+        """How many columns it adds behind the others; None if that is not known yet."""
+        return 0
+
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
         return {"name": self.kind}

@@ -106,8 +106,11 @@ class Impute(Preprocessing):
             return (*shape[:-1], 0)
         return (*shape[:-1], shape[-1] + (len(self.indicated) if self.add_indicator else 0))
 
-    def changed_columns(self, n_in: int) -> list[int] | None:  # noqa: D102
-        return None if self.add_indicator else super().changed_columns(n_in)
+    @property
+    def added_columns(self) -> int | None:  # noqa: D102
+        if not self.add_indicator:
+            return 0
+        return len(self.indicated) if self.adapted else None
 
     def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
         if origins is None:

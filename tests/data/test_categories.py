@@ -342,3 +342,29 @@ def test_a_graph_does_not_take_text(tmp_path):
     model.fit(table(), LABELS)
     with pytest.raises(ValueError, match="text, or integers beyond"):
         fastnn.onnx.export(model, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("kind", [fn.OneHot, fn.EntityEmbedding])
+def test_text_beside_indicators_of_missing_values(kind):
+    sizes = np.where(NUMBER == 0, np.nan, SIZE)
+    x = np.array([COLOURS, sizes], object).T
+    layers = [fn.Impute(columns=1, add_indicator=True), kind(columns=0), fn.Dense(3)]
+    model = fn.Model(layers, "cross_entropy", seed=0)
+    model.fit(x, LABELS, epochs=2)
+    assert model.layers[0].indicated == [1] and model.layers[1].categories[0].tolist() == [
+        "blue",
+        "green",
+        "red",
+    ]
+    codes = fn.Model(
+        [fn.Impute(columns=1, add_indicator=True), kind(columns=0), fn.Dense(3)], "cross_entropy", seed=0
+    )
+    codes.fit(np.column_stack([CODES, sizes]), LABELS, epochs=2)
+    assert np.array_equal(model.predict(x), codes.predict(np.column_stack([CODES, sizes])))
+    with pytest.raises(ValueError, match="unknown category 'pink' at"):
+        model.predict(np.array([["pink", 1.0]], object))
+    unknown = fn.Model(
+        [fn.Impute(columns=1, add_indicator=True), kind(columns=-3), fn.Dense(3)], "cross_entropy"
+    )
+    with pytest.raises(ValueError, match=r"is behind a layer that adds columns.* columns=\[0, 2\]"):
+        unknown.fit(x, LABELS)

@@ -80,6 +80,30 @@ def test_occlusion_of_images_covers_all_channels():
     np.testing.assert_allclose(found, total / count, atol=1e-12)
 
 
+def test_missing_values_are_explained_where_they_are_predicted():
+    x = np.array([[1.0, np.nan, 2.0], [3.0, 1.0, 0.5], [2.0, np.nan, 4.0]])
+    layers = [fn.Impute(add_indicator=True), fn.Dense(4, "tanh"), fn.Dense(2)]
+    model = fn.Model(layers, "mse", dtype="float64", seed=0)
+    model.fit(x, np.ones((3, 2)))
+    filled = np.where(np.isnan(x), model.layers[0].fill_values, x)
+    given = explain.saliency(model, x, 0)
+    assert (given[np.isnan(x)] == 0).all() and (given[~np.isnan(x)] > 0).all()
+    assert np.array_equal(given[1], explain.saliency(model, filled[1], 0))
+    np.testing.assert_array_equal(np.abs(model.jacobian(x)[:, 0]), given)
+    np.testing.assert_array_equal(model.outputs(x)[-1], model.predict(x))
+    covered = x.copy()
+    covered[:, 1] = 7.0
+    falls = explain.occlusion(model, x, 0, baseline=7.0)
+    np.testing.assert_allclose(falls[:, 1], (model.predict(x) - model.predict(covered))[:, 0], atol=1e-12)
+    assert np.isfinite(explain.permutation_importance(model, x, np.ones((3, 2))).mean).all()
+    with pytest.raises(ValueError, match=r"X has missing values.* use fn.explain.occlusion"):
+        explain.integrated_gradients(model, x)
+    with pytest.raises(ValueError, match="got nan at .*fn.Impute replaces missing values in columns 1 only"):
+        explain.saliency(
+            fn.Model([fn.Impute(columns=1), fn.Dense(1)], "mse").adapt(x).build(3), np.roll(x, 1, axis=1)
+        )
+
+
 def test_an_input_that_excites_a_unit_is_at_the_bounds():
     model = linear(WEIGHTS)
     found = explain.activation_maximization(model, -1, [0, 1], low=-1, high=1)

@@ -440,6 +440,15 @@ def test_layers_without_a_counterpart():
         model.to_torch_state()
 
 
+def test_vectors_of_categories_are_not_left_as_they_are():
+    model = fn.Model([fn.EntityEmbedding(2, columns=0), fn.Dense(1)], loss="mse", seed=0)
+    model.fit([[0, 1.0], [1, 2.0], [2, 0.5]], [0.0, 1.0, 2.0])
+    before, given = model.parameters.copy(), {"1.weight": np.ones((1, 3)), "1.bias": np.ones(1)}
+    with pytest.raises(ValueError, match=r"layer 0, EntityEmbedding.* has no counterpart among PyTorch's"):
+        fn.load_torch(given, model)
+    assert np.array_equal(model.parameters, before)
+
+
 def test_models_that_are_refused(monkeypatch):
     with pytest.raises(TypeError, match="model must be"):
         fn.load_torch(state(), [fn.Dense(3)])
