@@ -18,7 +18,7 @@ def test_data_and_weights_are_the_same_in_every_call(workload):
     again, labels = make_data(workload)
     np.testing.assert_array_equal(X, again)
     np.testing.assert_array_equal(y, labels)
-    assert X.shape == (workload.samples, workload.columns)
+    assert X.shape == (workload.samples, *[workload.time] * (workload.time > 0), workload.columns)
     assert X.dtype == workload.dtype
     if workload.loss == "cross_entropy":
         assert set(y) == set(range(workload.widths[-1]))
@@ -41,6 +41,7 @@ def test_peers_agree_in_float64(name):
         WORKLOADS["full-batch"],
         WORKLOADS["residual"],
         WORKLOADS["categories"],
+        replace(WORKLOADS["gru"], samples=640),
     ):
         workload = replace(workload, dtype="float64")
         if trainer.nearest(workload) is None:
@@ -49,7 +50,8 @@ def test_peers_agree_in_float64(name):
             loss = compare.trained_loss(trainer, workload, None, shuffle)
             expected = compare.expected_loss(workload, shuffle)
             # scikit-learn adds its epsilon before the bias of Adam's second moment is taken off.
-            assert loss == pytest.approx(expected, rel=0.02 if shuffle else 1e-5)
+            by_order = 0.1 if workload.time else 0.02
+            assert loss == pytest.approx(expected, rel=by_order if shuffle else 1e-5)
         assert all(
             array.dtype == "float64" for layer in trainer_weights(trainer, workload) for array in layer
         )

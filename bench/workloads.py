@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 # A pair for each layer, in their order: weights and bias, or scale and shift of a normalisation. Before them
-# a pair for each table of vectors, and nothing.
+# a pair for each table of vectors, and nothing. A GRU has two, for its input and its state, with the gates z,
+# r and candidate.
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
 # What a normalisation adds to the variance, and what part batch normalisation's moving averages keep.
@@ -64,6 +65,8 @@ class Workload:
         layer with the activation, and one without.
     normalized : bool
         Whether a batch normalisation stands before the activation of each hidden layer.
+    time : int
+        Steps of a sequence, for a GRU in place of the hidden layer; 0 for rows of numbers.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Workload:
     embedded: tuple[int, ...] = ()
     blocks: int = 0
     normalized: bool = False
+    time: int = 0
 
     def __post_init__(self) -> None:
         if self.samples % self.batch_size:
@@ -104,12 +108,18 @@ class Workload:
         """Floating-point operations of the matrix products in one training step."""
         products = sum(n_in * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
         products += self.blocks * 2 * self.widths[-2] ** 2
+        if self.time:
+            features, units, n_out = self.widths
+            forward = self.time * 3 * units * (features + units) + units * n_out
+            return 2 * self.batch_size * (3 * forward - self.time * 3 * units * features)
         # Forward, weight gradient and input gradient; the first layer's input gradient is not needed.
         return 2 * self.batch_size * (3 * products - self.widths[0] * self.widths[1])
 
     def network(self) -> str:
         """Network in short, such as ``3-4-1 sigmoid`` or ``8-16-[LN, 16, 16] x 2-1 relu``."""
         parts = [str(width) for width in self.widths]
+        if self.time:
+            return f"{self.time} x {parts[0]}-GRU {parts[1]}-{parts[2]}"
         if self.embedded:
             count = len(self.embedded)
             parts[0] = (
@@ -135,6 +145,7 @@ _TRAINING = [
     Workload("mnist-adam", (784, 128, 64, 10), "relu", "identity", 64, "adam", 1e-3, "cross_entropy", 19200),
     Workload("wide", (784, 1024, 1024, 10), "relu", "identity", 256, "adam", 1e-4, "cross_entropy", 2560),
     Workload("full-batch", (4, 32, 16, 4), "tanh", "identity", None, "adam", 1e-3, "mse", 10000),
+    Workload("gru", (8, 32, 1), "tanh", "identity", 64, "adam", 1e-3, "mse", 5120, time=32),
     Workload(
         "categories",
         (74, 128, 64, 1),
@@ -178,7 +189,7 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    X : ndarray of shape (samples, widths[0])
+    X : ndarray of shape (samples, widths[0]), or (samples, time, widths[0])
     y : ndarray of shape (samples,) with integer labels, or (samples, widths[-1]) for ``mse``
     """
     if workload.name == "xor":
@@ -186,8 +197,10 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
         return X, np.array([[0], [1], [1], [0]], workload.dtype)
     rng = np.random.default_rng(0)
     n_in, n_out = workload.columns, workload.widths[-1]
-    X = rng.standard_normal((workload.samples, n_in), workload.dtype)
-    scores = X @ (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype)
+    shape = (workload.time,) if workload.time else ()
+    X = rng.standard_normal((workload.samples, *shape, n_in), workload.dtype)
+    rows = X[:, -4:].sum(axis=1) if workload.time else X  # something to remember
+    scores = rows @ (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype)
     for column, count in enumerate(workload.embedded):
         effects = rng.standard_normal((count, n_out), workload.dtype)
         X[:, column] = rng.integers(0, count, len(X))
@@ -212,10 +225,11 @@ def make_weights(workload: Workload | Inference) -> Weights:
     tables = [rng.uniform(-0.05, 0.05, (count, VECTOR)).astype(workload.dtype) for count in embedded]
     *inner, last = zip(workload.widths, workload.widths[1:], strict=False)
     weights = []
-    for sizes in inner:
-        weights.append(dense(*sizes))
+    for n_in, n_out in inner:
+        recurrent = isinstance(workload, Workload) and workload.time > 0
+        weights += [dense(n_in, 3 * n_out), dense(n_out, 3 * n_out)] if recurrent else [dense(n_in, n_out)]
         if isinstance(workload, Workload) and workload.normalized:
-            weights.append((np.ones(sizes[1], workload.dtype), np.zeros(sizes[1], workload.dtype)))
+            weights.append((np.ones(n_out, workload.dtype), np.zeros(n_out, workload.dtype)))
     for _ in range(workload.blocks if isinstance(workload, Workload) else 0):
         width = workload.widths[-2]
         normalization = np.ones(width, workload.dtype), np.zeros(width, workload.dtype)
@@ -227,7 +241,8 @@ def make_weights(workload: Workload | Inference) -> Weights:
 def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights], tuple]:
     """The pairs of the hidden layers and of what normalizes them, of each block, and of the last layer."""
     weights = weights[len(tables_of(workload, weights)) :]
-    hidden = (len(workload.widths) - 2) * (2 if isinstance(workload, Workload) and workload.normalized else 1)
+    pairs = 2 if isinstance(workload, Workload) and (workload.normalized or workload.time) else 1
+    hidden = (len(workload.widths) - 2) * pairs
     blocks = [weights[i : i + 3] for i in range(hidden, len(weights) - 1, 3)]
     return weights[:hidden], blocks, weights[-1]
 
@@ -235,6 +250,19 @@ def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights],
 def tables_of(workload: Workload | Inference, weights: Weights) -> list[np.ndarray]:
     """The tables of embedded categories."""
     return [table for table, _ in weights[: len(getattr(workload, "embedded", ()))]]
+
+
+def gru(X: np.ndarray, of_input: tuple, of_state: tuple) -> np.ndarray:
+    """The last state of a GRU: K. Cho et al., 2014, with r applied after the product."""
+    (kernel, bias), (recurrent, recurrent_bias) = of_input, of_state
+    sigmoid = ACTIVATIONS["sigmoid"]
+    h = np.zeros((len(X), len(recurrent)))
+    for t in range(X.shape[1]):
+        z, r, candidate = np.split(X[:, t] @ kernel + bias, 3, axis=1)
+        of_z, of_r, of_candidate = np.split(h @ recurrent + recurrent_bias, 3, axis=1)
+        z = sigmoid(z + of_z)
+        h = z * h + (1 - z) * np.tanh(candidate + sigmoid(r + of_r) * of_candidate)
+    return h
 
 
 def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
@@ -245,6 +273,8 @@ def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) 
     activate = ACTIVATIONS[workload.activation]
     wide = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights]
     hidden, blocks, (last, last_bias) = split(workload, wide)
+    if workload.time:
+        a, hidden = gru(a, *hidden), []
     for first, second in hidden:
         if first.ndim == 2:
             a = a @ first + second

@@ -14,12 +14,14 @@ def make_model(network, weights, output="identity", **settings):
     """Build a model of a row's network with given weights."""
     _, blocks, _ = split(network, weights)
     *units, width = network.widths[1:-1]
-    layers, sizes = [], getattr(network, "embedded", ())
+    layers, sizes, time = [], getattr(network, "embedded", ()), getattr(network, "time", 0)
     if sizes:
         columns = list(range(len(sizes)))
         layers.append(fn.EntityEmbedding(VECTOR, columns, [range(size) for size in sizes]))
     for n in (*units, width):
-        if getattr(network, "normalized", False):
+        if time:
+            layers.append(fn.GRU(n))
+        elif getattr(network, "normalized", False):
             layers += [
                 fn.Dense(n),
                 fn.BatchNormalization(MOMENTUM, EPSILON),
@@ -32,7 +34,8 @@ def make_model(network, weights, output="identity", **settings):
         layers.append(fn.Residual(body))
     layers.append(fn.Dense(network.widths[-1], output))
     model = fn.Model(layers, metrics=(), dtype=network.dtype, **settings)
-    model.build(network.columns if sizes else network.widths[0])
+    shape = (time, network.widths[0]) if time else network.widths[0]
+    model.build(network.columns if sizes else shape)
     for (weights_view, bias_view), (kernel, bias) in zip(views(model), weights, strict=True):
         weights_view[...], bias_view[...] = kernel, bias
     return model
@@ -46,6 +49,9 @@ def views(model):
                 yield each.gamma, each.beta
             elif isinstance(each, fn.EntityEmbedding):
                 yield from ((table, np.zeros(0)) for table in each.weights)
+            elif isinstance(each, fn.GRU):
+                yield each.weights, each.bias[0]
+                yield each.recurrent_weights, each.bias[1]
             elif isinstance(each, fn.Dense):
                 yield each.weights, each.bias
 

@@ -16,6 +16,20 @@ BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 ACTIVATIONS = {"identity": lambda z: z, "relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
 
 
+def gru(x, of_input, of_state):
+    """The last state of a GRU: one product for the input of all steps, then a scan over them."""
+    (kernel, bias), (recurrent, recurrent_bias) = of_input, of_state
+
+    def advance(h, parts):
+        z, r, candidate = jnp.split(parts, 3, axis=1)
+        of_z, of_r, of_candidate = jnp.split(h @ recurrent + recurrent_bias, 3, axis=1)
+        z = jax.nn.sigmoid(z + of_z)
+        return z * h + (1 - z) * jnp.tanh(candidate + jax.nn.sigmoid(r + of_r) * of_candidate), None
+
+    start = jnp.zeros((len(x), len(recurrent)), x.dtype)
+    return jax.lax.scan(advance, start, jnp.swapaxes(x @ kernel + bias, 0, 1))[0]
+
+
 def loss(workload, parameters, x, t):
     """Loss of one batch, and the moments of its batch normalisations."""
     activate = ACTIVATIONS[workload.activation]
@@ -25,6 +39,8 @@ def loss(workload, parameters, x, t):
         codes, numbers = x
         vectors = [table[column] for table, column in zip(tables, codes.T, strict=True)]
         x = jnp.concatenate([*vectors, numbers], axis=1)
+    if workload.time:
+        x, hidden = gru(x, *hidden), []
     for first, second in hidden:
         if first.ndim == 2:
             x = x @ first + second

@@ -66,7 +66,8 @@ class Trainer(trainer.Trainer):
 
     @classmethod
     def nearest(cls, workload):
-        return None if workload.blocks or workload.normalized or workload.embedded else workload
+        others = workload.blocks or workload.normalized or workload.embedded or workload.time
+        return None if others else workload
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload, self.threads = workload, threads

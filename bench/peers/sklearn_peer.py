@@ -25,7 +25,7 @@ class Trainer(trainer.Trainer):
     @classmethod
     def nearest(cls, workload):
         """Its networks are rows of layers, and its regressor has no activation after the last one."""
-        has_twin = not (workload.blocks or workload.normalized or workload.embedded)
+        has_twin = not (workload.blocks or workload.normalized or workload.embedded or workload.time)
         return replace(workload, output="identity") if has_twin else None
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):

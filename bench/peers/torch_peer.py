@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -36,6 +39,45 @@ class Embedded(nn.Module):
         return torch.cat([*vectors, numbers], 1)
 
 
+class OfGRU(NamedTuple):
+    """Weights and bias of the input, or of the state, of a GRU; the gates are r, z and the candidate."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+
+def pair_of(layer):
+    """Weights and bias as `bench.workloads` has them."""
+    pair = layer.weight.numpy(), layer.bias.numpy()
+    if isinstance(layer, OfGRU):
+        pair = [np.concatenate([np.split(x, 3)[k] for k in (1, 0, 2)]) for x in pair]
+    return pair[0].T, pair[1]
+
+
+class LastState(nn.Module):
+    """The last state of a GRU."""
+
+    def __init__(self, features, units, dtype):
+        super().__init__()
+        self.gru = nn.GRU(features, units, batch_first=True, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+
+    def fill(self, pairs):
+        """Take over the weights, and give them in the order of the pairs."""
+        of_gru = [
+            OfGRU(self.gru.weight_ih_l0, self.gru.bias_ih_l0),
+            OfGRU(self.gru.weight_hh_l0, self.gru.bias_hh_l0),
+        ]
+        with torch.no_grad():
+            for own, pair in zip(of_gru, pairs, strict=True):
+                for tensor, array in zip(own, pair, strict=True):
+                    z, r, candidate = np.split(array.T, 3)
+                    tensor.copy_(torch.from_numpy(np.concatenate([r, z, candidate])))
+        return of_gru
+
+    def forward(self, x):
+        return self.gru(x)[0][:, -1]
+
+
 class Trainer(trainer.Trainer):
     """A `torch.nn.Sequential` and the usual loop, without a DataLoader's cost per row."""
 
@@ -54,6 +96,8 @@ class Trainer(trainer.Trainer):
         self.tables = modules[0].tables if tables else []
         activation = ACTIVATIONS[workload.activation]
         hidden, blocks, last = split(workload, weights)
+        if workload.time:
+            modules, hidden = [self._gru(*hidden)], []
         for pair in hidden:
             layer = self._layer(pair, nn.BatchNorm1d)
             linear = workload.normalized and isinstance(layer, nn.Linear)
@@ -68,6 +112,12 @@ class Trainer(trainer.Trainer):
         self.loss = nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else nn.MSELoss()
         optimizer = torch.optim.SGD if workload.optimizer == "sgd" else torch.optim.Adam
         self.optimizer = optimizer(self.model.parameters(), lr=workload.learning_rate, fused=True)
+
+    def _gru(self, *pairs):
+        features, units = pairs[0][0].shape[0], pairs[1][0].shape[0]
+        module = LastState(features, units, pairs[0][0].dtype)
+        self.layers += module.fill(pairs)
+        return module
 
     def _layer(self, pair, normalization=nn.LayerNorm):
         weights, bias = (torch.from_numpy(array) for array in pair)
@@ -102,5 +152,5 @@ class Trainer(trainer.Trainer):
     def weights(self):
         with torch.no_grad():
             tables = [(table.weight.numpy().copy(), self.y[:0].numpy()) for table in self.tables]
-            layers = [(layer.weight.numpy().T.copy(), layer.bias.numpy().copy()) for layer in self.layers]
-            return [*tables, *layers]
+            pairs = [pair_of(layer) for layer in self.layers]
+            return [*tables, *((kernel.copy(), bias.copy()) for kernel, bias in pairs)]
