@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import activations
 from ..checks import validate
@@ -48,48 +48,19 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 }
 
 
-class KerasLayer(NamedTuple):
-    """A layer of the configuration.
-
-    Attributes
-    ----------
-    kind, name : str
-        Its class, and its own name.
-    layer : Layer or None
-        What it is here; None if it is nothing.
-    axis : int or None
-        The axis of a batch that it normalizes or takes for the channels, if it is not given as -1.
-    """
-
-    kind: str
-    name: str
-    layer: Layer | None
-    axis: int | None
-
-
-def layers_of(config: Mapping[str, Any]) -> tuple[Shape, list[KerasLayer]]:
-    """Shape of a sample of the input, and the layers, of the configuration of a model."""
-    kind, inner = config["class_name"], config["config"]
-    if kind not in ("Sequential", "Functional", "Model"):
-        raise ValueError(f"it is a model of class {kind!r}; Sequential ones and chains of layers are read")
-    given = inner if isinstance(inner, list) else inner["layers"]  # a list before Keras 2.2
-    if kind != "Sequential":
-        _check_chain(given)
-    found: list[KerasLayer] = []
-    shape: Shape | None = None
+def input_size(kind: str, inner: Any) -> Shape | None:
+    """Shape of a sample of the input of a model; None if its configuration does not tell it."""
     if isinstance(inner, dict) and inner.get("build_input_shape"):
-        shape = _sizes(inner["build_input_shape"])
-    for entry in given:
+        return _sizes(inner["build_input_shape"])
+    given = inner if isinstance(inner, list) else inner["layers"]  # a list before Keras 2.2
+    for entry in given if kind != "Sequential" else given[:1]:
         settings = entry["config"]
+        if entry["class_name"] in ("Sequential", "Functional", "Model"):
+            return input_size(entry["class_name"], settings)
         sizes = settings.get("batch_shape") or settings.get("batch_input_shape")
-        if shape is None and sizes:
-            shape = _sizes(sizes)
-        name = str(settings.get("name", entry["class_name"]))
-        kind = str(entry["class_name"])
-        found.append(KerasLayer(kind, name, _layer(kind, name, settings), _axis(kind, settings)))
-    if shape is None:
-        raise ValueError("it does not tell the size of its input: the model was not built")
-    return shape, found
+        if sizes:
+            return _sizes(sizes)
+    return None
 
 
 def _sizes(given: Any) -> Shape:
@@ -100,32 +71,7 @@ def _sizes(given: Any) -> Shape:
     return validate.shape("shape of the input", tuple(first[1:]))
 
 
-def _check_chain(given: Any) -> None:
-    """Raise a ValueError unless each layer takes what the one before gives."""
-    before: str | None = None
-    for i, entry in enumerate(given):
-        name, sources = str(entry["name"]), _sources(entry.get("inbound_nodes", []))
-        if (i == 0) != (not sources) or (i and sources != [before]):
-            what = "is a second input" if not sources else f"takes the outputs of {', '.join(sources)}"
-            raise ValueError(f"its layer {name!r} {what}; only chains of layers are read")
-        before = name
-
-
-def _sources(nodes: Any) -> list[str]:
-    """The layers whose outputs a layer takes."""
-    found: list[str] = []
-    for node in nodes:
-        if isinstance(node, dict):  # Keras 3
-            tensors = node["args"]
-            while len(tensors) == 1 and isinstance(tensors[0], list):
-                tensors = tensors[0]
-            found += [str(tensor["config"]["keras_history"][0]) for tensor in tensors]
-        else:
-            found += [str(tensor[0]) for tensor in node]
-    return found
-
-
-def _layer(kind: str, name: str, settings: Mapping[str, Any]) -> Layer | None:
+def layer_of(kind: str, name: str, settings: Mapping[str, Any]) -> Layer | None:
     """The layer of a configuration; None if it is nothing here."""
     by_name = {layer.__name__: layer for layer in TABLE.values()}
     try:
@@ -166,9 +112,9 @@ def _arguments(kind: type[Layer], settings: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _axis(kind: str, settings: Mapping[str, Any]) -> int | None:
+def axis_of(kind: str, settings: Mapping[str, Any]) -> int | None:
     """The axis in the settings of a layer that has none here."""
-    axis = settings.get("axis") if kind.endswith("Normalization") else None
+    axis = settings.get("axis") if kind.endswith(("Normalization", "Concatenate")) else None
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     return None if axis in (None, -1) else axis
 

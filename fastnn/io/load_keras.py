@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,10 @@ from ..layers.containers import Container
 from ..layers.preprocessing import Preprocessing
 from ..model import Model
 from .keras_files import KerasFile, group_names, opened
-from .keras_layers import KerasLayer, layers_of
+from .keras_graph import Leaf, model_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from ..layers.base import Layer
     from ..losses import Loss
     from ..optimizers import Optimizer
-
-_SAMPLE = 1 << 24  # numbers that a layer may give for a sample, in a small file
 
 
 def load_keras(
@@ -39,9 +36,10 @@ def load_keras(
 ) -> Model:
     """A model of Keras's with its weights, or the weights for a model of the same layers.
 
-    Read are ``.keras`` and ``.h5`` files of Sequential models, and of functional ones whose layers are a
-    chain, of layers that fastnn has too; nothing in a file is run. ``.weights.h5`` files, and others without
-    an architecture, are for a given `model`.
+    Read are ``.keras`` and ``.h5`` files of Sequential models and of functional ones, of layers that fastnn
+    has too; nothing in a file is run. Branches that join in an Add or a Concatenate become `Residual`, `Add`
+    and `Concatenate`, models within models `Sequential`; layers that share weights, and several inputs or
+    outputs, are refused. ``.weights.h5`` files, and others without an architecture, are for a given `model`.
 
     Parameters
     ----------
@@ -77,15 +75,13 @@ def load_keras(
             if model is None:
                 if file.config is None:
                     raise ValueError("it has weights only; build a model of the same layers, and give it too")
-                shape, entries = layers_of(file.config)
-                _check_shapes(shape, entries, file.size)
-                layers = [entry.layer for entry in entries if entry.layer is not None]
+                shape, layers, leaves = model_of(file.config, file.size)
                 options: dict[str, Any] = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
                 model = Model(layers, dtype=dtype, seed=seed, **options)
-                values = _values(file, shape, layers, [entry.kind for entry in entries], model.dtype)
             else:
-                shape, layers = _shape_of(file, model), list(model.layers)
-                values = _values(file, shape, layers, [type(layer).__name__ for layer in layers], model.dtype)
+                shape = _shape_of(file, model)
+                leaves = _leaves(model, shape)
+            values = _values(file, leaves, model.dtype)
             with model.executor.weights_lock.held():
                 model.build(shape)
                 for layer, name, array in values:
@@ -101,73 +97,67 @@ def _shape_of(file: KerasFile, model: Model) -> Shape:
         return model.input_shape
     if file.config is None:
         raise ValueError("it does not tell the size of the input; build the model first: model.build(shape)")
-    return layers_of(file.config)[0]
+    return model_of(file.config, file.size).shape
 
 
-def _check_shapes(shape: Shape, entries: Sequence[KerasLayer], size: int) -> None:
-    """Raise a ValueError if the layers do not fit together, or make too much of a sample."""
-    limit = max(_SAMPLE, 4 * size)
-    for entry in entries:
-        if math.prod(shape) > limit:
-            raise ValueError(
-                f"samples of shape {shape} before its layer {entry.name!r} are too large for this file"
-            )
-        if entry.axis is not None and entry.axis != len(shape):
-            raise ValueError(f"its layer {entry.name!r}, {entry.kind}: axis={entry.axis} is not the last")
-        if entry.layer is not None:
-            try:
-                shape = entry.layer.output_shape(shape)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"its layer {entry.name!r}, {entry.kind}: {error}") from error
-    if math.prod(shape) > limit:
-        raise ValueError(f"an output of shape {shape} is too large for this file")
-
-
-def _values(
-    file: KerasFile, shape: Shape, layers: Sequence[Layer], kinds: Sequence[str], dtype: str
-) -> list[tuple[Layer, str, NDArray[Any]]]:
-    """Layers, the names of their parameters and the values in the file, all checked."""
-    wanted: list[tuple[Layer, list[tuple[str, Shape]]]] = []
-    for layer in layers:
+def _leaves(model: Model, shape: Shape) -> list[Leaf]:
+    """The layers of a model that is given, where a file has them."""
+    leaves = []
+    names = group_names([type(layer).__name__ for layer in model.layers])
+    for i, (layer, name) in enumerate(zip(model.layers, names, strict=True)):
         if isinstance(layer, Container):
-            raise ValueError(f"{layer.label} has no counterpart in a file of Keras's")
+            raise ValueError(f"{layer.label} has no counterpart in a file of weights only")
         if not isinstance(layer, Preprocessing):
-            own = [*layer.parameters(shape), *layer.running_statistics(shape)]
-            if own:
-                wanted.append((layer, [(spec.name, spec.shape) for spec in own]))
+            leaves.append(Leaf(layer, shape, f"layers/{name}", i))
         shape = layer.output_shape(shape)
-    groups = _groups(file, [layer for layer, _ in wanted], kinds)
+    return leaves
+
+
+def _values(file: KerasFile, leaves: Sequence[Leaf], dtype: str) -> list[tuple[Layer, str, NDArray[Any]]]:
+    """Layers, the names of their parameters and the values in the file, all checked."""
+    wanted: dict[str, list[tuple[Layer, str, Shape]]] = {}
+    for leaf in leaves:
+        own = [*leaf.layer.parameters(leaf.shape), *leaf.layer.running_statistics(leaf.shape)]
+        if own:
+            wanted[leaf.place] = [(leaf.layer, spec.name, spec.shape) for spec in own]
+    groups = _new_groups(file, wanted)
+    if file.legacy_layers is not None:
+        wanted = _legacy_order(leaves)
+        named = [(group, file.legacy_weights(group)) for group in file.legacy_layers]
+        groups = [(group, paths) for group, paths in named if paths]
     if len(groups) != len(wanted):
         raise ValueError(f"it has weights of {len(groups)} layers, the model has {len(wanted)}")
     found = []
-    for (layer, specs), (group, paths) in zip(wanted, groups, strict=True):
+    for specs, (group, paths) in zip(wanted.values(), groups, strict=True):
         if len(paths) != len(specs):
-            raise ValueError(f"it has {len(paths)} arrays in {group!r}, {layer!r} needs {len(specs)}")
-        for (name, size), path in zip(specs, paths, strict=True):
+            raise ValueError(f"it has {len(paths)} arrays in {group!r}, {specs[0][0]!r} needs {len(specs)}")
+        for (layer, name, size), path in zip(specs, paths, strict=True):
             array = array_checks.array(path, file.array(path, size), dtype, tuple(range(1, 5)))
             layer.check_values(name, array, repr(path))
             found.append((layer, name, array))
     return found
 
 
-def _groups(file: KerasFile, layers: Sequence[Layer], kinds: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The arrays of each layer with weights, with the name of its group."""
-    legacy = file.legacy_layers
-    if legacy is not None:
-        named = [(group, file.legacy_weights(group)) for group in legacy]
-        return [(group, paths) for group, paths in named if paths]
-    weighted = {type(layer).__name__ for layer in layers}
-    result = []
-    for group, kind in zip(group_names(kinds), kinds, strict=True):
-        if kind not in weighted:
-            continue
-        place = f"layers/{group}"
+def _legacy_order(leaves: Sequence[Leaf]) -> dict[str, list[tuple[Layer, str, Shape]]]:
+    """What each layer of the whole model has: what is trained, of all layers in it, before statistics."""
+    result: dict[str, list[tuple[Layer, str, Shape]]] = {}
+    for group in dict.fromkeys(leaf.group for leaf in leaves):
+        own = [leaf for leaf in leaves if leaf.group == group]
+        specs = [(leaf.layer, spec) for leaf in own for spec in leaf.layer.parameters(leaf.shape)]
+        specs += [(leaf.layer, spec) for leaf in own for spec in leaf.layer.running_statistics(leaf.shape)]
+        if specs:
+            result[str(group)] = [(layer, spec.name, spec.shape) for layer, spec in specs]
+    return result
+
+
+def _new_groups(file: KerasFile, places: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """The arrays of each layer with weights, with the name of its group, as Keras 3 writes them."""
+    result, known = [], set(places)
+    for place in places:
         inner = f"{place}/cell/vars" if file.has(f"{place}/cell") else f"{place}/vars"
         paths = [f"{inner}/{i}" for i in range(len(file.names(inner)))]
         if paths:
-            result.append((group, paths))
-    known = {group for group, _ in result}
-    others = [
-        name for name in file.names("layers") if name not in known and file.names(f"layers/{name}/vars")
-    ]
-    return [*result, *((name, []) for name in others)]
+            result.append((place.removeprefix("layers/"), paths))
+    others = [f"layers/{name}" for name in file.names("layers")]
+    others = [place for place in others if place not in known and file.names(f"{place}/vars")]
+    return [*result, *((place, []) for place in others)]

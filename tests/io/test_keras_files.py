@@ -203,7 +203,7 @@ REFUSED = {
     "lacks": (with_layer("Dense", "own", units=3), "of 1 layers, the model has 2"),
     "huge": (
         [entry("start", 1 << 40), layer("Flatten", "own")],
-        r"samples of shape \(1099511627776,\) before its layer 'start' are too large",
+        r"samples of shape \(1099511627776,\) behind its layer 'start' are too large",
     ),
     "wide": ([entry("start", 4), layer("Dense", "own", numbers(4, 1), units=1 << 40)], "too large"),
     "many": ([entry("start", 4), layer("Dense", "own", numbers(4, 1), units=1 << 20)], "arrays in 'dense'"),
@@ -223,15 +223,124 @@ def test_refused_layers(name, tmp_path):
         fn.load_keras(keras_file(tmp_path / "m", layers))
 
 
+def connected(layers, sources, old=False):
+    """The architecture of a functional model, in which layers take the outputs of others."""
+    config = architecture(layers, "Functional")
+    for each in config["config"]["layers"]:
+        each["name"], own = each["config"]["name"], sources.get(each["config"]["name"], [])
+        tensors = [
+            {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in own
+        ]
+        new = [{"args": [tensors] if len(own) > 1 else tensors, "kwargs": {}}]
+        each["inbound_nodes"] = ([[[name, 0, 0, {}] for name in own]] if old else new) if own else []
+    return config
+
+
+BRANCHES = [
+    entry("start", 4),
+    dense("first", 4, 5, "relu"),
+    dense("a", 5, 5, "tanh"),
+    layer("Add", "sum"),
+    dense("b", 5, 2),
+    layer("Concatenate", "both", axis=-1),
+    dense("end", 7, 3),
+]
+SOURCES = {
+    "first": ["start"],
+    "a": ["first"],
+    "sum": ["a", "first"],
+    "b": ["sum"],
+    "both": ["sum", "b"],
+    "end": ["both"],
+}
+
+
+def saved(path, layers, config, write):
+    if write is keras_file:
+        return keras_file(path, layers, config=config)
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        old_weights(file.create_group("model_weights"), layers)
+    return path
+
+
+@pytest.mark.parametrize("write", [keras_file, legacy_file])
+def test_branches(write, tmp_path):
+    config = connected(BRANCHES, SOURCES, old=write is legacy_file)
+    model = fn.load_keras(saved(tmp_path / "m", BRANCHES, config, write), dtype="float64")
+    assert repr(model.layers) == (
+        "(Dense(5, 'relu'), Residual([Dense(5, 'tanh')]), Concatenate([None, [Dense(2)]]), Dense(3))"
+    )
+    first, a, b, end = (arrays for *_, arrays in BRANCHES if arrays)
+    x = RNG.normal(size=(7, 4))
+    h = np.maximum(x @ first[0] + first[1], 0)
+    h = np.tanh(h @ a[0] + a[1]) + h
+    h = np.hstack([h, h @ b[0] + b[1]])
+    np.testing.assert_allclose(model.predict(x), h @ end[0] + end[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("write", [keras_file, legacy_file])
+def test_models_in_models(write, tmp_path):
+    inside = [layer("BatchNormalization", "norm", *(numbers(5) ** 2 for _ in range(4)), epsilon=0.1, axis=-1)]
+    inside += [dense("in", 5, 3, "tanh")]
+    first, (normal, inner) = dense("first", 4, 5), (arrays for *_, arrays in inside)
+    config = architecture([entry("start", 4), first])
+    config["config"]["layers"].append(architecture([entry("own", 5), *inside]))
+    if write is legacy_file:  # what is trained, then the statistics
+        arrays = [*normal[:2], *inner, *normal[2:]]
+        path = saved(
+            tmp_path / "m", [entry("start", 4), first, layer("Model", "model", *arrays)], config, write
+        )
+    else:
+
+        def weights(file, layers):
+            new_weights(file, [first])
+            new_weights(file.create_group("layers/sequential"), inside)
+
+        path = keras_file(tmp_path / "m", [], config=config, weights=h5(weights, []))
+    model = fn.load_keras(path, dtype="float64")
+    assert repr(model.layers) == "(Dense(5), Sequential([BatchNormalization(epsilon=0.1), Dense(3, 'tanh')]))"
+    x = RNG.normal(size=(7, 4))
+    h = x @ first[2][0] + first[2][1]
+    h = (h - normal[2]) / np.sqrt(normal[3] + 0.1) * normal[0] + normal[1]
+    np.testing.assert_allclose(model.predict(x), np.tanh(h @ inner[0] + inner[1]), rtol=1e-6)
+
+
+CONNECTIONS = {
+    "two outputs": (
+        {"b": ["first"], "end": ["sum"], "both": ["sum", "first"]},
+        "it has 3 outputs .b, both, end",
+    ),
+    "two inputs": ({"a": []}, "its layer 'a' is a second input"),
+    "crossed": ({"both": ["b", "a"]}, "its layer 'a' is part of several branches"),
+    "itself": ({"a": ["b"]}, "its layer 'a' takes its own output"),
+    "nowhere": ({"a": ["c"]}, "its layer 'a' takes the output of 'c', which it does not have"),
+    "several": ({"b": ["sum", "first"]}, "its layer 'b', Dense: layers of this class that take .* 2 are not"),
+    "sizes": ({"sum": ["start", "a"]}, "its layer 'sum', Add: .*4.*5"),
+}
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_refused_connections(name, tmp_path):
+    changed, piece = CONNECTIONS[name]
+    config = connected(BRANCHES, SOURCES | changed)
+    with pytest.raises(ValueError, match=f"is not read: .*{piece}"):
+        fn.load_keras(keras_file(tmp_path / "m", BRANCHES, config=config))
+
+
 def test_refused_graphs(tmp_path):
-    config = architecture(CHAIN, "Functional")
-    config["config"]["layers"][3]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = "start"
-    with pytest.raises(ValueError, match="its layer 'next' takes the outputs of start; only chains"):
-        fn.load_keras(keras_file(tmp_path / "m", CHAIN, config=config))
+    config = connected(BRANCHES, SOURCES)
+    config["config"]["layers"][2]["inbound_nodes"] *= 2
+    with pytest.raises(ValueError, match="its layer 'a' is used 2 times; layers that share weights"):
+        fn.load_keras(keras_file(tmp_path / "m", BRANCHES, config=config))
+    config = connected(BRANCHES, SOURCES)
+    config["config"]["layers"][3]["inbound_nodes"] = [{"args": [{}, 1.0], "kwargs": {}}]
+    with pytest.raises(ValueError, match="its layer 'sum' takes what is no output of a layer"):
+        fn.load_keras(keras_file(tmp_path / "m", BRANCHES, config=config))
     for config, piece in (
         ({"class_name": "Own", "config": {}}, "model of class 'Own'"),
         ({"class_name": "Sequential"}, "lacks 'config'"),
-        ({"class_name": "Sequential", "config": {"layers": 3}}, "not iterable"),
+        ({"class_name": "Sequential", "config": {"layers": 3}}, "not subscriptable"),
         ([], "not that of a model"),
         ("{", "Expecting"),
         ("[" * 100_000, "recursion|Keras's"),

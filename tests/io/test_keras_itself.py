@@ -147,3 +147,30 @@ def test_attention():
     layer.set_parameter("output_bias", output_bias)
     x = RNG.normal(size=(5, *SERIES)).astype("float32")
     np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+def functional(k):
+    """Branches, sums by an operator, and models within a model."""
+    x = start = keras.Input((6, 7, 3))
+    x = k.Conv2D(4, 3, padding="same")(x)
+    y = k.BatchNormalization()(x)
+    x = k.Add()([k.Conv2D(4, 3, padding="same", activation="relu")(y), x])
+    x = k.Concatenate()([k.MaxPooling2D(2)(x), k.AveragePooling2D(2)(x)])
+    x = k.GlobalAveragePooling2D()(x)
+    x = k.Dense(5, "tanh")(x) + k.Dense(5)(x)
+    x = keras.Sequential([keras.Input((5,)), k.Dense(4), k.BatchNormalization()])(x)
+    inside = keras.Input((4,))
+    return keras.Model(start, keras.Model(inside, k.Add()([k.Dense(4, "elu")(inside), inside]))(x))
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_functional_files(ending, tmp_path):
+    theirs, x = functional(keras.layers), RNG.normal(size=(8, 6, 7, 3)).astype("float32")
+    for variable in theirs.weights:
+        low = 0.3 if "variance" in variable.path else -0.5
+        variable.assign(RNG.uniform(low, 0.8, variable.shape).astype("float32"))
+    theirs.save(tmp_path / f"model.{ending}")
+    ours = fn.load_keras(tmp_path / f"model.{ending}")
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    kinds = [type(layer).__name__ for layer in ours.layers]
+    assert kinds == "Conv2D Residual Concatenate GlobalAveragePooling2D Add Sequential Sequential".split()
