@@ -57,7 +57,11 @@ def _largest_of_columns(pixels, stride, left, pool, y, row):
     width, channels = pixels.shape[1], pixels.shape[2]
     for b in range(y.shape[1]):
         start, end = _span(b, stride, left, pool, width)
-        if channels < _MANY_CHANNELS:
+        if end - start == 2:
+            for c in range(channels):
+                largest, value = pixels[0, start, c], pixels[0, start + 1, c]
+                y[row, b, c] = value if (value > largest) | (value != value) else largest
+        elif channels < _MANY_CHANNELS:
             for c in range(channels):
                 largest = pixels[0, start, c]
                 for k in range(start + 1, end):
@@ -86,7 +90,14 @@ def _place_largest_of_columns(pixels, stride, left, pool, y, index, row):
     width, channels, T = pixels.shape[1], pixels.shape[2], y.dtype.type
     for b in range(y.shape[1]):
         start, end = _span(b, stride, left, pool, width)
-        if channels < _MANY_CHANNELS:
+        if end - start == 2:
+            behind = T(channels)
+            for c in range(channels):
+                largest, place = pixels[0, start, c], pixels[1, start, c]
+                value, own = pixels[0, start + 1, c], pixels[1, start + 1, c] + behind
+                first = _is_first(value, own, largest, place)
+                y[row, b, c], index[row, b, c] = value if first else largest, own if first else place
+        elif channels < _MANY_CHANNELS:
             for c in range(channels):
                 largest, place = pixels[0, start, c], pixels[1, start, c]
                 behind = T(0)
