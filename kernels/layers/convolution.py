@@ -29,6 +29,8 @@ Convolution = namedtuple("Convolution", "forward_entry backward_input_entry back
 
 #: Positions of the small image that `_scatter` computes at a time.
 BLOCK = 16
+# Most positions that `_weight_gradient` adds up at a time: what it reads of them stays in the first cache.
+_POSITIONS = 192
 
 
 @kernel
@@ -112,6 +114,7 @@ def _weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsiz
         clear(image, padded_height * padded_width * g.channels, dtype)
     if rows == 0:
         clear(dw, taps * g.filters, dtype)
+    parts = (places + _POSITIONS - 1) // _POSITIONS
     for r in range(rows):
         x = large + r * size * itemsize
         if is_padded:
@@ -119,11 +122,15 @@ def _weight_gradient(product, g, rows, large, small, dw, scratch, dtype, itemsiz
             x = image
         y = small + r * places * g.filters * itemsize
         for group in range(g.groups):
-            skip = group * filters * itemsize
-            indirect_product(
-                product, taps, filters, places, x + group * channels * itemsize, scratch, positions,
-                y + skip, g.filters, dw + skip if r > 0 else 0, g.filters, dw + skip, g.filters
-            )  # fmt: skip
+            skip, first = group * filters * itemsize, 0
+            for part in range(parts):
+                after = (part + 1) * places // parts
+                indirect_product(
+                    product, taps, filters, after - first, x + group * channels * itemsize, scratch,
+                    positions + 4 * first, y + skip + first * g.filters * itemsize, g.filters,
+                    dw + skip if r + part > 0 else 0, g.filters, dw + skip, g.filters
+                )  # fmt: skip
+                first = after
 
 
 @kernel
@@ -140,9 +147,9 @@ def _neighbours(g, itemsize):
     """
     best, least = 1, 0.0
     if g.groups == 1 and g.dilation_width == 1:
-        for n in range(1, g.out_width + 1):
-            lanes = n * g.filters * itemsize
-            if g.out_width % n == 0 and (n == 1 or lanes <= VECTOR_BYTES):
+        most = max(1, min(g.out_width, VECTOR_BYTES // (g.filters * itemsize)))
+        for n in range(1, most + 1):
+            if g.out_width % n == 0:
                 width = (n - 1) * g.stride_width + g.kernel_width
                 cost = width * (4 * _vectors(n * g.filters, itemsize) + 1) / n
                 if n == 1 or cost < least:

@@ -30,8 +30,8 @@ _SHAPES = [(rows, n) for n in range(1, VECTORS + 1) for rows in range(2, ROWS[n 
 if HAS_HALVES:
     _SHAPES += [(rows, 0) for rows in range(2, ROWS[0] + 1, 2)]
 _CHANNEL_SHAPES = [shape for shape in _SHAPES if shape[1] < 2]
-# So many steps at a time: their part of B stays in the first cache.
-_DEPTH = 256
+# Most steps at a time: their part of B stays in the first cache.
+_DEPTH = 320
 
 _I32 = ir.IntType(32)
 # Of `product_entry`: m, n, k, a, rows, steps, b, b_row, start, start_row, c, c_row.
@@ -164,8 +164,10 @@ def _product_entry(by_channel):
             tiles = (m + highest - 1) // highest
             skip = first * lanes * itemsize
             a_panel = a + skip if by_channel else a
-            for i in range(0, max(k, 1), _DEPTH):
-                depth = min(_DEPTH, k - i)
+            parts, i = max((k + _DEPTH - 1) // _DEPTH, 1), 0
+            for part in range(parts):
+                after = (part + 1) * k // parts
+                depth = after - i
                 begin, begin_row = start + skip if start != 0 else 0, start_row
                 if i > 0:
                     begin, begin_row = c + skip, c_row
@@ -180,6 +182,7 @@ def _product_entry(by_channel):
                         c + row * c_row * itemsize + skip, c_row, last, dtype
                     )  # fmt: skip
                     row = stop
+                i = after
             first = end
 
     def product_entry(T):

@@ -9,12 +9,17 @@ from tests.helpers.reference import convolution, transposed_convolution
 RNG = np.random.default_rng(0)
 
 
-def run(layer, shape, n=3):
-    """A layer in float64 with drawn weights, samples, and its output."""
+def model_of(layer, shape):
+    """A model of a layer in float64 with drawn weights."""
     model = fn.Model([layer], "mse", dtype="float64", seed=0).build(shape)
     model.parameters[...] = RNG.normal(size=model.parameters.size)
+    return model
+
+
+def run(layer, shape, n=3):
+    """Samples, and the output of a layer with drawn weights."""
     x = RNG.normal(size=(n, *shape))
-    return x, model.predict(x)
+    return x, model_of(layer, shape).predict(x)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
@@ -27,6 +32,21 @@ def test_conv2d(padding, strides, dilation, channels, filters, groups):
     np.testing.assert_allclose(
         y, convolution(x, w, b, strides, padding, dilation, groups), rtol=1e-10, atol=1e-10
     )
+
+
+def test_more_taps_and_positions_than_are_added_up_at_a_time():
+    layer, x = fn.Conv2D(5, 3), RNG.normal(size=(3, 16, 17, 40))
+    model = model_of(layer, x.shape[1:])
+    y = model.predict(x)
+    np.testing.assert_allclose(
+        y, convolution(x, layer.weights, layer.bias, 1, "valid"), rtol=1e-10, atol=1e-10
+    )
+    target = RNG.normal(size=y.shape)
+    _, gradient = model.loss_and_gradient(x, target)
+    dy = 2 * (y - target) / y.size
+    seen = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
+    expected = np.einsum("nhwcij,nhwf->ijcf", seen, dy)
+    np.testing.assert_allclose(gradient[: expected.size], expected.ravel(), rtol=1e-10, atol=1e-12)
 
 
 #: Kernel size, strides, padding, output_padding: output size of an input of 4, and how much is cut off.
