@@ -176,7 +176,8 @@ class Model(Trainer):
         ``shortcut``, each a ``Sequential``; those of `Add` and `Concatenate` are in a ``ModuleList`` of
         such, ``branches``: see ``docs/files_and_formats.md``. Convolutions have their axes in PyTorch's
         order, and so has the first `Dense` after a `Flatten` of their images, for images with their channels
-        first. The inverse is `fastnn.load_torch`.
+        first. `SimpleRNN`, `GRU` and `LSTM` are modules of one layer with PyTorch's order of gates and its
+        two biases, a `Bidirectional` one with ``bidirectional=True``. The inverse is `fastnn.load_torch`.
 
         Parameters
         ----------

@@ -18,9 +18,10 @@ from ..layers.dense import Dense
 from ..layers.depthwise import SeparableConv2D
 from ..layers.normalization import LayerNormalization
 from ..layers.preprocessing import Preprocessing
+from ..layers.recurrent import Recurrent
 from ..model import Model
 from . import torch_files
-from .torch_layout import MODULES, PARAMETERS, Parameter, Place, kind, places
+from .torch_layout import MODULES, PARAMETERS, REVERSE, GateParameter, Parameter, Place, kind, places
 from .torch_state import weighted_layers
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 # Keys under which checkpoints have the state of the model.
 _WITHIN = ("state_dict", "model_state_dict", "model")
 # Names of a module's tensors; what counts the batches of a BatchNorm has no use here.
-_KEY = re.compile(r"(?:(.*)\.)?(weight|bias|running_mean|running_var)")
+_KEY = re.compile(
+    r"(?:(?P<module>.*)\.)?"
+    r"(?P<name>weight|bias|running_mean|running_var|(?:weight|bias)_[ih]h(?=_l\d))"
+    r"(?:_l0|(?P<layer>_l\d+))?(?P<reverse>_reverse)?"
+)
 _COUNTER = "num_batches_tracked"
 
 
@@ -52,9 +57,10 @@ def load_torch(
         Layers whose names have no numbers are read in the order of the dict. In a checkpoint, the dict
         ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` is used.
     model : Model
-        Its layers get the weights of the `Linear`, `LayerNorm` and convolution modules: by name if the keys
-        are those of `Model.to_torch_state`, else in order, containers' layers in the order of their
-        arguments. It is built if necessary, unless it begins with a convolution. PyTorch's epsilon is 1e-5:
+        Its layers get the weights of the `Linear`, `LayerNorm`, convolution and recurrent modules: by name
+        if the keys are those of `Model.to_torch_state`, else in order, containers' layers in the order of
+        their arguments. Each layer of a ``GRU(num_layers=2)`` is a layer here. It is built if necessary,
+        unless it begins with a convolution or a recurrent layer. PyTorch's epsilon is 1e-5:
         ``fn.LayerNormalization(1e-5)``.
     prefix : str
         Only keys with this prefix are used, or the dict of this name: ``"actor."`` of an actor and a critic.
@@ -190,7 +196,8 @@ def _groups(entries: Mapping[str, Entry]) -> dict[str, dict[str, str]]:
         match = _KEY.fullmatch(key) if isinstance(key, str) else None
         if match is None:
             raise ValueError(f"{key!r} is not a weight or bias of a module, such as '0.weight'")
-        groups.setdefault(match[1] or "", {})[match[2]] = key
+        group = "".join(match[part] or "" for part in ("module", "layer", "reverse"))
+        groups.setdefault(group, {})[match["name"]] = key
     return groups
 
 
@@ -202,14 +209,18 @@ def _in_order(
     if set(modules) == set(groups):  # as `to_torch_state` names them
         return {name: groups[name] for name in modules}
     # By number where the names differ by numbers only: "10" is after "2", whatever the file's order is.
-    forms = {re.sub(r"\d+", "0", group) for group in groups}
+    forms = {re.sub(r"\d+", "0", group.removesuffix(REVERSE)) for group in groups}
     if len(forms) == 1:
-        return dict(sorted(groups.items(), key=lambda item: [int(n) for n in re.findall(r"\d+", item[0])]))
+        return dict(sorted(groups.items(), key=lambda item: _numbers(item[0])))
     if not ordered:
         raise ValueError(
             f"a file does not tell the order of {', '.join(groups)}; pass a dict in the order of the layers"
         )
     return groups
+
+
+def _numbers(group: str) -> tuple[list[int], bool]:
+    return [int(n) for n in re.findall(r"\d+", group)], group.endswith(REVERSE)
 
 
 def _input_shape(
@@ -237,9 +248,9 @@ def _weight(keys: Mapping[str, str]) -> str:
 _COUNTS = {1: "one number", 2: "two numbers", 3: "three numbers", 4: "four numbers"}
 
 
-def _check_rank(layer: Layer, key: str, shape: Shape, one: Parameter) -> None:
+def _check_rank(layer: Layer, key: str, shape: Shape, one: Parameter | GateParameter) -> None:
     """Raise a ValueError unless weights have as many axes as they should."""
-    rank = len(one.axes)
+    rank = len(one.axes) if isinstance(one, Parameter) else 2
     if len(shape) != rank:
         raise ValueError(
             f"{key!r} has shape {shape}, that of a {MODULES[kind(layer)]} layer has {_COUNTS[rank]}"
@@ -258,11 +269,12 @@ def _fitting(
         for module, keys in zip(place.modules(), order, strict=False):
             ones = {one.name: one for one in place.parameters(module)}
             key = _weight(keys) if "weight" in ones else next(iter(keys.values()))
-            if "weight" in keys:
+            if "weight" in keys and not isinstance(layer, Recurrent):
                 _check_rank(layer, key, entries[key][0], ones.get("weight", Parameter("", "")))
             for name in sorted(set(keys) ^ set(ones)):
                 what = f"has no {name}" if name in ones else f"has a {name}"
                 raise ValueError(f"the layer of {key!r} {what}, unlike {layer!r} of the model")
+            values: dict[str, NDArray[Any]] = {}
             for name, key in keys.items():
                 one = ones[name]
                 shape = one.torch_shape(specs[one.own])
@@ -271,5 +283,6 @@ def _fitting(
                 array = place.from_torch(one, np.asarray(entries[key][1]()), specs[one.own])
                 array = array_checks.array(repr(key), array, model.dtype, (1, 2, 3, 4))
                 layer.check_values(one.own, array, repr(key))
-                given.append((layer, one.own, array))
+                values[one.own] = values[one.own] + array if one.own in values else array
+            given += ((layer, own, array) for own, array in values.items())
     return given

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..layers.base import Layer
 from ..layers.batch_normalization import BatchNormalization
+from ..layers.bidirectional import Bidirectional
 from ..layers.containers import Container, Residual, Sequential
 from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.convolution_base import Windowed
@@ -22,6 +23,7 @@ from ..layers.dropout import SpatialDropout1D, SpatialDropout2D
 from ..layers.embedding import Embedding
 from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.pooling import GlobalPooling, WindowPooling
+from ..layers.recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from ..layers.reshaping import Flatten
 from ..layers.resizing import Cropping, UpSampling, ZeroPadding
 
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..engine.ops import Shape
+
+
+#: What the names of parameters that go backwards end with.
+REVERSE = "_reverse"
 
 
 class Parameter(NamedTuple):
@@ -71,8 +77,65 @@ class Parameter(NamedTuple):
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
 
+class GateParameter(NamedTuple):
+    """A parameter of a recurrent layer, or one of the two biases that PyTorch has for its bias.
+
+    Attributes
+    ----------
+    own, name : str
+        As of `Parameter`; the name without the number and the direction that follow it.
+    gates : tuple of int
+        Our gates, in PyTorch's order.
+    part : int
+        Which of the two biases it is: that of the input or that of the state. A layer with one bias has zeros
+        for the latter there, and the sum of both here.
+    module : int
+    """
+
+    own: str
+    name: str
+    gates: tuple[int, ...]
+    part: int = 0
+    module: int = 0
+
+    def to_torch(self, view: NDArray[Any]) -> NDArray[Any]:
+        """Values in PyTorch's order."""
+        if self.own != "bias":
+            return _reordered(view.T, self.gates)
+        if view.ndim == 2:
+            return _reordered(view[self.part], self.gates)
+        return _reordered(view if self.part == 0 else np.zeros_like(view), self.gates)
+
+    def torch_shape(self, shape: Shape) -> Shape:
+        """Its shape in PyTorch's order."""
+        return shape[-1:] if self.own == "bias" else shape[::-1]
+
+    def from_torch(self, array: NDArray[Any], shape: Shape) -> NDArray[Any]:
+        """What those in PyTorch's order add to values of this shape."""
+        values = _reordered(array, np.argsort(self.gates).tolist())
+        if self.own != "bias":
+            return values.T
+        result = np.zeros(shape, values.dtype)
+        result[self.part if len(shape) == 2 else ...] = values
+        return result
+
+
+def _reordered(array: NDArray[Any], gates: Sequence[int]) -> NDArray[Any]:
+    """The gates, of as many rows each, in another order."""
+    return array.reshape(len(gates), -1, *array.shape[1:])[list(gates)].reshape(array.shape)
+
+
+def _of_gates(*gates: int) -> list[GateParameter]:
+    return [
+        GateParameter("weights", "weight_ih", gates),
+        GateParameter("recurrent_weights", "weight_hh", gates),
+        GateParameter("bias", "bias_ih", gates),
+        GateParameter("bias", "bias_hh", gates, part=1),
+    ]
+
+
 #: The parameters of each kind of layer.
-PARAMETERS: dict[type[Layer], list[Parameter]] = {
+PARAMETERS: dict[type[Layer], Sequence[Parameter | GateParameter]] = {
     Dense: [Parameter("weights", "weight", (1, 0)), Parameter("bias", "bias")],
     LayerNormalization: [Parameter("gamma", "weight"), Parameter("beta", "bias")],
     GroupNormalization: [Parameter("gamma", "weight"), Parameter("beta", "bias")],
@@ -96,6 +159,9 @@ PARAMETERS: dict[type[Layer], list[Parameter]] = {
         Parameter("pointwise_weights", "weight", (3, 2, 0, 1), module=1),
         Parameter("bias", "bias", module=1),
     ],
+    SimpleRNN: _of_gates(0),
+    GRU: _of_gates(1, 0, 2),
+    LSTM: _of_gates(0, 1, 2, 3),
 }
 
 
@@ -112,6 +178,9 @@ MODULES: dict[type[Layer], str] = {
     Conv2DTranspose: "ConvTranspose2d",
     DepthwiseConv2D: "Conv2d",
     SeparableConv2D: "Conv2d",
+    SimpleRNN: "RNN",
+    GRU: "GRU",
+    LSTM: "LSTM",
 }
 
 
@@ -144,6 +213,8 @@ class Place(NamedTuple):
         Of a sample of its input; empty if it was not asked for.
     image : shape
         Of the images, channels last, that a `Flatten` before it has made flat; empty if there were none.
+    is_reverse : bool
+        Whether it is the layer that goes backwards in the module of a `Bidirectional`.
     """
 
     layer: Layer
@@ -151,30 +222,38 @@ class Place(NamedTuple):
     number: int
     input: Shape
     image: Shape
+    is_reverse: bool = False
 
     def modules(self) -> dict[str, int]:
         """The names of its modules with weights, and their numbers."""
         own = {one.module for one in PARAMETERS[kind(self.layer)]}
-        return {f"{self.prefix}{self.number + module}": module for module in sorted(own)}
+        end = REVERSE if self.is_reverse else ""
+        return {f"{self.prefix}{self.number + module}{end}": module for module in sorted(own)}
+
+    def key(self, module: str, one: Parameter | GateParameter) -> str:
+        """That of a parameter of a module in PyTorch's state."""
+        if isinstance(one, Parameter):
+            return f"{module}.{one.name}"
+        return f"{module.removesuffix(REVERSE)}.{one.name}_l0{REVERSE if self.is_reverse else ''}"
 
     def specs(self) -> dict[str, Shape]:
         """Shapes of the layer's parameters and running statistics, by name."""
         specs = self.layer.parameters(self.input) + self.layer.running_statistics(self.input)
         return {spec.name: spec.shape for spec in specs}
 
-    def parameters(self, module: str) -> list[Parameter]:
+    def parameters(self, module: str) -> list[Parameter | GateParameter]:
         """Those of one of its modules."""
         own, number = self.specs(), self.modules()[module]
         return [one for one in PARAMETERS[kind(self.layer)] if one.own in own and one.module == number]
 
-    def to_torch(self, one: Parameter, view: NDArray[Any]) -> NDArray[Any]:
+    def to_torch(self, one: Parameter | GateParameter, view: NDArray[Any]) -> NDArray[Any]:
         """Values of a parameter in PyTorch's order."""
         if self._is_of_inputs(one):
             image = view.reshape(*self.image, *view.shape[1:])
             view = np.moveaxis(image, len(self.image) - 1, 0).reshape(view.shape)
         return one.to_torch(view)
 
-    def from_torch(self, one: Parameter, array: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    def from_torch(self, one: Parameter | GateParameter, array: NDArray[Any], shape: Shape) -> NDArray[Any]:
         """Values of this shape from those in PyTorch's order."""
         values = one.from_torch(array, shape)
         if self._is_of_inputs(one):
@@ -183,7 +262,7 @@ class Place(NamedTuple):
             values = np.moveaxis(image, 0, len(size)).reshape(shape)
         return values
 
-    def _is_of_inputs(self, one: Parameter) -> bool:
+    def _is_of_inputs(self, one: Parameter | GateParameter) -> bool:
         """Whether the first axis of a parameter is that of the inputs, which were images."""
         return bool(self.image) and (one.own == "weights" or not isinstance(self.layer, Dense))
 
@@ -217,6 +296,13 @@ class _Walk:
         path = f"{prefix}{number}"
         if isinstance(layer, Sequential):
             yield from self.row(layer.layers, shape, f"{path}.")
+        elif isinstance(layer, Bidirectional):
+            if layer.merge_mode != "concat":
+                raise ValueError(
+                    f"{layer.label} has no counterpart in PyTorch, which concatenates the outputs"
+                )
+            yield Place(layer.forward_layer, prefix, number, shape, ())
+            yield Place(layer.backward_layer, prefix, number, shape, (), is_reverse=True)
         elif isinstance(layer, Container):
             path = path if isinstance(layer, Residual) else f"{path}.branches"
             images, flattened = self._images, self._flattened
@@ -225,6 +311,8 @@ class _Walk:
                 row = part.layers if isinstance(part, Sequential) else [part]
                 yield from self.row(row, shape, f"{path}.{name}.")
         elif isinstance(layer, tuple(PARAMETERS)) and layer.has_parameters:
+            if isinstance(layer, Recurrent) and layer.go_backwards:
+                raise ValueError(f"{layer.label} goes backwards, which no layer of PyTorch does alone")
             if self._flattened and not isinstance(layer, (Dense, *_IN_ANY_ORDER)):
                 raise ValueError(
                     f"{layer.label} behind fn.Flatten of images computes something else in PyTorch, "

@@ -37,7 +37,7 @@ def to_torch_state(model: Inference, as_numpy: bool = False) -> dict[str, Any]:
         for module in place.modules():
             for one in place.parameters(module):
                 values = place.to_torch(one, place.layer.views[one.own])
-                state[f"{module}.{one.name}"] = np.array(values, order="C")
+                state[place.key(module, one)] = np.array(values, order="C")
     if as_numpy:
         return state
     try:
