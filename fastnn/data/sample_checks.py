@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,26 +58,27 @@ def targets(
     if loss.target == "classes" and n_out == 1:
         raise ValueError(f"{loss.name!r} needs a model with two outputs or more, or 'binary_cross_entropy'")
     columns = result.shape[1] if result.ndim == 2 else 1
-    if columns == 1 and loss.target == "classes":
-        _class_numbers(name, result, n_out)
-    elif columns != n_out:
+    low, high, whole = target_range(loss, n_out, columns)
+    if columns != n_out and not whole:
         wanted = f"({n},) of class numbers or " if loss.target == "classes" else ""
         raise ValueError(f"{name} must have shape {wanted}({n}, {n_out}), got {result.shape}")
-    elif loss.target != "values" and (result.min() < 0 or result.max() > 1):
-        outside = result.min() if result.min() < 0 else result.max()
-        raise ValueError(f"{name} must be in 0 ... 1 for {loss.name!r}, got {outside:g}")
-    elif result.min() < loss.low:
-        raise ValueError(f"{name} must be >= {loss.low:g} for {loss.name!r}, got {result.min():g}")
+    if whole and (odd := result[result != np.floor(result)]).size:
+        raise ValueError(f"{name} must be class numbers, got {odd[0]:g}")
+    least, most = result.min(), result.max()
+    if least < low or most > high:
+        wanted = f">= {low:g} for {loss.name!r}" if high == math.inf else f"in 0 ... 1 for {loss.name!r}"
+        wanted = f"class numbers 0 ... {n_out - 1} for {n_out} outputs" if whole else wanted
+        raise ValueError(f"{name} must be {wanted}, got {least if least < low else most:g}")
     return result.reshape(n, columns)
 
 
-def _class_numbers(name: str, labels: NDArray[Any], n_out: int) -> None:
-    odd = labels[labels != np.floor(labels)]
-    if odd.size:
-        raise ValueError(f"{name} must be class numbers, got {odd[0]:g}")
-    if labels.min() < 0 or labels.max() >= n_out:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise ValueError(f"{name} must be class numbers 0 ... {n_out - 1} for {n_out} outputs, got {wrong:g}")
+def target_range(loss: Loss, n_out: int, columns: int) -> tuple[float, float, bool]:
+    """Least and largest value of targets in so many columns, and whether they must be integers."""
+    if loss.target == "values":
+        return loss.low, math.inf, False
+    if loss.target == "classes" and columns == 1:
+        return 0, n_out - 1, True
+    return 0, 1, False
 
 
 def categories(value: Any) -> list[NDArray[Any]]:

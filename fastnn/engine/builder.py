@@ -61,6 +61,14 @@ class NetworkBuilder:
         limits = index_limits(self.layers, self.graph.input.shape)
         self._limits = np.zeros(0, self.dtype) if limits is None else limits.values.astype(self.dtype)
 
+    @functools.cached_property
+    def _own_layers(self) -> list[Layer]:
+        return [node.layer for node in self.graph.nodes if node.own_parameters or node.own_statistics]
+
+    def trained(self) -> list[bool]:
+        """Of each layer that has parameters or running statistics, whether it is trained."""
+        return [layer.trainable for layer in self._own_layers]
+
     def new_vectors(self) -> tuple[NDArray[Any], NDArray[Any], list[Arrays]]:
         """Vectors for all parameters and all running statistics, and the views that layers have."""
         vector = buffers.allocate(self.graph.n_parameters, self.dtype, buffers.PARAMETERS)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import metrics as metric_table
 from .. import optimizers
 from ..checks import validate
 from ..compiler import loader
@@ -27,6 +26,7 @@ from .head import Head
 from .lengths import check_lengths
 from .optimizer_rows import FitOptimizer, optimizer_state
 from .prediction import PredictorPool
+from .samples import SamplePool
 from .state import State
 from .threads import team_size
 from .weightless import check_rows
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .graph import Graph, Layer
     from .network import Network, OptimizerState
     from .ops import Shape
+    from .samples import DataSet
 
 # Of what a copy is made: arguments, and attributes.
 _SETTINGS = ("layers", "dtype", "seed", "loss", "optimizer", "metrics", "metric_functions")
@@ -75,6 +76,8 @@ class Executor:
     columns : Columns
     last_finite_state : State or None
         The last state known to be finite, while training.
+    fit_memory : KeptMemory
+        What a fit needs beside.
     callback_states : function or None
         Gives what the callbacks know, while training.
     """
@@ -105,7 +108,9 @@ class Executor:
         self._predictors_with_lengths = PredictorPool(True, self.weights_lock)
         self.columns = Columns(layers, dtype, self.predictors)
         self.last_finite_state: State | None = None
+        self.fit_memory = buffers.KeptMemory()
         self.callback_states: Callable[[], dict[str, dict[str, Any]]] | None = None
+        self.samples = SamplePool(layers, loss)
         self._networks: dict[str, tuple[tuple[int, bool], Network]] = {}
         self._optimizer_state: OptimizerState | None = None
         self._fit_optimizer = FitOptimizer()
@@ -338,31 +343,15 @@ class Executor:
             array_checks.finite("X", x, self.dtype, table, nan)
         return result if out is None else out
 
-    def loss_and_gradient(self, data: tuple[Any, ...], threads: int | None = None) -> tuple[float, Any]:
+    def loss_and_gradient(
+        self, data: DataSet, threads: int | None = None, lengths: Any = None
+    ) -> tuple[float, Any]:
         """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
         with self.weights_lock.exclusive():
-            net = self.network("gradient", len(data[0]), *data[3:])
-            launch.set_data(net, *data)
-            launch.run("gradient", net, team_size(len(data[0]), self.built.graph.multiplications, threads))
+            net = self.network("gradient", len(data.X), lengths)
+            launch.set_data(net, data, lengths)
+            launch.run("gradient", net, team_size(len(data.X), net.fields.multiplications, threads))
             return net.fields.loss_value, net.gradients[0]
-
-    def evaluate(self, data: tuple[Any, ...], threads: int | None = None) -> dict[str, float]:
-        """Loss and metrics on checked data."""
-        X, y, weight, *lengths = data
-        logs = buffers.allocate(1 + len(self.metrics), "float64", "logs")
-        with self.weights_lock.exclusive():
-            rows = min(len(X), 4 * self.built.chunk)
-            net = self.network("evaluate", rows, *lengths)
-            launch.set_data(net, *data)
-            net.fields.history, net.fields.history_width = buffers.address(logs), logs.size
-            launch.run("evaluate", net, team_size(rows, self.built.graph.multiplications, threads))
-            outputs = None
-            if self.metric_functions:  # of the same weights
-                outputs = self.predict(X, None, None, None, *lengths).reshape(len(X), -1)
-        found = dict(zip(("loss", *(metric.name for metric in self.metrics)), logs.tolist(), strict=True))
-        if outputs is not None and self.loss is not None:
-            found |= metric_table.own_figures(self.metric_functions, self.loss, y, outputs, weight)
-        return found
 
     # ---- networks ------------------------------------------------------------------------------
 
@@ -410,10 +399,18 @@ class Executor:
 
     def refresh_optimizer(self, net: Network) -> None:
         """Let a network train by what the optimizer is now: see `FitOptimizer`."""
-        graph = self.built.graph
-        trained = [place.layer.trainable for place in (*graph.parameters, *graph.statistics)]
-        memory = self.state.optimizer
+        trained, memory = self.built.trained(), self.state.optimizer
         self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
+
+    def trains_as_before(self, net: Network) -> bool:
+        """Whether `refresh_optimizer` would find nothing new."""
+        trained, memory = self.built.trained(), self.state.optimizer
+        return self._fit_optimizer.is_current(net, self._optimizer, trained, memory)
+
+    def check_optimizer(self) -> None:
+        """Raise an error if a setting of the optimizer was changed to one that is out of range."""
+        if not self._fit_optimizer.has_seen(self._optimizer):
+            self._optimizer.settings()
 
     def known_to_callbacks(self) -> dict[str, dict[str, Any]]:
         """What the callbacks of the running or the latest fit know."""

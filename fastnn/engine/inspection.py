@@ -12,6 +12,7 @@ from ..data.rows import as_rows
 from ..kernels.abi.oprow import OP
 from ..memory import buffers
 from . import launch
+from .samples import DataSet
 from .weightless import check_rows
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def loss_input_gradient(executor: Executor, x: NDArray[Any], y: NDArray[Any]) ->
     """
     with executor.weights_lock.exclusive():
         net = executor.network("input", len(x))
-        launch.set_data(net, x, y, None)
+        launch.set_data(net, DataSet(x, y, None))
         launch.run("gradient", net)
         at = net.ops.view(OP)["dx"][0, 0]
         return net.workspace[at : at + x.size].reshape(x.shape).copy()

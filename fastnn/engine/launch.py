@@ -11,6 +11,7 @@ from ..compiler import loader
 from ..kernels.abi import oprow
 from ..kernels.abi.descriptor import OK
 from ..memory.buffers import address, dtype_name
+from .samples import DataSet
 from .threads import run_together
 
 if TYPE_CHECKING:
@@ -19,29 +20,23 @@ if TYPE_CHECKING:
     from .network import Network
 
 
-def set_data(
-    net: Network,
-    X: NDArray[Any],
-    y: NDArray[Any] | None,
-    weight: NDArray[Any] | None,
-    lengths: NDArray[np.int64] | None = None,
-) -> None:
+def set_data(net: Network, data: DataSet, lengths: NDArray[np.int64] | None = None) -> None:
     """Make checked arrays the data set of the next calls; they must outlive them.
 
     X may be of another dtype than the model if `y` is given: its rows are then converted as they are
     gathered.
     """
-    fields = net.fields
-    fields.x, fields.y, fields.sample_weight = address(X), address(y), address(weight)
+    fields, (X, y, weight) = net.fields, data
+    fields.x, fields.y, fields.sample_weight = data.addresses
     fields.n_samples = len(X)
     if lengths is not None:
         fields.lengths = address(lengths)
     fields.weight_width = 1 if weight is None or weight.ndim == 1 else weight.shape[1]
     if y is not None:
-        dtype = dtype_name(net.parameters.dtype)
-        converts = X.dtype != net.parameters.dtype
-        gather = f"driver.batch.{X.dtype.name}.gather" if converts else "driver.batch.gather"
-        fields.gather, fields.convert = loader.address(gather, dtype), converts
+        converts = X.dtype != y.dtype
+        if converts or fields.convert:
+            gather = f"driver.batch.{X.dtype.name}.gather" if converts else "driver.batch.gather"
+            fields.gather, fields.convert = loader.address(gather, dtype_name(y.dtype)), converts
         if fields.n_targets != y.shape[1]:
             net.extra[:1].view(oprow.LOSS)["n_targets"] = y.shape[1]
             net.extra[len(net.extra) - fields.n_metrics :].view(oprow.METRIC)["n_targets"] = y.shape[1]
@@ -51,7 +46,7 @@ def set_data(
 def draw_order(net: Network) -> None:
     """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
     if net.fields.order:
-        loader.function("math.random.shuffle")(0, address(net.descriptor))
+        loader.function("math.random.shuffle")(0, net.fields.own_address)
 
 
 def sums(net: Network) -> NDArray[np.float64]:
@@ -96,11 +91,11 @@ def predict(
         False if an element of X is NaN, infinite, or not an index where it must be one; `out` then holds
         nothing useful.
     """
-    set_data(net, X, None, None, lengths)
+    set_data(net, DataSet(X, None, None), lengths)
     fields = net.fields
     fields.output = address(out)
     fields.check = loader.address(check_of(net), dtype_name(net.parameters.dtype)) if check else 0
-    loader.function("driver.loop.predict")(0, address(net.descriptor))
+    loader.function("driver.loop.predict")(0, net.fields.own_address)
     return bool(fields.status == OK)
 
 
@@ -111,10 +106,10 @@ def derivatives(
 
     All arrays are of the model's dtype and in C order; `net` has gradients with respect to its input.
     """
-    set_data(net, X, None, None)
+    set_data(net, DataSet(X, None, None))
     net.fields.output, net.fields.y = address(out), address(dy)
     function = loader.function(f"embedded.jacobian.{entry}", net.parameters.dtype.name)
-    function(0, address(net.descriptor))
+    function(0, net.fields.own_address)
 
 
 def run(entry: str, net: Network, threads: int = 1) -> None:
@@ -123,8 +118,8 @@ def run(entry: str, net: Network, threads: int = 1) -> None:
     team = min(threads, len(net.workers))
     net.fields.team = team
     if team == 1:
-        function(0, address(net.descriptor))
+        function(0, net.fields.own_address)
     else:
         net.team[:] = 0
-        calls = [functools.partial(function, i, address(net.descriptor)) for i in range(team)]
+        calls = [functools.partial(function, i, net.fields.own_address) for i in range(team)]
         run_together(calls, give_up=net.team[1:])

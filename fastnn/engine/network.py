@@ -289,7 +289,7 @@ def network(
         setattr(fields, name, fields.workspace + offset * parameters.itemsize)
     if loss is not None:
         fields.sum_loss = loss.is_sum
-        for entry in ("weight_sum", "sum_gradients", "squares"):
+        for entry in ("gather", "weight_sum", "sum_gradients", "squares"):
             setattr(fields, entry, loader.address(f"driver.batch.{entry}", dtype))
         loss_rows.fill_loss(net.extra[_LOSS], plan, loss, dtype, scaled)
         loss_rows.fill_penalties(net.extra[_PENALTIES:], penalties, dtype)

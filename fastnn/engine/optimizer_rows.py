@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,10 +73,26 @@ class FitOptimizer:
     """
 
     def __init__(self) -> None:
-        self._optimizer: Optimizer | None = None
+        self._kind: type | None = None
+        self._settings: list[Any] = []
         self._trained: list[bool] = []
         self._state: OptimizerState | None = None
         self._net: Network | None = None
+
+    def has_seen(self, optimizer: Optimizer) -> bool:
+        """Whether it trains by these settings, the very same objects: an equal one may be of another type."""
+        given, seen = vars(optimizer).values(), self._settings
+        same = type(optimizer) is self._kind and len(given) == len(seen)
+        return same and all(map(operator.is_, given, seen))
+
+    def is_current(
+        self, net: Network, optimizer: Optimizer, trained: list[bool], memory: NDArray[Any]
+    ) -> bool:
+        """Whether `refresh` with these would find nothing new."""
+        state = self._state
+        if state is None or net is not self._net or memory is not state.vectors:
+            return False
+        return trained == self._trained and self.has_seen(optimizer)
 
     def refresh(
         self,
@@ -99,17 +116,17 @@ class FitOptimizer:
         make : function
             ``make(optimizer, kept)`` is `optimizer_state` for the model.
         """
-        seen, state = self._optimizer, self._state
+        state = self._state
         if (
             state is None
-            or type(optimizer) is not type(seen)
-            or vars(optimizer) != vars(seen)
+            or not self.has_seen(optimizer)
             or trained != self._trained
             or memory is not state.vectors
         ):
             copied = copy.copy(optimizer)
             state, self._net = make(copied, state), None
-            self._optimizer, self._trained, self._state = copied, trained, state
+            self._kind, self._settings = type(copied), list(vars(copied).values())
+            self._trained, self._state = trained, state
         if self._net is not net:
             fields = net.fields
             fields.optimizer, fields.schedule = address(state.rows), address(state.rows[1:])

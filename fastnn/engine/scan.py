@@ -36,14 +36,26 @@ def are_indices(X: NDArray[Any], limits: NDArray[Any]) -> bool:
     return bool(fields.status == OK)
 
 
+class FiniteCheck:
+    """Whether C-contiguous arrays, all of one dtype, hold neither NaN nor infinity: for many calls."""
+
+    def __init__(self, *arrays: NDArray[Any]) -> None:
+        self.arrays, self._descriptor = arrays, allocate(SIZE, "int64", "descriptor")
+        self._places = [(address(values), values.size) for values in arrays if values.size]
+        self._fields, self._address = fields_of(self._descriptor), address(self._descriptor)
+        self._fields.n_features = 1
+        self._look = loader.function("driver.batch.check", dtype_name(arrays[0].dtype))
+
+    def __call__(self) -> bool:  # noqa: D102
+        fields = self._fields
+        for start, size in self._places:
+            fields.input, fields.rows = start, size
+            self._look(0, self._address)
+            if fields.status != OK:
+                return False
+        return True
+
+
 def is_finite(*arrays: NDArray[Any]) -> bool:
     """Whether C-contiguous arrays, all of one dtype, hold neither NaN nor infinity."""
-    descriptor = allocate(SIZE, "int64", "descriptor")
-    fields = fields_of(descriptor)
-    look, fields.n_features = loader.function("driver.batch.check", dtype_name(arrays[0].dtype)), 1
-    for values in arrays:
-        fields.input, fields.rows = address(values), values.size
-        look(0, address(descriptor))
-        if fields.status != OK:
-            return False
-    return True
+    return FiniteCheck(*arrays)()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..memory.buffers import OPTIMIZER, allocate
+from .scan import FiniteCheck
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +82,7 @@ class State:
     interrupted_epoch: InterruptedEpoch | None = None
     callbacks: dict[str, dict[str, Any]] | None = None
     statistics: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    _check: FiniteCheck | None = field(default=None, init=False, repr=False, compare=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, unless compiled code relies on its address or size."""
@@ -208,6 +210,13 @@ class State:
             self.constants[...] = numbers
         else:
             vars(self)["constants"] = numbers
+
+    def is_finite(self) -> bool:
+        """Whether the parameters, the running statistics and what the optimizer remembers are finite."""
+        check = self._check
+        if check is None or check.arrays[-1] is not self.optimizer:
+            check = self._check = FiniteCheck(self.parameters, self.statistics, self.optimizer)
+        return check()
 
     def _resize_optimizer(self, size: int) -> NDArray[Any]:
         if self.optimizer.size != size:

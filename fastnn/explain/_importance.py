@@ -9,6 +9,8 @@ import numpy as np
 from .. import metrics
 from ..checks import hints, validate
 from ..data.tables import column_names
+from ..engine.evaluation import evaluate
+from ..engine.samples import DataSet
 from ..training.arguments import check_samples
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def permutation_importance(
     if len(x) < 2:
         raise ValueError("X must have at least two samples, between which values are exchanged")
     x = np.array(x, model.dtype)
-    found = executor.evaluate((x, target, weight))
+    found = evaluate(executor, DataSet(x, target, weight))
     if metric not in found:
         near = hints.nearest(metric, found) if isinstance(metric, str) else ""
         raise ValueError(f"metric must be one of {', '.join(found)}, got {metric!r}{near}")
@@ -110,7 +112,7 @@ def permutation_importance(
         column = x[:, j].copy()
         for k in range(count):
             x[:, j] = rng.permutation(column)
-            values[j, k] = sign * (executor.evaluate((x, target, weight))[metric] - found[metric])
+            values[j, k] = sign * (evaluate(executor, DataSet(x, target, weight))[metric] - found[metric])
         x[:, j] = column
     names: Any = column_names(X) or executor.columns.names or ()
     return Importance(values.mean(axis=1), values.std(axis=1), values, tuple(names))

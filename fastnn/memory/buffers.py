@@ -13,6 +13,7 @@ from . import guard
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_SMALL = 1 << 12  # numbers
 _ALIGN = 64  # bytes: a cache line, and the widest vector register
 
 # Names of buffers that are made in several places
@@ -49,3 +50,20 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
 def address(values: NDArray[Any] | None) -> int:
     """Address of the first element; 0 for None."""
     return 0 if values is None else values.ctypes.data
+
+
+class KeptMemory:
+    """Buffers by name, each for one call at a time: small ones are kept, with their addresses."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[NDArray[Any], int]] = {}
+
+    def take(self, name: str, size: int, dtype: str) -> tuple[NDArray[Any], int]:
+        """An array of shape (size,), which holds anything, and its address."""
+        found = self._kept.get(name)
+        if found is None or found[0].size != size:
+            memory = allocate(size, dtype, name)
+            found = memory, address(memory)
+            if size <= _SMALL:
+                self._kept[name] = found
+        return found

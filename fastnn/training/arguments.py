@@ -13,9 +13,11 @@ from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.split import kept, validation
 from ..data.tables import column_names
 from ..engine.lengths import check_lengths
+from ..engine.samples import DataSet
 from ..engine.weightless import check_rows
 from .callback import Callback, as_callback
 from .history import History
+from .known import keep_samples, known_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,13 +32,13 @@ class FitArguments:
 
     Attributes
     ----------
-    data : (X, y, weight)
+    data : DataSet
         Checked arrays, samples as rows.
     shape : tuple of int
         Of a sample of X.
     sample_weight : array or None
         As the user gave them, perhaps with another common scale, without those of the classes.
-    validation : (X, y, weight) or None
+    validation : DataSet or None
     lengths, validation_lengths : array or None
         Time steps of each sample, of X and of the validation's.
     epochs : int
@@ -60,10 +62,10 @@ class FitArguments:
         callbacks.
     """
 
-    data: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    data: DataSet
     shape: tuple[int, ...]
     sample_weight: NDArray[Any] | None
-    validation: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None
+    validation: DataSet | None
     epochs: int
     rows: int
     shuffle: bool | Callable[[int], Any]
@@ -88,7 +90,7 @@ def check_samples(
     found: coding.Found | None = None,
     coded: bool = False,
     table: Any = None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+) -> DataSet:
     """Samples, targets and weights, checked before anything changes; with all penalties, or without.
 
     `found` is for `coding.coded`, unless X is `coded`; `table` is what X was made of.
@@ -113,13 +115,16 @@ def check_samples(
     weight = weights.of_samples(
         sample_weight, len(x), dtype, counts, prefix=name, outputs=outputs, present=present
     )
-    return x, target, weight
+    return DataSet(x, target, weight)
 
 
 def check_call(
     executor: Executor, X: Any, y: Any, sample_weight: Any, lengths: Any, penalties: bool = False
-) -> tuple[Any, ...]:
+) -> tuple[DataSet, NDArray[np.int64] | None]:
     """Samples or a single one, their targets, weights and lengths, checked; then the model is built."""
+    given = X, y
+    if sample_weight is None and lengths is None and (known := known_samples(executor, X, y)) is not None:
+        return known, None
     X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_output)
     executor.columns.check_names(X)
     data = check_samples(executor, X, y, sample_weight, penalties=penalties)
@@ -127,7 +132,8 @@ def check_call(
     shape = executor.shape_of_input(X, data[0])
     lengths = check_lengths(executor, lengths, len(data[0]), shape)
     executor.build(shape)
-    return *data, lengths
+    keep_samples(executor, *given, None)
+    return data, lengths
 
 
 def check_fit_arguments(
@@ -200,9 +206,9 @@ def check_fit_arguments(
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
     called = [as_callback(callback) for callback in callbacks]
-    executor.optimizer.settings()  # they may have been changed
+    executor.check_optimizer()
     return FitArguments(
-        (x, target, weight),
+        DataSet(x, target, weight),
         shape,
         given_weight,
         held_out,
@@ -236,6 +242,12 @@ def _validation_lengths(
         without = "validation_lengths" if given is None else "lengths"
         raise ValueError(f"{without} must be given too: either all samples have lengths or none")
     return check_lengths(executor, given, len(held_out[0]), shape, "validation_lengths")
+
+
+def single_step(executor: Executor, data: DataSet) -> FitArguments:
+    """One step by checked samples, of a built model."""
+    assert executor.input_shape is not None
+    return FitArguments(data, executor.input_shape, None, None, 1, len(data.X), False, [])
 
 
 def _shuffled(shuffle: Any) -> bool:

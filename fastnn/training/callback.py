@@ -166,9 +166,10 @@ class CallbackList:
     def __init__(self, model: Any, executor: Executor, callbacks: Sequence[Callback], resume: bool) -> None:
         self.model, self.executor = model, executor
         self.callbacks = sorted(callbacks, key=lambda callback: bool(callback.called_last))
-        known = (executor.state.callbacks or {}) if resume else {}
         #: The state for those that have not begun yet; it stays with the model if they never do.
-        self._known = {name: known[name] for name, _ in self._named() if name in known}
+        self._known: dict[str, dict[str, Any]] = {}
+        if resume and (known := executor.state.callbacks):
+            self._known = {name: known[name] for name, _ in self._named() if name in known}
         self._begun: list[tuple[str, Callback]] = []
         self._looks = [0] * len(callbacks)  # the epochs after which they are called next
 

@@ -38,6 +38,14 @@ class History:
         self.error: Exception | None = None
         self._own: set[str] = set()  # names of what callbacks logged
 
+    @classmethod
+    def of_epoch(cls, names: Sequence[str], logs: Sequence[float], rate: float) -> History:
+        """The record of a single epoch, number 0."""
+        history = cls()
+        history.history = {name: [value] for name, value in zip(names, logs, strict=True)}
+        history.learning_rate, history.epoch = [rate], [0]
+        return history
+
     def append(self, rows: dict[str, list[float]], rates: list[float], first: int = 0) -> None:
         """Add logs and learning rates of some epochs, lists of equal length, from `first` on."""
         for name, values in rows.items():
@@ -75,6 +83,8 @@ class History:
         """Drop an epoch whose logs are incomplete, because training was interrupted."""
         measured = [values for name, values in self.history.items() if name not in self._own]
         known = min(map(len, measured), default=0)
+        if len(self.epoch) == known == max(map(len, self.history.values()), default=known):
+            return
         del self.epoch[known:]
         for values in (self.learning_rate, *self.history.values()):
             del values[known:]

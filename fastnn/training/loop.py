@@ -20,7 +20,7 @@ from ..engine.state import InterruptedEpoch
 from ..engine.threads import defer_interrupt
 from ..errors import DivergenceError
 from ..kernels.abi.descriptor import DIVERGED
-from ..memory.buffers import address, allocate
+from ..memory.buffers import address
 from .callback import CallbackList
 
 if TYPE_CHECKING:
@@ -89,15 +89,17 @@ class Training:
         self.names = ["loss", *(metric.name for metric in executor.metrics)]
         self.first_epoch, self.first_number = self.state.epoch, task.initial_epoch
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
-        self.logs = allocate(math.prod(shape), "float64", "logs").reshape(shape)
+        logs, self.logs_address = executor.fit_memory.take("logs", math.prod(shape), "float64")
+        self.logs = logs.reshape(shape)
         n = len(task.data[0])
         self.give_order = task.shuffle if callable(task.shuffle) else None
         ordered = self.give_order or (task.shuffle and task.rows < n)
-        self.order = allocate(n if ordered else 0, "int64", "the order of the samples")
+        size = n if ordered else 0
+        self.order, self.order_address = executor.fit_memory.take("the order of the samples", size, "int64")
         self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
         self.ordered = self.first_epoch  # the epoch that they last until
         self.resumed = self.state.interrupted_epoch if task.resume else None
-        if self.resumed is None:
+        if self.resumed is None and (self.state.interrupted_epoch is not None or self.state.position):
             with executor.weights_lock.change():
                 self.state.interrupted_epoch, self.state.position = None, 0
         self.under_way = False  # whether a compiled call has been made whose results are not read back yet
@@ -134,9 +136,9 @@ class Training:
             self.progress.close(*self._done())
 
     def _fill_descriptor(self) -> None:
-        launch.set_data(self.net, *self.data, self.lengths)
+        launch.set_data(self.net, self.data, self.lengths)
         fields = self.net.fields
-        fields.order = address(self.order) if self.order.size else 0
+        fields.order = self.order_address if self.order.size else 0
         fields.orders = 0
         fields.training = 1
         fields.batch_means = self.executor.loss is not None and self.executor.loss.reported != ""
@@ -167,10 +169,13 @@ class Training:
         last_epoch = self.first_epoch + self.epochs
         steps = 1
         kept_at = time.perf_counter()
+        is_new = not self.callbacks.callbacks  # whether the optimizer is as it was when this began
         while self.epoch < last_epoch and not self.model.stop_training:
             fields.last_epoch = self._last_epoch()  # may call the user's function: before all that follows
-            self.executor.refresh_optimizer(self.net)
-            fields.history = address(self.logs)
+            if not is_new:
+                self.executor.refresh_optimizer(self.net)
+            is_new = False
+            fields.history = self.logs_address
             fields.seed, fields.step = state.seed, (before := state.step)
             threads, part = self.thread_tuner.choose()
             fields.max_steps = most = max(1, int(part * steps))
@@ -192,7 +197,7 @@ class Training:
             if fields.status == DIVERGED:
                 self._diverged()
             if late or self.callbacks.callbacks or self.epoch == last_epoch:
-                if not self._is_finite():
+                if not self.state.is_finite():
                     self._diverged()
                 if late:
                     self.executor.last_finite_state = state.copy(self.executor.last_finite_state)
@@ -231,9 +236,8 @@ class Training:
         """Add what the compiled loop recorded of the epochs that have ended to the history."""
         seen, ended = len(self.history.epoch), self.epoch - self.first_epoch
         if ended > seen:
-            rows = self.logs[: ended - seen]
-            columns = {name: rows[:, i].tolist() for i, name in enumerate(self.names)}
-            self.history.append(columns, rows[:, -1].tolist(), self.first_number)
+            *columns, rates = self.logs[: ended - seen].T.tolist()
+            self.history.append(dict(zip(self.names, columns, strict=True)), rates, self.first_number)
 
     def _finish_epochs(self) -> None:
         """Validate and call back, if an epoch has ended."""
@@ -244,21 +248,17 @@ class Training:
         if self.evaluate is not None:
             for name, value in self.evaluate().items():
                 self.history.history.setdefault(name, []).append(value)
-        logs = self.history.latest()
-        try:
-            self.callbacks.end_epoch(epoch, self.history.epoch[-1], logs, is_last=ended == self.epochs)
-        finally:
-            self.history.record(logs)
+        if self.callbacks.callbacks:
+            logs = self.history.latest()
+            try:
+                self.callbacks.end_epoch(epoch, self.history.epoch[-1], logs, is_last=ended == self.epochs)
+            finally:
+                self.history.record(logs)
 
     def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
         """How many epochs are done, with a part of the present one, and what gives the latest logs."""
         part = self.state.position / len(self.data[0])
         return len(self.history.epoch) + part, self.history.last_figures
-
-    def _is_finite(self) -> bool:
-        """Whether the weights, the running statistics and what the optimizer remembers are finite."""
-        state = self.state
-        return scan.is_finite(state.parameters, state.statistics, state.optimizer)
 
     def _diverged(self) -> None:
         state, what = self.state, "the loss or a weight"
@@ -269,7 +269,7 @@ class Training:
             state.position // self.net.fields.batch_size,
             what,
         )
-        if not self._is_finite():
+        if not self.state.is_finite():
             assert self.executor.last_finite_state is not None
             with self.executor.weights_lock.change():
                 state.restore(self.executor.last_finite_state)

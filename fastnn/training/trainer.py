@@ -11,14 +11,17 @@ from ..checks import validate
 from ..data import coding, missing, sample_checks, weights
 from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.tables import column_names
+from ..engine import evaluation
 from ..engine.threads import team_size
-from ..engine.weightless import check_indices, check_rows
 from ..inference import Inference
 from ..layers import preprocessing
-from .arguments import FitArguments, check_call, check_fit_arguments, check_samples
+from .adapt import adapt_and_build
+from .arguments import FitArguments, check_call, check_fit_arguments, check_samples, single_step
 from .callback import Callback
+from .known import keep_samples, known_samples
 from .loop import Training
 from .progress import Bar, Lines, reporter, style
+from .single_step import SingleStep
 from .thread_tuner import ThreadTuner
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class Trainer(Inference):
     def _run_by(self, executor: Executor) -> None:
         super()._run_by(executor)
         self._thread_tuners = {}
+        self._single_step = SingleStep(executor)
 
     @property
     def loss(self) -> Loss | None:
@@ -139,7 +143,10 @@ class Trainer(Inference):
         TypeError, ValueError
             As `fit`.
         """
-        return self._executor.evaluate(check_call(self._executor, X, y, sample_weight, lengths))
+        data, lengths = check_call(self._executor, X, y, sample_weight, lengths)
+        found = evaluation.evaluate(self._executor, data, lengths=lengths)
+        self._executor.samples.put_back(data)
+        return found
 
     def loss_and_gradient(
         self,
@@ -169,10 +176,12 @@ class Trainer(Inference):
         TypeError, ValueError
             As `fit`.
         """
-        data = check_call(self._executor, X, y, sample_weight, lengths, penalties=True)
+        data, lengths = check_call(self._executor, X, y, sample_weight, lengths, penalties=True)
         with self._executor.weights_lock.exclusive():
-            loss, gradient = self._executor.loss_and_gradient(data)
-            return loss, gradient.copy()
+            loss, gradient = self._executor.loss_and_gradient(data, lengths=lengths)
+            gradient = gradient.copy()
+        self._executor.samples.put_back(data)
+        return loss, gradient
 
     def fit(
         self,
@@ -265,9 +274,11 @@ class Trainer(Inference):
         shown = style(verbose)
         if threads is not None:
             threads = validate.integer("threads", threads, low=1)
+        plain = sample_weight is None and class_weight is None and validation_data is None
+        known = known_samples(self._executor, X, y) if plain and not validation_split else None
         task = check_fit_arguments(
             self._executor,
-            functools.partial(check_samples, self._executor),
+            functools.partial(check_samples, self._executor) if known is None else lambda *_, **__: known,
             X,
             y,
             epochs=epochs,
@@ -285,6 +296,7 @@ class Trainer(Inference):
         )
         watched = [str(getattr(callback, "monitor", "")) for callback in task.callbacks]
         self.train(task, threads, reporter(shown, task.epochs, task.initial_epoch, watched))
+        keep_samples(self._executor, X, y, known)
         return task.history
 
     def partial_fit(
@@ -314,18 +326,20 @@ class Trainer(Inference):
         TypeError, ValueError, DivergenceError
             As `fit`.
         """
-        X, y, sample_weight = as_samples(
-            X, y, sample_weight, self._executor.input_shape, self._executor.shape_of_output
-        )
-        self.fit(
-            X,
-            y,
-            batch_size=batch_size,
-            shuffle=False,
-            sample_weight=sample_weight,
-            lengths=lengths,
-            verbose=0,
-        )
+        executor, given = self._executor, (X, y)
+        plain = sample_weight is None and batch_size is None and lengths is None
+        known = known_samples(executor, X, y) if plain else None
+        if known is None:
+            shapes = executor.input_shape, executor.shape_of_output
+            X, y, sample_weight = as_samples(X, y, sample_weight, *shapes)
+            options: dict[str, Any] = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
+            self.fit(X, y, sample_weight=sample_weight, lengths=lengths, **options)
+        elif (history := self._single_step.make(known)) is not None:
+            self.history = history
+        else:
+            executor.check_optimizer()
+            self.train(single_step(executor, known))
+        keep_samples(executor, *given, known)
         return self
 
     def optimizer_state(self) -> OptimizerState:
@@ -359,7 +373,7 @@ class Trainer(Inference):
         """Do what `check_fit_arguments` has checked; see `Training`."""
         executor = self._executor
         with executor.weights_lock.fit():
-            self._adapt_and_build(task)
+            adapt_and_build(executor, self.layers, task)
             state = executor.state
             if task.resume and state.interrupted_epoch is not None:
                 state.interrupted_epoch.check(len(task.data[0]), task.rows, task.shuffle, state.position)
@@ -386,8 +400,8 @@ class Trainer(Inference):
         """A function that evaluates the validation data, if there are such data."""
         if task.validation is None:
             return None
-        data = *task.validation, task.validation_lengths
-        evaluate = functools.partial(self._executor.evaluate, data, threads)
+        given = self._executor, task.validation, threads, task.validation_lengths
+        evaluate = functools.partial(evaluation.evaluate, *given)
         return lambda: {f"val_{name}": value for name, value in evaluate().items()}
 
     def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
@@ -398,18 +412,3 @@ class Trainer(Inference):
         if known is None or (known.threads, known.fixed) != (team, fixed):
             self._thread_tuners = {rows: ThreadTuner(team, fixed)}
         return self._thread_tuners[rows]
-
-    def _adapt_and_build(self, task: FitArguments) -> None:
-        executor, layers, x = self._executor, self.layers, task.data[0]
-        with preprocessing.undone_on_error(layers):
-            if not all(layer.adapted for layer in layers):
-                preprocessing.adapt(layers, x, task.sample_weight, self.dtype, task.shape, again=False)
-                coding.take(layers, task.found)
-                output = executor.shape_of_output(task.shape)
-                preprocessing.adapt_to_targets(layers[-1], *task.data[1:], output)
-                executor.refresh_constants()
-                if task.validation is not None:
-                    check_rows(layers, task.validation[0], self.dtype, "validation X", task.shape)
-                check_indices(layers, x, self.dtype, "X", task.shape)
-            executor.build(task.shape)
-            executor.columns.take_names(task.names)

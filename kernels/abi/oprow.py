@@ -1,7 +1,7 @@
 """Op rows: records that a kernel's entry reads to cut its arrays out of the flat buffers.
 
-Layers, losses, metrics, penalties, optimizers and schedules have a kind of row each, all of one size: fields
-of 8 bytes, and settings of the kernel's own. Compiled code reads ``op.n_in`` of
+Layers, losses, targets, metrics, penalties, optimizers and schedules have a kind of row each, all of one
+size: fields of 8 bytes, and settings of the kernel's own. Compiled code reads ``op.n_in`` of
 ``op = record(op_address, OP)``, Python ``table.view(OP)["n_in"]``.
 
 Offsets count elements of the model's dtype: those of tensors from the start of the workspace (or `INPUT`,
@@ -101,6 +101,13 @@ OPTIMIZER = _row(
 
 SCHEDULE = _row(
     ("forward", np.int64),  # address of the entry that computes the learning rate
+)
+
+TARGET = _row(
+    ("forward", np.int64),  # address of the entry that checks samples and targets
+    ("low", np.float64),  # the least that a target may be,
+    ("high", np.float64),  # and the largest
+    ("whole", np.int64),  # 1: it must be an integer, as the number of a class
 )
 
 INPUT = -1  # the tensor is the call's input

@@ -1,4 +1,4 @@
-"""Rows of the data set: copying those of a batch together, and looking for NaN and infinity."""
+"""Rows of the data set: copying those of a batch together, and looking for NaN, infinity, wrong targets."""
 
 from collections import namedtuple
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from ..abi.descriptor import BLOCKS, DESCRIPTOR, NOT_FINITE, OK, PART_ROWS
 from ..abi.entries import entry
+from ..abi.oprow import TARGET
 from ..lowlevel._jit import force_inline, kernel, reduction
 from ..lowlevel.simd import record, view
 
@@ -33,6 +34,17 @@ def is_finite(x):
     for i in range(x.size):
         total += x[i] * zero  # NaN times zero and infinity times zero are NaN
     return total == zero
+
+
+@kernel
+def are_within(y, low, high, whole):
+    """True if `y`, of shape (n,), is from `low` to `high`, and integers if `whole`. Writes nothing."""
+    wrong = 0
+    for i in range(y.size):
+        inside = y[i] >= low and y[i] <= high  # false for NaN
+        if not (inside and (not whole or np.floor(y[i]) == y[i])):
+            wrong += 1
+    return wrong == 0
 
 
 @kernel
@@ -162,3 +174,13 @@ def check_entry(net, T):
     size = net.rows * net.n_features
     finite = is_finite(view(net.input, size, T))
     net.status = OK if finite else NOT_FINITE
+
+
+@entry(TARGET)
+def check_samples_entry(row, net, T):
+    """`x` and `y`, of `n_samples` rows -> `status`: whether x is finite, and y what the row says."""
+    n = net.n_samples
+    y = view(net.y, n * net.n_targets, T)
+    right = is_finite(view(net.x, n * net.n_features, T))
+    right = right and are_within(y, T(row.low), T(row.high), row.whole == 1)
+    net.status = OK if right else NOT_FINITE

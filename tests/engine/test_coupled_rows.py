@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
+from fastnn.engine.samples import DataSet
 from fastnn.engine.threads import Parts
 from fastnn.kernels.abi.entries import entry
 from fastnn.kernels.abi.oprow import OP
@@ -154,6 +155,6 @@ def test_threads_wait_only_where_the_op_waits(layers, waits):
     """The counter of arrivals, two a barrier; one barrier stands between the rows and the weights."""
     layers = [fn.Dense(60), *map(copy.copy, layers), fn.Dense(60), fn.Dense(3)]
     net = fn.Model(layers, "mse", seed=0).build(5).executor.network("gradient", 190)
-    launch.set_data(net, X[:190].astype("float32"), Y[:190].astype("float32"), None)
+    launch.set_data(net, DataSet(X[:190].astype("float32"), Y[:190].astype("float32"), None))
     launch.run("gradient", net, 2)
     assert net.team[0] == 2 * waits

@@ -26,6 +26,7 @@ import numpy as np
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
+from fastnn.engine.samples import DataSet
 from fastnn.engine.threads import Parts
 from fastnn.memory import buffers, guard
 from fastnn.memory.buffers import address
@@ -209,7 +210,7 @@ def derivatives(case):
     }
     name = pick(case.rng, sorted(sizes))
     out = buffers.allocate(int(np.prod(sizes[name])), dtype, "derivatives")
-    launch.set_data(net, x, None, None)
+    launch.set_data(net, DataSet(x, None, None))
     net.fields.y, net.fields.output = address(dy), address(out)
     loader.function(f"embedded.jacobian.{name}", dtype)(0, address(net.descriptor))
     return out.tobytes()

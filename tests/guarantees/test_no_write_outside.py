@@ -13,6 +13,7 @@ import pytest
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import launch
+from fastnn.engine.samples import DataSet
 from fastnn.memory import buffers, guard
 from tests.helpers.rows import op_rows
 from tests.helpers.sweeps import sampled
@@ -121,7 +122,7 @@ def test_more_rows_than_the_workspace_is_for():
 def test_the_history():
     model, X, y = model_of(metrics=["mae"]), np.ones((7, 3), np.float32), np.ones((7, 2), np.float32)
     net, figures = model.executor.network("evaluate", 7), buffers.allocate(2, "float64", "figures")
-    launch.set_data(net, X, y, None)
+    launch.set_data(net, DataSet(X, y, None))
     net.fields.history, net.fields.history_width = buffers.address(figures) + 8, 2
     with pytest.raises(fn.errors.GuardError, match="1 values changed beside figures of 2 values"):
         launch.run("evaluate", net)

@@ -1,0 +1,157 @@
+"""Samples and targets of a call: where they lie, and those that are like the samples of an earlier call.
+
+What is worked out for samples of a shape and dtype and for their targets holds for others of the same shapes
+and dtypes, but for their values. So a model keeps memory for some; others are copied there and checked by one
+compiled call. Only if that finds something, they go through all checks, which say what it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..compiler import loader
+from ..data.sample_checks import target_range
+from ..kernels.abi import oprow
+from ..kernels.abi.descriptor import OK, SIZE
+from ..memory.buffers import address, allocate
+from .fields import fields_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..losses import Loss
+    from .graph import Layer
+    from .ops import Shape
+
+# So many numbers are copied sooner than all checks of two arrays are made.
+_FEW = 1 << 15
+# Kinds of samples that are kept.
+_MOST_KINDS = 4
+_CHECK = "driver.batch.check_samples"
+
+
+class _Arrays(NamedTuple):
+    X: NDArray[Any]
+    y: Any
+    weight: NDArray[Any] | None
+
+
+class DataSet(_Arrays):
+    """Checked arrays, samples as rows, and their addresses, each of which takes a microsecond to find.
+
+    Attributes
+    ----------
+    X : array of shape (n, n_in)
+    y : array of shape (n, n_targets), or None
+    weight : array of shape (n,) or (n, n_out), or None
+    """
+
+    @functools.cached_property
+    def addresses(self) -> tuple[int, int, int]:
+        """Of the three arrays; 0 for None."""
+        return address(self.X), address(self.y), address(self.weight)
+
+
+class KnownSamples(DataSet):
+    """Memory for samples and targets like those of an earlier call: see `make_known`."""
+
+    kind: Any
+    _given: tuple[NDArray[Any], NDArray[Any]]  # the memory in the shapes that arrays are given in
+    _may_overflow: bool
+    _row: NDArray[np.int64]
+    _descriptor: NDArray[np.int64]
+
+    def bind(self, kind: Any, X: Any, y: Any, limits: tuple[float, float, bool]) -> None:
+        """Prepare `load` for what is like X and y, of that kind; `limits` are those of `target_range`."""
+        dtype = self.X.dtype
+        self.kind, self._given = kind, (self.X.reshape(np.shape(X)), self.y.reshape(np.shape(y)))
+        dtypes = np.asarray(X).dtype, np.asarray(y).dtype
+        self._may_overflow = any(of.kind == "f" and of.itemsize > dtype.itemsize for of in dtypes)
+        self._row, self._descriptor = np.zeros(oprow.SIZE, np.int64), allocate(SIZE, "int64", "descriptor")
+        row: Any = self._row.view(oprow.TARGET)[0]
+        row["forward"] = loader.address(_CHECK, dtype.name)
+        low, high, row["whole"] = limits
+        largest = np.finfo(dtype).max
+        row["low"], row["high"] = max(low, -largest), min(high, largest)
+        self._net = fields = fields_of(self._descriptor)
+        fields.x, fields.y, _ = self.addresses
+        fields.n_samples, fields.n_features = self.X.shape
+        fields.n_targets = self.y.shape[1]
+        self._check = functools.partial(
+            loader.function(_CHECK, dtype.name), address(self._row), address(self._descriptor)
+        )
+
+    def load(self, X: Any, y: Any) -> bool:
+        """Copy samples and targets of the same kind here. Whether a model may take them."""
+        own_x, own_y = self._given
+        try:
+            if self._may_overflow:
+                with np.errstate(over="ignore"):  # too large for the dtype is found as an infinity
+                    own_x[...], own_y[...] = X, y
+            else:
+                own_x[...], own_y[...] = X, y
+        except OverflowError:  # an int
+            return False
+        self._check()
+        return bool(self._net.status == OK)
+
+
+class SamplePool:
+    """The `KnownSamples` of a model that no call is using.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Some check more than what is checked here: then nothing becomes known.
+    loss : Loss or None
+    """
+
+    def __init__(self, layers: Sequence[Layer], loss: Loss | None) -> None:
+        special = any(
+            layer.checks_rows or layer.takes_missing or layer.codes or layer.takes_indices for layer in layers
+        )
+        self._loss = None if special or loss is None or loss.missing_targets != "raise" else loss
+        self._free: dict[Any, KnownSamples] = {}
+
+    def take(self, X: Any, y: Any) -> KnownSamples | None:
+        """Copies of X and y if their kind is known and a model may take them, for the caller alone."""
+        kind = _kind(X, y)
+        known = self._free.pop(kind, None)
+        if known is None or known.load(X, y):
+            return known
+        self._free[kind] = known
+        return None
+
+    def put_back(self, data: DataSet) -> None:
+        """Keep what `take` gave; other data is left alone."""
+        if isinstance(data, KnownSamples):
+            self._free[data.kind] = data
+
+    def learn(self, X: Any, y: Any, dtype: str, shape: Shape, output: Shape) -> None:
+        """Know the kind of X and y, with which a call of a model with these shapes of samples succeeded."""
+        kind, n_in, n_out = _kind(X, y), math.prod(shape), math.prod(output)
+        if self._loss is None or kind is None or kind in self._free or np.size(X) + np.size(y) > _FEW:
+            return
+        n = np.size(X) // n_in
+        sizes = (n, n_in), (n, np.size(y) // n)
+        memory = allocate(n * (n_in + sizes[1][1]), dtype, "the samples")
+        known = KnownSamples(memory[: n * n_in].reshape(sizes[0]), memory[n * n_in :].reshape(sizes[1]), None)
+        known.bind(kind, X, y, target_range(self._loss, n_out, sizes[1][1]))
+        if len(self._free) >= _MOST_KINDS:
+            self._free.clear()
+        self._free[kind] = known
+
+
+def _kind(X: Any, y: Any) -> Any:
+    """What must be the same of samples and targets to be known; None for what never is."""
+    if type(X) is not np.ndarray or X.dtype.kind not in "buif":
+        return None
+    if type(y) is not np.ndarray:
+        return (X.shape, X.dtype, type(y)) if type(y) in (int, float) else None
+    return (X.shape, X.dtype, y.shape, y.dtype) if y.dtype.kind in "buif" else None
