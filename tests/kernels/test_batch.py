@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.driver.batch import add, gather, is_finite, squares, weight_sum
+from fastnn.kernels.driver.batch import add, are_within, gather, is_finite, squares, weight_sum
 
 SIZES = [1, 2, 3, 7, 15, 17, 33, 100]
 AS_THEY_COME = np.zeros(0, np.int64)
@@ -52,6 +52,23 @@ def test_is_finite_finds_one_at_any_place(n, dtype):
         both = x.copy()
         both[0], both[-1] = np.inf, -np.inf
         assert not is_finite(both)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_are_within_finds_one_at_any_place(n, dtype):
+    largest = np.finfo(dtype).max
+    for low, high, whole, right, wrong in (
+        (0, 2, True, [0, -0.0, 1, 2], [-1, 3, 0.5, np.nan, np.inf]),
+        (0, 1, False, [0, 0.25, 1], [-0.1, 1.5, np.nan]),
+        (-largest, largest, False, [-largest, 0, largest], [np.nan, np.inf, -np.inf]),
+    ):
+        y, low, high = np.resize(np.array(right, dtype), n), dtype(low), dtype(high)
+        assert are_within(y, low, high, whole)
+        for place in {0, n // 2, n - 1}:
+            for value in wrong:
+                broken = y.copy()
+                broken[place] = value
+                assert not are_within(broken, low, high, whole)
 
 
 def test_nothing_is_finite(dtype):
