@@ -11,7 +11,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.data import array_checks
-from fastnn.training import trainer
+from fastnn.training import arguments, trainer
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3)).astype("float32")
@@ -54,7 +54,8 @@ class Calls:
     def __init__(self, monkeypatch):
         self.checked, self.trained = 0, 0
         check, train = trainer.check_samples, trainer.Training
-        monkeypatch.setattr(trainer, "check_samples", self._counting("checked", check))
+        for module in (trainer, arguments):
+            monkeypatch.setattr(module, "check_samples", self._counting("checked", check))
         monkeypatch.setattr(trainer, "Training", self._counting("trained", train))
 
     def _counting(self, name, call):
