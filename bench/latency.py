@@ -1,15 +1,17 @@
-"""One row through a trained network from Python: fastnn, NumPy, PyTorch and ONNX Runtime in turns.
+"""What calls from Python cost: one row through a trained network, in turns with peers; steps, and the rest.
 
     python -m bench.latency
 
 All in one process and one thread, one block of calls each a round. Printed are the medians over the
-rounds in microseconds, and the median of the ratio to fastnn in the same round. Peers that are not
-installed are skipped by name.
+rounds in microseconds, for the prediction of a row with the median of the ratio to fastnn in the same
+round. Peers that are not installed are skipped by name. Then come the other calls of a small model, and a
+step of PyTorch's of the same network.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -19,9 +21,11 @@ from statistics import median
 
 import numpy as np
 
+import fastnn as fn
 from bench.compare import HANDICAPS
 from bench.peers import blas, fastnn_peer, numpy_peer
 from bench.workloads import INFERENCE, Inference, Weights, make_weights
+from fastnn.engine import launch
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -124,6 +128,74 @@ def compare(inference: Inference, rounds: int, calls: int) -> dict[str, list[flo
     return times
 
 
+def small_model() -> fn.Model:
+    layers = [fn.Dense(32, "relu"), fn.Dense(16, "relu"), fn.Dense(2)]
+    return fn.Model(layers, "cross_entropy", seed=0)
+
+
+def make_calls() -> dict[str, Callable[[], object]]:
+    """The calls of a small model, by what is printed of each."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((256, 8), np.float32), rng.integers(0, 2, 256)
+    few, row = (X[:32].copy(), y[:32].copy()), (X[:1].copy(), y[:1].copy())
+    # A model each: it keeps the network of one number of rows.
+    single, some, model, whole = (small_model().build(8) for _ in range(4))
+    model.loss_and_gradient(X, y)
+    gradient = model.executor.network("gradient", len(X))
+    calls: dict[str, Callable[[], object]] = {
+        "partial_fit, 1 row": lambda: single.partial_fit(*row),
+        "partial_fit, 32 rows": lambda: some.partial_fit(*few),
+        "loss_and_gradient, 256 rows": lambda: model.loss_and_gradient(X, y),
+        "  its compiled part": lambda: launch.run("gradient", gradient),
+        "evaluate, 256 rows": lambda: model.evaluate(X, y),
+        "fit(epochs=1), 256 rows": lambda: whole.fit(X, y, verbose=0),
+        "Model(...).build(8)": lambda: small_model().build(8),
+    }
+    with contextlib.suppress(ImportError):
+        from fastnn.sklearn import MLPClassifier
+
+        estimator = MLPClassifier((32, 16), random_state=0).partial_fit(X, y, classes=[0, 1])
+        calls["estimator's partial_fit, 1 row"] = lambda: estimator.partial_fit(*row)
+    with contextlib.suppress(ImportError):
+        calls["PyTorch's step, 1 row"] = make_torch_step(*row)
+    return calls
+
+
+def make_torch_step(x: np.ndarray, y: np.ndarray) -> Callable[[], object]:
+    """A step of the small model by PyTorch, each operation as it comes."""
+    import torch
+
+    torch.set_num_threads(1)
+    linear, relu = torch.nn.Linear, torch.nn.ReLU
+    model = torch.nn.Sequential(linear(8, 32), relu(), linear(32, 16), relu(), linear(16, 2))
+    optimizer, loss = torch.optim.Adam(model.parameters(), 1e-3), torch.nn.CrossEntropyLoss()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+        optimizer.step()
+
+    return step
+
+
+def print_calls(rounds: int, calls: int) -> None:
+    """Print the least and the median of each, over the rounds, of blocks of calls."""
+    made = make_calls()
+    times: dict[str, list[float]] = {name: [] for name in made}
+    for call in made.values():
+        call()
+        call()
+    for _ in range(rounds):
+        for name, call in made.items():
+            start = time.perf_counter()
+            for _ in range(calls):
+                call()
+            times[name].append(1e6 * (time.perf_counter() - start) / calls)
+    print("\ncalls of a model 8-32-16-2")
+    for name, own in times.items():
+        print(f"  {name:32}{median(own):8.2f} us{min(own):8.2f} least")
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
     parser.add_argument("--rounds", type=int, default=21)
@@ -140,6 +212,7 @@ def main(argv: list[str]) -> int:
         for name, own in times.items():
             ratio = median(a / b for a, b in zip(own, times["fastnn"], strict=True))
             print(f"  {name:14}{median(own):8.2f} us{min(own):8.2f} least{ratio:8.2f}x")
+    print_calls(10 * options.rounds, 20)
     return 0
 
 
