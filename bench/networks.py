@@ -1,13 +1,15 @@
-"""Networks of images and series, trained by fastnn and PyTorch in turns: ``python -m bench.networks``.
+"""Networks of images and series, trained by fastnn, PyTorch and JAX in turns: ``python -m bench.networks``.
 
-Both begin with the same weights and take the same steps, of the same batches in their order, and their losses
+All begin with the same weights and take the same steps, of the same batches in their order, and their losses
 are compared before they are timed. PyTorch is timed with 1 and 2 threads and, for images, with both memory
-formats; its best counts. Times are the least of several calls."""
+formats; its best counts. JAX has its channels last, and is left out where it is not installed. Times are the
+least of several calls."""
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 import math
 import time
 from dataclasses import dataclass
@@ -185,6 +187,70 @@ class TorchTrainer:
         return float(self.loss_function(self.model(self.x), self.y).detach())
 
 
+class JaxTrainer:
+    """The weights of a fastnn model in JAX, channels last, and a compiled step.
+
+    With all steps in one `jax.lax.scan`, as the other workloads have them, XLA's convolutions take longer.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        import jax
+        import jax.numpy as jnp
+
+        self.jax, self.network = jax, trainer.workload
+        layers = [layer for layer in trainer.model.layers if layer.has_parameters]
+        weights = [(jnp.array(layer.weights), jnp.array(layer.bias)) for layer in layers]
+        m, v = (jax.tree.map(jnp.zeros_like, weights) for _ in range(2))
+        self.state = weights, m, v, jnp.zeros(())
+        shape = (-1, self.network.batch_size)
+        self.x = list(jnp.array(trainer.X).reshape(*shape, *self.network.shape))
+        self.y = list(jnp.array(trainer.y.astype(np.int32)).reshape(shape))
+        self.step = jax.jit(self._step, donate_argnums=0)
+
+    def _loss(self, weights: Any, x: Any, y: Any) -> Any:
+        jax, jnp = self.jax, self.jax.numpy
+        given = iter(weights)
+        axes = ("NHWC", "HWIO", "NHWC") if x.ndim == 4 else ("NWC", "WIO", "NWC")
+        for i, (kind, *settings) in enumerate(self.network.layers):
+            if kind == "conv":
+                kernel, bias = next(given)
+                ones = (1,) * (x.ndim - 2)
+                padding = settings[-1].upper()
+                x = jax.lax.conv_general_dilated(x, kernel, ones, padding, dimension_numbers=axes) + bias
+            elif kind == "dense":
+                kernel, bias = next(given)
+                x = x @ kernel + bias
+            elif kind == "pool":
+                window = (1, 2, 2, 1)
+                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+            else:
+                x = x.mean(axis=1) if kind == "mean" else x.reshape(len(x), -1)
+            x = jax.nn.relu(x) if self.network.activation(i) else x
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=1))
+
+    def _step(self, state: Any, x: Any, y: Any) -> Any:
+        tree, jnp = self.jax.tree, self.jax.numpy
+        weights, m, v, steps = state
+        gradients, steps = self.jax.grad(self._loss)(weights, x, y), steps + 1
+        m = tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, gradients)
+        v = tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, gradients)
+        first, second = 1 / (1 - 0.9**steps), 1 / (1 - 0.999**steps)
+        change = lambda w, m, v: w - 1e-3 * m * first / (jnp.sqrt(v * second) + 1e-8)  # noqa: E731
+        return tree.map(change, weights, m, v), m, v, steps
+
+    def run(self, epochs: int) -> None:
+        """Train for some epochs."""
+        for _ in range(epochs):
+            for x, y in zip(self.x, self.y, strict=True):
+                self.state = self.step(self.state, x, y)
+        self.jax.block_until_ready(self.state)
+
+    def loss(self) -> float:
+        """Loss of all samples."""
+        losses = [self._loss(self.state[0], x, y) for x, y in zip(self.x, self.y, strict=True)]
+        return float(np.mean(losses))
+
+
 def microseconds(run: Any, network: Network, seconds: float) -> float:
     """Microseconds of a step, in one call of about so many seconds."""
     start = time.perf_counter()
@@ -203,9 +269,10 @@ def compare(network: Network, rounds: int, seconds: float) -> dict[str, float]:
     trainer = Trainer(network, *data)
     formats = {"channels first": False, "channels last": True} if len(network.shape) == 3 else {"": False}
     peers = {name: TorchTrainer(trainer, channels_last=last) for name, last in formats.items()}
-    for each in (trainer, *peers.values()):
+    others = [JaxTrainer(trainer)] if importlib.util.find_spec("jax") else []
+    for each in (trainer, *peers.values(), *others):
         each.run(3)
-    losses = [each.loss() for each in (trainer, *peers.values())]
+    losses = [each.loss() for each in (trainer, *peers.values(), *others)]
     if not np.allclose(losses, losses[0], rtol=1e-2):
         raise ValueError(f"{network.name}: after three epochs the losses differ: {losses}")
 
@@ -218,6 +285,8 @@ def compare(network: Network, rounds: int, seconds: float) -> dict[str, float]:
         for threads in (1, 2):
             label = f"PyTorch, {threads} threads{', ' if name else ''}{name}"
             candidates[label] = functools.partial(limited, peer, threads)
+    for other in others:
+        candidates["JAX, channels last"] = other.run
     best = dict.fromkeys(candidates, math.inf)
     for _ in range(rounds):
         for label, run in candidates.items():
