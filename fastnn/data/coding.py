@@ -34,7 +34,6 @@ class Layer(Protocol):
     def changed_columns(self, n_in: int) -> list[int] | None:
         """Indices of the columns that it changes, while others pass through; None for other layers."""
 
-    @property
     def added_columns(self) -> int | None:
         """How many columns it adds behind the others; None if that is not known yet."""
 
@@ -173,7 +172,7 @@ def find(
         for owner, columns in _direct(layers, samples.shape[1], found, coder):
             if owner is coder and columns.min(initial=0) >= 0:
                 found[id(coder)] = [_distinct(samples, j, counting) for j in columns.tolist()]
-        if id(coder) not in found and samples.has_text and any(one.added_columns is None for one in layers):
+        if id(coder) not in found and samples.has_text and any(one.added_columns() is None for one in layers):
             raise ValueError(
                 f"{coder!r} is behind a layer that adds columns, as many as X has with missing values; give "
                 "the numbers of its columns, counted from the first: columns=[0, 2]"
@@ -266,7 +265,7 @@ def _direct(
         numbers = layer.changed_columns(len(origins)) if is_whole else _counted(layer, len(origins))
         if numbers is None:
             break
-        own, added = origins[numbers], layer.added_columns
+        own, added = origins[numbers], layer.added_columns()
         origins[numbers] = -1
         origins, is_whole = np.append(origins, np.full(added or 0, -1)), is_whole and added is not None
         if not layer.codes:

@@ -179,15 +179,24 @@ class NetworkBuilder:
     def _of_one_step(self, rows: int) -> Plan | None:
         """The layout for one time step; None if there is no recurrent layer, or one needs all time steps."""
         shape = self.graph.input.shape
-        if len(shape) != 2 or not any(op.state_per_row for op in self.graph.ops):
+        if len(shape) > 2 or not any(op.state_per_row for op in self.graph.ops):
             return None
-        for layer in self.layers:
-            if len(shape) == 1:  # the last state: what comes after takes all of it
+        for i, layer in enumerate(self.layers):
+            if len(shape) == 1 and i:  # the last state: what comes after takes all of it
                 break
-            if not layer.runs_by_step:
+            given, shape = shape, layer.output_shape(shape)
+            if not layer.runs_by_step or (len(given) == 1 and len(shape) != 2):  # not of integers, in time
                 return None
-            shape = layer.output_shape(shape)
-        return plan(lower(self.layers, (1, self.graph.input.shape[1])), rows, self.dtype, training=False)
+        step = lower(self.layers, (1, *self.graph.input.shape[1:]))
+        layout = plan(step, rows, self.dtype, training=False)
+        # The constants are those of the whole sequence, each layer's of one time step in the middle of them.
+        numbers = layout.ops["constants"].copy()
+        for whole, one in zip(self.graph.nodes, step.nodes, strict=True):
+            sizes = [node.layer.constants(*node.inputs).size for node in (whole, one)]
+            if sizes[1]:
+                middle = whole.constants + (sizes[0] - sizes[1]) // 2
+                layout.ops["constants"][numbers == one.constants] = middle
+        return layout
 
     def for_prediction(self, state: State, lengths: bool = False) -> Network:
         """A network that predicts `chunk` rows at a time."""

@@ -52,7 +52,6 @@ class Layer(Protocol):
     def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
     def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
     def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
-    @property
     def added_columns(self) -> int | None: ...  # noqa: D102
     def missing_columns(self, n_in: int) -> list[int]: ...  # noqa: D102
     def output_shape(self, *inputs: Shape) -> Shape: ...  # noqa: D102
@@ -220,9 +219,8 @@ class Graph:
             self.statistics.append(ParameterPlace(path, layer, spec, self._statistics_end))
             self._statistics_end += math.prod(spec.shape)
         numbers = layer.constants(*shapes)
-        if numbers.size:
-            self._constants.append(numbers)
-            self._constants_end += numbers.size
+        self._constants.append(numbers)
+        self._constants_end += numbers.size
         at = current.constants
         self.nodes.append(Node(path, layer, shapes, (), (), (), at, place, 0))  # before those in it
         result = pass_mask(inputs[0], layer.lower(self, *inputs), layer)

@@ -185,7 +185,10 @@ class Layer(KnownAttributes):
         return True
 
     def constants(self, *inputs: Shape) -> NDArray[np.float64]:
-        """Numbers that its kernels need and that are not trained, of shape (n,)."""
+        """Numbers that its kernels need and that are not trained, of shape (n,).
+
+        Those for a single time step must be in the middle of those for a sequence, if it `runs_by_step`.
+        """
         return _NO_CONSTANTS
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:
@@ -203,7 +206,6 @@ class Layer(KnownAttributes):
         """Numbers of the columns that it changes, while the others pass through; None if it is not so."""
         return None
 
-    @property
     def added_columns(self) -> int | None:
         """How many columns it adds behind the others; None if that is not known yet."""
         return 0

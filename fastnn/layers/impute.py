@@ -97,6 +97,10 @@ class Impute(Preprocessing):
         found = np.flatnonzero(self._number("had_missing"))
         return [int(j) for j in found] if self.add_indicator else []
 
+    @property
+    def runs_by_step(self) -> bool:  # noqa: D102
+        return True
+
     def columns_of(self, shape: Shape) -> int:  # noqa: D102
         return shape[-1]
 
@@ -106,7 +110,6 @@ class Impute(Preprocessing):
             return (*shape[:-1], 0)
         return (*shape[:-1], shape[-1] + (len(self.indicated) if self.add_indicator else 0))
 
-    @property
     def added_columns(self) -> int | None:  # noqa: D102
         if not self.add_indicator:
             return 0

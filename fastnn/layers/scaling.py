@@ -71,6 +71,10 @@ class Scaling(Preprocessing):
         positions = math.prod(inputs[0][:-1])  # with numbers for each, few channels are as fast as many
         return np.concatenate([np.tile(shift, positions), np.tile(scale, positions)])
 
+    @property
+    def runs_by_step(self) -> bool:  # noqa: D102
+        return True
+
     def columns_of(self, shape: Shape) -> int:  # noqa: D102
         return shape[-1]
 

@@ -20,6 +20,13 @@ NETWORKS = {
         fn.GRU(40, return_sequences=True),
         fn.Dense(1),
     ],
+    "scaled": lambda: [fn.Standardize(columns=[0, 2]), fn.MinMax(-1, 1, columns=1), fn.GRU(4), fn.Dense(1)],
+    "missing values": lambda: [
+        fn.Impute(add_indicator=True),
+        fn.Standardize(),
+        fn.LSTM(4, return_sequences=True),
+        fn.GRU(3),
+    ],
     "masked": lambda: [fn.Masking(), fn.GRU(3, return_sequences=True), fn.LSTM(3), fn.Dense(1)],
 }
 STEPS, ROWS = 7, 50
@@ -29,7 +36,9 @@ def built(layers, dtype):
     model = fn.Model(layers, "mse", dtype=dtype, seed=0)
     X = np.random.default_rng(0).normal(size=(ROWS, STEPS, 3)).astype(dtype)
     X[::5, 2:4] = 0
-    model.build((STEPS, 3))
+    if isinstance(model.layers[0], fn.Impute):
+        X[1::5, 2:4, 1] = np.nan
+    model.adapt(X).build((STEPS, 3))
     model.parameters[...] = np.random.default_rng(1).normal(0, 0.5, model.parameters.size)
     return model, X
 
@@ -53,6 +62,27 @@ def test_steps_have_the_bits_of_the_whole_sequence(name, dtype, rows):
     out = np.empty_like(expected)
     fn.forward(net, X, out)  # whole sequences, as before
     assert out.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("last", [fn.GRU, fn.LSTM])
+def test_integers_one_at_a_time(last):
+    model = fn.Model([fn.Embedding(9, 3), last(4), fn.Dense(2)], "mse", seed=0).build(STEPS)
+    X = np.random.default_rng(0).integers(0, 9, (20, STEPS)).astype(np.float32)
+    net, out = model.network(max_batch=16), np.empty((20, 2), np.float32)
+    state = net.new_state(20)
+    for t in range(STEPS):
+        assert fn.step_checked(net, state, X[:, t : t + 1].copy(), out) is fn.Status.OK
+    assert np.array_equal(out, model.predict(X))
+
+
+def test_numbers_of_preprocessing_layers_that_change():
+    model, X = built(NETWORKS["scaled"](), "float32")
+    net, out = model.network(), np.empty((ROWS, 1), np.float32)
+    model.layers[0].set_statistics({"mean": [1.0, 0.0, 2.0], "scale": [2.0, 1.0, 0.5]})
+    state = net.new_state(ROWS)
+    for t in range(STEPS):
+        fn.step(net, state, X[:, t].copy(), out)
+    assert np.array_equal(out, model.predict(X))
 
 
 def test_a_state_begins_again_and_is_copied():
@@ -92,7 +122,6 @@ REFUSED = {
     "backwards": lambda: [fn.GRU(3, go_backwards=True), fn.Dense(1)],
     "flat": lambda: [fn.GRU(3, return_sequences=True), fn.Flatten(), fn.Dense(1)],
     "a convolution": lambda: [fn.Conv1D(3, 2), fn.GRU(3), fn.Dense(1)],
-    "statistics": lambda: [fn.Standardize().adapt(np.ones((2, 4, 2))), fn.GRU(3), fn.Dense(1)],
     "no recurrent layer": lambda: [fn.Dense(3), fn.Dense(1)],
 }
 
