@@ -97,7 +97,7 @@ def _compute(net, own, thread, frozen, updates):
     """Compute this thread's share of the gradient of all rows, piece by piece."""
     team, n = net.team, net.n_parameters
     low, high = share(net.cost, thread, team), share(net.cost, thread + 1, team)  # from the op at hand on
-    start = end = 0  # what is computed and not finished yet
+    start = end = low  # what is computed and not finished yet: nothing, wherever that is
     # A gradient that nobody sees is computed where the first piece of it was: there it stays in the cache.
     in_one_place, origin, gradient = updates and net.train == 0, n, net.gradient
     for i in range(net.n_ops):

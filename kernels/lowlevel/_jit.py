@@ -18,7 +18,7 @@ when a kernel is called from Python. Of LLVM's fast-math flags only ``reassoc``,
 import os
 
 from llvmlite import binding
-from numba import cfunc, njit, types
+from numba import njit, types
 from numba.core import config
 
 # A function whose `fastmath` is not said takes over that of the caller it happens to be compiled for
@@ -26,8 +26,9 @@ from numba.core import config
 _OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
 
 # A process that only makes object code calls nothing from Python, and spares the functions for that.
+_WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 if os.environ.get("FASTNN_OBJECTS_ONLY") == "1":
-    _OPTIONS |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    _OPTIONS |= _WITHOUT_WRAPPERS
 
 kernel = njit(**_OPTIONS)
 reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})
@@ -70,9 +71,9 @@ return:
 def compile_entry(body, symbol):
     """Compile an entry's body to object code with one plain C function in it.
 
-    Numba's own wrapper around a C callback prints an exception and continues, with the help of Python
-    and of Numba's run-time library. The wrapper here needs neither, so that the object can be loaded
-    by a process that has not imported Numba.
+    Numba's own wrapper around a C callback prints an exception and continues, with the help of Python and of
+    Numba's run-time library, and has all of the code optimized again. The wrapper here needs neither, so that
+    the object can be loaded by a process that has not imported Numba.
 
     Parameters
     ----------
@@ -86,9 +87,11 @@ def compile_entry(body, symbol):
     bytes
         Object code for the host.
     """
-    compiled = cfunc(ENTRY_SIGNATURE, error_model="numpy", _nrt=False, fastmath=False)(body)
-    inner = compiled.native_name.removeprefix("cfunc.")
-    module = binding.parse_assembly(compiled.inspect_llvm())
+    function = njit(**_OPTIONS | _WITHOUT_WRAPPERS)(body)
+    function.compile(ENTRY_SIGNATURE)
+    (compiled,) = function.overloads.values()
+    inner = compiled.fndesc.llvm_func_name
+    module = binding.parse_assembly(compiled.library.get_llvm_str())
     module.link_in(binding.parse_assembly(_WRAPPER.format(inner=inner, symbol=symbol)))
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name != symbol:
