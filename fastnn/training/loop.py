@@ -167,7 +167,7 @@ class Training:
     def _run_slices(self) -> None:
         state, fields = self.state, self.net.fields
         last_epoch = self.first_epoch + self.epochs
-        steps = 1
+        steps = self.thread_tuner.steps_in(SLICE)
         kept_at = time.perf_counter()
         is_new = not self.callbacks.callbacks  # whether the optimizer is as it was when this began
         while self.epoch < last_epoch and not self.model.stop_training:

@@ -44,6 +44,10 @@ class ThreadTuner:
                 return threads, 0.25
         return max(self._seconds, key=self._speed), 1.0
 
+    def steps_in(self, seconds: float) -> int:
+        """How many steps take so long, by what was measured; 1 if nothing was."""
+        return max(1, int(seconds * max(map(self._speed, self._seconds))))
+
     def note(self, threads: int, steps: int, seconds: float) -> None:
         """Record how many steps were made in a slice, and how long it took."""
         if steps > 0:

@@ -73,3 +73,11 @@ def test_calls_of_a_step_each_are_measured_together(monkeypatch):
         fn.set_threads(None)
     assert used[0] == 1 and 1 <= used.count(2) <= 10
     assert used[-100:].count(2) <= 4
+
+
+def test_a_fit_begins_with_as_many_steps_as_the_one_before_made_in_a_slice():
+    tuner = ThreadTuner(1, fixed=False)
+    assert tuner.steps_in(0.1) == 1
+    tuner.note(1, 50, 0.25)
+    assert tuner.steps_in(0.1) == 20
+    assert tuner.steps_in(0.0) == 1
