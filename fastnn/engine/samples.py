@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from .graph import Layer
     from .ops import Shape
 
-# So many numbers are copied sooner than all checks of two arrays are made.
+# Copying more numbers than this takes longer than all checks of two arrays.
 _FEW = 1 << 15
-# Kinds of samples that are kept.
+# How many kinds of samples are kept.
 _MOST_KINDS = 4
 _CHECK = "driver.batch.check_samples"
 

@@ -275,7 +275,8 @@ class Trainer(Inference):
         if threads is not None:
             threads = validate.integer("threads", threads, low=1)
         plain = sample_weight is None and class_weight is None and validation_data is None
-        known = known_samples(self._executor, X, y) if plain and not validation_split else None
+        whole = isinstance(validation_split, (int, float)) and validation_split == 0
+        known = known_samples(self._executor, X, y) if plain and whole else None
         task = check_fit_arguments(
             self._executor,
             functools.partial(check_samples, self._executor) if known is None else lambda *_, **__: known,

@@ -22,7 +22,7 @@ LAYERS = {
         "                w",
     ),
     "filters' gradient of the last sample alone": of(
-        "conv2d", "convolution", "dw + skip if r > 0 else 0", "0"
+        "conv2d", "convolution", "dw + skip if r + part > 0 else 0", "0"
     ),
     "windows not turned round": compiled(
         "convolution", "y[places - 1 - i, f,", "y[i, f,", "layers/test_convolution.py"

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 import fastnn as fn
 from fastnn.engine import launch as engine
+from fastnn.training.thread_tuner import ThreadTuner
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(22, 3))
@@ -73,6 +74,7 @@ def interrupted(monkeypatch, **options):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(engine, "run", run_and_interrupt)
+        patch.setattr(ThreadTuner, "steps_in", lambda tuner, seconds: 1)  # in the first call, one step
         model.fit(X, Y, batch_size=4, **options)
     assert model.state.position == 4
     return model
