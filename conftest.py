@@ -5,11 +5,17 @@ Doctests of public classes and functions name the module that users import, not 
 
 import doctest
 import inspect
+import signal
 import sys
 
 import pytest
 
+from fastnn import activations, losses, schedules
 from tests.helpers.defining_module import is_defined_in
+
+# A shell that runs a command in the background lets it ignore Ctrl-C, and so would the processes that
+# the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _by_module_name = doctest.DocTestFinder._from_module
 
@@ -24,6 +30,16 @@ def _from_module(self, module, object):
 
 
 doctest.DocTestFinder._from_module = _from_module
+
+
+@pytest.fixture(autouse=True)
+def own_pieces_are_forgotten():
+    """Activations, losses and schedules that a test, or an example, registers are not seen by the next."""
+    tables = [(room.TABLE, dict(room.TABLE)) for room in (activations, losses, schedules)]
+    yield
+    for table, before in tables:
+        table.clear()
+        table.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -47,7 +47,8 @@ class Copy:
         ignore = shutil.ignore_patterns("__pycache__")
         for source, target in (("fastnn", "fastnn"), ("kernels", "fastnn/kernels"), ("tests", "tests")):
             shutil.copytree(ROOT / source, self.root / target, ignore=ignore)
-        shutil.copy(ROOT / "pyproject.toml", self.root)
+        for name in ("pyproject.toml", "conftest.py"):
+            shutil.copy(ROOT / name, self.root)
         self.passed = {}
 
     def run(self, mutant):
