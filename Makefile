@@ -1,7 +1,7 @@
 # All of this needs only make and Python >= 3.11; every package goes into .venv.
 #
 #   make demo      train on handwritten digits and draw the learning curve
-#   make quick     lint, types and the tests that take no time; a minute and a half, while you work
+#   make quick     lint, types and the tests that take no time; 80 seconds, while you work
 #   make test      lint, types and all tests but the long sweeps; six minutes on two cores
 #   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
 #   make bench     the benchmarks, fastnn beside plain NumPy

@@ -12,7 +12,7 @@ import functools
 import importlib.util
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -294,14 +294,28 @@ def compare(network: Network, rounds: int, seconds: float) -> dict[str, float]:
     return best
 
 
+def mnist_seconds() -> float:
+    """Seconds of ten epochs of LeNet-5 by as many samples as MNIST has, in batches of 2048."""
+    network = replace(NETWORKS["lenet-5"], batch_size=2048, samples=60_000)
+    trainer = Trainer(network, *make_data(network))
+    trainer.run(1)  # loads the kernels, and chooses the number of threads
+    start = time.perf_counter()
+    trainer.run(10)
+    return time.perf_counter() - start
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print a table for each network."""
     parser = argparse.ArgumentParser(prog="python -m bench.networks", description=__doc__)
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a call (default %(default)s)")
+    parser.add_argument("--mnist", action="store_true", help="time ten epochs of LeNet-5 on 60,000 samples")
     options = parser.parse_args(argv)
     print(processor())
+    if options.mnist:
+        print(f"lenet-5, 10 epochs of 60,000 samples, batch 2048: {mnist_seconds():.1f} s")
+        return 0
     for name in options.networks.split(","):
         network = NETWORKS[name]
         print(f"\n{name}: {network.network()}, batch {network.batch_size}; us a step")

@@ -4,7 +4,7 @@ A descriptor is addresses, counts, positions and figures, 8 bytes each. Every co
 of one; it reads and writes ``net.n_ops`` of ``net = record(net_address, DESCRIPTOR)``. Python has the same
 fields in `Network.fields`.
 
-A network has one descriptor for the call, and one for each thread of its team if they are several. The fields
+A network has one descriptor for the call, and one for each thread of a team of several. The fields
 before `scratch` are the same in all of them: the driver copies them from the call's to the threads'.
 """
 
