@@ -353,3 +353,7 @@ def central_difference(function, x, eps=1e-6):
         step[i] = eps
         gradient[i] = (function(x + step) - function(x - step)) / (2 * eps)
     return gradient
+
+
+def tanh_of(x, p, path):
+    return np.tanh(dense_forward(x, p[f"{path}weights"], p[f"{path}bias"]))

@@ -16,6 +16,7 @@ import fastnn as fn
 from fastnn.layers import registry as layer_table
 from fastnn.layers.base import walk
 from fastnn.sklearn import MLPClassifier
+from tests.helpers import layer_rows
 from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
 from tests.helpers.onnx_models import (
     CATEGORIES,
@@ -30,7 +31,6 @@ from tests.helpers.onnx_models import (
     session,
 )
 from tests.helpers.tolerances import PRODUCT
-from tests.layers import test_layers as test_layers_table
 
 
 def exported(model, path, **options):
@@ -79,7 +79,7 @@ def test_convolutions(name, tmp_path):
 
 def test_every_kind_of_layer_is_exported():
     made = [make() for make in WRITTEN.values()] + [make() for make, *_ in CONVOLUTIONS.values()]
-    rows = [row for row in test_layers_table.LAYERS.values() if dict(*row[3:]).get("onnx", True)]
+    rows = [row for row in layer_rows.LAYERS.values() if dict(*row[3:]).get("onnx", True)]
     made += [[make()] for make, *_ in rows]
     kinds = {layer.kind for layers in made for _, layer in walk(layers)}
     # ONNX has lengths of sequences, but no values that mark what is left out.
