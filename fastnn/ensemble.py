@@ -86,12 +86,14 @@ class Ensemble(KnownAttributes):
         self.weights = _shares(weights, len(self.models))
         self._dtype = max(model.dtype for model in self.models)  # float64, if there is one
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
         """Combined prediction of the models; the largest number of a row is its class.
 
         Parameters
         ----------
         X : array of shape (n, n_in), or (n_in,) for one sample
+        lengths : array of int of shape (n,), or int for one sample, optional
+            How many time steps each sample has: see `Model.fit`.
 
         Returns
         -------
@@ -116,7 +118,7 @@ class Ensemble(KnownAttributes):
                 if model.dtype not in given:
                     given[model.dtype] = array_checks.array("X", X, model.dtype, (1, 2), keep_mapped=True)
                 own = given[model.dtype]
-            outputs = model.executor.predict(own, table=X, shape=shape)
+            outputs = model.executor.predict(own, table=X, shape=shape, lengths=lengths)
             opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
             total = total if total.size else np.zeros(outputs.shape, self._dtype)
             total += total.dtype.type(weight) * opinion
@@ -127,7 +129,12 @@ class Ensemble(KnownAttributes):
         return self.predict(X)
 
     def evaluate(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
     ) -> dict[str, float]:
         """Loss and metrics of the combined prediction.
 
@@ -135,7 +142,7 @@ class Ensemble(KnownAttributes):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, lengths
             As for `Model.evaluate`.
 
         Returns
@@ -151,7 +158,7 @@ class Ensemble(KnownAttributes):
         loss = self.models[0].loss
         if loss is None:
             raise ValueError("the first model has no loss; give one: fn.Model(layers, loss=...)")
-        outputs, last = self.predict(X), "identity"
+        outputs, last = self.predict(X, lengths=lengths), "identity"
         if self.combine != "mean" or self.models[0].head.output == "probabilities":
             outputs = _logits(outputs, loss.target)
             last = "sigmoid" if loss.target == "shares" else "softmax"

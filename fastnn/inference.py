@@ -10,7 +10,6 @@ from .data import array_checks, names
 from .data.rows import as_rows, sample_shape
 from .engine import inspection
 from .engine.network import refuse_constants
-from .layers import classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,69 +193,13 @@ class Inference(KnownAttributes):
         """See `predict`."""
         return self.predict(X)
 
-    def predict_proba(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
-        """Probabilities of the classes, whether the last layer returns probabilities or logits.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_in), or (n_in,) for one sample
-        lengths : array of int of shape (n,), optional
-            As for `predict`.
-
-        Returns
-        -------
-        array of shape (n, n_classes), or (n_classes,) for one sample
-            Of the model's dtype. A single output for two classes gives two columns, as in scikit-learn;
-            several such outputs, which represent labels, give one column each.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `predict`; ValueError also if the loss is not one of classes.
-
-        Examples
-        --------
-        >>> import fastnn as fn
-        >>> model = fn.Model([fn.Dense(1)], loss="binary_cross_entropy", seed=0).build(2)
-        >>> model.predict_proba([[0.0, 0.0]])
-        array([[0.5, 0.5]], dtype=float32)
-        """
-        classes.require("predict_proba", self.head, self._executor.loss)
-        return classes.by_class(self.head, self.predict(X, lengths=lengths))
-
-    def predict_class(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> Any:
-        """Number of the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_in), or (n_in,) for one sample
-        lengths : array of int of shape (n,), optional
-            As for `predict`.
-
-        Returns
-        -------
-        int64 array of shape (n,), or a number for one sample
-            For several outputs that represent labels (`binary_cross_entropy`) an array of 0 and 1, of
-            shape (n, n_out) or (n_out,).
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `predict_proba`.
-
-        Examples
-        --------
-        >>> import fastnn as fn
-        >>> X, y = fn.datasets.spiral(100, 3, seed=0)
-        >>> model = fn.Model([fn.Dense(32, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
-        >>> history = model.fit(X, y, epochs=200)
-        >>> bool((model.predict_class(X) == y).mean() > 0.9)
-        True
-        """
-        classes.require("predict_class", self.head, self._executor.loss)
-        return classes.numbers(self.head, self.predict(X, lengths=lengths))
-
-    def outputs(self, X: ArrayLike, layers: Sequence[int | str | Layer] | None = None) -> list[NDArray[Any]]:
+    def outputs(
+        self,
+        X: ArrayLike,
+        layers: Sequence[int | str | Layer] | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+    ) -> list[NDArray[Any]]:
         """Outputs of layers, hidden ones too.
 
         Parameters
@@ -265,6 +208,8 @@ class Inference(KnownAttributes):
         layers : sequence of int, str or Layer, optional
             The number of each in `layers` (negative ones count from the end), its path, such as
             ``"1.body.0"``, or the layer itself; all of `layers` if not given.
+        lengths : array of int of shape (n,), or int for one sample, optional
+            As for `predict`.
 
         Returns
         -------
@@ -287,12 +232,13 @@ class Inference(KnownAttributes):
         executor = self._executor
         wanted = range(len(self.layers)) if layers is None else layers
         nodes = [inspection.find_layer(executor, layer, "layers") for layer in wanted]
-        x, samples = inspection.samples(executor, X)
-        return [
-            inspection.Inspector(executor, node).outputs(x).reshape(*samples, *node.output) for node in nodes
-        ]
+        x, samples, checked = inspection.sequences(executor, X, lengths)
+        found = [inspection.Inspector(executor, node, checked).outputs(x) for node in nodes]
+        return [y.reshape(*samples, *node.output) for y, node in zip(found, nodes, strict=True)]
 
-    def input_gradient(self, X: ArrayLike, dy: ArrayLike) -> NDArray[Any]:
+    def input_gradient(
+        self, X: ArrayLike, dy: ArrayLike, *, lengths: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Derivatives of ``sum(dy * predict(X))`` with respect to X: the vector-Jacobian product.
 
         With `dy` the derivatives of any function of the outputs, these are its derivatives with respect to
@@ -302,6 +248,8 @@ class Inference(KnownAttributes):
         ----------
         X : array of shape (n, *input_shape), or (*input_shape,) for one sample
         dy : array of shape (n, *output_shape), or (*output_shape,) for one sample
+        lengths : array of int of shape (n,), or int for one sample, optional
+            As for `predict`.
 
         Returns
         -------
@@ -323,8 +271,8 @@ class Inference(KnownAttributes):
         True
         """
         executor = self._executor
-        x, samples = inspection.samples(executor, X)
-        inspector = inspection.Inspector(executor)
+        x, samples, checked = inspection.sequences(executor, X, lengths)
+        inspector = inspection.Inspector(executor, lengths=checked)
         shape = (*samples, *inspector.output_shape)
         given = array_checks.array("dy", dy, self.dtype, (len(shape),))
         if given.shape != shape:
@@ -333,7 +281,7 @@ class Inference(KnownAttributes):
         result = inspector.input_gradient(x, given.reshape(len(x), -1))
         return result.reshape(*samples, *cast("tuple[int, ...]", self.input_shape))
 
-    def jacobian(self, X: ArrayLike) -> NDArray[Any]:
+    def jacobian(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
         """Derivatives of all outputs with respect to all inputs, of each sample.
 
         As `fastnn.jacobian` in compiled code, to the bit.
@@ -341,6 +289,8 @@ class Inference(KnownAttributes):
         Parameters
         ----------
         X : array of shape (n, *input_shape), or (*input_shape,) for one sample
+        lengths : array of int of shape (n,), or int for one sample, optional
+            As for `predict`.
 
         Returns
         -------
@@ -360,8 +310,8 @@ class Inference(KnownAttributes):
         (1, 2, 3)
         """
         executor = self._executor
-        x, samples = inspection.samples(executor, X)
-        inspector = inspection.Inspector(executor)
+        x, samples, checked = inspection.sequences(executor, X, lengths)
+        inspector = inspection.Inspector(executor, lengths=checked)
         shape = (*samples, *inspector.output_shape, *cast("tuple[int, ...]", self.input_shape))
         return inspector.jacobian(x).reshape(shape)
 

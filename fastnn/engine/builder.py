@@ -204,9 +204,11 @@ class NetworkBuilder:
         all_finite = np.where(np.isnan(self._limits), self._limits.dtype.type(np.inf), self._limits)
         return self._predictor(layout, state, all_finite)
 
-    def for_derivatives(self, state: State, node: Node | None, rows: int) -> Network:
+    def for_derivatives(self, state: State, node: Node | None, rows: int, lengths: bool = False) -> Network:
         """A network up to a layer, or all, that predicts and has gradients with respect to its input."""
-        graph = self.graph if node is None else self.graph.until(node)
+        graph = self.graph_of(lengths)
+        if node is not None:
+            graph = graph.until(next(own for own in graph.nodes if own.path == node.path))
         lay_out = functools.partial(plan, graph, rows, self.dtype)
         both_ways = lay_out(training=True, input_gradient=True)
         return network.network(

@@ -60,6 +60,8 @@ class GradientFlow:
     saved : set of int
         The values that gradients are computed from.
     end : int
+    input_gradient : int or None
+        Number of the gradient with respect to the input, if it is wanted.
     """
 
     def __init__(self, ops: Sequence[Op], predicted: Tensor, n_ops: int, to_input: bool) -> None:
@@ -78,6 +80,7 @@ class GradientFlow:
             if self._needed[op.output.value]:
                 step = self._merge if op.merges else self._back
                 self.steps[i] = step(op, time, found)
+        self.input_gradient = found[0][0] if to_input else None
         if to_input:
             self.last[found[0][0]] = self.end
 

@@ -12,6 +12,7 @@ from ..data.rows import as_rows
 from ..kernels.abi.oprow import OP
 from ..memory import buffers
 from . import launch
+from .lengths import check_lengths
 from .samples import DataSet
 from .weightless import check_rows
 
@@ -44,6 +45,14 @@ def samples(executor: Executor, X: Any) -> tuple[NDArray[Any], tuple[int, ...]]:
     x = sample_checks.features(x, dtype, executor.n_in, given=checked.shape, table=X, missing=nan)
     check_rows(executor.layers, x, dtype, "X", shape)
     return x, (len(x),) if checked.ndim == 2 else ()
+
+
+def sequences(
+    executor: Executor, X: Any, lengths: Any
+) -> tuple[NDArray[Any], tuple[int, ...], NDArray[np.int64] | None]:
+    """What `samples` gives, and the checked lengths, if any are given."""
+    x, leading = samples(executor, X)
+    return x, leading, check_lengths(executor, lengths, len(x), executor.built.graph.input.shape)
 
 
 def find_layer(executor: Executor, layer: Any, name: str = "layer") -> Node:
@@ -80,45 +89,63 @@ class Inspector:
         Built.
     node : Node, optional
         All of the model if not given.
+    lengths : array of int, optional
+        Checked, of the samples that the methods are given.
     """
 
-    def __init__(self, executor: Executor, node: Node | None = None) -> None:
-        self._executor = executor
+    def __init__(
+        self, executor: Executor, node: Node | None = None, lengths: NDArray[np.int64] | None = None
+    ) -> None:
+        self._executor, self._lengths = executor, lengths
         executor.require_adapted()
         self.output_shape: Shape = executor.built.graph.output.shape if node is None else node.output
-        self._net = executor.built.for_derivatives(executor.state, node, _ROWS)
+        self._net = executor.built.for_derivatives(executor.state, node, _ROWS, lengths is not None)
         self._n_out = int(np.prod(self.output_shape))
 
     def outputs(self, x: NDArray[Any]) -> NDArray[Any]:
         """Of shape (n, n_out)."""
         result = buffers.empty((len(x), self._n_out), x.dtype.name, "the output")
         with self._executor.weights_lock.exclusive():
-            launch.predict(self._net, x, result, check=False)  # done before, and NaN may be right
+            # Checked before, and NaN may be right.
+            launch.predict(self._net, x, result, check=False, lengths=self._lengths)
         return result
 
     def input_gradient(self, x: NDArray[Any], dy: NDArray[Any]) -> NDArray[Any]:
         """Of shape (n, n_in): the derivatives of ``sum(dy * outputs)``; dy of shape (n, n_out)."""
         result = buffers.empty(x.shape, x.dtype.name, "the gradient")
-        with self._executor.weights_lock.exclusive():
-            launch.derivatives("input_gradient", self._net, x, result, np.ascontiguousarray(dy, x.dtype))
+        self._derivatives("input_gradient", x, result, np.ascontiguousarray(dy, x.dtype))
         return result
 
     def jacobian(self, x: NDArray[Any]) -> NDArray[Any]:
         """Of shape (n, n_out, n_in)."""
         result = buffers.empty((len(x), self._n_out, x.shape[1]), x.dtype.name, "the Jacobian")
-        with self._executor.weights_lock.exclusive():
-            launch.derivatives("jacobian", self._net, x, result)
+        self._derivatives("jacobian", x, result)
         return result
 
+    def _derivatives(
+        self, entry: str, x: NDArray[Any], result: NDArray[Any], dy: NDArray[Any] | None = None
+    ) -> None:
+        lengths = self._lengths
+        with self._executor.weights_lock.exclusive():
+            if lengths is None:
+                launch.derivatives(entry, self._net, x, result, dy)
+                return
+            for start in range(0, len(x), _ROWS):  # where lengths are read, the rows at hand are the first
+                rows = slice(start, start + _ROWS)
+                own = None if dy is None else dy[rows]
+                launch.derivatives(entry, self._net, x[rows], result[rows], own, lengths[rows])
 
-def loss_input_gradient(executor: Executor, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+
+def loss_input_gradient(
+    executor: Executor, x: NDArray[Any], y: NDArray[Any], lengths: NDArray[np.int64] | None = None
+) -> NDArray[Any]:
     """Derivatives of the loss of all samples as one batch with respect to them, of shape (n, n_in).
 
     x and y as `training.arguments.check_samples` gives them; the executor has a loss.
     """
     with executor.weights_lock.exclusive():
-        net = executor.network("input", len(x))
-        launch.set_data(net, DataSet(x, y, None))
+        net = executor.network("input", len(x), lengths)
+        launch.set_data(net, DataSet(x, y, None), lengths)
         launch.run("gradient", net)
         at = net.ops.view(OP)["dx"][0, 0]
         return net.workspace[at : at + x.size].reshape(x.shape).copy()

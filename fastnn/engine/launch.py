@@ -100,13 +100,19 @@ def predict(
 
 
 def derivatives(
-    entry: str, net: Network, X: NDArray[Any], out: NDArray[Any], dy: NDArray[Any] | None = None
+    entry: str,
+    net: Network,
+    X: NDArray[Any],
+    out: NDArray[Any],
+    dy: NDArray[Any] | None = None,
+    lengths: NDArray[np.int64] | None = None,
 ) -> None:
     """Write derivatives of the outputs into `out`, as the function `entry` of `fastnn` does in compiled code.
 
     All arrays are of the model's dtype and in C order; `net` has gradients with respect to its input.
     """
-    set_data(net, DataSet(X, None, None))
+    set_data(net, DataSet(X, None, None), lengths)
+    net.fields.position = net.fields.first_row = 0  # by which lengths are found
     net.fields.output, net.fields.y = address(out), address(dy)
     function = loader.function(f"embedded.jacobian.{entry}", net.parameters.dtype.name)
     function(0, net.fields.own_address)

@@ -292,6 +292,8 @@ def _lay_out_training(
                 row[column] = offsets[gradients[number]]
                 if not op.passes_gradient:
                     row["backward_input"] = loader.address(f"{op.kernel}.backward_input", dtype)
+    if flow.input_gradient is not None:  # also where the first op, as that of a mask, has no gradient
+        result.ops["dx"][0] = offsets[gradients[flow.input_gradient]]
 
 
 def _place_gradients(memory: _Memory, flow: GradientFlow) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from ..checks import validate
 from ..data.rows import as_samples
 from ..engine import inspection
+from ..engine.lengths import check_lengths
 from ..training.arguments import check_samples
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def adversarial(
     low: float | None = None,
     high: float | None = None,
     seed: int = 0,
+    lengths: ArrayLike | None = None,
 ) -> NDArray[Any]:
     """Samples that differ from X by at most `epsilon` in each input, with a larger loss.
 
@@ -41,7 +43,7 @@ def adversarial(
     ----------
     model : Model
         Built, with a loss.
-    X, y
+    X, y, lengths
         As for `Model.evaluate`.
     epsilon : float, > 0
         In units of the inputs.
@@ -89,6 +91,7 @@ def adversarial(
     given, targets, _ = as_samples(X, y, None, shape, executor.shape_of_output)
     x, targets, _ = check_samples(executor, given, targets, None)
     x = np.asarray(x, model.dtype)
+    checked = check_lengths(executor, lengths, len(x), shape)
     least, most = x - x.dtype.type(radius), x + x.dtype.type(radius)
     if lowest is not None:
         least, most = np.maximum(least, lowest), np.maximum(most, lowest)
@@ -100,7 +103,7 @@ def adversarial(
         start = np.clip(x + rng.uniform(-radius, radius, x.shape), least, most).astype(x.dtype)
     changed = start
     for _ in range(count):
-        direction = np.sign(inspection.loss_input_gradient(executor, changed, targets))
+        direction = np.sign(inspection.loss_input_gradient(executor, changed, targets, checked))
         changed = np.clip(changed + x.dtype.type(step) * direction, least, most)
     single = np.shape(X) in (shape, (x.shape[1],))
     return changed.reshape(*(() if single else (len(x),)), *shape)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from ..inference import Inference
 
 
-def saliency(model: Inference, X: ArrayLike, output: int | ArrayLike | None = None) -> NDArray[Any]:
+def saliency(
+    model: Inference,
+    X: ArrayLike,
+    output: int | ArrayLike | None = None,
+    *,
+    lengths: ArrayLike | None = None,
+) -> NDArray[Any]:
     """How much an output changes with each input: the absolute value of its derivative.
 
     K. Simonyan, A. Vedaldi, A. Zisserman, *Deep inside convolutional networks: visualising image
@@ -31,12 +37,14 @@ def saliency(model: Inference, X: ArrayLike, output: int | ArrayLike | None = No
     X : array of shape (n, *input_shape), or (*input_shape,) for one sample
     output : int, or array of int of shape (n,), optional
         Number of the output; that which is the largest of each sample if not given.
+    lengths : array of int of shape (n,), or int for one sample, optional
+        How many time steps each sample has: see `Model.fit`.
 
     Returns
     -------
     array of the shape of X
         Of the model's dtype, >= 0; in units of the output by units of the inputs. 0 for missing values, NaN,
-        which `fastnn.Impute` replaces.
+        which `fastnn.Impute` replaces, and behind the end of a sequence.
 
     Raises
     ------
@@ -52,8 +60,8 @@ def saliency(model: Inference, X: ArrayLike, output: int | ArrayLike | None = No
     >>> fn.explain.saliency(model, [5.0, 5.0, 5.0])
     array([2., 0., 1.], dtype=float32)
     """
-    x, samples = inspection.samples(model.executor, X)
-    inspector = inspection.Inspector(model.executor)
+    x, samples, checked = inspection.sequences(model.executor, X, lengths)
+    inspector = inspection.Inspector(model.executor, lengths=checked)
     outputs = inspector.outputs(x)
     dy = one_hot(output_indices(output, outputs), outputs.shape[1], model.dtype)
     result: NDArray[Any] = np.abs(inspector.input_gradient(x, dy))
@@ -67,6 +75,7 @@ def integrated_gradients(
     *,
     baseline: float | ArrayLike = 0.0,
     steps: int = 50,
+    lengths: ArrayLike | None = None,
 ) -> NDArray[Any]:
     """What each input contributes to an output, compared with that for a baseline.
 
@@ -85,6 +94,8 @@ def integrated_gradients(
         The input that stands for no information: a black picture, the mean of a column.
     steps : int
         Points on the way at which gradients are computed, in the middle of equal parts.
+    lengths : array of int of shape (n,), or int for one sample, optional
+        How many time steps each sample has: see `Model.fit`.
 
     Returns
     -------
@@ -106,7 +117,7 @@ def integrated_gradients(
     >>> fn.explain.integrated_gradients(model, [5.0, 5.0, 5.0], baseline=1.0).round(3)
     array([ 8.,  0., -4.], dtype=float32)
     """
-    x, samples = inspection.samples(model.executor, X)
+    x, samples, checked = inspection.sequences(model.executor, X, lengths)
     if np.isnan(x).any():
         raise ValueError(
             "X has missing values (NaN), to which there is no way from the baseline; replace them before, as "
@@ -114,7 +125,7 @@ def integrated_gradients(
         )
     count = validate.integer("steps", steps, low=1)
     start = baseline_rows(baseline, x, samples, model.input_shape or ())
-    inspector = inspection.Inspector(model.executor)
+    inspector = inspection.Inspector(model.executor, lengths=checked)
     outputs = inspector.outputs(x)
     dy = one_hot(output_indices(output, outputs), outputs.shape[1], model.dtype)
     total = np.zeros(x.shape)

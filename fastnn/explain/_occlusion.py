@@ -26,6 +26,7 @@ def occlusion(
     window: int | tuple[int, ...] = 1,
     strides: int | tuple[int, ...] = 1,
     baseline: float | ArrayLike = 0.0,
+    lengths: ArrayLike | None = None,
 ) -> NDArray[Any]:
     """By how much an output falls when a part of the input is covered.
 
@@ -44,6 +45,8 @@ def occlusion(
         the only axis there is. The last window of an axis ends where the axis ends.
     baseline : number, or array of shape input_shape or that of X
         What covered inputs become.
+    lengths : array of int of shape (n,), or int for one sample, optional
+        How many time steps each sample has: see `Model.fit`.
 
     Returns
     -------
@@ -66,13 +69,13 @@ def occlusion(
     >>> fn.explain.occlusion(model, [5.0, 5.0, 5.0])
     array([10.,  0., -5.])
     """
-    x, samples = inspection.samples(model.executor, X)
+    x, samples, checked = inspection.sequences(model.executor, X, lengths)
     shape = model.input_shape or ()
     axes = shape[:-1] or shape
     sizes = _per_axis("window", window, axes)
     steps = _per_axis("strides", strides, sizes)
     covered = baseline_rows(baseline, x, samples, shape).reshape(-1, *shape)
-    inspector = inspection.Inspector(model.executor)
+    inspector = inspection.Inspector(model.executor, lengths=checked)
     outputs = inspector.outputs(x)
     chosen = (np.arange(len(x)), output_indices(output, outputs))
     full = outputs[chosen].astype(np.float64)

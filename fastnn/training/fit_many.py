@@ -43,7 +43,9 @@ def fit_many(
     shuffle: bool | Callable[[int], Any] = True,
     sample_weight: Any = None,
     class_weight: Any = None,
+    lengths: Any = None,
     validation_data: Any = None,
+    validation_lengths: Any = None,
     validation_split: float = 0.0,
     callbacks: Sequence[Sequence[Callback | Callable[[int, dict[str, float]], Any]]] = (),
     verbose: Any = "auto",
@@ -57,8 +59,8 @@ def fit_many(
     dtypes and seeds may differ.
 
     **One data set or many.** An array (or a table) is shared by all models. A list or a tuple holds
-    one item for each model. This holds for `X`, `y` and `sample_weight` separately: one X with a list
-    of targets is fine. A plain list of numbers is therefore not a data set here; convert it to an array.
+    one item for each model. This holds for `X`, `y`, `sample_weight` and `lengths` separately: one X with a
+    list of targets is fine. A plain list of numbers is therefore not a data set here; convert it to an array.
 
     Parameters
     ----------
@@ -72,8 +74,12 @@ def fit_many(
         As for `Model.fit`.
     sample_weight : array of shape (n,) or (n, n_out), or list of one array or None per model, optional
     class_weight : dict of int to float, "balanced", or list of one of these or None per model, optional
+    lengths : array of int of shape (n,), or list of one array or None per model, optional
+        Time steps of each sample: see `Model.fit`.
     validation_data : (X, y) or (X, y, sample_weight), or list of one such tuple or None per model, optional
         A tuple is shared.
+    validation_lengths : array of int, or list of one array or None per model, optional
+        The lengths of `validation_data`.
     validation_split : float
     callbacks : sequence of one sequence of callbacks per model
         They are called by the thread that trains their model. A `Callback` has state, so each model needs its
@@ -131,7 +137,9 @@ def fit_many(
         "batch_size": _one_each("batch_size", batch_size, len(models)),
         "sample_weight": _one_each("sample_weight", sample_weight, len(models)),
         "class_weight": _one_each("class_weight", class_weight, len(models)),
+        "lengths": _one_each("lengths", lengths, len(models)),
         "validation_data": _one_each("validation_data", validation_data, len(models), (list,)),
+        "validation_lengths": _one_each("validation_lengths", validation_lengths, len(models)),
         "callbacks": _own_callbacks(callbacks, len(models)),
     }
     shared = {"shuffle": shuffle, "validation_split": validation_split, "resume": resume}

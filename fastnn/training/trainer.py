@@ -13,8 +13,8 @@ from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.tables import column_names
 from ..engine import evaluation
 from ..engine.threads import team_size
-from ..inference import Inference
 from ..layers import preprocessing
+from ..probabilities import Probabilities
 from .adapt import adapt_and_build
 from .arguments import FitArguments, check_call, check_fit_arguments, check_samples, single_step
 from .callback import Callback
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .history import History
 
 
-class Trainer(Inference):
+class Trainer(Probabilities):
     """Base of `fastnn.Model`: how it is trained and evaluated."""
 
     history: History | None

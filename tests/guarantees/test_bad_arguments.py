@@ -176,8 +176,13 @@ ELSEWHERE = {
     **{
         f"Model.{function}: lengths": "test_lengths_are_taken_or_refused, tests/layers/test_lengths.py"
         for function in ("fit", "partial_fit", "evaluate", "loss_and_gradient")
-        + ("predict", "predict_proba", "predict_class")
+        + ("predict", "predict_proba", "predict_class", "outputs", "input_gradient", "jacobian")
     },
+    **dict.fromkeys(
+        ("Ensemble.predict: lengths", "Ensemble.evaluate: lengths", "adversarial: lengths")
+        + ("saliency: lengths", "integrated_gradients: lengths", "occlusion: lengths"),
+        "tests/layers/test_lengths.py",
+    ),
     **dict.fromkeys(
         (
             "integrated_gradients: X",
@@ -229,7 +234,9 @@ def rows_needed():
             own = list(functions_of(value))
         for function in [*own, *(getattr(fn.scipy, name) for name in fn.scipy.__all__)]:
             is_public = function.__module__.startswith("fastnn") and ".kernels" not in function.__module__
-            named = re.sub(r"^(Trainer|Inference)\.", "Model.", function.__qualname__)  # its bases
+            named = re.sub(
+                r"^(Trainer|Inference|Probabilities)\.", "Model.", function.__qualname__
+            )  # its bases
             if is_public and named not in OF_THE_ENGINE:
                 yield from (f"{named}: {parameter}" for parameter in data_of(function))
 

@@ -181,6 +181,77 @@ def test_calls_without_lengths_are_as_before():
     assert np.array_equal(model.predict(X), model.predict(X, lengths=full))
 
 
+def test_many_models_at_once():
+    """Each has the bits of its own fit: with lengths that all share, of their own, or none."""
+    options = {"epochs": 2, "validation_data": (X[50:], Y[50:])}
+    own = [LENGTHS[:50], None]
+    held = [LENGTHS[50:], None]
+    models, twins = ([model_of(NETWORKS["gru"]()) for _ in range(2)] for _ in range(2))
+    histories = fn.fit_many(models, X[:50], Y[:50], lengths=own, validation_lengths=held, **options)
+    for model, twin, history, a, b in zip(models, twins, histories, own, held, strict=True):
+        record = twin.fit(X[:50], Y[:50], lengths=a, validation_lengths=b, **options)
+        assert history.history == record.history
+        assert np.array_equal(model.parameters, twin.parameters)
+    fn.fit_many(models, X, Y, lengths=LENGTHS)
+    for model, twin in zip(models, twins, strict=True):
+        twin.fit(X, Y, lengths=LENGTHS)
+        assert np.array_equal(model.parameters, twin.parameters)
+    before = [model.parameters.copy() for model in models]
+    with pytest.raises(ValueError, match="model 0: lengths must have shape"):
+        fn.fit_many(models, X, Y, lengths=LENGTHS[1:])
+    assert all(map(np.array_equal, before, [model.parameters for model in models]))
+
+
+def test_ensembles():
+    models = [model_of(NETWORKS[name]()) for name in ("gru", "dense and several")]
+    ensemble = fn.Ensemble(models)
+    expected = sum(model.predict(X, lengths=LENGTHS) for model in models) / 2
+    assert_allclose(ensemble.predict(X, lengths=LENGTHS), expected, rtol=1e-6)
+    assert_allclose(ensemble.predict(X[3], lengths=LENGTHS[3]), expected[3], rtol=1e-5)
+    loss = ensemble.evaluate(X, Y, lengths=LENGTHS)["loss"]
+    assert_allclose(loss, ((expected - Y) ** 2).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("first", [None, -7])
+@pytest.mark.parametrize("name", ["gru", "dense and several"])
+def test_derivatives_and_hidden_outputs_are_those_of_each_sample_alone(name, first):
+    """By `lengths`, and by a mask."""
+    masking, given = ([], X.astype(float)) if first is None else ([fn.Masking(first)], MARKED.astype(float))
+    options = {"lengths": LENGTHS} if first is None else {}
+    model = model_of([*masking, *NETWORKS[name]()], dtype="float64")
+    dy = RNG.normal(size=(N, 1))
+    gradient, jacobian = model.input_gradient(given, dy, **options), model.jacobian(given, **options)
+    hidden = model.outputs(given, [-2], **options)[0]
+    for i, length in enumerate(LENGTHS):
+        alone, x = model_of(NETWORKS[name](), (int(length), FEATURES), dtype="float64"), given[i, :length]
+        assert_allclose(gradient[i, :length], alone.input_gradient(x, dy[i]), rtol=1e-10, atol=1e-14)
+        assert_allclose(jacobian[i][:, :length], alone.jacobian(x), rtol=1e-10, atol=1e-14)
+        assert not gradient[i, length:].any() and not jacobian[i][:, length:].any()
+        assert np.array_equal(hidden[i], alone.outputs(x, [-2])[0])
+    if first is None:
+        one = model.input_gradient(given[0], dy[0], lengths=LENGTHS[0])
+        assert np.array_equal(one, gradient[0])
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "occlusion"])
+def test_explanations_leave_out_what_is_behind_the_end(method):
+    model = model_of(NETWORKS["gru"]())
+    found = getattr(fn.explain, method)(model, X, lengths=LENGTHS)
+    assert not found[PADDING].any() and found[~PADDING].all()
+    alone = model_of(NETWORKS["gru"](), (int(LENGTHS[1]), FEATURES))
+    expected = getattr(fn.explain, method)(alone, X[1, : LENGTHS[1]])
+    assert_allclose(found[1, : LENGTHS[1]], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_adversarial_samples_of_sequences():
+    model = model_of(NETWORKS["gru"]())
+    found = fn.explain.adversarial(model, X, Y, 0.1, method="fgsm", lengths=LENGTHS)
+    assert np.array_equal(found[PADDING], X[PADDING])
+    assert_allclose(abs(found - X)[~PADDING], 0.1, rtol=1e-5)
+    loss, raised = (model.evaluate(x, Y, lengths=LENGTHS)["loss"] for x in (X, found))
+    assert raised > loss
+
+
 # ---- what is refused ---------------------------------------------------------------------------
 
 WRONG = {
@@ -194,6 +265,12 @@ CALLS = {
     "evaluate": lambda model, lengths: model.evaluate(X, Y, lengths=lengths),
     "loss_and_gradient": lambda model, lengths: model.loss_and_gradient(X, Y, lengths=lengths),
     "predict": lambda model, lengths: model.predict(X, lengths=lengths),
+    "ensemble": lambda model, lengths: fn.Ensemble([model]).predict(X, lengths=lengths),
+    "outputs": lambda model, lengths: model.outputs(X, lengths=lengths),
+    "input_gradient": lambda model, lengths: model.input_gradient(X, Y, lengths=lengths),
+    "jacobian": lambda model, lengths: model.jacobian(X, lengths=lengths),
+    "saliency": lambda model, lengths: fn.explain.saliency(model, X, lengths=lengths),
+    "adversarial": lambda model, lengths: fn.explain.adversarial(model, X, Y, 0.1, lengths=lengths),
 }
 
 

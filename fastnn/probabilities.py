@@ -1,0 +1,77 @@
+"""What a model's outputs mean: probabilities of classes, and the classes themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .inference import Inference
+from .layers import classes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class Probabilities(Inference):
+    """Base of `fastnn.Model`: what it says of classes."""
+
+    def predict_proba(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
+        """Probabilities of the classes, whether the last layer returns probabilities or logits.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+        lengths : array of int of shape (n,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        array of shape (n, n_classes), or (n_classes,) for one sample
+            Of the model's dtype. A single output for two classes gives two columns, as in scikit-learn;
+            several such outputs, which represent labels, give one column each.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if the loss is not one of classes.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(1)], loss="binary_cross_entropy", seed=0).build(2)
+        >>> model.predict_proba([[0.0, 0.0]])
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        classes.require("predict_proba", self.head, self._executor.loss)
+        return classes.by_class(self.head, self.predict(X, lengths=lengths))
+
+    def predict_class(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> Any:
+        """Number of the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+        lengths : array of int of shape (n,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        int64 array of shape (n,), or a number for one sample
+            For several outputs that represent labels (`binary_cross_entropy`) an array of 0 and 1, of
+            shape (n, n_out) or (n_out,).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_proba`.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> X, y = fn.datasets.spiral(100, 3, seed=0)
+        >>> model = fn.Model([fn.Dense(32, "relu"), fn.Dense(3)], loss="cross_entropy", seed=0)
+        >>> history = model.fit(X, y, epochs=200)
+        >>> bool((model.predict_class(X) == y).mean() > 0.9)
+        True
+        """
+        classes.require("predict_class", self.head, self._executor.loss)
+        return classes.numbers(self.head, self.predict(X, lengths=lengths))
