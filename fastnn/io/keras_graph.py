@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..layers.bidirectional import Bidirectional
 from ..layers.containers import Add, Concatenate, Residual, Sequential
 from .keras_files import group_names
 from .keras_layers import axis_of, input_size, layer_of
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MODELS = ("Sequential", "Functional", "Model")
 _MERGES: dict[str, type[Add] | type[Concatenate]] = {"Add": Add, "Concatenate": Concatenate}
+_ATTENTION = "MultiHeadAttention"  # which takes queries, keys and values
 _SAMPLE = 1 << 24  # numbers that a layer may give for a sample, in a small file
 _DEEPEST = 20  # models in models
 
@@ -38,6 +40,14 @@ class Leaf(NamedTuple):
     shape: Shape
     place: str
     group: int
+
+
+def leaves_of(layer: Layer, shape: Shape, place: str, group: int) -> list[Leaf]:
+    """A layer as leaves: both directions of `Bidirectional`, else itself."""
+    if isinstance(layer, Bidirectional):
+        both = {"forward_layer": layer.forward_layer, "backward_layer": layer.backward_layer}
+        return [Leaf(own, shape, f"{place}/{name}", group) for name, own in both.items()]
+    return [Leaf(layer, shape, place, group)]
 
 
 class KerasModel(NamedTuple):
@@ -124,10 +134,12 @@ class _Reading:
                 return [], _MERGES[kind]([None] * len(given)).combined_shape(given)
             if len(given) > 1:
                 raise ValueError(f"layers of this class that take the outputs of {len(given)} are not known")
+            if kind == _ATTENTION:
+                settings = {**settings, **_attention(_calls(entry))}
             layer = layer_of(kind, name, settings)
             if layer is None:
                 return [], given[0]
-            self._leaves.append(Leaf(layer, given[0], place, group))
+            self._leaves += leaves_of(layer, given[0], place, group)
             return [layer], layer.output_shape(given[0])
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             text = str(error)
@@ -145,7 +157,7 @@ def _connections(config: Mapping[str, Any]) -> tuple[dict[str, Mapping[str, Any]
         sources = [names[max(i - 1, 0) : i] for i in range(len(names))]
     else:
         names = [str(entry["name"]) for entry in given]
-        sources = [_sources(str(entry["name"]), entry.get("inbound_nodes", [])) for entry in given]
+        sources = [_sources(entry) for entry in given]
     if len(set(names)) < len(names):
         raise ValueError("it has several layers of one name")
     return dict(zip(names, given, strict=True)), dict(zip(names, sources, strict=True))
@@ -247,8 +259,37 @@ def _shown(name: str) -> str:
     return name.partition(" ")[2] or name
 
 
-def _sources(name: str, nodes: Any) -> list[str]:
-    """The layers whose outputs a layer takes."""
+def _calls(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The named arguments of the call of a layer."""
+    result: dict[str, Any] = {}
+    for node in entry.get("inbound_nodes", []):
+        if isinstance(node, dict):  # Keras 3
+            result |= node.get("kwargs") or {}
+        else:
+            for tensor in node:
+                result |= tensor[3] if len(tensor) > 3 else {}
+    return result
+
+
+def _attention(call: Mapping[str, Any]) -> dict[str, bool]:
+    """The setting of an attention that is told by its call."""
+    for name, value in call.items():
+        if name not in ("query", "key", "value", "use_causal_mask", "training") and value not in (
+            None,
+            False,
+        ):
+            raise ValueError(f"{name} of its call is not supported")
+    return {"use_causal_mask": bool(call.get("use_causal_mask"))}
+
+
+def _tensor(given: Any) -> str:
+    """The layer whose output a tensor is."""
+    return str(given["config"]["keras_history"][0] if isinstance(given, dict) else given[0])
+
+
+def _sources(entry: Mapping[str, Any]) -> list[str]:
+    """The layers whose outputs a layer takes; of an attention, the one that all of its arguments are."""
+    name, nodes = str(entry["name"]), entry.get("inbound_nodes", [])
     found: list[str] = []
     if len(nodes) > 1:
         raise ValueError(
@@ -260,9 +301,18 @@ def _sources(name: str, nodes: Any) -> list[str]:
                 tensors: Sequence[Any] = node["args"]
                 while len(tensors) == 1 and isinstance(tensors[0], list):
                     tensors = tensors[0]
-                found += [str(tensor["config"]["keras_history"][0]) for tensor in tensors]
+                found += map(_tensor, tensors)
             else:
-                found += [str(tensor[0]) for tensor in node]
+                found += map(_tensor, node)
+        if entry["class_name"] == _ATTENTION:
+            call = _calls(entry)
+            found += [_tensor(call[role]) for role in ("query", "key", "value") if call.get(role) is not None]
+            if len(set(found)) > 1:
+                raise ValueError(
+                    f"its layer {name!r} has queries of {found[0]!r} and values of another; attention of a "
+                    "sequence to itself is read"
+                )
+            found = found[:1]
     except (LookupError, TypeError) as error:
         raise ValueError(f"its layer {name!r} takes what is no output of a layer") from error
     return found

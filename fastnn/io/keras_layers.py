@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import activations
 from ..checks import validate
 from ..layers.activation import Activation
+from ..layers.attention import MultiHeadAttention
+from ..layers.bidirectional import Bidirectional
 from ..layers.registry import TABLE
 from ..layers.reshaping import Reshape
 
@@ -24,7 +26,7 @@ _SAME = (
     "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D", "GlobalMaxPooling1D",
     "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "UpSampling1D", "UpSampling2D",
     "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "SpatialDropout1D", "SpatialDropout2D",
-    "RMSNormalization", "Masking",
+    "RMSNormalization", "Masking", "MultiHeadAttention",
 )  # fmt: skip
 # Settings that do not change what a layer predicts, or whose values are those of the only way there is here.
 _IGNORED = {
@@ -45,6 +47,7 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "output_padding": (None,),
     "mask_zero": (False,),
     "renorm": (None, False),
+    "attention_axes": (None, 1, [1]),
 }
 
 
@@ -69,6 +72,40 @@ def _sizes(given: Any) -> Shape:
     if None in first[1:]:
         raise ValueError(f"its input has the shape {tuple(first[1:])}; all sizes of a sample must be known")
     return validate.shape("shape of the input", tuple(first[1:]))
+
+
+class Arrays(NamedTuple):
+    """What a group of a file of Keras 3 holds of a layer.
+
+    Attributes
+    ----------
+    place : str
+        The group, below that of the layer.
+    arrays : list of (str, shape)
+        In the order of the group, the parameter that each array is part of, and its shape in the file. The
+        parts of a parameter lie side by side along its last axis.
+    """
+
+    place: str
+    arrays: list[tuple[str, Shape]]
+
+
+def arrays_of(layer: Layer, shape: Shape) -> list[Arrays]:
+    """The arrays of a layer that is trained on inputs of a shape, without running statistics."""
+    if not isinstance(layer, MultiHeadAttention):
+        return [Arrays("", [(spec.name, spec.shape) for spec in layer.parameters(shape)])]
+    heads, features = layer.num_heads, shape[-1]
+    widths = {"query": layer.key_dim, "key": layer.key_dim, "value": layer.value_dim}
+    result = [
+        Arrays(
+            f"/{name}_dense",
+            [("projection_weights", (features, heads, width)), ("projection_bias", (heads, width))],
+        )
+        for name, width in widths.items()
+    ]
+    out = [("output_weights", (heads, layer.value_dim, features)), ("output_bias", (features,))]
+    result.append(Arrays("/output_dense", out))
+    return result if layer.use_bias else [Arrays(place, own[:1]) for place, own in result]
 
 
 def layer_of(kind: str, name: str, settings: Mapping[str, Any]) -> Layer | None:
@@ -149,6 +186,22 @@ def _softmax(settings: Mapping[str, Any]) -> Layer:
     return Activation("softmax")
 
 
+def _bidirectional(settings: Mapping[str, Any]) -> Layer:
+    inner = settings["layer"]
+    own, other = inner["config"], settings.get("backward_layer")
+    layer = layer_of(inner["class_name"], str(own.get("name", "layer")), own)
+    if layer is None:
+        raise ValueError("it has no layer")
+    if other is not None:
+        backward = layer_of(
+            other["class_name"], str(other["config"].get("name", "backward_layer")), other["config"]
+        )
+        expected = {**layer.config(), "go_backwards": True}
+        if backward is None or backward.config() != expected:
+            raise ValueError(f"its backward_layer {backward!r} has other settings than its layer {layer!r}")
+    return Bidirectional(layer, settings.get("merge_mode", "concat"))
+
+
 _OTHERS: dict[str, Callable[[Mapping[str, Any]], Layer | None]] = {
     "InputLayer": lambda settings: None,
     "Activation": lambda settings: Activation(_activation(settings["activation"]) or "identity"),
@@ -157,4 +210,5 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any]], Layer | None]] = {
     "LeakyReLU": _leaky_relu,
     "ELU": lambda settings: Activation(activations.elu(float(settings.get("alpha", 1.0)))),
     "Softmax": _softmax,
+    "Bidirectional": _bidirectional,
 }

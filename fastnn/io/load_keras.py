@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..checks import validate
 from ..data import array_checks
+from ..layers.bidirectional import Bidirectional
 from ..layers.containers import Container
 from ..layers.preprocessing import Preprocessing
 from ..model import Model
 from .keras_files import KerasFile, group_names, opened
-from .keras_graph import Leaf, model_of
+from .keras_graph import Leaf, leaves_of, model_of
+from .keras_layers import arrays_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,9 +41,11 @@ def load_keras(
     """A model of Keras's with its weights, or the weights for a model of the same layers.
 
     Read are ``.keras`` and ``.h5`` files of Sequential models and of functional ones, of layers that fastnn
-    has too; nothing in a file is run. Branches that join in an Add or a Concatenate become `Residual`, `Add`
-    and `Concatenate`, models within models `Sequential`; layers that share weights, and several inputs or
-    outputs, are refused. ``.weights.h5`` files, and others without an architecture, are for a given `model`.
+    has too; nothing in a file is run. `MultiHeadAttention` must be that of a sequence to itself, and both
+    layers of `Bidirectional` of the same settings. Branches that join in an Add or a Concatenate become
+    `Residual`, `Add` and `Concatenate`, models within models `Sequential`; layers that share weights, and
+    several inputs or outputs, are refused. ``.weights.h5`` files, and others without an architecture, are for
+    a given `model`.
 
     Parameters
     ----------
@@ -105,10 +111,10 @@ def _leaves(model: Model, shape: Shape) -> list[Leaf]:
     leaves = []
     names = group_names([type(layer).__name__ for layer in model.layers])
     for i, (layer, name) in enumerate(zip(model.layers, names, strict=True)):
-        if isinstance(layer, Container):
+        if isinstance(layer, Container) and not isinstance(layer, Bidirectional):
             raise ValueError(f"{layer.label} has no counterpart in a file of weights only")
         if not isinstance(layer, Preprocessing):
-            leaves.append(Leaf(layer, shape, f"layers/{name}", i))
+            leaves += leaves_of(layer, shape, f"layers/{name}", i)
         shape = layer.output_shape(shape)
     return leaves
 
@@ -117,9 +123,10 @@ def _values(file: KerasFile, leaves: Sequence[Leaf], dtype: str) -> list[tuple[L
     """Layers, the names of their parameters and the values in the file, all checked."""
     wanted: dict[str, list[tuple[Layer, str, Shape]]] = {}
     for leaf in leaves:
-        own = [*leaf.layer.parameters(leaf.shape), *leaf.layer.running_statistics(leaf.shape)]
-        if own:
-            wanted[leaf.place] = [(leaf.layer, spec.name, spec.shape) for spec in own]
+        for place, arrays in arrays_of(leaf.layer, leaf.shape):
+            own = [*arrays, *_statistics(leaf)]
+            if own:
+                wanted[leaf.place + place] = [(leaf.layer, *array) for array in own]
     groups = _new_groups(file, wanted)
     if file.legacy_layers is not None:
         wanted = _legacy_order(leaves)
@@ -127,15 +134,29 @@ def _values(file: KerasFile, leaves: Sequence[Leaf], dtype: str) -> list[tuple[L
         groups = [(group, paths) for group, paths in named if paths]
     if len(groups) != len(wanted):
         raise ValueError(f"it has weights of {len(groups)} layers, the model has {len(wanted)}")
-    found = []
+    parts: dict[tuple[int, str], list[tuple[Layer, str, NDArray[Any]]]] = {}
     for specs, (group, paths) in zip(wanted.values(), groups, strict=True):
         if len(paths) != len(specs):
             raise ValueError(f"it has {len(paths)} arrays in {group!r}, {specs[0][0]!r} needs {len(specs)}")
         for (layer, name, size), path in zip(specs, paths, strict=True):
             array = array_checks.array(path, file.array(path, size), dtype, tuple(range(1, 5)))
             layer.check_values(name, array, repr(path))
-            found.append((layer, name, array))
+            parts.setdefault((id(layer), name), []).append((layer, name, array))
+    sizes = {
+        (id(leaf.layer), spec.name): spec.shape
+        for leaf in leaves
+        for spec in (*leaf.layer.parameters(leaf.shape), *leaf.layer.running_statistics(leaf.shape))
+    }
+    found = []
+    for key, pieces in parts.items():
+        layer, name, _ = pieces[0]
+        side_by_side = [array.reshape(*sizes[key][:-1], -1) for *_, array in pieces]
+        found.append((layer, name, np.concatenate(side_by_side, axis=-1)))
     return found
+
+
+def _statistics(leaf: Leaf) -> list[tuple[str, Shape]]:
+    return [(spec.name, spec.shape) for spec in leaf.layer.running_statistics(leaf.shape)]
 
 
 def _legacy_order(leaves: Sequence[Leaf]) -> dict[str, list[tuple[Layer, str, Shape]]]:
@@ -143,10 +164,15 @@ def _legacy_order(leaves: Sequence[Leaf]) -> dict[str, list[tuple[Layer, str, Sh
     result: dict[str, list[tuple[Layer, str, Shape]]] = {}
     for group in dict.fromkeys(leaf.group for leaf in leaves):
         own = [leaf for leaf in leaves if leaf.group == group]
-        specs = [(leaf.layer, spec) for leaf in own for spec in leaf.layer.parameters(leaf.shape)]
-        specs += [(leaf.layer, spec) for leaf in own for spec in leaf.layer.running_statistics(leaf.shape)]
-        if specs:
-            result[str(group)] = [(layer, spec.name, spec.shape) for layer, spec in specs]
+        arrays = [
+            (leaf.layer, *array)
+            for leaf in own
+            for _, arrays in arrays_of(leaf.layer, leaf.shape)
+            for array in arrays
+        ]
+        arrays += [(leaf.layer, *array) for leaf in own for array in _statistics(leaf)]
+        if arrays:
+            result[str(group)] = arrays
     return result
 
 

@@ -127,6 +127,114 @@ def test_models(write, kind, tmp_path):
     model.fit(x, [0, 1, 0, 1, 0, 1, 0], epochs=1)
 
 
+def block():
+    """A layer in both directions, then attention, as Keras 3 writes them; their arrays, and the file."""
+    rng = np.random.default_rng(1)
+
+    def numbers(*shape):
+        return rng.normal(0, 0.5, size=shape).astype(np.float32)
+
+    cell = {"units": 3, "activation": "tanh", "return_sequences": True, "reset_after": True}
+    directions = [
+        {"class_name": "GRU", "config": {"name": name, **cell, "go_backwards": name == "backward_gru"}}
+        for name in ("forward_gru", "backward_gru")
+    ]
+    tensors = [
+        {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
+        for name in ("start", "both")
+    ]
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "layers": [
+                {
+                    "class_name": "InputLayer",
+                    "name": "start",
+                    "config": {"batch_shape": [None, 6, 4], "name": "start"},
+                    "inbound_nodes": [],
+                },
+                {
+                    "class_name": "Bidirectional",
+                    "name": "both",
+                    "config": {
+                        "name": "both",
+                        "merge_mode": "concat",
+                        "layer": directions[0],
+                        "backward_layer": directions[1],
+                    },
+                    "inbound_nodes": [{"args": [tensors[0]], "kwargs": {"mask": None}}],
+                },
+                {
+                    "class_name": "MultiHeadAttention",
+                    "name": "look",
+                    "config": {"name": "look", "num_heads": 2, "key_dim": 5, "attention_axes": [1]},
+                    "inbound_nodes": [
+                        {"args": [tensors[1]], "kwargs": {"value": tensors[1], "use_causal_mask": True}}
+                    ],
+                },
+            ]
+        },
+    }
+    arrays = {
+        f"bidirectional/{name}/cell/vars/{i}": numbers(*shape)
+        for name in ("forward_layer", "backward_layer")
+        for i, shape in enumerate([(4, 9), (3, 9), (2, 9)])
+    }
+    for name in ("query", "key", "value"):
+        arrays[f"multi_head_attention/{name}_dense/vars/0"] = numbers(6, 2, 5)
+        arrays[f"multi_head_attention/{name}_dense/vars/1"] = numbers(2, 5)
+    arrays["multi_head_attention/output_dense/vars/0"] = numbers(2, 5, 6)
+    arrays["multi_head_attention/output_dense/vars/1"] = numbers(6)
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        for place, values in arrays.items():
+            file[f"layers/{place}"] = values
+    return config, arrays, memory.getvalue()
+
+
+def test_both_directions_and_attention(tmp_path):
+    config, arrays, weights = block()
+    model = fn.load_keras(keras_file(tmp_path / "m.keras", [], config=config, weights=weights))
+    both, look = model.layers
+    assert repr(look) == "MultiHeadAttention(2, 5, use_causal_mask=True)"
+    for own, name in ((both.forward_layer, "forward_layer"), (both.backward_layer, "backward_layer")):
+        parameters = own.weights, own.recurrent_weights, own.bias
+        for i, values in enumerate(parameters):
+            np.testing.assert_array_equal(values, arrays[f"bidirectional/{name}/cell/vars/{i}"])
+    for i, name in enumerate(("query", "key", "value")):
+        part, place = slice(10 * i, 10 * i + 10), f"multi_head_attention/{name}_dense/vars"
+        np.testing.assert_array_equal(look.projection_weights[:, part], arrays[f"{place}/0"].reshape(6, 10))
+        np.testing.assert_array_equal(look.projection_bias[part], arrays[f"{place}/1"].ravel())
+    output = arrays["multi_head_attention/output_dense/vars/0"].reshape(10, 6)
+    np.testing.assert_array_equal(look.output_weights, output)
+    np.testing.assert_array_equal(look.output_bias, arrays["multi_head_attention/output_dense/vars/1"])
+
+    layers = [
+        fn.Bidirectional(fn.GRU(3, return_sequences=True)),
+        fn.MultiHeadAttention(2, 5, use_causal_mask=True),
+    ]
+    other = fn.Model(layers, seed=1).build((6, 4))
+    (tmp_path / "m.weights.h5").write_bytes(weights)
+    fn.load_keras(tmp_path / "m.weights.h5", other)
+    assert np.array_equal(other.parameters, model.parameters)
+
+    config["config"]["layers"][1]["config"]["backward_layer"]["config"]["activation"] = "relu"
+    with pytest.raises(ValueError, match="'both', Bidirectional: its backward_layer .* has other settings"):
+        fn.load_keras(keras_file(tmp_path / "m.keras", [], config=config, weights=weights))
+
+
+def test_attention_to_another_sequence_is_refused(tmp_path):
+    config, _, weights = block()
+    call = config["config"]["layers"][2]["inbound_nodes"][0]
+    call["kwargs"]["attention_mask"] = [[1]]
+    with pytest.raises(ValueError, match="'look', MultiHeadAttention: attention_mask of its call"):
+        fn.load_keras(keras_file(tmp_path / "m.keras", [], config=config, weights=weights))
+    del call["kwargs"]["attention_mask"]
+    call["kwargs"]["value"] = {"config": {"keras_history": ["start", 0, 0]}}
+    with pytest.raises(ValueError, match="'look' has queries of .* and values of another"):
+        fn.load_keras(keras_file(tmp_path / "m.keras", [], config=config, weights=weights))
+
+
 def test_weights_for_a_model(tmp_path):
     """Of files without an architecture, and of others; a model that does not fit is left as it was."""
     layers = [fn.Dense(5, "relu"), fn.Dense(5), fn.Activation("leaky_relu"), fn.Dense(2)]

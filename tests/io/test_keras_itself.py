@@ -71,6 +71,21 @@ NETWORKS = {
     "simple_rnn": (lambda k: [k.SimpleRNN(5, return_sequences=True), k.SimpleRNN(3)], SERIES),
     "gru": (lambda k: [k.GRU(5, return_sequences=True), k.GRU(3, go_backwards=True)], SERIES),
     "lstm": (lambda k: [k.LSTM(5, return_sequences=True, go_backwards=True), k.LSTM(3)], SERIES),
+    "bidirectional": (
+        lambda k: [
+            k.Bidirectional(k.LSTM(5, return_sequences=True)),
+            k.Bidirectional(k.GRU(3), merge_mode="sum"),
+        ],
+        SERIES,
+    ),
+    "masked in both directions": (
+        lambda k: [
+            k.Masking(0.0),
+            k.Bidirectional(k.SimpleRNN(4, return_sequences=True)),
+            k.Bidirectional(k.LSTM(3)),
+        ],
+        SERIES,
+    ),
     "flatten": (lambda k: [k.Conv2D(3, 3), k.Flatten(), k.Dense(4, "softmax")], IMAGE),
     "reshape": (lambda k: [k.Dense(12), k.Reshape((3, 4)), k.GRU(2)], TABLE),
 }
@@ -84,7 +99,7 @@ def made(name):
         low = 0.3 if "variance" in variable.path else -0.5
         variable.assign(RNG.uniform(low, 0.8, variable.shape).astype("float32"))
     x = RNG.normal(size=(24, *shape)).astype("float32")
-    if name == "masked sequences":
+    if name.startswith("masked"):
         for i in range(24):
             x[i, 1 + i % shape[0] :] = 0
     if name == "embedding":
@@ -147,6 +162,50 @@ def test_attention():
     layer.set_parameter("output_bias", output_bias)
     x = RNG.normal(size=(5, *SERIES)).astype("float32")
     np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+def transformer(k, by_name):
+    """A block, with a recurrent layer in both directions before it."""
+    x = start = keras.Input(SERIES)
+    x = k.Bidirectional(k.GRU(3, return_sequences=True))(x)
+    y = k.LayerNormalization()(x)
+    attention = k.MultiHeadAttention(2, 5, value_dim=4)
+    y = attention(y, value=y, use_causal_mask=True) if by_name else attention(y, y, y)
+    x = k.Add()([x, y])
+    return keras.Model(start, k.MultiHeadAttention(3, 2, use_bias=False)(x, x))
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_files_of_transformers(ending, by_name, tmp_path):
+    theirs, x = transformer(keras.layers, by_name), RNG.normal(size=(8, *SERIES)).astype("float32")
+    for variable in theirs.weights:
+        variable.assign(RNG.uniform(-0.5, 0.8, variable.shape).astype("float32"))
+    theirs.save(tmp_path / f"model.{ending}")
+    ours = fn.load_keras(tmp_path / f"model.{ending}")
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    kinds = [type(layer).__name__ for layer in ours.layers]
+    assert kinds == ["Bidirectional", "Residual", "MultiHeadAttention"]
+
+
+def test_other_attention_is_refused(tmp_path):
+    def saved(make):
+        inputs = keras.Input(SERIES)
+        keras.Model(inputs, make(keras.layers, inputs)).save(tmp_path / "m.keras")
+        return tmp_path / "m.keras"
+
+    attention = keras.layers.MultiHeadAttention(2, 3, name="looks")
+    with pytest.raises(ValueError, match="'looks' has queries of .* and values of another"):
+        fn.load_keras(saved(lambda k, x: attention(x, k.Dense(4)(x))))
+    with pytest.raises(ValueError, match=r"output_shape=\[5\] is not known"):
+        fn.load_keras(saved(lambda k, x: k.MultiHeadAttention(2, 3, output_shape=5)(x, x)))
+    other = keras.layers.Bidirectional(
+        keras.layers.GRU(3), backward_layer=keras.layers.GRU(3, activation="relu", go_backwards=True)
+    )
+    with pytest.raises(ValueError, match="backward_layer GRU.* has other settings"):
+        fn.load_keras(saved(lambda k, x: other(x)))
+    with pytest.raises(ValueError, match="merge_mode must be"):
+        fn.load_keras(saved(lambda k, x: k.Bidirectional(k.GRU(3), merge_mode="mul")(x)))
 
 
 def functional(k):
