@@ -39,7 +39,7 @@ class Recurrent(Layer):
     gates: ClassVar[int]
     #: How many biases each gate has.
     biases: ClassVar[int] = 1
-    #: Numbers for each time step and unit that the gradient is computed from, beside the gates.
+    #: Numbers for each time step and unit that the gradient is computed from: the gates, and others.
     saved: ClassVar[int]
     #: Numbers for each unit that are carried from one time step to the next.
     states: ClassVar[int] = 1
@@ -267,7 +267,7 @@ class GRU(Recurrent):
     """
 
     kind = "gru"
-    gates, saved, biases = 3, 3, 2
+    gates, saved, biases = 3, 4, 2
 
 
 class LSTM(Recurrent):
@@ -316,7 +316,7 @@ class LSTM(Recurrent):
     """
 
     kind = "lstm"
-    gates, saved, states = 4, 3, 2
+    gates, saved, states = 4, 6, 2
 
     def __init__(
         self,

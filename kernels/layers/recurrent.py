@@ -2,12 +2,12 @@
 
 The op before has computed the input's part of the gates, for all time steps by one product; it is the input
 here. A step is the product of the state and the recurrent weights, and the arithmetic of the cell
-(`recurrent_cells`). It is made for some rows at a time, whose numbers are gathered, so that each loop runs
-over rows and units together.
+(`recurrent_cells`). It is made for some rows at a time. Their numbers are copied together gate by gate, so
+that each loop of the cell runs over rows and units together.
 
-While training, the gates overwrite the input. What else the gradient is computed from is kept for each row
-and time step. There the state before the step comes first, so that the gradient of the recurrent weights is
-one product over all rows and time steps.
+While training, what the gradient is computed from is kept step by step, for those rows, as the cell has it.
+The state before each step overwrites the first columns of the input, row by row, so that the gradient of the
+recurrent weights is one product over all rows and time steps.
 
 The gradient goes back from the last step to the first: P. Werbos, *Backpropagation through time: what it does
 and how to do it*, Proceedings of the IEEE 78 (1990).
@@ -33,44 +33,13 @@ from .recurrent_cells import (
     simple_backward,
     simple_forward,
 )
+from .recurrent_rows import add_rows, copy_rows
 
 Recurrent = namedtuple("Recurrent", "forward_entry backward_input_entry backward_weights_entry")
 LastStep = namedtuple("LastStep", "forward_entry backward_input_entry")
 
 # Rows that a cell computes at a time.
 _ROWS = RECURRENT_ROWS
-
-
-@kernel
-def _gather(source, first, t, skip, bias, target):
-    """Write `target`, of shape (rows, units): columns of time step t, of rows from `first` on, and a bias.
-
-    `bias` has shape (units,), or (0,) for none.
-    """
-    if bias.size > 0:
-        for i in range(target.shape[0]):
-            for j in range(target.shape[1]):
-                target[i, j] = source[first + i, t, skip + j] + bias[j]
-    else:
-        for i in range(target.shape[0]):
-            for j in range(target.shape[1]):
-                target[i, j] = source[first + i, t, skip + j]
-
-
-@kernel
-def _add(source, first, t, target):
-    """Add time step t of rows from `first` on to `target`, of shape (rows, units)."""
-    for i in range(target.shape[0]):
-        for j in range(target.shape[1]):
-            target[i, j] += source[first + i, t, j]
-
-
-@kernel
-def _scatter(source, target, first, t, skip):
-    """Write columns of time step t of `target`, of rows from `first` on; `source` has shape (rows, units)."""
-    for i in range(source.shape[0]):
-        for j in range(source.shape[1]):
-            target[first + i, t, skip + j] = source[i, j]
 
 
 @kernel
@@ -112,9 +81,10 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     states, carried : int
         Parts of the state, and how many of them the next step is computed from.
     saved : int
-        Parts of what is kept: the state before, and perhaps one more number that the gradient needs.
+        Parts that are kept of each time step: the gates, and what else the gradient needs.
     biases : int
-        2 where the input's part has a bias of its own, the first one; otherwise 1.
+        2 where the input's part has a bias of its own, the first one; otherwise 1. With two of them the
+        gradient of the last gate has another part, that of what the state gives it.
     """
 
     @kernel
@@ -122,12 +92,11 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         product, x, mask, w, b, y, kept, memory, known, at, first, count, backwards, in_time, activation
     ):
         """Write `y`, `x`, `kept` and `known` of `count` rows from `first` on; and `memory`. See `forward`."""
-        steps, units = y.shape[1], y.shape[2]
+        steps, units, width = y.shape[1], y.shape[2], x.shape[2]
         T, n, size = x.dtype, count * units, x.itemsize
-        none = view(0, 0, T)
+        training = kept.shape[0] > 0
         pack = address(memory)
         own = element(pack, PACK_SIZE, T)
-        pre = view(own, gates * n, T)
         recurrent = view(element(own, gates * n, T), gates * n, T)
         state = view(element(own, 2 * gates * n, T), states * n, T)
         held = view(element(own, (2 * gates + states) * n, T), carried * n if mask.shape[0] > 0 else 0, T)
@@ -135,44 +104,44 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
             state[i] = state.dtype.type(0)
         if known.shape[0] > 0:
             for k in range(carried):
-                target = view(element(address(state), k * n, T), (count, units), T)
-                _gather(known, first, 0, at + k * units, none, target)
-        skip = (biases - 1) * gates * units
+                source = element(address(known), first * known.shape[2] + at + k * units, T)
+                target = element(address(state), k * n, T)
+                copy_rows(source, known.shape[2], target, units, count, units, T, size)
+        bias = address(b) if b.size > 0 else 0
+        state_bias = element(bias, (biases - 1) * width, T) if bias != 0 else 0
         for s in range(steps):
             t = steps - 1 - s if backwards else s
+            of_gates = own
+            if training:
+                of_gates = element(address(kept), (first * steps + t * count) * saved * units, T)
+            x_at = element(address(x), (first * steps + t) * width, T)
             for k in range(gates):
-                own_bias = view(
-                    element(address(b), k * units, T), units if b.size > 0 and biases > 1 else 0, T
-                )
-                _gather(x, first, t, k * units, own_bias, view(element(own, k * n, T), (count, units), T))
-                start = element(address(b), skip + k * units, T) if b.size > 0 else 0
+                skip = k * units * size
+                source, target = x_at + skip, of_gates + k * n * size
+                if biases > 1 and bias != 0:
+                    add_rows(source, steps * width, bias + skip, 0, target, units, count, units, T, size)
+                else:
+                    copy_rows(source, steps * width, target, units, count, units, T, size)
                 multiply(
                     product, count, units, units, address(state), units, 1,
-                    element(address(w), k * units, T), gates * units, 1,
-                    start, element(address(recurrent), k * n, T), pack, T, size
+                    address(w) + skip, width, 1, state_bias + skip if bias != 0 else 0,
+                    element(address(recurrent), k * n, T), pack, T, size
                 )  # fmt: skip
-            if kept.shape[0] > 0:
-                for k in range(carried):
-                    before = view(element(address(state), k * n, T), (count, units), T)
-                    _scatter(before, kept, first, t, k * units)
+            if training:
+                copy_rows(address(state), units, x_at, steps * width, count, units, T, size)
             copy(state, held)
-            cell_forward(pre, recurrent, state, n, activation)
+            more = view(of_gates + gates * n * size, (saved - gates) * n if training else 0, T)
+            cell_forward(view(of_gates, gates * n, T), recurrent, state, more, n, activation)
             if mask.shape[0] > 0:
                 for k in range(carried):
                     _restore(mask, first, t, part(held, k, n), units, part(state, k, n))
-            _scatter(view(address(state), (count, units), T), y, first, t if in_time else s, 0)
-            if kept.shape[0] > 0:
-                for k in range(gates):
-                    _scatter(view(element(own, k * n, T), (count, units), T), x, first, t, k * units)
-                if saved > carried:
-                    more = address(recurrent) if biases > 1 else address(state)
-                    _scatter(
-                        view(element(more, 2 * n, T), (count, units), T), kept, first, t, carried * units
-                    )
+            target = element(address(y), (first * steps + (t if in_time else s)) * units, T)
+            copy_rows(address(state), units, target, steps * units, count, units, T, size)
         if known.shape[0] > 0:
             for k in range(carried):
-                after = view(element(address(state), k * n, T), (count, units), T)
-                _scatter(after, known, first, 0, at + k * units)
+                target = element(address(known), first * known.shape[2] + at + k * units, T)
+                source = element(address(state), k * n, T)
+                copy_rows(source, units, target, known.shape[2], count, units, T, size)
 
     @kernel
     def forward(
@@ -209,48 +178,48 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     def backward_rows(
         product, x, mask, transposed, dy, dx, kept, memory, first, count, backwards, in_time, activation
     ):
-        """Write `dx` and `kept` of `count` rows from `first` on; and `memory`. See `backward_input`."""
-        steps, units = dy.shape[1], dy.shape[2]
-        T, n, size, width = x.dtype, count * units, x.itemsize, x.shape[2]
+        """Write `dx` and `x` of `count` rows from `first` on; and `memory`. See `backward_input`."""
+        steps, units, width = dy.shape[1], dy.shape[2], x.shape[2]
+        T, n, size = x.dtype, count * units, x.itemsize
         none = view(0, 0, T)
         pack = address(memory)
         own = element(address(transposed), transposed.size, T)
-        pre = view(own, gates * n, T)
-        old = view(element(own, gates * n, T), 3 * n, T)
-        dh = view(element(own, (gates + 3) * n, T), n, T)
-        dc = view(element(own, (gates + 4) * n, T), n, T)
-        by_product = view(element(own, (gates + 5) * n, T), n, T)
-        held = view(element(own, (gates + 6) * n, T), 2 * n if mask.shape[0] > 0 else 0, T)
-        rows = view(element(own, (gates + 8) * n, T), (count, 1, width), T)
+        gradient = view(own, (gates + biases - 1) * n, T)
+        own = element(own, gradient.size, T)
+        before, dh = view(own, n, T), view(element(own, n, T), n, T)
+        dc, by_product = view(element(own, 2 * n, T), n, T), view(element(own, 3 * n, T), n, T)
+        held = view(element(own, 4 * n, T), 2 * n if mask.shape[0] > 0 else 0, T)
+        rows = element(own, 6 * n, T)
         for i in range(n):
             dh[i] = dc[i] = dh.dtype.type(0)
         for s in range(steps - 1, -1, -1):
             t = steps - 1 - s if backwards else s
-            for k in range(gates):
-                _gather(x, first, t, k * units, none, view(element(own, k * n, T), (count, units), T))
-            for k in range(saved):
-                target = view(element(address(old), k * n, T), (count, units), T)
-                _gather(kept, first, t, k * units, none, target)
-            _add(dy, first, t if in_time else s, view(address(dh), (count, units), T))
+            x_at, skip = element(address(x), (first * steps + t) * width, T), (first * steps + t) * width
+            copy_rows(x_at, steps * width, address(before), units, count, units, T, size)
+            source = element(address(dy), (first * steps + (t if in_time else s)) * units, T)
+            target = address(dh)
+            add_rows(source, steps * units, target, units, target, units, count, units, T, size)
             copy(dh, part(held, 0, n if mask.shape[0] > 0 else 0))
             copy(dc, view(element(address(held), n, T), n if mask.shape[0] > 0 else 0, T))
-            cell_backward(pre, old, dh, dc, activation)
+            step = view(element(address(kept), (first * steps + t * count) * saved * units, T), saved * n, T)
+            cell_backward(step, before, gradient, dh, dc, activation)
             if mask.shape[0] > 0:
                 _restore(mask, first, t, part(held, 0, n), units, dh)
                 _restore(mask, first, t, part(held, 1, n), units, dc)
-                for k in range(gates):
-                    _restore(mask, first, t, none, units, part(pre, k, n))
-                _restore(mask, first, t, none, units, part(old, 1, n))
+                for k in range(gates + biases - 1):
+                    _restore(mask, first, t, none, units, part(gradient, k, n))
             for k in range(gates):
-                gate = view(element(own, k * n, T), (count, units), T)
-                _scatter(gate, dx, first, t, k * units)
-                if biases > 1 and k == 2:
-                    gate = view(element(address(old), n, T), (count, units), T)
-                    _scatter(gate, kept, first, t, 2 * units)
-                _scatter(gate, rows, 0, 0, k * units)
+                gate = element(address(gradient), k * n, T)
+                target = element(address(dx), skip + k * units, T)
+                copy_rows(gate, units, target, steps * width, count, units, T, size)
+                if biases > 1 and k == gates - 1:
+                    gate = element(address(gradient), gates * n, T)
+                    target = element(x_at, k * units, T)
+                    copy_rows(gate, units, target, steps * width, count, units, T, size)
+                copy_rows(gate, units, element(rows, k * units, T), width, count, units, T, size)
             if s > 0:
                 multiply(
-                    product, count, units, width, address(rows), width, 1,
+                    product, count, units, width, rows, width, 1,
                     address(transposed), units, 1, 0, address(by_product), pack, T, size
                 )  # fmt: skip
                 for i in range(n):
@@ -258,7 +227,7 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
 
     @kernel
     def backward_input(product, x, x2, w, dy, dx, kept, memory, backwards, in_time, activation):
-        """Write `dx`, and `kept` and `memory`."""
+        """Write `dx`, and `x` and `memory`."""
         T = x.dtype
         transposed = view(element(address(memory), PACK_SIZE, T), (w.shape[1], w.shape[0]), T)
         _transpose(w, transposed)
@@ -269,33 +238,28 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
             )  # fmt: skip
 
     @kernel
-    def backward_weights(product, kept, dx, first, dw, db, memory):
+    def backward_weights(product, x, dx, first, dw, db, memory):
         """Write `dw`, of rows of w from `first` on, `db` unless it is empty, and `memory`."""
         count, width, units = dw.shape[0], dx.shape[1], dx.shape[1] // gates
-        T, size, step = dx.dtype, dx.itemsize, kept.shape[1]
-        pack, before = address(memory), element(address(kept), first, T)
+        T, size, k = dx.dtype, dx.itemsize, x.shape[0]
+        pack, before = address(memory), element(address(x), first, T)
         alike = (gates - biases + 1) * units  # columns whose gradient is that of the input's part
         result = address(dw) if biases == 1 else element(pack, PACK_SIZE, T)
         multiply(
-            product, count, alike, kept.shape[0], before, 1, step,
-            address(dx), width, 1, 0, result, pack, T, size
+            product, count, alike, k, before, 1, width, address(dx), width, 1, 0, result, pack, T, size
         )  # fmt: skip
         if biases > 1:
             others = element(result, count * alike, T)
-            own = element(address(kept), 2 * units, T)
-            multiply(
-                product, count, units, kept.shape[0], before, 1, step, own, step, 1, 0, others, pack, T, size
-            )  # fmt: skip
-            left, right = view(result, (count, 1, alike), T), view(others, (count, 1, units), T)
-            joined = view(address(dw), (count, 1, width), T)
-            _scatter(view(address(left), (count, alike), T), joined, 0, 0, 0)
-            _scatter(view(address(right), (count, units), T), joined, 0, 0, alike)
+            own = element(address(x), alike, T)
+            multiply(product, count, units, k, before, 1, width, own, width, 1, 0, others, pack, T, size)
+            copy_rows(result, alike, address(dw), width, count, alike, T, size)
+            copy_rows(others, units, element(address(dw), alike, T), width, count, units, T, size)
         if db.size > 0:
             _sum_rows(dx, 0, view(address(db), width, T))
             if biases > 1:
                 second = element(address(db), width, T)
-                _sum_rows(dx, 0, view(second, alike, T))
-                _sum_rows(kept, 2 * units, view(element(second, alike, T), units, T))
+                copy(db, view(second, alike, T))
+                _sum_rows(x, alike, view(element(second, alike, T), units, T))
 
     op = Op(
         tensors={
@@ -328,25 +292,24 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         first = net.first_weight
         count = min(net.n_weights, units - first)
         vector = net.rows_gradient
-        of_kept = saved * units
-        kept = view(tensor_address(net, op.scratch, steps * of_kept, T), (rows, of_kept), T)
+        x = view(tensor_address(net, op.x, steps * width, T), (rows, width), T)
         dx = view(tensor_address(net, op.dx, steps * width, T), (rows, width), T)
         dw = view(element(vector, op.parameters[0] + first * width, T), (count, width), T)
         has_bias = first + count == units and op.parameters[1] != NONE
         db = view(element(vector, op.parameters[1], T), biases * width if has_bias else 0, T)
         memory = view(net.scratch, np.int64(op.settings[3]), T)
-        backward_weights(op.product, kept, dx, first, dw, db, memory)
+        backward_weights(op.product, x, dx, first, dw, db, memory)
 
     return Recurrent(
         op.entry(forward, writes="y x kept memory"),
-        op.entry(backward_input, writes="dx kept memory"),
+        op.entry(backward_input, writes="dx x memory"),
         backward_weights_entry,
     )
 
 
 simple_rnn = _recurrent(simple_forward, simple_backward, gates=1, states=1, carried=1, saved=1, biases=1)
-gru = _recurrent(gru_forward, gru_backward, gates=3, states=1, carried=1, saved=3, biases=2)
-lstm = _recurrent(lstm_forward, lstm_backward, gates=4, states=3, carried=2, saved=3, biases=1)
+gru = _recurrent(gru_forward, gru_backward, gates=3, states=1, carried=1, saved=4, biases=2)
+lstm = _recurrent(lstm_forward, lstm_backward, gates=4, states=3, carried=2, saved=6, biases=1)
 
 
 @kernel

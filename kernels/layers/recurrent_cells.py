@@ -2,8 +2,9 @@
 
 The arrays of a step have several parts of n numbers each, as many as rows times units: a part for each gate,
 or for each vector of the state. `gates` holds what the input gives for each gate, and then the gates
-themselves; `recurrent` what the state before gives. A loop writes one array, which LLVM vectorises without
-checking many pairs of arrays for overlap.
+themselves; `recurrent` what the state before gives; `more` what the gradient is computed from beside the
+gates, and is empty where none is asked for. A loop writes one array, which LLVM vectorises without checking
+many pairs of arrays for overlap.
 """
 
 from ..lowlevel._jit import force_inline, inline_ir, kernel
@@ -78,30 +79,34 @@ def _multiply(x, factor):
 
 
 @kernel
-def simple_forward(gates, recurrent, state, n, activation):
+def simple_forward(gates, recurrent, state, more, n, activation):
     """Write `gates`, the new state, and `state`: ``h = activation(gates + recurrent)``."""
     _activate_sum(gates, recurrent, activation)
     copy(gates, state)
 
 
 @kernel
-def simple_backward(gates, saved, dh, dc, activation):
-    """Write `gates`, as its gradient, and `dh`: that of the state before, without what the product adds.
+def simple_backward(kept, before, gradient, dh, dc, activation):
+    """Write `gradient`, that of the gates, and `dh`: that of the state before, without what the product adds.
 
-    `saved` and `dc` are not used.
+    `kept` holds the gates and `more`, `before` h of before; it and `dc` are not used here.
     """
-    for i in range(gates.size):
-        gates[i] = dh[i] * _derivative(gates[i], activation)
+    for i in range(dh.size):
+        gradient[i] = dh[i] * _derivative(kept[i], activation)
     _clear(dh)
 
 
 @kernel
-def gru_forward(gates, recurrent, state, n, activation):
-    """Write `gates`, as z, r and the candidate, and `state`: ``h = z h + (1 - z) candidate``."""
+def gru_forward(gates, recurrent, state, more, n, activation):
+    """Write `gates`, as z, r and the candidate, and `state`: ``h = z h + (1 - z) candidate``.
+
+    `more` is what the state before gives the candidate.
+    """
     one = gates.dtype.type(1)
     z, r, candidate = part(gates, 0, n), part(gates, 1, n), part(gates, 2, n)
     _sigmoid_of_sum(part(gates, 0, 2 * n), recurrent)
     own = part(recurrent, 2, n)
+    copy(own, more)
     for i in range(n):
         candidate[i] = _activate(candidate[i] + r[i] * own[i], activation)
     for i in range(n):
@@ -109,32 +114,27 @@ def gru_forward(gates, recurrent, state, n, activation):
 
 
 @kernel
-def gru_backward(gates, saved, dh, dc, activation):
-    """Write `gates`, as their gradients, `saved`, and `dh`, as `simple_backward` does.
-
-    `saved` is the state before, and what it gives the candidate; the latter becomes its gradient.
-    """
+def gru_backward(kept, before, gradient, dh, dc, activation):
+    """Write `gradient` and `dh` as `simple_backward` does: behind the gates comes that of `more`."""
     n, one = dh.size, dh.dtype.type(1)
-    z, r, candidate = part(gates, 0, n), part(gates, 1, n), part(gates, 2, n)
-    before, own = part(saved, 0, n), part(saved, 1, n)
+    z, r, candidate, own = part(kept, 0, n), part(kept, 1, n), part(kept, 2, n), part(kept, 3, n)
+    of_z, of_r = part(gradient, 0, n), part(gradient, 1, n)
+    of_candidate, of_own = part(gradient, 2, n), part(gradient, 3, n)
     for i in range(n):
-        before[i] -= candidate[i]
+        of_z[i] = dh[i] * (before[i] - candidate[i]) * (z[i] * (one - z[i]))
     for i in range(n):
-        candidate[i] = dh[i] * (one - z[i]) * _derivative(candidate[i], activation)
-    _gate_gradient(dh, before, z, before)
+        of_candidate[i] = dh[i] * (one - z[i]) * _derivative(candidate[i], activation)
+    _gate_gradient(of_candidate, own, r, of_r)
+    for i in range(n):
+        of_own[i] = of_candidate[i] * r[i]
     _multiply(dh, z)
-    copy(before, z)
-    _gate_gradient(candidate, own, r, before)
-    for i in range(n):
-        own[i] = candidate[i] * r[i]
-    copy(before, r)
 
 
 @kernel
-def lstm_forward(gates, recurrent, state, n, activation):
+def lstm_forward(gates, recurrent, state, more, n, activation):
     """Write `gates`, as i, f, the candidate and o, and `state`, which is h, c and activation(c).
 
-    ``c = f c + i candidate``, ``h = o activation(c)``.
+    ``c = f c + i candidate``, ``h = o activation(c)``; `more` is c of before, and activation(c).
     """
     i_gate, f_gate, candidate, o_gate = (
         part(gates, 0, n),
@@ -143,6 +143,7 @@ def lstm_forward(gates, recurrent, state, n, activation):
         part(gates, 3, n),
     )
     h, c, active = part(state, 0, n), part(state, 1, n), part(state, 2, n)
+    copy(c, part(more, 0, min(n, more.size)))
     _sigmoid_of_sum(part(gates, 0, 2 * n), recurrent)
     _activate_sum(candidate, part(recurrent, 2, n), activation)
     _sigmoid_of_sum(o_gate, part(recurrent, 3, n))
@@ -150,32 +151,23 @@ def lstm_forward(gates, recurrent, state, n, activation):
         c[i] = f_gate[i] * c[i] + i_gate[i] * candidate[i]
     for i in range(n):
         active[i] = _activate(c[i], activation)
+    copy(active, part(more, 1, min(n, more.size)))
     for i in range(n):
         h[i] = o_gate[i] * active[i]
 
 
 @kernel
-def lstm_backward(gates, saved, dh, dc, activation):
-    """Write `gates`, as their gradients, `saved`, `dh`, as `simple_backward` does, and likewise `dc`.
-
-    `saved` is h and c of before, and activation(c).
-    """
+def lstm_backward(kept, before, gradient, dh, dc, activation):
+    """Write `gradient` and `dh` as `simple_backward` does, and likewise `dc`."""
     n = dh.size
-    i_gate, f_gate, candidate, o_gate = (
-        part(gates, 0, n),
-        part(gates, 1, n),
-        part(gates, 2, n),
-        part(gates, 3, n),
-    )
-    free, before, active = part(saved, 0, n), part(saved, 1, n), part(saved, 2, n)
+    i_gate, f_gate, candidate, o_gate = part(kept, 0, n), part(kept, 1, n), part(kept, 2, n), part(kept, 3, n)
+    c_before, active, of_candidate = part(kept, 4, n), part(kept, 5, n), part(gradient, 2, n)
     for i in range(n):
         dc[i] += dh[i] * o_gate[i] * _derivative(active[i], activation)
-    _gate_gradient(dh, active, o_gate, o_gate)
-    _gate_gradient(dc, candidate, i_gate, free)
+    _gate_gradient(dc, candidate, i_gate, part(gradient, 0, n))
+    _gate_gradient(dc, c_before, f_gate, part(gradient, 1, n))
     for i in range(n):
-        candidate[i] = dc[i] * i_gate[i] * _derivative(candidate[i], activation)
-    copy(free, i_gate)
-    _gate_gradient(dc, before, f_gate, free)
+        of_candidate[i] = dc[i] * i_gate[i] * _derivative(candidate[i], activation)
+    _gate_gradient(dh, active, o_gate, part(gradient, 3, n))
     _multiply(dc, f_gate)
-    copy(free, f_gate)
     _clear(dh)
