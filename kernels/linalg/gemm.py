@@ -1,9 +1,9 @@
 """Matrix products C = start + A B, A' B and A B', out of the micro-kernels in `tile`.
 
-Where B is transposed, or large and its rows lie far apart, panels of it, one as wide as a tile and at most
-`PACK_ROWS` rows high, are copied together first (`pack`), and so are the tiles of an A that is transposed
-and whose rows lie far apart. C takes up where the last panels left it (K. Goto and R. van de Geijn, *Anatomy
-of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
+Where B is transposed, or large and its rows lie far apart, panels of it, one as wide as a tile and so high
+that a tile's rows of A fit into the first cache, are copied together first (`pack`), and so are the tiles of
+an A that is transposed and whose rows lie far apart. C takes up where the last panels left it (K. Goto and
+R. van de Geijn, *Anatomy of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008).
 
 The routine is large, so that it is compiled once: the layers' entries call it by its address.
 
@@ -24,6 +24,9 @@ from ..lowlevel.vector_ir import I64, VECTOR_BYTES
 from .pack import pack_columns, pack_rows
 from .tile import HAS_HALVES, ROW_VECTORS, ROWS, VECTORS, dot_columns, dot_rows, dots, tile
 
+# Most bytes of a row of A that meet a packed panel: a tile's rows of them, which each panel reads again, stay
+# in the first cache. The more they are, the less often C is read and written.
+_DEPTH_BYTES = 2048
 # So much of B is packed at a time, and behind it so much of A: both stay in the second cache.
 PACK_ROWS, PACK_COLUMNS, PACK_A_COLUMNS = 256, 192, 256
 # Below so many rows of A the copy costs more than it saves. A matrix is read where it lies if its rows are
@@ -113,9 +116,9 @@ def _dot_product(m, n, k, a, a_row, b, b_row, start, c, dtype, itemsize):
 
 
 @force_inline
-def _first_row(t, height, higher):
-    # Of tile t: so many of them are one row higher.
-    return t * height + min(t, higher)
+def _first(number, size, larger):
+    # Row of a tile, or vector of a panel: so many of them are larger by one.
+    return number * size + min(number, larger)
 
 
 @kernel
@@ -124,8 +127,25 @@ def _pack_tiles(
 ):
     # Writes the tiles of A from one to another at the target, `pair` of them side by side.
     for t in range(first, end, pair):
-        row, last = _first_row(t, height, higher), _first_row(min(t + pair, end), height, higher)
+        row, last = _first(t, height, higher), _first(min(t + pair, end), height, higher)
         pack_rows(a + row * a_row * itemsize, a_step, rows, last - row, target, width, depth, dtype, itemsize)
+        target += width * depth * itemsize
+
+
+@kernel
+def _pack_panels(
+    first, end, breadth, broader, b, b_row, b_step, rows, n, target, depth, dtype, itemsize
+):  # fmt: skip
+    # Writes the panels of B from one to another at the target, one behind the other.
+    lanes = VECTOR_BYTES // itemsize
+    for p in range(first, end):
+        column = _first(p, breadth, broader) * lanes
+        width = (breadth + 1 if p < broader else breadth) * lanes
+        count, source = min(width, n - column), b + column * b_step * itemsize
+        if b_step == 1:
+            pack_rows(source, b_row, rows, count, target, width, depth, dtype, itemsize)
+        else:
+            pack_columns(source, b_step, rows, count, target, width, depth, dtype, itemsize)
         target += width * depth * itemsize
 
 
@@ -133,29 +153,35 @@ def _pack_tiles(
 def _tiled_product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, dtype, itemsize):
     # Writes C, of two rows at least, and `pack` if A or B is packed.
     lanes = VECTOR_BYTES // itemsize
-    width = VECTORS * lanes
     # A matrix whose rows lie close together is read where it lies.
     many, far = m >= _PACK_FROM_ROWS, b_row * itemsize >= _FAR or (a_step != 1 and k > PACK_ROWS)
     size = k * n * itemsize
     packed = b_step != 1 or (many and size > _FIRST_CACHE and (far or size > _SECOND_CACHE))
     pack_a = many and n >= 64 and a_step * itemsize >= _FAR
-    group, depth = n, max(k, 1)
-    if packed:  # the fewer rows, the more columns at a time; whole squares are packed
-        depth = max(min((k + lanes - 1) // lanes * lanes, PACK_ROWS), 1)
-        group = PACK_ROWS * PACK_COLUMNS // depth // width * width
     # Tiles are about as high as one another, and panels as wide: small ones are less fast.
     highest = ROWS[min((n + lanes - 1) // lanes, VECTORS) - 1]
     tiles, height, higher = 1, m, 0
     if m > highest:  # otherwise without divisions, which small products would feel
         tiles = (m + highest - 1) // highest
         height, higher = m // tiles, m % tiles  # so many tiles are one row higher
+    vectors = (n + lanes - 1) // lanes
+    panels, breadth, broader = 1, vectors, 0
+    if vectors > VECTORS:
+        panels = (vectors + VECTORS - 1) // VECTORS
+        breadth, broader = vectors // panels, vectors % panels  # so many panels are one vector wider
+    group, depth, is_half = panels, max(k, 1), HAS_HALVES and 2 * n <= lanes
+    if packed:  # the fewer rows, the more panels at a time; whole squares are packed
+        longest = _DEPTH_BYTES // itemsize
+        parts = max((k + longest - 1) // longest, 1)
+        depth = max((k + parts * lanes - 1) // (parts * lanes), 1) * lanes
+        group = PACK_ROWS * PACK_COLUMNS // (depth * VECTORS * lanes)
     block, pair, a_width = tiles, 1, 1
     if pack_a:  # so many tiles are copied together, two by two if a vector holds them
         a_width, pair = max(lanes, 8), 2 if lanes >= 2 * highest else 1
-        block = pair if n <= group else PACK_A_COLUMNS * PACK_ROWS // (a_width * depth) * pair
+        block = pair if panels <= group else PACK_A_COLUMNS * PACK_ROWS // (a_width * depth) * pair
     a_pack = pack + PACK_COLUMNS * PACK_ROWS * itemsize
     for i in range(0, max(k, 1), depth):  # an empty sum still writes its start
-        rows = min(depth, k - i)
+        rows, b_rows = min(depth, k - i), b + i * b_row * itemsize
         for first_tile in range(0, tiles, block):
             end_tile = min(first_tile + block, tiles)
             if pack_a:
@@ -164,49 +190,43 @@ def _tiled_product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, 
                     first_tile, end_tile, pair, height, higher, source, a_row, a_step, rows,
                     a_pack, a_width, depth, dtype, itemsize
                 )  # fmt: skip
-            for j in range(0, n, group):
-                count = min(group, n - j)
-                vectors = (count + lanes - 1) // lanes
-                panels = (vectors + VECTORS - 1) // VECTORS
-                breadth, broader = VECTORS, 0
-                if not packed and panels > 1:
-                    breadth, broader = vectors // panels, vectors % panels
-                source = b + (i * b_row + j * b_step) * itemsize
-                if packed and (first_tile == 0 or n > group):
-                    if b_step == 1:
-                        pack_rows(source, b_row, rows, count, pack, width, depth, dtype, itemsize)
-                    else:
-                        pack_columns(source, b_step, rows, count, pack, width, depth, dtype, itemsize)
+            for first_panel in range(0, panels, group):
+                end_panel = min(first_panel + group, panels)
+                column = _first(first_panel, breadth, broader) * lanes
+                if packed and (first_tile == 0 or panels > group):
+                    _pack_panels(
+                        first_panel, end_panel, breadth, broader, b_rows, b_row, b_step,
+                        rows, n, pack, depth, dtype, itemsize
+                    )  # fmt: skip
                 for t in range(first_tile, end_tile):
-                    row, tall = _first_row(t, height, higher), height + 1 if t < higher else height
+                    row, tall = _first(t, height, higher), height + 1 if t < higher else height
                     a_tile, a_tile_row, a_tile_step = a + (row * a_row + i * a_step) * itemsize, a_row, a_step
                     if pack_a:
                         number, second = (t - first_tile) // pair, (t - first_tile) % pair
-                        skip = row - _first_row(t - second, height, higher)
+                        skip = row - _first(t - second, height, higher)
                         a_tile = a_pack + (number * a_width * depth + skip) * itemsize
                         a_tile_row, a_tile_step = 1, a_width
-                    first = 0
-                    for p in range(panels):
-                        end = min(first + (breadth + 1 if p < broader else breadth), vectors)
-                        if packed:
-                            panel, panel_row = pack + first * VECTOR_BYTES * depth, width
-                            last_vector = (end - 1) * lanes
-                        else:
-                            panel, panel_row = source + first * VECTOR_BYTES, b_row
-                            # The last vector ends where the row does: some columns are computed twice.
-                            last_vector = max(min(end * lanes, n) - lanes, 0)
-                        last = min(lanes, count - last_vector)
-                        skip = j * itemsize + first * VECTOR_BYTES
-                        begin, begin_row = start + skip if start != 0 else 0, 0
-                        to_c = c + row * n * itemsize + skip
-                        if i > 0:
-                            begin, begin_row = to_c, n
-                        wide = min(_vectors(n, lanes), end - first)
+                    to_c, left = c + (row * n + column) * itemsize, n - column
+                    begin, begin_row = start + column * itemsize if start != 0 else 0, 0
+                    if i > 0:
+                        begin, begin_row = to_c, n
+                    panel = pack if packed else b_rows + column * itemsize
+                    for p in range(first_panel, end_panel):
+                        wide = breadth + 1 if p < broader else breadth
+                        size, end = wide * VECTOR_BYTES, (wide - 1) * lanes
+                        if left < end + lanes and not packed and n > lanes:
+                            end = (
+                                left - lanes
+                            )  # the last vector ends where the row does: some is computed twice
                         tile(
-                            tall, wide, rows, a_tile, a_tile_row, a_tile_step, panel, panel_row,
-                            begin, begin_row, to_c, n, last_vector - first * lanes, last, dtype
+                            tall, 0 if is_half else wide, rows, a_tile, a_tile_row, a_tile_step,
+                            panel, wide * lanes if packed else b_row, begin, begin_row, to_c, n,
+                            end, min(lanes, left - end), dtype
                         )  # fmt: skip
-                        first = end
+                        left -= wide * lanes
+                        to_c += size
+                        begin = begin + size if begin != 0 else 0
+                        panel += size * depth if packed else size
 
 
 @kernel

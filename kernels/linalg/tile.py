@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..lowlevel._jit import force_inline
-from ..lowlevel.vector_ir import I64, VECTOR_BYTES, Vectors
+from ..lowlevel.vector_ir import CACHE_LINE, I64, VECTOR_BYTES, Vectors
 
 #: Most rows of a tile of 1, 2, ... vectors. The sums fill the registers, of which AVX2 has 16 and
 #: AVX-512 and ARM 32, but for those that hold the row of B and the number of A. They are eight at
@@ -21,6 +21,10 @@ ROWS = (8, 6) if VECTOR_BYTES == 32 else (8, 8, 8)
 VECTORS = len(ROWS)
 #: Most vectors of a tile that is one row high: B is read the faster the longer the parts of its rows.
 ROW_VECTORS = 8
+
+# So many steps ahead the largest tiles have the CPU fetch the row of B into the first cache: they often read
+# their panel of B from the second one, again for each row of tiles. Smaller tiles have no time for it.
+_STEPS_AHEAD = 4
 
 _SHAPES = [(rows, vectors) for vectors in range(1, VECTORS + 1) for rows in range(1, ROWS[vectors - 1] + 1)]
 _SHAPES += [(1, vectors) for vectors in range(VECTORS + 1, ROW_VECTORS + 1)]
@@ -127,6 +131,10 @@ def _tile(v, shape, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, e
     builder.cbranch(builder.icmp_signed(">", left, I64(0)), body, store)
 
     builder.position_at_end(body)
+    if vectors == VECTORS and 2 * rows > ROWS[-1]:
+        ahead = builder.gep(b_at, [builder.mul(b_row, I64(_STEPS_AHEAD))])
+        for line in range(0, vectors * VECTOR_BYTES, CACHE_LINE):
+            v.prefetch(builder.gep(ahead, [I64(line // v.itemsize)]), write=False)
     b_vectors = load_row(b_at, mask if rows == 1 or vectors == 1 else None)
     for a_at, row in zip(a_rows, sums, strict=True):
         factor = v.splat(builder.load(builder.gep(a_at, [along])))

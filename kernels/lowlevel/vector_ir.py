@@ -14,6 +14,8 @@ def _vector_bytes():
 
 
 VECTOR_BYTES = _vector_bytes()
+#: Bytes that the CPU fetches at a time.
+CACHE_LINE = 64
 
 
 class Vectors:

@@ -102,10 +102,14 @@ KERNELS = {
     ),
     "panels of k not added up": compiled(
         "gemm",
-        "if i > 0:\n                            begin",
-        "if i > 999:\n                            begin",
+        "if i > 0:\n                        begin",
+        "if i > 999:\n                        begin",
         GEMM,
     ),
+    "packed panels as wide as the first": compiled(
+        "gemm", "width = (breadth + 1 if p < broader else breadth)", "width = (breadth + 1)", GEMM
+    ),
+    "first rows of B for all of k": compiled("gemm", "b + i * b_row * itemsize", "b", GEMM),
     "start left out for one row": compiled(
         "gemm", "begin, end = start + skip if start != 0 else 0, (vectors", "begin, end = 0, (vectors", GEMM
     ),

@@ -18,7 +18,7 @@ GUARD = 64
 UNTOUCHED = -12345.0
 NO_START = slice(0, 0)
 # Deeper than a panel that is packed, wider than several, and with remainders in all three.
-PACKED_SHAPES = [(24, 3, 521), (25, 300, 530), (33, 513, 1029), (49, 257, 66)]
+PACKED_SHAPES = [(24, 3, 521), (25, 300, 530), (33, 513, 1029), (49, 257, 66), (27, 1040, 130)]
 
 
 class Pool:
