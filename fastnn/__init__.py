@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         step,
         train_step,
     )
+    from .least_squares import levenberg_marquardt
     from .training.fit_many import fit_many
 
 __all__ = [
@@ -166,6 +167,7 @@ __all__ = [
     "input_gradient_checked",
     "jacobian",
     "jacobian_checked",
+    "levenberg_marquardt",
     "load",
     "load_keras",
     "load_torch",
@@ -210,6 +212,7 @@ _LATER = {
     "Ensemble": ".ensemble",
     "check_gradient": ".gradient_check",
     "fit_many": ".training.fit_many",
+    "levenberg_marquardt": ".least_squares",
     "load_keras": ".io.load_keras",
     "load_torch": ".io.load_torch",
 }

@@ -27,6 +27,7 @@ from .data import array_checks
 from .data.tables import column_names
 from .data.weights import sample_weights, times
 from .engine import launch
+from .least_squares import require_squares
 from .memory.buffers import empty
 from .training.arguments import check_samples
 
@@ -203,7 +204,7 @@ def least_squares(
     True
     """
     optimize = _optimize()
-    _require_squares(model)
+    require_squares(model, "least_squares")
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     memory_limit = validate.integer("memory_limit", memory_limit, low=0)
@@ -238,17 +239,6 @@ def least_squares(
         result = optimize.least_squares(residuals, search.start, fill_jacobian, method=method, **options)
         search.end_at(result.x, result.cost)
     return result
-
-
-def _require_squares(model: Model) -> None:
-    """Raise a ValueError if the model's loss is not a sum of squares."""
-    if model.loss is not None and model.loss.name not in ("mse", "sse"):
-        raise ValueError(
-            f"least_squares is for the losses 'mse' and 'sse', not {model.loss.name!r}; use minimize"
-        )
-    for layer in model.layers:
-        if any(layer.penalties()):
-            raise ValueError(f"least_squares does not support the penalties of {layer!r}; use minimize")
 
 
 def _require_fits(method: str, m: int, n: int, memory_limit: int) -> None:

@@ -25,6 +25,7 @@ _BESIDES = (
     "embedded.jacobian.input_gradient",
     "embedded.jacobian.jacobian",
     "embedded.jacobian.parameter_jacobian",
+    "training.levenberg_marquardt.step",
     "training.loss.weighted_binary_cross_entropy.forward",
     "layers.combine.add.forward",
     "layers.combine.add_gradients.backward_input",

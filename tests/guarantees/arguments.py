@@ -183,6 +183,10 @@ def _least_squares(m, x, y, weight=None):
     return fn.scipy.least_squares(m, x, y, "trf", sample_weight=weight, max_nfev=2).x
 
 
+def _levenberg_marquardt(m, x, y, weight=None):
+    return fn.levenberg_marquardt(m, x, y, sample_weight=weight, max_evaluations=3).history
+
+
 LISTS = frozenset(name for name in CONVERTED if name.startswith(("a list", "a tuple")))
 # A list or tuple holds one item for each model.
 MANY = LISTS | {
@@ -457,5 +461,6 @@ ARGUMENTS = {
         without=frozenset({"strings", "a list of strings"}),  # names of classes
     ),
     **_data("scipy.minimize", model, _minimize),
+    **_data("levenberg_marquardt", lambda: model("mse"), _levenberg_marquardt),
     **_data("scipy.least_squares", lambda: model("mse"), _least_squares),
 }

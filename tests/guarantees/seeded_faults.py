@@ -25,6 +25,7 @@ def compiled(file, before, after, *tests):
     return Mutant(file, before, after, tuple(f"tests/{test}" for test in tests), compiled=True)
 
 
+LEAST_SQUARES = "training/test_levenberg_marquardt.py"
 GEMM, BESIDE_NUMPY = "kernels/test_gemm.py", "training/test_fit.py::test_training_beside_numpy"
 KERNELS = {
     # kernels, run without compilation
@@ -170,4 +171,22 @@ KERNELS = {
         "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY
     ),
     "alpha twice": compiled("penalty", "+ 0.5 * (row.alpha", "+ (row.alpha", "training/test_objective.py"),
+    "worse steps of least squares kept": compiled(
+        "levenberg_marquardt", "_copy(kept, parameters)", "_copy(parameters, kept)", LEAST_SQUARES
+    ),
+    "only the last rows of the Jacobian": compiled(
+        "levenberg_marquardt", "filled, add = 0, True", "filled, add = 0, False", LEAST_SQUARES
+    ),
+    "damping that never falls": compiled(
+        "levenberg_marquardt",
+        "search.damping *= max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3)",
+        "search.damping *= 1.0",
+        LEAST_SQUARES,
+    ),
+    "weights of the first output for all": compiled(
+        "levenberg_marquardt", "weight[first + i, min(j, last)]", "weight[first + i, 0]", LEAST_SQUARES
+    ),
+    "blocks of Cholesky factors alone": compiled(
+        "cholesky", "        if first > 0:\n", "        if first > n:\n", "kernels/test_cholesky.py"
+    ),
 }

@@ -42,6 +42,7 @@ NEEDED = {
     "Model.fit": {"self": fn.Model([fn.Dense(2)], "mse"), "X": np.ones((4, 3)), "y": np.ones((4, 2))},
     "Model.partial_fit": {"self": fn.Model([fn.Dense(2)], "mse"), "X": np.ones((4, 3)), "y": np.ones((4, 2))},
     "check_gradient": {"model": fn.Model([fn.Dense(2)], "mse"), "X": np.ones((4, 3)), "y": np.ones((4, 2))},
+    "levenberg_marquardt": DATA,
     "fit_many": {"models": [fn.Model([fn.Dense(2)], "mse")], "X": np.ones((4, 3)), "y": np.ones((4, 2))},
     "initializers.constant": {"value": 1.0},
     "schedules.constant": RATE,
