@@ -123,7 +123,7 @@ def minimize(
 
         def loss_and_gradient(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             search.move_to(w)
-            loss, gradient = executor.loss_and_gradient(data, threads)
+            loss, gradient = executor.weights_lock.run_exclusive(executor.loss_and_gradient, data, threads)
             search.note(loss)
             # A copy, whatever the dtype: it is written over.
             return loss, search.without_frozen(gradient.astype(np.float64))

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from ..losses import Loss
     from ..metrics import Metric
     from ..optimizers import Optimizer
+    from .data_set import DataSet
     from .graph import Graph, Layer
     from .network import Network, OptimizerState
     from .ops import Shape
-    from .samples import DataSet
 
 # Of what a copy is made: arguments, and attributes.
 _SETTINGS = ("layers", "dtype", "seed", "loss", "optimizer", "metrics", "metric_functions")
@@ -76,8 +76,9 @@ class Executor:
     columns : Columns
     last_finite_state : State or None
         The last state known to be finite, while training.
-    fit_memory : KeptMemory
-        What a fit needs beside.
+    fit_memory, evaluation_memory : KeptMemory
+    log_names : tuple of str
+        Of what is recorded of an epoch: the loss and the metrics of the library.
     callback_states : function or None
         Gives what the callbacks know, while training.
     """
@@ -97,6 +98,7 @@ class Executor:
         self.layers, self.dtype, self.loss = layers, dtype, loss
         self.head = Head("values", "values", None) if head is None else head
         self.metrics, self.metric_functions = tuple(metrics), tuple(metric_functions)
+        self.log_names = ("loss", *(metric.name for metric in self.metrics))
         self._optimizer = optimizers.get("adam") if optimizer is None else optimizer
         self._builder: NetworkBuilder | None = None
         self._state: State | None = None
@@ -108,9 +110,9 @@ class Executor:
         self._predictors_with_lengths = PredictorPool(True, self.weights_lock)
         self.columns = Columns(layers, dtype, self.predictors)
         self.last_finite_state: State | None = None
-        self.fit_memory = buffers.KeptMemory()
+        self.fit_memory, self.evaluation_memory = buffers.KeptMemory(), buffers.KeptMemory()
         self.callback_states: Callable[[], dict[str, dict[str, Any]]] | None = None
-        self.samples = SamplePool(layers, loss)
+        self.samples = SamplePool(layers, loss, self.columns)
         self._networks: dict[str, tuple[tuple[int, bool], Network]] = {}
         self._optimizer_state: OptimizerState | None = None
         self._fit_optimizer = FitOptimizer()
@@ -314,8 +316,7 @@ class Executor:
         nan = missing.columns(self.layers, sizes) if self.predictors.checks_rows else []
         given = array_checks.array("X", X, self.dtype, (1, 2), keep_mapped=True, missing=nan)
         if shape is None and lengths is None:
-            few = self.predictors.predict_small(given, out, checked=True)
-            if few is not None:
+            if (few := self.predictors.predict_small(given, out, checked=True)) is not None:
                 return few
         x = given if given.ndim == 2 else given.reshape(1, -1)
         self.load_kernels(training=False)
@@ -344,14 +345,16 @@ class Executor:
         return result if out is None else out
 
     def loss_and_gradient(
-        self, data: DataSet, threads: int | None = None, lengths: Any = None
+        self, data: DataSet, threads: int | None = None, lengths: Any = None, own: bool = False
     ) -> tuple[float, Any]:
-        """Loss and gradient on checked data; the gradient's memory is that of the next call's as well."""
-        with self.weights_lock.exclusive():
-            net = self.network("gradient", len(data.X), lengths)
-            launch.set_data(net, data, lengths)
-            launch.run("gradient", net, team_size(len(data.X), net.fields.multiplications, threads))
-            return net.fields.loss_value, net.gradients[0]
+        """Loss and gradient on checked data, between two changes of the weights (`run_exclusive`).
+
+        The gradient's memory is that of the next call's as well, unless it is to be the caller's own.
+        """
+        net = self.network("gradient", len(data.X), lengths)
+        launch.set_data(net, data, lengths)
+        launch.run("gradient", net, team_size(len(data.X), net.fields.multiplications, threads))
+        return net.fields.loss_value, net.gradient.copy() if own else net.gradient
 
     # ---- networks ------------------------------------------------------------------------------
 
@@ -399,13 +402,13 @@ class Executor:
 
     def refresh_optimizer(self, net: Network) -> None:
         """Let a network train by what the optimizer is now: see `FitOptimizer`."""
-        trained, memory = self.built.trained(), self.state.optimizer
-        self._fit_optimizer.refresh(net, self._optimizer, trained, memory, self._state_of)
+        given = self._optimizer, self.built.trained(), self.state.optimizer
+        self._fit_optimizer.refresh(net, *given, self._state_of)
 
     def trains_as_before(self, net: Network) -> bool:
         """Whether `refresh_optimizer` would find nothing new."""
-        trained, memory = self.built.trained(), self.state.optimizer
-        return self._fit_optimizer.is_current(net, self._optimizer, trained, memory)
+        given = self._optimizer, self.built.trained(), self.state.optimizer
+        return self._fit_optimizer.is_current(net, *given)
 
     def check_optimizer(self) -> None:
         """Raise an error if a setting of the optimizer was changed to one that is out of range."""

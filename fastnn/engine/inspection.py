@@ -12,8 +12,8 @@ from ..data.rows import as_rows
 from ..kernels.abi.oprow import OP
 from ..memory import buffers
 from . import launch
+from .data_set import DataSet
 from .lengths import check_lengths
-from .samples import DataSet
 from .weightless import check_rows
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..compiler import loader
 from ..kernels.abi import oprow
 from ..kernels.abi.descriptor import OK
 from ..memory.buffers import address, dtype_name
-from .samples import DataSet
+from .data_set import DataSet
 from .threads import run_together
 
 if TYPE_CHECKING:

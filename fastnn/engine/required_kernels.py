@@ -92,6 +92,7 @@ def _training(loss: Loss, measured: tuple[Metric, ...], dtype: str) -> Kernels:
     """What training needs whatever the layers are."""
     yield "driver.loop.train", "float64"
     yield "driver.loop.evaluate", "float64"
+    yield "driver.fit.fit", dtype
     for entry in ("check_samples", "weight_sum", "sum_gradients", "squares", "gather"):
         yield f"driver.batch.{entry}", dtype
     yield f"{loss.as_reported().kernel}.forward", dtype

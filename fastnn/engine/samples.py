@@ -1,4 +1,4 @@
-"""Samples and targets of a call: where they lie, and those that are like the samples of an earlier call.
+"""Samples and targets that are like those of an earlier call.
 
 What is worked out for samples of a shape and dtype and for their targets holds for others of the same shapes
 and dtypes, but for their values. So a model keeps memory for some; others are copied there and checked by one
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..data.sample_checks import target_range
 from ..kernels.abi import oprow
 from ..kernels.abi.descriptor import OK, SIZE
 from ..memory.buffers import address, allocate
+from .data_set import DataSet
 from .fields import fields_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..losses import Loss
+    from .columns import Columns
     from .graph import Layer
     from .ops import Shape
 
@@ -34,28 +36,6 @@ _FEW = 1 << 15
 # How many kinds of samples are kept.
 _MOST_KINDS = 4
 _CHECK = "driver.batch.check_samples"
-
-
-class _Arrays(NamedTuple):
-    X: NDArray[Any]
-    y: Any
-    weight: NDArray[Any] | None
-
-
-class DataSet(_Arrays):
-    """Checked arrays, samples as rows, and their addresses, each of which takes a microsecond to find.
-
-    Attributes
-    ----------
-    X : array of shape (n, n_in)
-    y : array of shape (n, n_targets), or None
-    weight : array of shape (n,) or (n, n_out), or None
-    """
-
-    @functools.cached_property
-    def addresses(self) -> tuple[int, int, int]:
-        """Of the three arrays; 0 for None."""
-        return address(self.X), address(self.y), address(self.weight)
 
 
 class KnownSamples(DataSet):
@@ -110,22 +90,26 @@ class SamplePool:
     layers : sequence of Layer
         Some check more than what is checked here: then nothing becomes known.
     loss : Loss or None
+    columns : Columns
+        Where they have names, nothing becomes known either.
     """
 
-    def __init__(self, layers: Sequence[Layer], loss: Loss | None) -> None:
+    def __init__(self, layers: Sequence[Layer], loss: Loss | None, columns: Columns) -> None:
         special = any(
             layer.checks_rows or layer.takes_missing or layer.codes or layer.takes_indices for layer in layers
         )
         self._loss = None if special or loss is None or loss.missing_targets != "raise" else loss
+        self._columns = columns
         self._free: dict[Any, KnownSamples] = {}
 
     def take(self, X: Any, y: Any) -> KnownSamples | None:
         """Copies of X and y if their kind is known and a model may take them, for the caller alone."""
-        kind = _kind(X, y)
-        known = self._free.pop(kind, None)
+        if type(X) is not np.ndarray or self._columns.names:
+            return None
+        known = self._free.pop(_kind(X, y), None)
         if known is None or known.load(X, y):
             return known
-        self._free[kind] = known
+        self._free[known.kind] = known
         return None
 
     def put_back(self, data: DataSet) -> None:
@@ -135,8 +119,10 @@ class SamplePool:
 
     def learn(self, X: Any, y: Any, dtype: str, shape: Shape, output: Shape) -> None:
         """Know the kind of X and y, with which a call of a model with these shapes of samples succeeded."""
+        if self._loss is None or self._columns.names or not _is_plain(X, y):
+            return
         kind, n_in, n_out = _kind(X, y), math.prod(shape), math.prod(output)
-        if self._loss is None or kind is None or kind in self._free or np.size(X) + np.size(y) > _FEW:
+        if kind in self._free or np.size(X) + np.size(y) > _FEW:
             return
         n = np.size(X) // n_in
         sizes = (n, n_in), (n, np.size(y) // n)
@@ -148,10 +134,13 @@ class SamplePool:
         self._free[kind] = known
 
 
-def _kind(X: Any, y: Any) -> Any:
-    """What must be the same of samples and targets to be known; None for what never is."""
+def _kind(X: NDArray[Any], y: Any) -> Any:
+    """What must be the same of samples and targets to be known."""
+    return (X.shape, X.dtype, y.shape, y.dtype) if type(y) is np.ndarray else (X.shape, X.dtype, type(y))
+
+
+def _is_plain(X: Any, y: Any) -> bool:
+    """Whether samples and targets are such as may be known: arrays of numbers, the target also a number."""
     if type(X) is not np.ndarray or X.dtype.kind not in "buif":
-        return None
-    if type(y) is not np.ndarray:
-        return (X.shape, X.dtype, type(y)) if type(y) in (int, float) else None
-    return (X.shape, X.dtype, y.shape, y.dtype) if y.dtype.kind in "buif" else None
+        return False
+    return y.dtype.kind in "buif" if type(y) is np.ndarray else type(y) in (int, float)

@@ -8,14 +8,16 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 # A fork takes its lock after those here, since handlers before a fork run in the reverse of their order: who
 # is in `exclusive` or `change` may have to wait for a kernel to be loaded.
 from ..compiler import loader  # noqa: F401
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 # Seconds that a change waits for those who want to read between two changes.
 _PATIENCE = 0.002
@@ -154,16 +156,31 @@ class WeightsLock:
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
         """A change of the weights."""
-        if self._waiting:  # locks are not fair: who makes change after change would keep it
-            deadline = time.monotonic() + _PATIENCE
-            while self._waiting and time.monotonic() < deadline:
-                time.sleep(_PAUSE)
+        if self._waiting:
+            self._let_them_read()
         with self._lock:
             self.version |= 1
             try:
                 yield
             finally:
                 self.version = (self.version | 1) + 1
+
+    def run_change(self, call: Callable[[], T]) -> T:
+        """What a call returns that is a `change`, without what a context costs."""
+        if self._waiting:
+            self._let_them_read()
+        with self._lock:
+            self.version |= 1
+            try:
+                return call()
+            finally:
+                self.version = (self.version | 1) + 1
+
+    def _let_them_read(self) -> None:
+        # Locks are not fair: who makes change after change would keep it.
+        deadline = time.monotonic() + _PATIENCE
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -172,6 +189,15 @@ class WeightsLock:
         try:
             with self._lock:
                 yield
+        finally:
+            self._waiting.pop()
+
+    def run_exclusive(self, call: Callable[..., T], *arguments: Any) -> T:
+        """What a call returns that is made between two changes, without what a context costs."""
+        self._waiting.append(None)
+        try:
+            with self._lock:
+                return call(*arguments)
         finally:
             self._waiting.pop()
 
@@ -186,17 +212,21 @@ class WeightsLock:
             if not nested:
                 self.fit_lock.give_up()
 
-    @contextlib.contextmanager
-    def fit(self) -> Iterator[None]:
-        """All of a fit."""
-        with self.held():
-            if self.fitting:
-                raise RuntimeError("fit was called by a callback of the same model's fit")
-            self.fitting = True
-            try:
-                yield
-            finally:
-                self.fitting = False
+    def run_fit(self, call: Callable[..., T], *arguments: Any) -> T:
+        """What a call returns that is all of a fit: `held`."""
+        nested = self.fit_lock.is_mine
+        try:
+            with self.fit_lock:
+                if self.fitting:
+                    raise RuntimeError("fit was called by a callback of the same model's fit")
+                self.fitting = True
+                try:
+                    return call(*arguments)
+                finally:
+                    self.fitting = False
+        finally:
+            if not nested:
+                self.fit_lock.give_up()
 
 
 # A child has no thread but the one that forked. So a fork waits until no thread is in the middle of a change,

@@ -9,8 +9,8 @@ import numpy as np
 from .. import metrics
 from ..checks import hints, validate
 from ..data.tables import column_names
+from ..engine.data_set import DataSet
 from ..engine.evaluation import evaluate
-from ..engine.samples import DataSet
 from ..training.arguments import check_samples
 
 if TYPE_CHECKING:

@@ -86,6 +86,7 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
     """
 
     loss = "log_loss"
+    classes_: NDArray[Any]
 
     _parameter_constraints = {
         **TrainableMLP._parameter_constraints,
@@ -185,6 +186,9 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
         MLPClassifier
             Itself.
         """
+        same = classes is None or (hasattr(self, "classes_") and np.array_equal(classes, self.classes_))
+        if same and sample_weight is None and self._step_short(X, y):
+            return self
         self._validate_params()
         if isinstance(self.class_weight, str):
             raise ValueError("class_weight='balanced' needs all data at once; give a dict to partial_fit")
@@ -250,6 +254,14 @@ intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, 
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return y.astype(dtype)
+
+    def _may_learn(self, y: NDArray[Any]) -> bool:
+        return y.ndim == 1 and y.dtype.kind in "bui" and y.dtype.kind == self.classes_.dtype.kind
+
+    def _short_targets(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        numbers = np.searchsorted(self.classes_, y)
+        known = self.classes_.take(numbers, mode="clip") == y
+        return numbers[:, np.newaxis] if known.all() else None
 
     def _as_given(self, y: NDArray[Any]) -> NDArray[Any]:
         given: NDArray[Any] = (

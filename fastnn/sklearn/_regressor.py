@@ -171,7 +171,8 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
         MLPRegressor
             Itself.
         """
-        self._fit(X, y, sample_weight, incremental=True)
+        if sample_weight is not None or not self._step_short(X, y):
+            self._fit(X, y, sample_weight, incremental=True)
         return self
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
@@ -208,6 +209,12 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
 
     def _targets(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return y.astype(dtype, copy=False)
+
+    def _may_learn(self, y: NDArray[Any]) -> bool:
+        return y.dtype.kind in "buif" and (y.ndim == 1 or y.shape[1] > 1)
+
+    def _short_targets(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        return y.reshape(len(y), -1)
 
     def _held_out_score(self, outputs: NDArray[Any], y: NDArray[Any], weight: Any) -> float:
         """Coefficient of determination, as `sklearn.metrics.r2_score`."""

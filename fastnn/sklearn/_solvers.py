@@ -17,15 +17,16 @@ from threadpoolctl import ThreadpoolController
 
 from ..errors import DivergenceError
 from ..scipy import minimize
-from ._base import BaseMLP, checked_weights
+from ._base import checked_weights
+from ._short_step import SteppingMLP
 from ._stopping import NON_FINITE, EpochEnd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class TrainableMLP(BaseMLP):
-    """Base of both estimators: `BaseMLP` with its solvers."""
+class TrainableMLP(SteppingMLP):
+    """Base of both estimators: `SteppingMLP` with its solvers."""
 
     def _fit(
         self,
@@ -36,6 +37,7 @@ class TrainableMLP(BaseMLP):
         incremental: bool = False,
     ) -> Any:
         """Train for at most `max_iter` epochs; if `incremental`, for one more epoch."""
+        given, plain, self._step = (X, y), sample_weight is None, None
         self._validate_params()
         sizes = self._hidden_sizes()
         self._check_combination(validation)
@@ -60,6 +62,8 @@ class TrainableMLP(BaseMLP):
         self._bind()
         if not np.isfinite(self.model_.parameters).all():
             raise ValueError(NON_FINITE)
+        if incremental and plain:
+            self._learn_step(*given)
         return self
 
     def _start_records(self) -> None:

@@ -12,18 +12,18 @@ from ..data import coding, missing, names, sample_checks, weights
 from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.split import kept, validation
 from ..data.tables import column_names
+from ..engine.data_set import DataSet
 from ..engine.lengths import check_lengths
-from ..engine.samples import DataSet
 from ..engine.weightless import check_rows
 from .callback import Callback, as_callback
 from .history import History
-from .known import keep_samples, known_samples
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ..engine.executor import Executor
+    from ..engine.samples import KnownSamples
 
 
 @dataclass
@@ -123,7 +123,7 @@ def check_call(
 ) -> tuple[DataSet, NDArray[np.int64] | None]:
     """Samples or a single one, their targets, weights and lengths, checked; then the model is built."""
     given = X, y
-    if sample_weight is None and lengths is None and (known := known_samples(executor, X, y)) is not None:
+    if sample_weight is None and lengths is None and (known := executor.samples.take(X, y)) is not None:
         return known, None
     X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_output)
     executor.columns.check_names(X)
@@ -134,6 +134,14 @@ def check_call(
     executor.build(shape)
     keep_samples(executor, *given, None)
     return data, lengths
+
+
+def keep_samples(executor: Executor, X: Any, y: Any, known: KnownSamples | None) -> None:
+    """Put back what `SamplePool.take` gave for samples, or know others like them from now on."""
+    if known is not None:
+        executor.samples.put_back(known)
+    elif executor.input_shape is not None and executor.output_shape is not None:
+        executor.samples.learn(X, y, executor.dtype, executor.input_shape, executor.output_shape)
 
 
 def check_fit_arguments(

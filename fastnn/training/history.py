@@ -39,11 +39,11 @@ class History:
         self._own: set[str] = set()  # names of what callbacks logged
 
     @classmethod
-    def of_epoch(cls, names: Sequence[str], logs: Sequence[float], rate: float) -> History:
-        """The record of a single epoch, number 0."""
+    def of_epochs(cls, names: Sequence[str], columns: list[list[float]], rates: list[float]) -> History:
+        """The record of the first epochs: the logs of these names, and learning rates."""
         history = cls()
-        history.history = {name: [value] for name, value in zip(names, logs, strict=True)}
-        history.learning_rate, history.epoch = [rate], [0]
+        history.history = dict(zip(names, columns, strict=True))
+        history.learning_rate, history.epoch = rates, list(range(len(rates)))
         return history
 
     def append(self, rows: dict[str, list[float]], rates: list[float], first: int = 0) -> None:

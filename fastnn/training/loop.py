@@ -7,6 +7,7 @@ epoch.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 import time
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import array_checks
-from ..engine import launch, scan
+from ..engine import evaluation, launch, scan
 from ..engine.state import InterruptedEpoch
-from ..engine.threads import defer_interrupt
+from ..engine.threads import defer_interrupt, team_size
 from ..errors import DivergenceError
 from ..kernels.abi.descriptor import DIVERGED
 from ..memory.buffers import address
+from .adapt import adapt_and_build
 from .callback import CallbackList
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ..engine.network import Network
     from .arguments import FitArguments
     from .progress import Bar, Lines
-    from .thread_tuner import ThreadTuner
+    from .thread_tuner import ThreadTuner, ThreadTuners
 
 SLICE = 0.1  # seconds
 MOST_EPOCHS = 1 << 16  # in a slice
@@ -86,7 +88,7 @@ class Training:
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
         self.progress, self.stop = progress, stop or outer_stop()
         self.callbacks = CallbackList(model, executor, task.callbacks, task.resume)
-        self.names = ["loss", *(metric.name for metric in executor.metrics)]
+        self.names = executor.log_names
         self.first_epoch, self.first_number = self.state.epoch, task.initial_epoch
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
         logs, self.logs_address = executor.fit_memory.take("logs", math.prod(shape), "float64")
@@ -275,3 +277,47 @@ class Training:
                 state.restore(self.executor.last_finite_state)
         state.interrupted_epoch, state.position = None, 0  # an epoch that diverged cannot be resumed
         raise error
+
+
+def train(
+    model: Any,
+    executor: Executor,
+    task: FitArguments,
+    tuners: ThreadTuners,
+    threads: int | None,
+    progress: Bar | Lines | None,
+    stop: threading.Event | None,
+) -> None:
+    """All of a fit, as `check_fit_arguments` has checked it."""
+    adapt_and_build(executor, model.layers, task)
+    state = executor.state
+    if task.resume and state.interrupted_epoch is not None:
+        state.interrupted_epoch.check(len(task.data[0]), task.rows, task.shuffle, state.position)
+    model.history = task.history
+    team = team_size(task.rows, executor.built.graph.multiplications, threads)
+    training = Training(
+        model,
+        executor,
+        executor.network("train", task.rows, task.lengths),
+        task,
+        evaluate=_validation(executor, task, threads),
+        progress=progress,
+        thread_tuner=tuners.of(task.rows, team, threads is not None),
+        stop=stop,
+    )
+    try:
+        training.run()
+    except Exception as error:
+        task.history.note(error)
+        raise
+
+
+def _validation(
+    executor: Executor, task: FitArguments, threads: int | None
+) -> Callable[[], dict[str, float]] | None:
+    """A function that evaluates the validation data, if there are such data."""
+    if task.validation is None:
+        return None
+    given = executor, task.validation, threads, task.validation_lengths
+    evaluate = functools.partial(evaluation.evaluate, *given)
+    return lambda: {f"val_{name}": value for name, value in evaluate().items()}

@@ -60,3 +60,16 @@ class ThreadTuner:
 
     def _speed(self, threads: int) -> float:
         return self._steps[threads] / max(self._seconds[threads], 1e-9)
+
+
+class ThreadTuners:
+    """The tuner of the latest fit: it has measured the speed of steps of as many rows, by as many threads."""
+
+    def __init__(self) -> None:
+        self._rows, self._tuner = 0, ThreadTuner(1, fixed=True)
+
+    def of(self, rows: int, threads: int, fixed: bool) -> ThreadTuner:
+        """That tuner, or a new one for steps of so many rows: see `ThreadTuner`."""
+        if (self._rows, self._tuner.threads, self._tuner.fixed) != (rows, threads, fixed):
+            self._rows, self._tuner = rows, ThreadTuner(threads, fixed)
+        return self._tuner

@@ -12,17 +12,22 @@ from ..data import coding, missing, sample_checks, weights
 from ..data.rows import as_rows, as_samples, sample_shape, sizes_of
 from ..data.tables import column_names
 from ..engine import evaluation
-from ..engine.threads import team_size
+from ..engine.threads import defer_interrupt
 from ..layers import preprocessing
 from ..probabilities import Probabilities
-from .adapt import adapt_and_build
-from .arguments import FitArguments, check_call, check_fit_arguments, check_samples, single_step
+from .arguments import (
+    FitArguments,
+    check_call,
+    check_fit_arguments,
+    check_samples,
+    keep_samples,
+    single_step,
+)
 from .callback import Callback
-from .known import keep_samples, known_samples
-from .loop import Training
+from .loop import train
 from .progress import Bar, Lines, reporter, style
-from .single_step import SingleStep
-from .thread_tuner import ThreadTuner
+from .short_fit import ShortFit, is_usual
+from .thread_tuner import ThreadTuners
 
 if TYPE_CHECKING:
     import threading
@@ -42,12 +47,11 @@ class Trainer(Probabilities):
 
     history: History | None
     stop_training: bool
-    _thread_tuners: dict[int, ThreadTuner]  # by the rows of a step: that of the latest fit
 
     def _run_by(self, executor: Executor) -> None:
         super()._run_by(executor)
-        self._thread_tuners = {}
-        self._single_step = SingleStep(executor)
+        self._thread_tuners = ThreadTuners()
+        self._short_fit = ShortFit(executor)
 
     @property
     def loss(self) -> Loss | None:
@@ -177,11 +181,10 @@ class Trainer(Probabilities):
             As `fit`.
         """
         data, lengths = check_call(self._executor, X, y, sample_weight, lengths, penalties=True)
-        with self._executor.weights_lock.exclusive():
-            loss, gradient = self._executor.loss_and_gradient(data, lengths=lengths)
-            gradient = gradient.copy()
-        self._executor.samples.put_back(data)
-        return loss, gradient
+        executor = self._executor
+        found = executor.weights_lock.run_exclusive(executor.loss_and_gradient, data, None, lengths, True)
+        executor.samples.put_back(data)
+        return found
 
     def fit(
         self,
@@ -274,9 +277,15 @@ class Trainer(Probabilities):
         shown = style(verbose)
         if threads is not None:
             threads = validate.integer("threads", threads, low=1)
-        plain = sample_weight is None and class_weight is None and validation_data is None
-        whole = isinstance(validation_split, (int, float)) and validation_split == 0
-        known = known_samples(self._executor, X, y) if plain and whole else None
+        plain = sample_weight is class_weight is validation_data is None
+        plain = plain and isinstance(validation_split, (int, float)) and validation_split == 0
+        usual = lengths is validation_lengths is threads is None and not shown
+        if plain and usual and is_usual(epochs, batch_size, shuffle, callbacks, resume, initial_epoch):
+            with defer_interrupt():  # what the call did and what is recorded of it belong together
+                history = self.fit_short(X, y, epochs, batch_size, bool(shuffle))
+            if history is not None:
+                return history
+        known = self._executor.samples.take(X, y) if plain else None
         task = check_fit_arguments(
             self._executor,
             functools.partial(check_samples, self._executor) if known is None else lambda *_, **__: known,
@@ -327,21 +336,32 @@ class Trainer(Probabilities):
         TypeError, ValueError, DivergenceError
             As `fit`.
         """
-        executor, given = self._executor, (X, y)
-        plain = sample_weight is None and batch_size is None and lengths is None
-        known = known_samples(executor, X, y) if plain else None
+        executor, given, known = self._executor, (X, y), None
+        if sample_weight is batch_size is lengths is None:
+            if self.fit_short(X, y) is not None:
+                return self
+            known = executor.samples.take(X, y)
         if known is None:
             shapes = executor.input_shape, executor.shape_of_output
             X, y, sample_weight = as_samples(X, y, sample_weight, *shapes)
             options: dict[str, Any] = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
             self.fit(X, y, sample_weight=sample_weight, lengths=lengths, **options)
-        elif (history := self._single_step.make(known)) is not None:
-            self.history = history
         else:
             executor.check_optimizer()
             self.train(single_step(executor, known))
         keep_samples(executor, *given, known)
         return self
+
+    def fit_short(
+        self, X: Any, y: Any, epochs: int = 1, batch_size: int | None = None, shuffle: bool = False
+    ) -> History | None:
+        """Train by `ShortFit`; None if it cannot."""
+        history = self._short_fit.make(X, y, epochs, batch_size, shuffle)
+        if history is not None:
+            self.history = history
+            if self.stop_training:
+                self.stop_training = False
+        return history
 
     def optimizer_state(self) -> OptimizerState:
         """The optimizer as arrays, for `fastnn.train_step` inside compiled code.
@@ -371,45 +391,8 @@ class Trainer(Probabilities):
         progress: Bar | Lines | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        """Do what `check_fit_arguments` has checked; see `Training`."""
+        """Do what `check_fit_arguments` has checked: see `Training`."""
         executor = self._executor
-        with executor.weights_lock.fit():
-            adapt_and_build(executor, self.layers, task)
-            state = executor.state
-            if task.resume and state.interrupted_epoch is not None:
-                state.interrupted_epoch.check(len(task.data[0]), task.rows, task.shuffle, state.position)
-            self.history = task.history
-            training = Training(
-                self,
-                executor,
-                executor.network("train", task.rows, task.lengths),
-                task,
-                evaluate=self._validation_of(task, threads),
-                progress=progress,
-                thread_tuner=self._thread_tuner(task.rows, threads),
-                stop=stop,
-            )
-            try:
-                training.run()
-            except Exception as error:
-                task.history.note(error)
-                raise
-
-    def _validation_of(
-        self, task: FitArguments, threads: int | None
-    ) -> Callable[[], dict[str, float]] | None:
-        """A function that evaluates the validation data, if there are such data."""
-        if task.validation is None:
-            return None
-        given = self._executor, task.validation, threads, task.validation_lengths
-        evaluate = functools.partial(evaluation.evaluate, *given)
-        return lambda: {f"val_{name}": value for name, value in evaluate().items()}
-
-    def _thread_tuner(self, rows: int, threads: int | None) -> ThreadTuner:
-        """The tuner of the last fit, if it had as many rows and threads: it has measured their speed."""
-        team = team_size(rows, self._executor.built.graph.multiplications, threads)
-        fixed = threads is not None
-        known = self._thread_tuners.get(rows)
-        if known is None or (known.threads, known.fixed) != (team, fixed):
-            self._thread_tuners = {rows: ThreadTuner(team, fixed)}
-        return self._thread_tuners[rows]
+        executor.weights_lock.run_fit(
+            train, self, executor, task, self._thread_tuners, threads, progress, stop
+        )

@@ -110,6 +110,19 @@ TARGET = _row(
     ("whole", np.int64),  # 1: it must be an integer, as the number of a class
 )
 
+FIT = _row(
+    ("train", np.int64),  # address of the driver's training
+    ("vectors", np.int64),  # address of a `VECTOR` for each vector that training changes,
+    ("n_vectors", np.int64),  # and how many there are
+    ("counters", np.int64),  # address of the counters
+    ("history", np.int64),  # address of a row for each epoch
+    ("epochs", np.int64),  # how many
+    ("order", np.int64),  # address of memory for the order of the samples, or 0: as they come
+)
+
+#: A vector that training changes.
+VECTOR = np.dtype([("values", np.int64), ("copy", np.int64), ("size", np.int64)], align=True)  # two addresses
+
 INPUT = -1  # the tensor is the call's input
 OUTPUT = -2  # the tensor is the call's output
 NONE = -3  # there is no such tensor

@@ -209,7 +209,7 @@ def test_all_that_a_model_needs_is_listed(layers, loss, options, y, monkeypatch)
     model.evaluate(X, y)
     listed = set(required_kernels.by_model(model.executor, training=True))
     assert asked <= listed
-    assert len(listed - asked) <= 2  # the gradients that no layer below needs
+    assert len(listed - asked) <= 3  # the gradients that no layer below needs, and what short fits take
     asked.clear()
     loader.function.cache_clear()
     model.predict(X)

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
-from fastnn.engine.samples import DataSet
+from fastnn.engine.data_set import DataSet
 from fastnn.engine.threads import Parts
 from fastnn.kernels.abi.entries import entry
 from fastnn.kernels.abi.oprow import OP

@@ -26,7 +26,7 @@ import numpy as np
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import builder, launch
-from fastnn.engine.samples import DataSet
+from fastnn.engine.data_set import DataSet
 from fastnn.engine.threads import Parts
 from fastnn.memory import buffers, guard
 from fastnn.memory.buffers import address

@@ -1,10 +1,10 @@
-"""Seeded faults in the kernels, each of which the tests must notice. Program: try them, all or those named.
+"""Seeded faults, each of which the tests must notice. Program: try them, all or those named.
 
     python -m tests.guarantees.mutants [NAME ...]
 
-A fault is a line of a kernel that is replaced in a copy of the project, where the tests of that kernel are
-then run. They must pass without the fault. With it they must fail, by an assertion or, where kernels run
-without compilation, by an index out of bounds.
+A fault is a line of a kernel, or of the code that calls kernels, that is replaced in a copy of the project,
+where its tests are then run. They must pass without the fault. With it they must fail, by an assertion or,
+where kernels run without compilation, by an index out of bounds.
 """
 
 import os
@@ -16,15 +16,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.guarantees import seeded_faults, seeded_faults_of_layers
+from tests.guarantees import seeded_faults, seeded_faults_of_calls, seeded_faults_of_layers
 
 ROOT = Path(__file__).parents[2]
-KERNELS = ROOT / "kernels"
-MUTANTS = {**seeded_faults.KERNELS, **seeded_faults_of_layers.LAYERS}
+PACKAGE, KERNELS = ROOT / "fastnn", ROOT / "kernels"
+MUTANTS = {**seeded_faults.KERNELS, **seeded_faults_of_layers.LAYERS, **seeded_faults_of_calls.CALLS}
 
 
-def source(kernels, mutant):
+def source(package, kernels, mutant):
     """The file in which it is."""
+    if "/" in mutant.file:
+        return package / f"{mutant.file}.py"
     [path] = kernels.rglob(f"{mutant.file}.py")
     return path
 
@@ -78,7 +80,8 @@ class Copy:
 
     def fault(self, mutant):
         """None if the tests fail with the mutant, as they should; else what is wrong."""
-        path = source(self.root / "fastnn" / "kernels", mutant)
+        package = self.root / "fastnn"
+        path = source(package, package / "kernels", mutant)
         text = path.read_text(encoding="utf-8")
         if text.count(mutant.before) != 1:
             return f"{path.name} has {mutant.before!r} {text.count(mutant.before)} times"

@@ -1,8 +1,8 @@
-"""Faults that are seeded in the kernels are noticed: a few of them here, all by ``make mutants``."""
+"""Seeded faults are noticed: a few of them here, all by ``make mutants``."""
 
 import pytest
 
-from tests.guarantees.mutants import FAST, KERNELS, MUTANTS, Copy, source
+from tests.guarantees.mutants import FAST, KERNELS, MUTANTS, PACKAGE, Copy, source
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def test_a_fault_that_changes_nothing_is_not_noticed(copy):
 
 def test_every_fault_is_in_one_place():
     for name, mutant in MUTANTS.items():
-        text = source(KERNELS, mutant).read_text(encoding="utf-8")
+        text = source(PACKAGE, KERNELS, mutant).read_text(encoding="utf-8")
         assert text.count(mutant.before) == 1, name
         assert mutant.before != mutant.after
     assert len(MUTANTS) >= 40

@@ -13,7 +13,7 @@ import pytest
 import fastnn as fn
 from fastnn.compiler import loader
 from fastnn.engine import launch
-from fastnn.engine.samples import DataSet
+from fastnn.engine.data_set import DataSet
 from fastnn.memory import buffers, guard
 from tests.helpers.rows import op_rows
 from tests.helpers.sweeps import sampled
