@@ -70,6 +70,11 @@ class Initializer:
             return self.function(shape, generator)
         return _DRAW[self.name](shape, generator, fan or (shape[0], shape[-1]), **self.settings)
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether it surely draws an array of the shape, of numbers that any dtype can hold."""
+        return self.function is None and not self.settings
+
     def config(self) -> dict[str, Any]:
         """Name and settings, as they are saved."""
         return {"name": self.name, **self.settings}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def number(
     below: float = math.inf,
 ) -> float:
     """A finite float with ``low <= value <= high`` and ``above < value < below``."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.integer, np.floating)):
+    if type(value) not in (float, int) and not _is_number(value, numbers.Real, np.floating):
         raise TypeError(f"{name} must be a number, got {value!r}{hints.not_called(value)}")
     try:
         result = float(value)
@@ -44,11 +44,15 @@ def number(
 
 def integer(name: str, value: Any, *, low: int | None = None) -> int:
     """An int of at least `low`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)):
+    if type(value) is not int and not _is_number(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if low is not None and value < low:
         raise ValueError(f"{name} must be >= {low}, got {value!r}")
     return int(value)
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return not isinstance(value, (bool, np.bool_)) and isinstance(value, (np.integer, *kinds))
 
 
 def shape(name: str, value: Any, *, free: bool = False) -> tuple[int, ...]:
@@ -94,20 +98,8 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
     if isinstance(value, dict) and "name" in value:
         settings = {key: item for key, item in value.items() if key != "name"}
         value = value["name"]
-    own = what in ("activation", "loss", "schedule")
-    if not isinstance(value, str):
-        hint = f"; fn.register_{what} makes one from a function" if own and callable(value) else ""
-        if value in table.values() or (isinstance(value, type) and issubclass(value, kind)):
-            hint = hints.not_called(value)
-        raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}{hint}")
-    if value not in table:
-        hint = (
-            f"; a user-defined one must be registered by fn.register_{what} before it is used or loaded"
-            if own
-            else ""
-        )
-        near = hints.nearest(value, table)
-        raise ValueError(f"unknown {what} {value!r}{near}; known are {', '.join(sorted(table))}{hint}")
+    if not isinstance(value, str) or value not in table:
+        _refuse(what, value, table, kind)
     entry = table[value]
     if isinstance(entry, kind):
         return entry
@@ -115,3 +107,20 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
         return entry(**settings)
     except TypeError as error:
         raise ValueError(f"{what} {value!r} does not take the settings {settings!r}: {error}") from error
+
+
+def _refuse(what: str, value: Any, table: Mapping[str, Any], kind: type) -> NoReturn:
+    """Raise the error of what is no name in a table."""
+    own = what in ("activation", "loss", "schedule")
+    if not isinstance(value, str):
+        hint = f"; fn.register_{what} makes one from a function" if own and callable(value) else ""
+        if value in table.values() or (isinstance(value, type) and issubclass(value, kind)):
+            hint = hints.not_called(value)
+        raise TypeError(f"{what} must be a name or a {kind.__module__}.{kind.__name__}, got {value!r}{hint}")
+    hint = (
+        f"; a user-defined one must be registered by fn.register_{what} before it is used or loaded"
+        if own
+        else ""
+    )
+    near = hints.nearest(value, table)
+    raise ValueError(f"unknown {what} {value!r}{near}; known are {', '.join(sorted(table))}{hint}")

@@ -91,8 +91,9 @@ class NetworkBuilder:
             generator = np.random.default_rng([seed, *node.place])
             for _, _, spec, _ in (*node.own_parameters, *node.own_statistics):
                 if spec.name not in node.layer.views:
-                    drawn = spec.initializer.draw(spec.shape, generator, spec.fan)
-                    values = array_checks.array(spec.name, drawn, self.dtype, (len(spec.shape),))
+                    values = spec.initializer.draw(spec.shape, generator, spec.fan)
+                    if not spec.initializer.is_safe:
+                        values = array_checks.array(spec.name, values, self.dtype, (len(spec.shape),))
                     views[spec.name][...] = values
 
     def bind(self, arrays: Sequence[Arrays]) -> None:

@@ -240,8 +240,7 @@ class Executor:
             self.require_adapted()
         built = NetworkBuilder(self.layers, shape, self.dtype)
         self.head.check_output(built.graph.output)
-        if len(shape) > 1 or len(output) > 1:
-            self.predictors.set_shapes(shape, output)
+        self.predictors.set_shapes(shape, output)
         vector, statistics, arrays = built.new_vectors()
         built.draw(arrays, self.seed)
         numbers = built.graph.constants(self.dtype)
@@ -286,9 +285,7 @@ class Executor:
         result.columns.names, state = kept["feature_names"], kept["state"]
         if state is not None:
             built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], result.dtype)
-            sample, output = built.graph.input.shape, built.graph.output.shape
-            if len(sample) > 1 or len(output) > 1:
-                result.predictors.set_shapes(sample, output)
+            result.predictors.set_shapes(built.graph.input.shape, built.graph.output.shape)
             vector, statistics, arrays = built.new_vectors()
             built.bind(arrays)
             if state["parameters"].size:
@@ -407,7 +404,8 @@ class Executor:
 
     def trains_as_before(self, net: Network) -> bool:
         """Whether `refresh_optimizer` would find nothing new."""
-        given = self._optimizer, self.built.trained(), self.state.optimizer
+        assert self._builder is not None and self._state is not None  # noqa: PT018
+        given = self._optimizer, self._builder.trained(), self._state.optimizer
         return self._fit_optimizer.is_current(net, *given)
 
     def check_optimizer(self) -> None:

@@ -20,6 +20,9 @@ ADD_GRADIENTS = "layers.combine.add_gradients"
 class Initializer(Protocol):
     """What draws a parameter: `fastnn.initializers.Initializer`."""
 
+    @property
+    def is_safe(self) -> bool: ...  # noqa: D102
+
     def draw(
         self, shape: Shape, generator: np.random.Generator, fan: tuple[int, int] | None = None
     ) -> NDArray[Any]:

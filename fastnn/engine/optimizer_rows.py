@@ -82,8 +82,9 @@ class FitOptimizer:
     def has_seen(self, optimizer: Optimizer) -> bool:
         """Whether it trains by these settings, the very same objects: an equal one may be of another type."""
         given, seen = vars(optimizer).values(), self._settings
-        same = type(optimizer) is self._kind and len(given) == len(seen)
-        return same and all(map(operator.is_, given, seen))
+        if type(optimizer) is not self._kind or len(given) != len(seen):
+            return False
+        return all(map(operator.is_, given, seen))
 
     def is_current(
         self, net: Network, optimizer: Optimizer, trained: list[bool], memory: NDArray[Any]

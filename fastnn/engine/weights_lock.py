@@ -224,9 +224,10 @@ class WeightsLock:
                     return call(*arguments)
                 finally:
                     self.fitting = False
-        finally:
+        except BaseException:  # perhaps of a signal's handler, wherever
             if not nested:
                 self.fit_lock.give_up()
+            raise
 
 
 # A child has no thread but the one that forked. So a fork waits until no thread is in the middle of a change,

@@ -176,6 +176,7 @@ class _Projections:
         self, initializer: Initializer, widths: tuple[int, ...], fans: list[tuple[int, int]]
     ) -> None:
         self._initializer, self._widths, self._fans = initializer, widths, fans
+        self.is_safe = initializer.is_safe
 
     def draw(
         self, shape: Shape, generator: np.random.Generator, fan: tuple[int, int] | None = None

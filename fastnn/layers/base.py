@@ -60,9 +60,12 @@ class Layer(KnownAttributes):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, unless it is a setting: the weights of a built model depend on those."""
-        if name in vars(self) and not name.startswith("_"):
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        elif name in vars(self):
             raise AttributeError(f"{name} of a layer cannot be changed; make a new layer")
-        super().__setattr__(name, value)
+        else:
+            super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: settings and weights, without the model.

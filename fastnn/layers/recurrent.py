@@ -356,6 +356,10 @@ class _ForgetBias(NamedTuple):
 
     initializer: Initializer
 
+    @property
+    def is_safe(self) -> bool:
+        return self.initializer.is_safe
+
     def draw(
         self, shape: Shape, generator: np.random.Generator, fan: tuple[int, int] | None = None
     ) -> NDArray[Any]:
