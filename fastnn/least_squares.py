@@ -13,7 +13,7 @@ from .data import array_checks
 from .data.tables import column_names
 from .data.weights import sample_weights, times
 from .engine import launch
-from .engine.samples import DataSet
+from .engine.data_set import DataSet
 from .kernels.abi.least_squares import (
     COST_CONVERGED,
     GRADIENT_CONVERGED,
