@@ -182,8 +182,11 @@ class Graph:
 
     @property
     def splits(self) -> bool:
-        """Whether most of the gradients of parameters can be computed in pieces: see `Op.matrix`."""
-        whole = sum([op.multiplications for op in self.ops if op.matrix[1] == 0])
+        """Whether most of the gradients of parameters can be computed in pieces: see `Op.matrix`.
+
+        Those of recurrent ops are not worth it: few parameters, and much that they are computed of.
+        """
+        whole = sum([op.multiplications for op in self.ops if op.matrix[1] == 0 or op.state_per_row > 0])
         return 2 * whole <= self.multiplications
 
     @property

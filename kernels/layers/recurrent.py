@@ -70,7 +70,24 @@ def _sum_rows(x, skip, result):
             result[j] += x[i, skip + j]
 
 
-def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, biases):
+@kernel
+def _start(b, alike, memory):
+    """Address of what the product of a step begins with, or 0: the bias.
+
+    Of two biases the first `alike` numbers are added up, and of the others the second is taken, and `memory`,
+    of as many numbers as one has, is written.
+    """
+    width = memory.size
+    if b.size > width:
+        for i in range(width):
+            memory[i] = b[width + i]
+        for i in range(alike):
+            memory[i] += b[i]
+        return address(memory)
+    return address(b) if b.size > 0 else 0
+
+
+def _recurrent(cell_forward, cell_backward, *, gates, carried, saved, biases):
     """Entries of a recurrent layer.
 
     Parameters
@@ -78,14 +95,16 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     cell_forward, cell_backward : function
     gates : int
         Parts that the input has for each time step.
-    states, carried : int
-        Parts of the state, and how many of them the next step is computed from.
+    carried : int
+        Parts of the state.
     saved : int
         Parts that are kept of each time step: the gates, and what else the gradient needs.
     biases : int
-        2 where the input's part has a bias of its own, the first one; otherwise 1. With two of them the
-        gradient of the last gate has another part, that of what the state gives it.
+        2 where the input's part has a bias of its own, the first one; otherwise 1. With two of them the last
+        gate is not computed from the sum of both parts: what the state gives it comes behind the gates, and
+        so does its gradient.
     """
+    alike = gates - biases + 1  # gates that are computed from the sum of both parts
 
     @kernel
     def forward_rows(
@@ -96,10 +115,11 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         T, n, size = x.dtype, count * units, x.itemsize
         training = kept.shape[0] > 0
         pack = address(memory)
-        own = element(pack, PACK_SIZE, T)
-        recurrent = view(element(own, gates * n, T), gates * n, T)
-        state = view(element(own, 2 * gates * n, T), states * n, T)
-        held = view(element(own, (2 * gates + states) * n, T), carried * n if mask.shape[0] > 0 else 0, T)
+        start = _start(b, alike * units, view(element(pack, PACK_SIZE, T), width, T))
+        own = element(pack, PACK_SIZE + width, T)
+        rows = element(own, saved * n, T)
+        state = view(element(rows, gates * n, T), carried * n, T)
+        held = view(element(address(state), carried * n, T), carried * n if mask.shape[0] > 0 else 0, T)
         for i in range(state.size):
             state[i] = state.dtype.type(0)
         if known.shape[0] > 0:
@@ -107,31 +127,31 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
                 source = element(address(known), first * known.shape[2] + at + k * units, T)
                 target = element(address(state), k * n, T)
                 copy_rows(source, known.shape[2], target, units, count, units, T, size)
-        bias = address(b) if b.size > 0 else 0
-        state_bias = element(bias, (biases - 1) * width, T) if bias != 0 else 0
         for s in range(steps):
             t = steps - 1 - s if backwards else s
-            of_gates = own
             if training:
-                of_gates = element(address(kept), (first * steps + t * count) * saved * units, T)
+                own = element(address(kept), (first * steps + t * count) * saved * units, T)
             x_at = element(address(x), (first * steps + t) * width, T)
+            multiply(
+                product, count, width, units, address(state), units, 1, address(w), width, 1,
+                start, rows, pack, T, size
+            )  # fmt: skip
             for k in range(gates):
-                skip = k * units * size
-                source, target = x_at + skip, of_gates + k * n * size
-                if biases > 1 and bias != 0:
-                    add_rows(source, steps * width, bias + skip, 0, target, units, count, units, T, size)
+                of_input, of_state = x_at + k * units * size, rows + k * units * size
+                target = own + k * n * size
+                if k < alike:
+                    add_rows(of_input, steps * width, of_state, width, target, units, count, units, T, size)
+                    continue
+                if b.size > 0:
+                    bias = element(address(b), k * units, T)
+                    add_rows(of_input, steps * width, bias, 0, target, units, count, units, T, size)
                 else:
-                    copy_rows(source, steps * width, target, units, count, units, T, size)
-                multiply(
-                    product, count, units, units, address(state), units, 1,
-                    address(w) + skip, width, 1, state_bias + skip if bias != 0 else 0,
-                    element(address(recurrent), k * n, T), pack, T, size
-                )  # fmt: skip
+                    copy_rows(of_input, steps * width, target, units, count, units, T, size)
+                copy_rows(of_state, width, own + gates * n * size, units, count, units, T, size)
             if training:
                 copy_rows(address(state), units, x_at, steps * width, count, units, T, size)
             copy(state, held)
-            more = view(of_gates + gates * n * size, (saved - gates) * n if training else 0, T)
-            cell_forward(view(of_gates, gates * n, T), recurrent, state, more, n, activation)
+            cell_forward(view(own, saved * n, T), state, n, activation)
             if mask.shape[0] > 0:
                 for k in range(carried):
                     _restore(mask, first, t, part(held, k, n), units, part(state, k, n))
@@ -243,23 +263,23 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
         count, width, units = dw.shape[0], dx.shape[1], dx.shape[1] // gates
         T, size, k = dx.dtype, dx.itemsize, x.shape[0]
         pack, before = address(memory), element(address(x), first, T)
-        alike = (gates - biases + 1) * units  # columns whose gradient is that of the input's part
+        columns = alike * units
         result = address(dw) if biases == 1 else element(pack, PACK_SIZE, T)
         multiply(
-            product, count, alike, k, before, 1, width, address(dx), width, 1, 0, result, pack, T, size
+            product, count, columns, k, before, 1, width, address(dx), width, 1, 0, result, pack, T, size
         )  # fmt: skip
         if biases > 1:
-            others = element(result, count * alike, T)
-            own = element(address(x), alike, T)
+            others = element(result, count * columns, T)
+            own = element(address(x), columns, T)
             multiply(product, count, units, k, before, 1, width, own, width, 1, 0, others, pack, T, size)
-            copy_rows(result, alike, address(dw), width, count, alike, T, size)
-            copy_rows(others, units, element(address(dw), alike, T), width, count, units, T, size)
+            copy_rows(result, columns, address(dw), width, count, columns, T, size)
+            copy_rows(others, units, element(address(dw), columns, T), width, count, units, T, size)
         if db.size > 0:
             _sum_rows(dx, 0, view(address(db), width, T))
             if biases > 1:
                 second = element(address(db), width, T)
-                copy(db, view(second, alike, T))
-                _sum_rows(x, alike, view(element(second, alike, T), units, T))
+                copy(db, view(second, columns, T))
+                _sum_rows(x, columns, view(element(second, columns, T), units, T))
 
     op = Op(
         tensors={
@@ -307,9 +327,9 @@ def _recurrent(cell_forward, cell_backward, *, gates, states, carried, saved, bi
     )
 
 
-simple_rnn = _recurrent(simple_forward, simple_backward, gates=1, states=1, carried=1, saved=1, biases=1)
-gru = _recurrent(gru_forward, gru_backward, gates=3, states=1, carried=1, saved=4, biases=2)
-lstm = _recurrent(lstm_forward, lstm_backward, gates=4, states=3, carried=2, saved=6, biases=1)
+simple_rnn = _recurrent(simple_forward, simple_backward, gates=1, carried=1, saved=1, biases=1)
+gru = _recurrent(gru_forward, gru_backward, gates=3, carried=1, saved=4, biases=2)
+lstm = _recurrent(lstm_forward, lstm_backward, gates=4, carried=2, saved=6, biases=1)
 
 
 @kernel

@@ -1,10 +1,9 @@
 """A step of each recurrent cell, and its gradient, for all rows and units at hand.
 
 The arrays of a step have several parts of n numbers each, as many as rows times units: a part for each gate,
-or for each vector of the state. `gates` holds what the input gives for each gate, and then the gates
-themselves; `recurrent` what the state before gives; `more` what the gradient is computed from beside the
-gates, and is empty where none is asked for. A loop writes one array, which LLVM vectorises without checking
-many pairs of arrays for overlap.
+or for each vector of the state. `kept` holds the sum that each gate is computed from, and then the gates
+themselves; behind them what else the gradient is computed from. A loop writes one array, which LLVM
+vectorises without checking many pairs of arrays for overlap.
 """
 
 from ..lowlevel._jit import force_inline, inline_ir, kernel
@@ -36,17 +35,17 @@ def _derivative(y, activation):
 
 
 @kernel
-def _sigmoid_of_sum(x, other):
-    """Write ``x = sigmoid(x + other)``."""
+def _to_sigmoid(x):
+    """Write ``x = sigmoid(x)``."""
     for i in range(x.size):
-        x[i] = sigmoid(x[i] + other[i])
+        x[i] = sigmoid(x[i])
 
 
 @kernel
-def _activate_sum(x, other, activation):
-    """Write ``x = activation(x + other)``."""
+def _to_activation(x, activation):
+    """Write ``x = activation(x)``."""
     for i in range(x.size):
-        x[i] = _activate(x[i] + other[i], activation)
+        x[i] = _activate(x[i], activation)
 
 
 @kernel
@@ -79,17 +78,17 @@ def _multiply(x, factor):
 
 
 @kernel
-def simple_forward(gates, recurrent, state, more, n, activation):
-    """Write `gates`, the new state, and `state`: ``h = activation(gates + recurrent)``."""
-    _activate_sum(gates, recurrent, activation)
-    copy(gates, state)
+def simple_forward(kept, state, n, activation):
+    """Write `kept`, the new state, and `state`: ``h = activation(sum)``."""
+    _to_activation(kept, activation)
+    copy(kept, state)
 
 
 @kernel
 def simple_backward(kept, before, gradient, dh, dc, activation):
     """Write `gradient`, that of the gates, and `dh`: that of the state before, without what the product adds.
 
-    `kept` holds the gates and `more`, `before` h of before; it and `dc` are not used here.
+    `before` is h of before; it and `dc` are not used here.
     """
     for i in range(dh.size):
         gradient[i] = dh[i] * _derivative(kept[i], activation)
@@ -97,16 +96,14 @@ def simple_backward(kept, before, gradient, dh, dc, activation):
 
 
 @kernel
-def gru_forward(gates, recurrent, state, more, n, activation):
-    """Write `gates`, as z, r and the candidate, and `state`: ``h = z h + (1 - z) candidate``.
+def gru_forward(kept, state, n, activation):
+    """Write `kept`, as z, r and the candidate, and `state`: ``h = z h + (1 - z) candidate``.
 
-    `more` is what the state before gives the candidate.
+    Behind the gates is what the state before gives the candidate.
     """
-    one = gates.dtype.type(1)
-    z, r, candidate = part(gates, 0, n), part(gates, 1, n), part(gates, 2, n)
-    _sigmoid_of_sum(part(gates, 0, 2 * n), recurrent)
-    own = part(recurrent, 2, n)
-    copy(own, more)
+    one = kept.dtype.type(1)
+    z, r, candidate, own = part(kept, 0, n), part(kept, 1, n), part(kept, 2, n), part(kept, 3, n)
+    _to_sigmoid(part(kept, 0, 2 * n))
     for i in range(n):
         candidate[i] = _activate(candidate[i] + r[i] * own[i], activation)
     for i in range(n):
@@ -115,7 +112,7 @@ def gru_forward(gates, recurrent, state, more, n, activation):
 
 @kernel
 def gru_backward(kept, before, gradient, dh, dc, activation):
-    """Write `gradient` and `dh` as `simple_backward` does: behind the gates comes that of `more`."""
+    """Write `gradient` and `dh` as `simple_backward` does; behind the gates that of what the state gives."""
     n, one = dh.size, dh.dtype.type(1)
     z, r, candidate, own = part(kept, 0, n), part(kept, 1, n), part(kept, 2, n), part(kept, 3, n)
     of_z, of_r = part(gradient, 0, n), part(gradient, 1, n)
@@ -131,27 +128,22 @@ def gru_backward(kept, before, gradient, dh, dc, activation):
 
 
 @kernel
-def lstm_forward(gates, recurrent, state, more, n, activation):
-    """Write `gates`, as i, f, the candidate and o, and `state`, which is h, c and activation(c).
+def lstm_forward(kept, state, n, activation):
+    """Write `kept`, as i, f, the candidate, o, c of before and activation(c), and `state`, which is h and c.
 
-    ``c = f c + i candidate``, ``h = o activation(c)``; `more` is c of before, and activation(c).
+    ``c = f c + i candidate``, ``h = o activation(c)``.
     """
-    i_gate, f_gate, candidate, o_gate = (
-        part(gates, 0, n),
-        part(gates, 1, n),
-        part(gates, 2, n),
-        part(gates, 3, n),
-    )
-    h, c, active = part(state, 0, n), part(state, 1, n), part(state, 2, n)
-    copy(c, part(more, 0, min(n, more.size)))
-    _sigmoid_of_sum(part(gates, 0, 2 * n), recurrent)
-    _activate_sum(candidate, part(recurrent, 2, n), activation)
-    _sigmoid_of_sum(o_gate, part(recurrent, 3, n))
+    i_gate, f_gate, candidate, o_gate = part(kept, 0, n), part(kept, 1, n), part(kept, 2, n), part(kept, 3, n)
+    before, active = part(kept, 4, n), part(kept, 5, n)
+    h, c = part(state, 0, n), part(state, 1, n)
+    copy(c, before)
+    _to_sigmoid(part(kept, 0, 2 * n))
+    _to_activation(candidate, activation)
+    _to_sigmoid(o_gate)
     for i in range(n):
         c[i] = f_gate[i] * c[i] + i_gate[i] * candidate[i]
     for i in range(n):
         active[i] = _activate(c[i], activation)
-    copy(active, part(more, 1, min(n, more.size)))
     for i in range(n):
         h[i] = o_gate[i] * active[i]
 

@@ -89,8 +89,8 @@ LAYERS = {
     "weights' gradient without the first step": of(
         "simple_rnn",
         "recurrent",
-        "product, count, alike, k, before",
-        "product, count, alike, k - 1, before",
+        "product, count, columns, k, before",
+        "product, count, columns, k - 1, before",
     ),
     "the future is seen": of(
         "multi_head_attention of the past",
