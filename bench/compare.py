@@ -10,14 +10,15 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from bench import peers, pictures
+from bench.peers import fastnn_peer
 from bench.peers.trainer import Trainer
 from bench.workloads import WORKLOADS, Workload, loss_of, make_data, make_weights
 
@@ -219,6 +220,17 @@ def versions() -> str:
     return ", ".join([f"Python {platform.python_version()}", *found])
 
 
+def mnist_seconds() -> float:
+    """Seconds of ten epochs of LeNet-5 by as many pictures as MNIST has, in batches of 2048."""
+    workload = replace(WORKLOADS["lenet-5"], batch=None, samples=60_000)
+    trainer = fastnn_peer.Trainer(workload, *make_data(workload), make_weights(workload))
+    fit = partial(trainer.model.fit, trainer.X, trainer.y, batch_size=2048, verbose=0)
+    fit(epochs=1)  # loads the kernels, and chooses the number of threads
+    start = time.perf_counter()
+    fit(epochs=10)
+    return time.perf_counter() - start
+
+
 def arguments(argv: list[str]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
@@ -227,6 +239,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a timing (default %(default)s)")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table at the end")
     parser.add_argument("--plot", action="store_true", help="write docs/pictures/compare.png")
+    parser.add_argument(
+        "--mnist", action="store_true", help="time only ten epochs of LeNet-5 on 60,000 pictures"
+    )
     options = parser.parse_args(argv)
     options.workloads = options.workloads.split(",") if options.workloads else list(WORKLOADS)
     if unknown := [name for name in options.workloads if name not in WORKLOADS]:
@@ -244,6 +259,9 @@ def main(argv: list[str]) -> int:
         return subprocess.call([sys.executable, "-m", "bench.compare", *argv], env=environment)
 
     print(f"{processor()}; {versions()}")
+    if options.mnist:
+        print(f"lenet-5, 10 epochs of 60,000 pictures, batch 2048: {mnist_seconds():.1f} s")
+        return 0
     for name in peers.missing():
         print(f"skipped: {name} is not installed")
     results, wrong = {}, []

@@ -17,9 +17,7 @@ import numpy as np
 from numba import njit
 
 import fastnn as fn
-from bench import networks
 from bench.compare import processor
-from bench.networks import NETWORKS, Network
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
 from fastnn.compiler import loader
@@ -52,7 +50,7 @@ def microseconds(entry: int, row: int, descriptor: np.ndarray, seconds: float) -
     return 1e6 * min(taken) / times
 
 
-def whole_step(trainer: fastnn_peer.Trainer | networks.Trainer, seconds: float) -> float:
+def whole_step(trainer: fastnn_peer.Trainer, seconds: float) -> float:
     """Least microseconds of a step in calls of `fit`."""
     epochs, taken = 1, 0.0
     while taken < seconds:
@@ -89,9 +87,7 @@ class Part(NamedTuple):
     traffic: int = 0
 
 
-def parts(
-    workload: Workload | Network, trainer: fastnn_peer.Trainer | networks.Trainer, seconds: float
-) -> list[Part]:
+def parts(workload: Workload, trainer: fastnn_peer.Trainer, seconds: float) -> list[Part]:
     """Each part of a step, for all rows of a batch."""
     model, rows = trainer.model, workload.batch_size
     graph = model.executor.graph
@@ -143,25 +139,18 @@ def peak(dtype: str, seconds: float) -> float:
     return 2 * m * n * k / microseconds(product, arguments.ctypes.data, arguments, seconds)
 
 
-def _trainer(name: str) -> tuple[Workload | Network, fastnn_peer.Trainer | networks.Trainer]:
-    """A workload of `bench.workloads` or a network of `bench.networks`, and what trains it on one thread."""
-    if name in NETWORKS:
-        network = NETWORKS[name]
-        return network, networks.Trainer(network, *networks.make_data(network), threads=1)
-    workload = WORKLOADS[name]
-    data = make_data(workload)
-    return workload, fastnn_peer.Trainer(workload, *data, make_weights(workload), threads=1)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Print a table for each workload."""
     parser = argparse.ArgumentParser(prog="python -m bench.entries", description=__doc__)
-    parser.add_argument("--workloads", default="xor,spiral,digits,mnist-sgd,full-batch")
+    parser.add_argument(
+        "--workloads", default="xor,spiral,digits,mnist-sgd,full-batch,gru,lenet-5,images,series"
+    )
     parser.add_argument("--seconds", type=float, default=0.02, help="of a timing (default %(default)s)")
     options = parser.parse_args(argv)
     print(processor())
     for name in options.workloads.split(","):
-        workload, trainer = _trainer(name)
+        workload = WORKLOADS[name]
+        trainer = fastnn_peer.Trainer(workload, *make_data(workload), make_weights(workload), threads=1)
         print(f"\n{name}: {workload.network()}, batch {workload.batch_size}; us a step, one thread")
         whole = whole_step(trainer, 10 * options.seconds)  # first: the optimizer alone ruins the weights
         found = parts(workload, trainer, options.seconds)

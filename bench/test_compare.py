@@ -18,7 +18,7 @@ def test_data_and_weights_are_the_same_in_every_call(workload):
     again, labels = make_data(workload)
     np.testing.assert_array_equal(X, again)
     np.testing.assert_array_equal(y, labels)
-    assert X.shape == (workload.samples, *[workload.time] * (workload.time > 0), workload.columns)
+    assert X.shape == (workload.samples, *workload.sample_shape)
     assert X.dtype == workload.dtype
     if workload.loss == "cross_entropy":
         assert set(y) == set(range(workload.widths[-1]))
@@ -42,6 +42,8 @@ def test_peers_agree_in_float64(name):
         WORKLOADS["residual"],
         WORKLOADS["categories"],
         replace(WORKLOADS["gru"], samples=640),
+        replace(WORKLOADS["lenet-5"], samples=256),
+        WORKLOADS["series"],
     ):
         workload = replace(workload, dtype="float64")
         if trainer.nearest(workload) is None:

@@ -7,14 +7,15 @@ listed in `Workload`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 # A pair for each layer, in their order: weights and bias, or scale and shift of a normalisation. Before them
 # a pair for each table of vectors, and nothing. A GRU has two, for its input and its state, with the gates z,
-# r and candidate.
+# r and candidate. Weights of a convolution have its axes first, then channels and filters.
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
 # What a normalisation adds to the variance, and what part batch normalisation's moving averages keep.
@@ -67,6 +68,11 @@ class Workload:
         Whether a batch normalisation stands before the activation of each hidden layer.
     time : int
         Steps of a sequence, for a GRU in place of the hidden layer; 0 for rows of numbers.
+    shape : tuple of int
+        Of a picture or a series, channels last; () for others.
+    windows : tuple of (kind, *settings)
+        Layers before those of `widths`: ``("conv", filters, size, padding)`` with the activation,
+        ``("pool",)``, the largest of 2 x 2, ``("mean",)`` over all positions.
     """
 
     name: str
@@ -83,6 +89,8 @@ class Workload:
     blocks: int = 0
     normalized: bool = False
     time: int = 0
+    shape: tuple[int, ...] = ()
+    windows: tuple[tuple, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples % self.batch_size:
@@ -99,6 +107,28 @@ class Workload:
         return self.widths[0] - (VECTOR - 1) * len(self.embedded)
 
     @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample, channels last."""
+        return self.shape or ((self.time, self.columns) if self.time else (self.columns,))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has dense layers only."""
+        return not (self.blocks or self.normalized or self.embedded or self.time or self.windows)
+
+    def kernels(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Shape of the weights of each convolution, and to how many positions of a sample it is applied."""
+        *positions, channels = self.shape or (0,)
+        for kind, *settings in self.windows:
+            if kind == "conv":
+                filters, size, padding = settings
+                positions = positions if padding == "same" else [n - size + 1 for n in positions]
+                yield (*[size] * len(positions), channels, filters), math.prod(positions)
+                channels = filters
+            elif kind == "pool":
+                positions = [n // 2 for n in positions]
+
+    @property
     def steps_per_epoch(self) -> int:
         """Training steps in one pass over the data."""
         return self.samples // self.batch_size
@@ -113,7 +143,9 @@ class Workload:
             forward = self.time * 3 * units * (features + units) + units * n_out
             return 2 * self.batch_size * (3 * forward - self.time * 3 * units * features)
         # Forward, weight gradient and input gradient; the first layer's input gradient is not needed.
-        return 2 * self.batch_size * (3 * products - self.widths[0] * self.widths[1])
+        convolutions = [math.prod(shape) * positions for shape, positions in self.kernels()]
+        first = [*convolutions, self.widths[0] * self.widths[1]][0]
+        return 2 * self.batch_size * (3 * (products + sum(convolutions)) - first)
 
     def network(self) -> str:
         """Network in short, such as ``3-4-1 sigmoid`` or ``8-16-[LN, 16, 16] x 2-1 relu``."""
@@ -127,6 +159,9 @@ class Workload:
             )
         if self.normalized:
             parts[1:-1] = [f"{width} BN" for width in parts[1:-1]]
+        if self.windows:
+            windows = [" ".join(map(str, window[:3])) for window in self.windows]
+            parts[0] = ", ".join([" x ".join(map(str, self.shape)), *windows, parts[0]])
         if self.blocks:
             parts.insert(-1, f"[LN, {parts[-2]}, {parts[-2]}] x {self.blocks}")
         return "-".join(parts) + " " + self.activation
@@ -159,6 +194,48 @@ _TRAINING = [
         embedded=(100, 200, 300, 500, 800, 1000, 2000, 3000),
     ),
     Workload(
+        "lenet-5",
+        (256, 120, 84, 10),
+        "relu",
+        "identity",
+        128,
+        "adam",
+        1e-3,
+        "cross_entropy",
+        1024,
+        shape=(28, 28, 1),
+        windows=(("conv", 6, 5, "valid"), ("pool",), ("conv", 16, 5, "valid"), ("pool",)),
+    ),
+    Workload(
+        "images",
+        (4096, 128, 10),
+        "relu",
+        "identity",
+        64,
+        "adam",
+        1e-3,
+        "cross_entropy",
+        256,
+        shape=(32, 32, 3),
+        windows=(
+            *(("conv", 32, 3, "same"), ("conv", 32, 3, "same"), ("pool",)),
+            *(("conv", 64, 3, "same"), ("conv", 64, 3, "same"), ("pool",)),
+        ),
+    ),
+    Workload(
+        "series",
+        (32, 10),
+        "relu",
+        "identity",
+        64,
+        "adam",
+        1e-3,
+        "cross_entropy",
+        512,
+        shape=(128, 8),
+        windows=(("conv", 32, 5, "valid"), ("conv", 32, 5, "valid"), ("mean",)),
+    ),
+    Workload(
         "residual", (32, 128, 2), "relu", "identity", 256, "adam", 1e-3, "cross_entropy", 10240, blocks=4
     ),
 ]
@@ -189,7 +266,7 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    X : ndarray of shape (samples, widths[0]), or (samples, time, widths[0])
+    X : ndarray of shape (samples, *sample_shape)
     y : ndarray of shape (samples,) with integer labels, or (samples, widths[-1]) for ``mse``
     """
     if workload.name == "xor":
@@ -197,8 +274,11 @@ def make_data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
         return X, np.array([[0], [1], [1], [0]], workload.dtype)
     rng = np.random.default_rng(0)
     n_in, n_out = workload.columns, workload.widths[-1]
-    shape = (workload.time,) if workload.time else ()
-    X = rng.standard_normal((workload.samples, *shape, n_in), workload.dtype)
+    X = rng.standard_normal((workload.samples, *workload.sample_shape), workload.dtype)
+    if workload.windows:  # noise, and a pattern of the class
+        y = rng.integers(0, n_out, workload.samples)
+        X += (0.3 * rng.standard_normal((n_out, *workload.shape), workload.dtype))[y]
+        return X, y
     rows = X[:, -4:].sum(axis=1) if workload.time else X  # something to remember
     scores = rows @ (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype)
     for column, count in enumerate(workload.embedded):
@@ -216,15 +296,15 @@ def make_weights(workload: Workload | Inference) -> Weights:
     """Initial weights (Glorot uniform), zero biases, scales of one: the same in every call."""
     rng = np.random.default_rng(1)
 
-    def dense(n_in, n_out):
-        limit = np.sqrt(6 / (n_in + n_out))
-        kernel = rng.uniform(-limit, limit, (n_in, n_out)).astype(workload.dtype)
-        return kernel, np.zeros(n_out, workload.dtype)
+    def dense(*shape):
+        *positions, n_in, n_out = shape
+        limit = np.sqrt(6 / (n_in + n_out) / math.prod(positions))
+        return rng.uniform(-limit, limit, shape).astype(workload.dtype), np.zeros(n_out, workload.dtype)
 
     embedded = workload.embedded if isinstance(workload, Workload) else ()
     tables = [rng.uniform(-0.05, 0.05, (count, VECTOR)).astype(workload.dtype) for count in embedded]
     *inner, last = zip(workload.widths, workload.widths[1:], strict=False)
-    weights = []
+    weights = [dense(*shape) for shape, _ in workload.kernels()] if isinstance(workload, Workload) else []
     for n_in, n_out in inner:
         recurrent = isinstance(workload, Workload) and workload.time > 0
         weights += [dense(n_in, 3 * n_out), dense(n_out, 3 * n_out)] if recurrent else [dense(n_in, n_out)]
@@ -240,7 +320,7 @@ def make_weights(workload: Workload | Inference) -> Weights:
 
 def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights], tuple]:
     """The pairs of the hidden layers and of what normalizes them, of each block, and of the last layer."""
-    weights = weights[len(tables_of(workload, weights)) :]
+    weights = weights[len(tables_of(workload, weights)) + len(kernels_of(workload, weights)) :]
     pairs = 2 if isinstance(workload, Workload) and (workload.normalized or workload.time) else 1
     hidden = (len(workload.widths) - 2) * pairs
     blocks = [weights[i : i + 3] for i in range(hidden, len(weights) - 1, 3)]
@@ -250,6 +330,38 @@ def split(workload: Workload, weights: Weights) -> tuple[Weights, list[Weights],
 def tables_of(workload: Workload | Inference, weights: Weights) -> list[np.ndarray]:
     """The tables of embedded categories."""
     return [table for table, _ in weights[: len(getattr(workload, "embedded", ()))]]
+
+
+def kernels_of(workload: Workload | Inference, weights: Weights) -> Weights:
+    """The pairs of the convolutions."""
+    return weights[: sum(kind == "conv" for kind, *_ in getattr(workload, "windows", ()))]
+
+
+def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, padding: str) -> np.ndarray:
+    """A convolution of pictures or series, channels last, position by position of its kernel."""
+    size = kernel.shape[:-2]
+    if padding == "same":
+        x = np.pad(x, [(0, 0), *(((n - 1) // 2, n // 2) for n in size), (0, 0)])
+    counts = [n - k + 1 for n, k in zip(x.shape[1:], size, strict=False)]
+    y = np.zeros((len(x), *counts, len(bias))) + bias
+    for place in np.ndindex(size):
+        part = tuple(slice(i, i + n) for i, n in zip(place, counts, strict=True))
+        y += x[(slice(None), *part)] @ kernel[place]
+    return y
+
+
+def windowed(workload: Workload, weights: Weights, x: np.ndarray) -> np.ndarray:
+    """What the convolutions and pools of a workload make of its samples, as rows of numbers."""
+    kernels = iter(kernels_of(workload, weights))
+    for kind, *settings in workload.windows:
+        if kind == "conv":
+            x = ACTIVATIONS[workload.activation](convolve(x, *next(kernels), settings[-1]))
+        elif kind == "pool":
+            n, height, width, channels = x.shape
+            x = x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+        else:
+            x = x.mean(axis=1)
+    return x.reshape(len(x), -1)
 
 
 def gru(X: np.ndarray, of_input: tuple, of_state: tuple) -> np.ndarray:
@@ -273,6 +385,8 @@ def loss_of(workload: Workload, weights: Weights, X: np.ndarray, y: np.ndarray) 
     activate = ACTIVATIONS[workload.activation]
     wide = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights]
     hidden, blocks, (last, last_bias) = split(workload, wide)
+    if workload.windows:
+        a = windowed(workload, wide, a)
     if workload.time:
         a, hidden = gru(a, *hidden), []
     for first, second in hidden:

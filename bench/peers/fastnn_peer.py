@@ -13,12 +13,15 @@ from . import trainer
 def make_model(network, weights, output="identity", **settings):
     """Build a model of a row's network with given weights."""
     _, blocks, _ = split(network, weights)
-    *units, width = network.widths[1:-1]
-    layers, sizes, time = [], getattr(network, "embedded", ()), getattr(network, "time", 0)
+    units, width = network.widths[1:-1], network.widths[-2]
+    windows, sizes, time = (getattr(network, name, ()) for name in ("windows", "embedded", "time"))
+    layers = [window_layer(network, *window) for window in windows]
+    if windows and windows[-1] != ("mean",):
+        layers.append(fn.Flatten())
     if sizes:
         columns = list(range(len(sizes)))
         layers.append(fn.EntityEmbedding(VECTOR, columns, [range(size) for size in sizes]))
-    for n in (*units, width):
+    for n in units:
         if time:
             layers.append(fn.GRU(n))
         elif getattr(network, "normalized", False):
@@ -34,11 +37,19 @@ def make_model(network, weights, output="identity", **settings):
         layers.append(fn.Residual(body))
     layers.append(fn.Dense(network.widths[-1], output))
     model = fn.Model(layers, metrics=(), dtype=network.dtype, **settings)
-    shape = (time, network.widths[0]) if time else network.widths[0]
-    model.build(network.columns if sizes else shape)
+    model.build(getattr(network, "sample_shape", network.widths[0]))
     for (weights_view, bias_view), (kernel, bias) in zip(views(model), weights, strict=True):
         weights_view[...], bias_view[...] = kernel, bias
     return model
+
+
+def window_layer(network, kind, *settings):
+    """A layer of convolutions or of pooling."""
+    if kind == "conv":
+        filters, size, padding = settings
+        convolution = fn.Conv2D if len(network.shape) == 3 else fn.Conv1D
+        return convolution(filters, size, padding=padding, activation=network.activation)
+    return fn.MaxPooling2D() if kind == "pool" else fn.GlobalAveragePooling1D()
 
 
 def views(model):
@@ -52,7 +63,7 @@ def views(model):
             elif isinstance(each, fn.GRU):
                 yield each.weights, each.bias[0]
                 yield each.recurrent_weights, each.bias[1]
-            elif isinstance(each, fn.Dense):
+            elif isinstance(each, (fn.Dense, fn.Conv1D, fn.Conv2D)):
                 yield each.weights, each.bias
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.workloads import EPSILON, MOMENTUM, split, tables_of
+from bench.workloads import EPSILON, MOMENTUM, kernels_of, split, tables_of
 
 from . import trainer
 
@@ -30,6 +30,24 @@ def gru(x, of_input, of_state):
     return jax.lax.scan(advance, start, jnp.swapaxes(x @ kernel + bias, 0, 1))[0]
 
 
+def windowed(workload, parameters, x):
+    """What convolutions and pools make of pictures or series."""
+    kernels = iter(kernels_of(workload, parameters))
+    axes = ("NHWC", "HWIO", "NHWC") if x.ndim == 4 else ("NWC", "WIO", "NWC")
+    for kind, *settings in workload.windows:
+        if kind == "conv":
+            kernel, bias = next(kernels)
+            ones, padding = (1,) * (x.ndim - 2), settings[-1].upper()
+            x = jax.lax.conv_general_dilated(x, kernel, ones, padding, dimension_numbers=axes) + bias
+            x = ACTIVATIONS[workload.activation](x)
+        elif kind == "pool":
+            window = (1, 2, 2, 1)
+            x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+        else:
+            x = x.mean(axis=1)
+    return x.reshape(len(x), -1)
+
+
 def loss(workload, parameters, x, t):
     """Loss of one batch, and the moments of its batch normalisations."""
     activate = ACTIVATIONS[workload.activation]
@@ -39,6 +57,8 @@ def loss(workload, parameters, x, t):
         codes, numbers = x
         vectors = [table[column] for table, column in zip(tables, codes.T, strict=True)]
         x = jnp.concatenate([*vectors, numbers], axis=1)
+    if workload.windows:
+        x = windowed(workload, parameters, x)
     if workload.time:
         x, hidden = gru(x, *hidden), []
     for first, second in hidden:
@@ -82,13 +102,22 @@ def compiled(workload):
     def full_batch(state, X, y, epochs):
         return jax.lax.fori_loop(0, epochs, lambda _, state: step(workload, state, X, y), state)
 
+    def batch(state, X, y, rows):
+        take = partial(jnp.take, indices=rows, axis=0, mode="clip")
+        return step(workload, state, jax.tree.map(take, X), take(y))
+
     def batches(state, X, y, order):
-        def body(state, rows):
-            take = partial(jnp.take, indices=rows, axis=0, mode="clip")
-            return step(workload, state, jax.tree.map(take, X), take(y)), None
+        return jax.lax.scan(lambda state, rows: (batch(state, X, y, rows), None), state, order)[0]
 
-        return jax.lax.scan(body, state, order)[0]
+    one = jax.jit(batch, donate_argnums=0)
 
+    def one_by_one(state, X, y, order):
+        for rows in order:
+            state = one(state, X, y, rows)
+        return state
+
+    if workload.windows:  # within a scan XLA's convolutions take longer
+        return one_by_one
     return jax.jit(full_batch if workload.batch is None else batches, donate_argnums=0)
 
 

@@ -66,8 +66,7 @@ class Trainer(trainer.Trainer):
 
     @classmethod
     def nearest(cls, workload):
-        others = workload.blocks or workload.normalized or workload.embedded or workload.time
-        return None if others else workload
+        return workload if workload.is_plain else None
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload, self.threads = workload, threads

@@ -25,8 +25,7 @@ class Trainer(trainer.Trainer):
     @classmethod
     def nearest(cls, workload):
         """Its networks are rows of layers, and its regressor has no activation after the last one."""
-        has_twin = not (workload.blocks or workload.normalized or workload.embedded or workload.time)
-        return replace(workload, output="identity") if has_twin else None
+        return replace(workload, output="identity") if workload.is_plain else None
 
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.X, self.threads = X, threads

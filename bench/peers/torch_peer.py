@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from bench.workloads import EPSILON, MOMENTUM, split, tables_of
+from bench.workloads import EPSILON, MOMENTUM, kernels_of, split, tables_of
 
 from . import trainer
 
@@ -46,9 +47,31 @@ class OfGRU(NamedTuple):
     bias: torch.Tensor
 
 
+class Mean(nn.Module):
+    """The mean over all positions of series."""
+
+    def forward(self, x):
+        return x.mean(-1)
+
+
+def channels_first(weights, shape):
+    """Weights of a dense layer behind a picture of this shape, channels last, for one with channels first."""
+    return np.moveaxis(weights.reshape(*shape, -1), -2, 0).reshape(weights.shape)
+
+
+def channels_last(weights, shape):
+    """The same backwards."""
+    *positions, channels = shape
+    return np.moveaxis(weights.reshape(channels, *positions, -1), 0, -2).reshape(weights.shape)
+
+
 def pair_of(layer):
     """Weights and bias as `bench.workloads` has them."""
     pair = layer.weight.numpy(), layer.bias.numpy()
+    if pair[0].ndim > 2:  # filters and channels come first
+        return np.moveaxis(pair[0], (0, 1), (-1, -2)), pair[1]
+    if shape := getattr(layer, "picture", None):
+        return channels_last(pair[0].T, shape), pair[1]
     if isinstance(layer, OfGRU):
         pair = [np.concatenate([np.split(x, 3)[k] for k in (1, 0, 2)]) for x in pair]
     return pair[0].T, pair[1]
@@ -84,6 +107,7 @@ class Trainer(trainer.Trainer):
     def __init__(self, workload, X, y, weights, threads=None, shuffle=True):
         self.workload, self.threads = workload, threads
         self.shuffle = shuffle and workload.batch is not None
+        self.picture = None
         self.y, self.layers, modules = torch.from_numpy(y), [], []
         tables = [torch.from_numpy(table.copy()) for table in tables_of(workload, weights)]
         self.X = [torch.from_numpy(X)]
@@ -96,6 +120,9 @@ class Trainer(trainer.Trainer):
         self.tables = modules[0].tables if tables else []
         activation = ACTIVATIONS[workload.activation]
         hidden, blocks, last = split(workload, weights)
+        if workload.windows:
+            modules = self._windows(kernels_of(workload, weights), activation)
+            self.X = [torch.from_numpy(np.ascontiguousarray(np.moveaxis(X, -1, 1)))]
         if workload.time:
             modules, hidden = [self._gru(*hidden)], []
         for pair in hidden:
@@ -112,6 +139,52 @@ class Trainer(trainer.Trainer):
         self.loss = nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else nn.MSELoss()
         optimizer = torch.optim.SGD if workload.optimizer == "sgd" else torch.optim.Adam
         self.optimizer = optimizer(self.model.parameters(), lr=workload.learning_rate, fused=True)
+        if len(workload.shape) == 3:
+            self._choose_format()
+
+    def _windows(self, kernels, activation):
+        """Modules of convolutions and pools."""
+        modules, kernels = [], iter(kernels)
+        *positions, channels = self.workload.shape
+        for kind, *settings in self.workload.windows:
+            if kind == "conv":
+                filters, size, padding = settings
+                convolution = nn.Conv2d if len(positions) == 2 else nn.Conv1d
+                kernel, bias = next(kernels)
+                dtype = torch.from_numpy(kernel).dtype
+                layer = convolution(channels, filters, size, padding=padding, dtype=dtype)
+                with torch.no_grad():
+                    layer.weight.copy_(torch.from_numpy(np.moveaxis(kernel, (-1, -2), (0, 1)).copy()))
+                    layer.bias.copy_(torch.from_numpy(bias))
+                self.layers.append(layer)
+                modules += [layer, activation()]
+                positions = positions if padding == "same" else [n - size + 1 for n in positions]
+                channels = filters
+            elif kind == "pool":
+                modules.append(nn.MaxPool2d(2))
+                positions = [n // 2 for n in positions]
+            else:
+                modules.append(Mean())
+                positions = []
+        self.picture = (*positions, channels) if positions else None
+        return [*modules, nn.Flatten()] if positions else modules
+
+    def _choose_format(self):
+        """Take the faster of both memory formats."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        rows, taken = self.workload.batch_size, {}
+        for memory_format in (torch.channels_last, torch.contiguous_format):
+            self.model = self.model.to(memory_format=memory_format)
+            x = self.X[0][:rows].to(memory_format=memory_format)
+            times = []
+            for _ in range(4):
+                start = time.perf_counter()
+                self.loss(self.model(x), self.y[:rows]).backward()
+                times.append(time.perf_counter() - start)
+            taken[memory_format] = min(times)
+        best = min(taken, key=taken.get)
+        self.model, self.X = self.model.to(memory_format=best), [self.X[0].to(memory_format=best)]
 
     def _gru(self, *pairs):
         features, units = pairs[0][0].shape[0], pairs[1][0].shape[0]
@@ -120,12 +193,16 @@ class Trainer(trainer.Trainer):
         return module
 
     def _layer(self, pair, normalization=nn.LayerNorm):
+        picture, self.picture = self.picture, None  # what the first dense layer stands behind
+        if picture:
+            pair = channels_first(pair[0], picture), pair[1]
         weights, bias = (torch.from_numpy(array) for array in pair)
         if weights.ndim == 1:
             momentum = {"momentum": 1 - MOMENTUM} if normalization is nn.BatchNorm1d else {}
             layer = normalization(len(weights), EPSILON, dtype=weights.dtype, **momentum)
         else:
             layer = nn.Linear(*weights.shape, dtype=weights.dtype)
+            layer.picture = picture
         with torch.no_grad():
             layer.weight.copy_(weights.T if weights.ndim == 2 else weights)
             layer.bias.copy_(bias)
