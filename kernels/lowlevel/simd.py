@@ -5,6 +5,7 @@ Numba. Where a kernel is run as plain Python (``NUMBA_DISABLE_JIT=1``), the arit
 Python twin.
 """
 
+import functools
 import platform
 
 import numpy as np
@@ -261,11 +262,29 @@ def _polynomial(typingctx, coefficients, x):
     return x(coefficients, x), codegen
 
 
+def _one_by_one(multiply_add, coefficients, x):
+    """Polynomial by W. Horner's scheme: no multiplications besides, but each term waits for the last."""
+    return functools.reduce(lambda total, term: multiply_add(total, x, term), coefficients)
+
+
+@intrinsic
+def _horner(typingctx, coefficients, x):
+    def codegen(context, builder, sig, args):
+        terms = cgutils.unpack_tuple(builder, args[0], len(coefficients))
+        return _one_by_one(builder.fma, terms, args[1])
+
+    return x(coefficients, x), codegen
+
+
 if INTERPRETED:
 
     def polynomial(coefficients, x):
         """Polynomial in `x`; `coefficients` is a tuple, the highest power's first."""
         return _pairs(fma, lambda x: x * x, coefficients, x)
+
+    def horner(coefficients, x):
+        """The same, in fewer instructions, for long loops: see `_one_by_one`."""
+        return _one_by_one(fma, coefficients, x)
 
     def fma(a, b, c):
         """``a * b + c`` with one rounding; here of a longer number, or with two where there is none."""
@@ -289,4 +308,4 @@ if INTERPRETED:
 
 else:
     fma, flat, bits, from_bits, polynomial = _fma, _flat, _bits, _from_bits, _polynomial
-    element = _element
+    element, horner = _element, _horner

@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from ..lowlevel._jit import force_inline
-from ..lowlevel.simd import bits, fma, from_bits, polynomial
+from ..lowlevel.simd import bits, fma, from_bits, horner, polynomial
 from . import coefficients
 from .formats import BIAS, MANTISSA, UNSIGNED, both
 
@@ -106,29 +106,26 @@ def tanh(kind):
     unsigned = UNSIGNED[kind]
     mantissa, sign = unsigned(MANTISSA[kind]), kind(-0.0).view(unsigned)
     magic = _exponent_magic(kind, BIAS[kind])
-    log2_e, high, low = kind(1 / math.log(2)), kind(-_LN2[kind][0]), kind(-_LN2[kind][1])
-    highest = kind(20) if kind is np.float32 else kind(40)
-    one, two = kind(1), kind(2)
-    series = tuple(map(kind, coefficients.EXP[kind]))
+    log2_e, high, low = kind(2 / math.log(2)), kind(-_LN2[kind][0] / 2), kind(-_LN2[kind][1] / 2)
+    highest = kind(10) if kind is np.float32 else kind(20)
+    half, one = kind(0.5), kind(1)
+    # of h = r / 2: (exp(r) - 1) / 2 = h + h**2 (2 P(2 h))
+    powers = range(len(coefficients.EXP[kind]), 0, -1)
+    series = tuple(kind(c * 2.0**k) for c, k in zip(coefficients.EXP[kind], powers, strict=True))
 
     @force_inline
     def tanh(x):
-        # (exp(2 |x|) - 1) / (exp(2 |x|) + 1), with exp(...) - 1 as in `expm1`
-        size = two * abs(x)
+        # With e = (exp(2 |x|) - 1) / 2 it is e / (e + 1). The quotient is only a part of the result, so
+        # that its roundings do not count fully: e - e**2 / (e + 1), from e = 1 on 1 - 1 / (e + 1).
+        size = abs(x)
         size = highest if size > highest else size
         shifted = fma(size, log2_e, magic)
         n = shifted - magic
-        large, small = fma(n, high, size), n * low
-        r = large + small
+        h = fma(n, low, fma(n, high, size))
         power = from_bits(unsigned(bits(shifted) << mantissa))
-        rest = fma(r * r, polynomial(series, r), small)
-        above = fma(power, rest, fma(power, large, power - one))
-        below = above + two
-        # The quotient, and what it and `below` were rounded by.
-        inverse = one / below
-        y = above * inverse
-        lost = fma(-y, above - (below - two), fma(-y, below, above))
-        y = fma(lost, inverse, y)
+        e = fma(power, fma(h * h, polynomial(series, h), h), fma(power, half, -half))
+        part = one if e > one else e
+        y = fma(-part, part / (e + one), part)
         return from_bits(unsigned(bits(y) | (bits(x) & sign)))
 
     return tanh
@@ -159,9 +156,7 @@ def sigmoid(kind):
         inverse = from_bits(unsigned(unsigned(opposite - half) << mantissa))
         second = from_bits(unsigned(unsigned(exponent - half) << mantissa))
         rest = fma(r * r, polynomial(series, r), r)
-        total = second + inverse
-        lost = inverse - (total - second)
-        return inverse / (total + fma(second, rest, lost))
+        return inverse / (second + fma(second, rest, inverse))
 
     return sigmoid
 
@@ -177,14 +172,15 @@ def log(kind):
     magic_bits, bias = magic.view(unsigned), kind(magic + BIAS[kind])
     lifted_bias = kind(bias + MANTISSA[kind])
     tiny = np.finfo(kind).smallest_normal
-    one, two, half, zero = kind(1), kind(2), kind(0.5), kind(0)
-    high, low = kind(_LN2[kind][0]), kind(_LN2[kind][1])
+    one, two, zero = kind(1), kind(2), kind(0)
+    high, low = kind(_LN2[kind][0]), kind(-_LN2[kind][1])
     infinity, nan = kind(np.inf), kind(np.nan)
     series = tuple(map(kind, coefficients.LOG[kind]))
 
     @force_inline
     def log(x):
-        # x = m 2**n with m in [sqrt(1/2), sqrt(2)), and log m = 2 artanh((m - 1) / (m + 1))
+        # x = m 2**n with m in [sqrt(1/2), sqrt(2)), and log m = 2 artanh(s) with s = (m - 1) / (m + 1);
+        # with f = m - 1 that is f - s (f - z P(z)), whose first term is exact, because 2 s = f - s f.
         denormal = x < tiny
         moved = unsigned(bits(x * magic if denormal else x) + offset)
         n = from_bits(unsigned(unsigned(moved >> mantissa) | magic_bits)) - (
@@ -193,12 +189,9 @@ def log(kind):
         f = from_bits(unsigned(unsigned(moved & digits) + lowest_bits)) - one
         s = f / (two + f)
         z = s * s
-        square = half * f * f
-        rest = fma(s, fma(z, polynomial(series, z), square), n * low)
-        y = fma(n, high, f - (square - rest))
-        y = x if x == infinity else y
-        y = -infinity if x == zero else y
-        return y if x >= zero else nan
+        y = fma(n, high, f - fma(s, fma(-z, horner(series, z), f), n * low))
+        y = y if x < infinity else x
+        return (-infinity if x == zero else nan) if x <= zero else y
 
     return log
 
@@ -214,7 +207,7 @@ def log1p(kind):
     magic_bits, bias = magic.view(unsigned), kind(magic + BIAS[kind])
     opposite, sign = unsigned(2 * BIAS[kind] + 1), kind(-0.0).view(unsigned)
     one, two, half, zero = kind(1), kind(2), kind(0.5), kind(0)
-    high, low = kind(_LN2[kind][0]), kind(_LN2[kind][1])
+    high, low = kind(_LN2[kind][0]), kind(-_LN2[kind][1])
     infinity, nan = kind(np.inf), kind(np.nan)
     series = tuple(map(kind, coefficients.LOG[kind]))
 
@@ -229,12 +222,9 @@ def log1p(kind):
         f = fma(lost, inverse, from_bits(unsigned(unsigned(moved & digits) + lowest_bits)) - one)
         s = f / (two + f)
         z = s * s
-        square = half * f * f
-        rest = fma(s, fma(z, polynomial(series, z), square), n * low)
-        y = fma(n, high, f - (square - rest))
-        y = x if x == infinity else y
-        y = -infinity if total == zero else y
-        y = y if total >= zero else nan
+        y = fma(n, high, f - fma(s, fma(-z, horner(series, z), f), n * low))
+        y = y if x < infinity else x
+        y = (-infinity if total == zero else nan) if total <= zero else y
         return from_bits(unsigned(bits(y) | (bits(x) & sign)))
 
     return log1p
@@ -243,7 +233,7 @@ def log1p(kind):
 @both
 def softplus(kind):
     """``log(1 + exp(x))``, without overflow."""
-    two, half, zero = kind(2), kind(0.5), kind(0)
+    two, zero = kind(2), kind(0)
     series = tuple(map(kind, coefficients.LOG1P[kind]))
 
     @force_inline
@@ -252,8 +242,7 @@ def softplus(kind):
         f = exp(-abs(x))
         s = f / (two + f)
         z = s * s
-        square = half * f * f
-        y = f - (square - s * fma(z, polynomial(series, z), square))
+        y = fma(-s, fma(-z, polynomial(series, z), f), f)
         return y + (zero if x < zero else x)
 
     return softplus
