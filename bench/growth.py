@@ -2,6 +2,9 @@
 
 From one network in the middle, one quantity at a time is varied. The peers are timed in turns, as in
 `bench.compare`. Beside them stands what the products of a step take at the peak of the cores that are used.
+
+With ``--layers`` the networks have other layers than `Dense`, a kind each, and fastnn is timed alone,
+with one thread and with two. The arithmetic is then that of one core.
 """
 
 from __future__ import annotations
@@ -13,16 +16,30 @@ import sys
 from dataclasses import replace
 from statistics import median
 
-from bench import peers, pictures
+import fastnn as fn
+from bench import networks, peers, pictures
 from bench.compare import HANDICAPS, Run, number, processor, versions
 from bench.entries import peak
-from bench.workloads import Workload, make_data, make_weights
+from bench.networks import Network
+from bench.peers import fastnn_peer
+from bench.workloads import WORKLOADS, Workload, make_data, make_weights
+from fastnn.kernels.abi import oprow
 
 MIDDLE = Workload(
     "middle", (64, 64, 64, 10), "relu", "identity", 64, "adam", 1e-3, "cross_entropy", samples=4096
 )
 BATCHES, WIDTHS, DEPTHS = (4, 16, 64, 256, 1024, 4096), (8, 32, 64, 128, 256, 512, 1024), (1, 2, 4, 8, 16)
 SAMPLES, THREADS = (256, 1024, 4096, 16384, 65536, 262144), (1, 2, 4)
+
+# Of other layers: timings of each number of threads, of which the least counts, and the networks.
+TURNS = 40
+IMAGES = Network(
+    "images", (16, 16, 16), (("conv", 16, 3, "same"), ("pool",), ("flatten",), ("dense", 10)), 64, 512
+)
+GRU = replace(WORKLOADS["gru"], samples=1280)
+RESIDUAL = replace(WORKLOADS["residual"], samples=2560)
+CATEGORIES = replace(WORKLOADS["categories"], samples=5120)
+BATCH_NORM = replace(WORKLOADS["batch-norm"], samples=5120)
 
 
 def cases() -> dict[str, list[tuple[int, Workload, int | None]]]:
@@ -35,6 +52,69 @@ def cases() -> dict[str, list[tuple[int, Workload, int | None]]]:
         "samples": [(n, replace(MIDDLE, samples=n), None) for n in SAMPLES],
         "threads": [(n, wide, n) for n in THREADS],
     }
+
+
+def of_layers() -> dict[str, list[tuple[int, Workload | Network]]]:
+    """By layer and quantity: its value, and a network with layers of this kind."""
+    behind = IMAGES.layers[1:]
+    return {
+        "Conv2D, filters": [
+            (n, replace(IMAGES, shape=(16, 16, n), layers=(("conv", n, 3, "same"), *behind)))
+            for n in (4, 8, 16, 32)
+        ],
+        "GRU, units": [(n, replace(GRU, widths=(8, n, 1))) for n in (8, 16, 32, 64)],
+        "GRU, time steps": [(n, replace(GRU, time=n)) for n in (8, 16, 32, 64)],
+        "LayerNormalization, width": [(n, replace(RESIDUAL, widths=(32, n, 2))) for n in (16, 32, 64, 128)],
+        "BatchNormalization, width": [
+            (n, replace(BATCH_NORM, widths=(20, n, n, 1))) for n in (16, 32, 64, 128)
+        ],
+        "Embedding, categories": [
+            (n, replace(CATEGORIES, embedded=(n,) * 8)) for n in (10, 100, 1000, 10_000)
+        ],
+    }
+
+
+def trainer_of(workload: Workload | Network, threads: int) -> fastnn_peer.Trainer | networks.Trainer:
+    """What trains a network with fastnn."""
+    if isinstance(workload, Network):
+        return networks.Trainer(workload, *networks.make_data(workload), threads)
+    return fastnn_peer.Trainer(workload, *make_data(workload), make_weights(workload), threads)
+
+
+def operations(model: fn.Model, rows: int) -> int:
+    """Floating-point operations of a step's products: each forward, and for up to two gradients."""
+    graph = model.executor.graph
+    assert graph is not None
+    result = 0
+    for op, row in zip(graph.ops, model.network(rows).ops.view(oprow.OP)[:, 0], strict=False):
+        if op.product:
+            gradients = int(row["backward_input"] != 0) + int(row["backward_weights"] != 0)
+            result += 2 * rows * op.multiplications * (1 + gradients)
+    return result
+
+
+def grow_layers(options: argparse.Namespace) -> None:
+    """Print a table a kind of layer, and draw them."""
+    names = tuple(f"{n} thread{'s' * (n > 1)}" for n in (1, 2))
+    most, curves, limits = peak("float32", options.seconds), {}, {}
+    for quantity, rows in of_layers().items():
+        print(f"\n{quantity}\n{'':>10}" + "".join(f"{name:>14}" for name in ("arithmetic", *names)))
+        least, lines = [], {name: [] for name in names}
+        for value, workload in rows:
+            runs = [Run(name, n, workload, trainer_of(workload, n)) for n, name in enumerate(names, 1)]
+            for run in runs:
+                run.calibrate(options.seconds)
+            for _ in range(TURNS):
+                for run in runs:
+                    run.times.append(1e6 * run.seconds() / (run.epochs * workload.steps_per_epoch))
+            least.append(operations(runs[0].trainer.model, workload.batch_size) / most)
+            for run in runs:
+                lines[run.name].append(min(run.times))
+            columns = [least[-1], *(min(run.times) for run in runs)]
+            print(f"{value:>10}" + "".join(f"{number(each):>14}" for each in columns), flush=True)
+        curves[quantity], limits[quantity] = ([value for value, _ in rows], lines), least
+    if options.plot:
+        print("\nwrote", pictures.growth(curves, limits, "growth_of_layers.png"))
 
 
 def measure(workload: Workload, threads: int | None, names: list[str], options) -> dict[str, float]:
@@ -59,7 +139,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--peers", default="fastnn,NumPy", help="comma-separated (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="timings of each (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=0.05, help="of a timing (default %(default)s)")
-    parser.add_argument("--plot", action="store_true", help="write docs/pictures/growth.png")
+    parser.add_argument("--layers", action="store_true", help="other layers than Dense, with 1 and 2 threads")
+    parser.add_argument("--plot", action="store_true", help="write a picture to docs/pictures")
     options = parser.parse_args(argv)
     if any(name in os.environ for name in HANDICAPS):
         environment = {name: value for name, value in os.environ.items() if name not in HANDICAPS}
@@ -67,6 +148,10 @@ def main(argv: list[str]) -> int:
     names = options.peers.split(",")
     if unknown := set(names) - set(peers.installed()):
         parser.error(f"not installed: {', '.join(sorted(unknown))}")
+    if options.layers:
+        print(f"{processor()}; microseconds a step")
+        grow_layers(options)
+        return 0
     print(f"{processor()}; {versions()}\n{MIDDLE.network()}, batch {MIDDLE.batch}; microseconds a step")
     curves, limits = {}, {}
     cores, most = os.cpu_count() or 1, peak(MIDDLE.dtype, options.seconds)

@@ -12,6 +12,8 @@ COLOURS = {
     "PyTorch": "#dd8452",
     "JAX": "#55a868",
     "scikit-learn": "#8172b3",
+    "1 thread": "#e0a030",
+    "2 threads": "#c1272d",
 }
 
 
@@ -74,23 +76,32 @@ def compare(ratios: Mapping[str, Mapping[str, float]]) -> Path:
 def growth(
     curves: Mapping[str, tuple[Sequence[float], Mapping[str, Sequence[float]]]],
     limits: Mapping[str, Sequence[float]],
+    name: str = "growth.png",
 ) -> Path:
     """Draw microseconds a step over each quantity that grows, a line a peer, and the least time beneath.
 
     That is what its products take at the peak of the processor. Return the file.
     """
     plt = _pyplot()
-    figure, axes = plt.subplots(1, len(curves), figsize=(3 * len(curves), 3), layout="constrained")
+    from matplotlib.ticker import NullFormatter
+
+    high = 1 if len(curves) < 6 else 2
+    columns = -(-len(curves) // high)
+    figure, axes = plt.subplots(
+        high, columns, figsize=(3 * columns, 3 * high), layout="constrained", squeeze=False
+    )
     for ax, (quantity, (values, lines)) in zip(axes.flat, curves.items(), strict=True):
         ax.plot(values, limits[quantity], color="#888888", linewidth=1, linestyle="--", label="arithmetic")
-        for name, times in lines.items():
-            ax.plot(values, times, marker="o", markersize=3, label=name, color=COLOURS[name])
+        for line, times in lines.items():
+            ax.plot(values, times, marker="o", markersize=3, label=line, color=COLOURS[line])
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_xlabel(quantity)
         ax.spines[["top", "right"]].set_visible(False)
-    axes.flat[0].set_ylabel("microseconds a step")
+    for first in axes[:, 0]:
+        first.set_ylabel("microseconds a step")
     axes.flat[0].legend(frameon=False)
-    path = _save(figure, "growth.png")
+    path = _save(figure, name)
     plt.close(figure)
     return path
