@@ -11,6 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .activations import Activation
+from .checks import validate
 from .losses import Loss
 from .schedules import Schedule
 from .user_functions import make_known, restore
@@ -86,21 +87,35 @@ def register_activation(
 
 
 def register_loss(
-    value: Callable[..., Any], derivative: Callable[..., Any], name: str, *, replace: bool = False
+    value: Callable[..., Any],
+    derivative: Callable[..., Any],
+    name: str,
+    *,
+    rowwise: bool = False,
+    n_targets: int | None = None,
+    replace: bool = False,
 ) -> Loss:
     """Make a loss from its function and its derivative, both functions of a prediction and a target.
 
     As with the built-in losses, the loss of a row is the mean over its outputs, and that of a batch the mean
-    over its rows, weighted by `sample_weight` if it is given.
+    over its rows, weighted by `sample_weight` if it is given. A loss that is `rowwise` is computed of all
+    outputs of a row at once.
 
     Parameters
     ----------
     value : function of (prediction, target)
         See the notes of `fastnn.register_activation` for what it may do.
-    derivative : function of (prediction, target)
-        Derivative of `value` with respect to the prediction.
+    derivative : function of (prediction, target), or of (prediction, target, out)
+        Derivative of `value` with respect to the prediction. If `rowwise`, it writes the derivatives into
+        `out`, all of them.
     name, replace
         As for `fastnn.register_activation`.
+    rowwise : bool
+        Whether the arguments are those of a whole row: arrays of shape (n_out,) and (n_targets,), which may
+        only be read. The functions may not make arrays, so they are written with loops; indices are not
+        checked in the compiled loop.
+    n_targets : int, optional
+        How many numbers a target of such a row has; as many as outputs if not given.
 
     Returns
     -------
@@ -119,11 +134,32 @@ def register_loss(
     >>> model.layers[0].weights = [[3.0]]
     >>> model.evaluate([[1.0]], [1.0])
     {'loss': 16.0}
+
+    The distance of a point in the plane from the target:
+
+    >>> import numpy as np
+    >>> def distance(y, t):
+    ...     return np.sqrt((y[0] - t[0]) ** 2 + (y[1] - t[1]) ** 2)
+    >>> def gradient(y, t, out):
+    ...     length = np.sqrt((y[0] - t[0]) ** 2 + (y[1] - t[1]) ** 2)
+    ...     for j in range(2):
+    ...         out[j] = (y[j] - t[j]) / length if length > 0 else 0.0
+    >>> far = fn.register_loss(distance, gradient, "distance", rowwise=True)
+    >>> model = fn.Model([fn.Activation("identity")], loss=far)
+    >>> model.evaluate([[3.0, 4.0]], [[0.0, 0.0]])
+    {'loss': 5.0}
     """
+    rowwise = validate.boolean("rowwise", rowwise)
+    if n_targets is not None:
+        if not rowwise:
+            raise ValueError(
+                "n_targets is for losses with rowwise=True; others have a target for each output"
+            )
+        n_targets = validate.integer("n_targets", n_targets, low=1)
     _parameters("value", value, 2)
-    _parameters("derivative", derivative, 2)
-    functions: Functions = {"value": (value, 2), "derivative": (derivative, 2)}
-    made: Loss = make_known("loss", name, replace, functions)
+    count = _parameters("derivative", derivative, 3 if rowwise else 2)
+    functions: Functions = {"value": (value, 2), "derivative": (derivative, count)}
+    made: Loss = make_known("loss", name, replace, functions, rowwise=rowwise, n_columns=n_targets)
     return made
 
 

@@ -76,7 +76,7 @@ class Ensemble(KnownAttributes):
         self.combine = combine
         if combine != "mean":
             for i, model in enumerate(self.models):
-                if model.head.target == "values":
+                if model.head.target not in ("classes", "shares"):
                     loss = None if model.loss is None else model.loss.name
                     raise ValueError(
                         f"{combine!r} needs models with a loss for classes, model {i} has {loss!r}"

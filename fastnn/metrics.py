@@ -121,12 +121,17 @@ def get(metrics: object, loss: Loss | None) -> tuple[Metric, ...]:
         If a name is unknown, or if a metric of values is asked for with a loss of classes.
     """
     if isinstance(metrics, str) and metrics == "auto":
-        metrics = () if loss is None or loss.target == "values" else ("accuracy",)
+        metrics = () if loss is None or loss.target in ("values", "ranks") else ("accuracy",)
     given = [metric for metric in _listed(metrics) if not _is_function(metric)]
     found: list[Metric] = [validate.from_table("metric", m, TABLE, Metric) for m in given]
     for metric in found:
         if metric.name != "accuracy" and loss is not None and loss.target == "classes":
             raise ValueError(f"metric {metric.name!r} is for values, {loss.name!r} is for classes")
+        if loss is not None and not loss.pairs_outputs:
+            raise ValueError(
+                f"metric {metric.name!r} compares each output with a target, and {loss.name!r} has none for "
+                "each; give a function of targets and predictions"
+            )
     if len(set(found)) < len(found):
         raise ValueError(f"each metric must be given once, got {metrics!r}")
     return tuple(found) if loss is not None else ()
@@ -185,7 +190,7 @@ def own_figures(
     if loss.missing_targets == "ignore" and weight is not None:
         y, prediction, weight = missing.marked(y, prediction, weight)
     if y.shape[1] == 1:
-        y = y[:, 0].astype("int64") if loss.target == "classes" else y[:, 0]
+        y = y[:, 0].astype("int64") if loss.target in ("classes", "ranks") else y[:, 0]
     if prediction.shape[1] == 1:
         prediction = prediction[:, 0]
     values = {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .inference import Inference
-from .layers import classes
+from .layers import classes, distributions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
 class Probabilities(Inference):
-    """Base of `fastnn.Model`: what it says of classes."""
+    """Base of `fastnn.Model`: what it says of classes and of distributions."""
 
     def predict_proba(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
         """Probabilities of the classes, whether the last layer returns probabilities or logits.
@@ -75,3 +75,52 @@ class Probabilities(Inference):
         """
         classes.require("predict_class", self.head, self._executor.loss)
         return classes.numbers(self.head, self.predict(X, lengths=lengths))
+
+    def predict_distribution(
+        self, X: ArrayLike, *, lengths: ArrayLike | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """What the outputs say of the distribution of the target, by names.
+
+        ================================ ==================================================================
+        loss                             result
+        ================================ ==================================================================
+        `gaussian_nll`, `poisson`        ``mean`` and ``std`` (standard deviation), of shape (n, n_targets)
+        `quantiles`, `quantile`          ``quantiles``, of shape (n, n_levels, n_targets)
+        `mixture_density`                ``mean`` and ``std`` of the mixture; of its components ``weights``
+                                         and ``stds``, of shape (n, components), and ``means``, of shape
+                                         (n, components, n_targets)
+        those of classes, `corn`         ``probabilities``, as `predict_proba`
+        ================================ ==================================================================
+
+        Where there is a single target, the axis of the targets is left out; so is that of the samples for
+        one sample.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_in), or (n_in,) for one sample
+        lengths : array of int of shape (n,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        dict of str to array
+            Of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if the loss is none of these.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> layer = fn.Dense(2)
+        >>> model = fn.Model([layer], loss="gaussian_nll", seed=0).build(1)
+        >>> layer.weights, layer.bias = [[1.0, 0.0]], [0.0, 0.0]
+        >>> model.predict_distribution([[3.0], [4.0]])
+        {'mean': array([3., 4.], dtype=float32), 'std': array([1., 1.], dtype=float32)}
+        """
+        loss = self._executor.loss
+        distributions.require(self.head, loss)
+        assert loss is not None
+        return distributions.of(self.head, loss, self.predict(X, lengths=lengths))

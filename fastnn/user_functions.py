@@ -49,6 +49,12 @@ class UserActivation(UserDefined, Activation):
 class UserLoss(UserDefined, Loss):
     """A loss from `register_loss`."""
 
+    def n_targets(self, n_out: int) -> int:  # noqa: D102
+        count = super().n_targets(n_out)
+        if self.rowwise:
+            _try_on_rows(self.kernel, self.name, n_out, count)
+        return count
+
 
 @dataclass(frozen=True, repr=False)
 class UserSchedule(UserDefined, Schedule):
@@ -59,25 +65,27 @@ def _user_activation(name: str, kernel: str) -> UserActivation:
     return UserActivation(name, kernel, {}, from_output=False)
 
 
-def _user_loss(name: str, kernel: str) -> UserLoss:
-    return UserLoss(name, kernel, {})
+def _user_loss(name: str, kernel: str, **settings: Any) -> UserLoss:
+    return UserLoss(name, kernel, {}, **settings)
 
 
 def _user_schedule(name: str, kernel: str) -> UserSchedule:
     return UserSchedule(name, kernel, {})
 
 
-_KINDS: dict[str, tuple[Any, Callable[[str, str], Any]]] = {
+_KINDS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "activation": (activations, _user_activation),
     "loss": (losses, _user_loss),
     "schedule": (schedules, _user_schedule),
 }
+_SETTINGS = ("rowwise", "n_columns")  # of a loss
+_UNTOUCHED = -1.7e301  # no number that a function gives
 _functions: dict[str, Functions] = {}  # of each kernel
 _from_pickles: set[str] = set()  # kernels whose functions came from pickles only
 
 
-def make_known(what: str, name: Any, replace: Any, functions: Functions) -> Any:
-    """Make a specification from functions, and register it under a free name."""
+def make_known(what: str, name: Any, replace: Any, functions: Functions, **settings: Any) -> Any:
+    """Make a specification from functions and settings, and register it under a free name."""
     if not isinstance(name, str) or not name.isidentifier():
         raise TypeError(f"name must be a string that is an identifier, got {name!r}")
     replace = validate.boolean("replace", replace)
@@ -88,7 +96,7 @@ def make_known(what: str, name: Any, replace: Any, functions: Functions) -> Any:
         hint = ", or replace=True to replace it" if own else ""
         raise ValueError(f"{name!r} is the name of another {what}; choose another one{hint}")
     kernel = _register(what, name, functions)
-    made = room.TABLE[name] = make(name, kernel)
+    made = room.TABLE[name] = make(name, kernel, **settings)
     return made
 
 
@@ -122,7 +130,8 @@ def restore(
     """
     kernel = fields["kernel"]
     if carried is None or _carried(kernel) != carried:  # not a copy within this process
-        kernel = _find(what, name, carried) or _take_in(what, name, carried)
+        settings = {key: fields[key] for key in _SETTINGS if fields.get(key)}
+        kernel = _find(what, name, carried) or _take_in(what, name, carried, settings)
     kind = type(_KINDS[what][1](name, kernel))
     return kind(**{key: kernel if value == fields["kernel"] else value for key, value in fields.items()})
 
@@ -137,7 +146,9 @@ def _find(what: str, name: str, carried: dict[str, tuple[Carried, int]] | None) 
     return next((kernel for kernel in known if _carried(kernel) == carried), None)
 
 
-def _take_in(what: str, name: str, carried: dict[str, tuple[Carried, int]] | None) -> str:
+def _take_in(
+    what: str, name: str, carried: dict[str, tuple[Carried, int]] | None, settings: dict[str, Any]
+) -> str:
     """Register functions from a pickle; returns the name of their kernel."""
     if carried is None:
         raise ValueError(
@@ -157,22 +168,55 @@ def _take_in(what: str, name: str, carried: dict[str, tuple[Carried, int]] | Non
     kernel = _register(what, name, functions)
     room, make = _KINDS[what]
     if name not in room.TABLE or getattr(room.TABLE[name], "kernel", None) in _from_pickles:
-        room.TABLE[name] = make(name, kernel)
+        room.TABLE[name] = make(name, kernel, **settings)
     _from_pickles.add(kernel)
     return kernel
+
+
+@functools.cache
+def _try_on_rows(kernel: str, name: str, n_out: int, n_targets: int) -> None:
+    """Raise a ValueError if functions of rows of these sizes read beyond them, or do not write all of one.
+
+    The compiled loop does not check indices.
+    """
+    y, t = np.arange(1, n_out + 1) / n_out, np.zeros(n_targets)
+    out = np.full(n_out, _UNTOUCHED)
+    sizes = f"rows of {n_out} outputs and {n_targets} targets"
+    for role, (function, count) in _functions.get(kernel, {}).items():
+        plain = getattr(function, "py_func", function)
+        try:
+            with np.errstate(all="ignore"):
+                plain(*(y, t, out)[:count])
+        except IndexError as error:
+            raise ValueError(f"{role} of the loss {name!r} does not fit {sizes}: {error}") from error
+        except ArithmeticError:  # 0 / 0 of numbers, which is no error in the loop
+            return
+    untouched = np.flatnonzero(out == _UNTOUCHED)
+    if untouched.size:
+        raise ValueError(
+            f"derivative of the loss {name!r} must write all of out, of {sizes}; it does not write "
+            f"out[{untouched[0]}]"
+        )
 
 
 def _make(what: str, name: str, functions: dict[str, tuple[Callable[..., Any], int]], dtype: str) -> Any:
     """The kernels of user-defined functions for a dtype, if they can be compiled."""
     from .kernels.custom import elementwise, scalar
 
+    of_rows = what == "loss" and functions["derivative"][1] == 3
+    check = scalar.check_of_rows if of_rows else scalar.check
     for role, (function, count) in functions.items():
         try:
-            slow = scalar.check(function, count, np.dtype(dtype).type)
+            slow = check(function, count, np.dtype(dtype).type)
         except scalar.Refused as error:
+            kind = (
+                "numbers that returns a number, and"
+                if not of_rows
+                else "arrays, which it only reads but for out;"
+            )
             raise CompilationError(
                 f"{role} of the {what} {name!r} cannot run in the compiled loop, in {dtype}: {error}. It "
-                "must be a function of numbers that returns a number, and may not raise, print or make arrays"
+                f"must be a function of {kind} may not raise, print or make arrays"
             ) from error
         if slow:
             warnings.warn(
@@ -183,4 +227,4 @@ def _make(what: str, name: str, functions: dict[str, tuple[Callable[..., Any], i
     arguments = [function for function, _ in functions.values()]
     if what == "activation":
         return elementwise.activation(*arguments, takes_output=functions["derivative"][1] == 2)
-    return getattr(elementwise, what)(*arguments)
+    return getattr(elementwise, "row_loss" if of_rows else what)(*arguments)

@@ -67,9 +67,10 @@ def common(dtype: str) -> Kernels:
     """All kernels of the library, but those that convert rows of unusual dtypes in mapped files."""
 
     def model(activation: str = "relu", loss: str = "mse", optimizer: str = "adam") -> Model:
-        measured = ["mae", "mse", "r2"] if losses.get(loss).target == "values" else "auto"
+        own = losses.get(loss)
+        measured = ["mae", "mse", "r2"] if own.target == "values" and own.pairs_outputs else "auto"
         first = [OneHot(), Standardize(), MinMax()]
-        layers = [*first, Dense(1, activation, l2=1.0), Dropout(0.5)]
+        layers = [*first, Dense(own.blocks * (1 + own.apart), activation, l2=1.0), Dropout(0.5)]
         return Model(layers, loss, optimizer, measured, dtype, seed=0)
 
     cases: dict[str, Iterable[str]] = {

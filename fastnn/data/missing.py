@@ -56,7 +56,7 @@ def filled(y: Any, loss: Loss, dtype: str, name: str = "y") -> tuple[Any, NDArra
     if not missing.any():
         return values, None
     present = ~missing.reshape(len(values), -1)
-    if loss.target == "classes" or present.shape[1] == 1:
+    if loss.target == "classes" or loss.rowwise or present.shape[1] == 1:
         present = present.all(axis=1)
     if not present.any():
         raise ValueError(f"{name} is missing (NaN) in all {len(values)} samples")

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..losses import Loss
 
 
+# By how much the shares of a distribution may miss 1.
+_SUM_TOLERANCE = 1e-3
+
+
 def features(
     X: Any,
     dtype: str,
@@ -50,7 +54,10 @@ def features(
 def targets(
     y: Any, loss: Loss, n_out: int, of: tuple[int, ...], dtype: str, *, prefix: str = ""
 ) -> NDArray[Any]:
-    """Checked targets, of shape (n, n_out), or (n, 1) for class numbers, of samples of the shape `of`."""
+    """Checked targets of samples of the shape `of`, with as many columns as the loss has targets for n_out.
+
+    Of shape (n, 1) for class numbers.
+    """
     name, n = f"{prefix}y", of[0]
     result = array_checks.array(name, y, dtype, (1, 2))
     array_checks.same_rows(name, result, of, f"{prefix}X")
@@ -59,15 +66,19 @@ def targets(
         raise ValueError(f"{loss.name!r} needs a model with two outputs or more, or 'binary_cross_entropy'")
     columns = result.shape[1] if result.ndim == 2 else 1
     low, high, whole = target_range(loss, n_out, columns)
-    if columns != n_out and not whole:
+    width = loss.n_targets(n_out)
+    if columns != width and not (columns == 1 and loss.n_classes(n_out)):
         wanted = f"({n},) of class numbers or " if loss.target == "classes" else ""
-        raise ValueError(f"{name} must have shape {wanted}({n}, {n_out}), got {result.shape}")
+        why = "" if loss.pairs_outputs else f", for {loss.name!r} of {n_out} outputs"
+        raise ValueError(f"{name} must have shape {wanted}({n}, {width}){why}, got {result.shape}")
     if whole and (odd := result[result != np.floor(result)]).size:
         raise ValueError(f"{name} must be class numbers, got {odd[0]:g}")
+    if loss.is_distribution and columns > 1:
+        _require_distributions(name, result)
     least, most = result.min(), result.max()
     if least < low or most > high:
         wanted = f">= {low:g} for {loss.name!r}" if high == math.inf else f"in 0 ... 1 for {loss.name!r}"
-        wanted = f"class numbers 0 ... {n_out - 1} for {n_out} outputs" if whole else wanted
+        wanted = f"class numbers {low:g} ... {high:g} for {n_out} outputs" if whole else wanted
         raise ValueError(f"{name} must be {wanted}, got {least if least < low else most:g}")
     return result.reshape(n, columns)
 
@@ -76,9 +87,20 @@ def target_range(loss: Loss, n_out: int, columns: int) -> tuple[float, float, bo
     """Least and largest value of targets in so many columns, and whether they must be integers."""
     if loss.target == "values":
         return loss.low, math.inf, False
-    if loss.target == "classes" and columns == 1:
-        return 0, n_out - 1, True
+    if loss.target == "signs":
+        return -1, 1, True
+    if columns == 1 and (n_classes := loss.n_classes(n_out)):
+        return 0, n_classes - 1, True
     return 0, 1, False
+
+
+def _require_distributions(name: str, y: NDArray[Any]) -> None:
+    """Raise a ValueError if a row does not sum to 1, up to what rounding and typing leave."""
+    sums = y.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(abs(sums - 1) > _SUM_TOLERANCE)
+    if wrong.size and not np.isnan(sums[wrong[0]]):
+        i = int(wrong[0])
+        raise ValueError(f"{name} must be distributions over the classes, row {i} sums to {sums[i]:g}, not 1")
 
 
 def categories(value: Any) -> list[NDArray[Any]]:

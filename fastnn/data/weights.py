@@ -67,8 +67,8 @@ def _not_all_zero(name: str, weight: NDArray[Any]) -> NDArray[Any]:
 
 
 def of_outputs(loss: Loss, n_out: int) -> int:
-    """How many weights a sample may have: one per output, or 0 if the outputs together are one class."""
-    return 0 if loss.target == "classes" else n_out
+    """How many weights a sample may have: one per output, or 0 if the outputs have a loss together."""
+    return 0 if loss.target == "classes" or loss.rowwise else n_out
 
 
 def times(*factors: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -200,7 +200,8 @@ def _class_weights(
     """Weight of each sample's class, of shape (n,), or of each of its labels, of shape (n, n_out)."""
     if loss.target == "values":
         raise ValueError(f"class_weight needs classes, which {loss.name!r} does not have")
-    if loss.target == "classes":
+    if loss.target in ("classes", "ranks"):
+        n_classes += loss.target == "ranks"
         classes = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
         return _of_column(class_weight, classes, present, n_classes)
     labels = (y > 0.5).astype(np.int64)

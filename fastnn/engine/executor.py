@@ -169,8 +169,11 @@ class Executor:
 
     def shape_of_output(self, shape: Shape) -> Shape:
         """Shape of a sample of the output for an input of a shape; with 0 where it is not known yet."""
-        known = self.output_shape if shape == self.input_shape else None
-        return shapes(self.layers, shape)[-1] if known is None else known
+        return (self.output_shape if shape == self.input_shape else None) or shapes(self.layers, shape)[-1]
+
+    def shape_of_target(self, shape: Shape) -> Shape:
+        """Shape of a target of a sample of a shape."""
+        return self.head.target_shape(self.shape_of_output(shape))
 
     def require_fits(self, X: Any, shape: Shape | None, name: str) -> None:
         """Raise a ValueError that names X if the layers, not built yet, do not take samples of a shape."""
@@ -382,7 +385,7 @@ class Executor:
         """A network for compiled code, for steps of `rows` samples at most; it does not need Numba."""
         state = self.state
         net = self.new_network(rows, "embedded")
-        network.prepare_inside(net, state, self.loss is not None and self.loss.target == "classes")
+        network.prepare_inside(net, state, self.loss)
         return net
 
     def optimizer_state(self) -> OptimizerState:

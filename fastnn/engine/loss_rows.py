@@ -27,7 +27,7 @@ def fill_loss(row: NDArray[np.int64], plan: Plan, loss: Loss, dtype: str, scaled
     record["forward"] = loader.address(f"{loss.kernel}.forward", dtype)
     record["n_out"], record["factor"] = plan.n_out, loss.factor
     record["prediction"], record["gradient"] = plan.prediction, plan.gradient
-    set_settings(record, loss.settings.values())
+    set_settings(record, loss.numbers())
     if scaled_target != oprow.NONE:
         record["unscaled"], record["forward"] = record["forward"], loader.address(_SCALED_LOSS, dtype)
         record["scaled_target"], record["constants"] = scaled_target, plan.ops[-1]["constants"]

@@ -237,8 +237,8 @@ def network(
     """
     scaled = plan.allocate(plan.n_out) if scales_targets else oprow.NONE
     dtype = parameters.dtype.name
-    gathers = loss is not None and inputs is None
-    batch = [plan.allocate(width) for width in (plan.n_in, plan.n_out, plan.n_out)] if gathers else []
+    widths = [] if loss is None else [plan.n_in, max(plan.n_out, loss.n_targets(plan.n_out)), plan.n_out]
+    batch = [plan.allocate(width) for width in widths if inputs is None]
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
     rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
@@ -345,15 +345,17 @@ def _arrays(net: Network) -> dict[str, NDArray[Any] | None]:
     }
 
 
-def prepare_inside(net: Network, state: State, is_classes: bool) -> None:
+def prepare_inside(net: Network, state: State, loss: Loss | None) -> None:
     """Enter what `kernels.embedded.unchecked` needs, for a network with all three tables of ops."""
     fields, dtype = net.fields, net.parameters.dtype.name
     fields.seed, fields.team, fields.last_epoch, fields.max_steps = state.seed, 1, 1, 1
-    fields.history_width, fields.class_targets = net.loss.size, is_classes
+    fields.history_width = net.loss.size
     for entry in ("input_gradient", "jacobian", "parameter_jacobian"):
         setattr(fields, entry, loader.address(f"embedded.jacobian.{entry}", dtype))
     fields.check_indices = loader.address("layers.embedding.check", dtype) if net.limits.size else 0
-    if net.extra.view(oprow.LOSS)[_LOSS, 0]["forward"] != 0:
+    if loss is not None:
+        width = int(fields.n_outputs)
+        fields.target_width, fields.class_targets = loss.n_targets(width), loss.n_classes(width)
         fields.train = loader.address("driver.loop.train", "float64")
         fields.loss_and_gradient = loader.address("driver.loop.gradient", "float64")
 

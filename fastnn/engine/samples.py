@@ -98,7 +98,8 @@ class SamplePool:
         special = any(
             layer.checks_rows or layer.takes_missing or layer.codes or layer.takes_indices for layer in layers
         )
-        self._loss = None if special or loss is None or loss.missing_targets != "raise" else loss
+        special = special or loss is None or loss.missing_targets != "raise" or loss.is_distribution
+        self._loss = None if special else loss
         self._columns = columns
         self._free: dict[Any, KnownSamples] = {}
 

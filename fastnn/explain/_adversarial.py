@@ -88,7 +88,7 @@ def adversarial(
     executor = model.executor
     shape = executor.built.graph.input.shape
     executor.columns.check_names(X)
-    given, targets, _ = as_samples(X, y, None, shape, executor.shape_of_output)
+    given, targets, _ = as_samples(X, y, None, shape, executor.shape_of_target)
     x, targets, _ = check_samples(executor, given, targets, None)
     x = np.asarray(x, model.dtype)
     checked = check_lengths(executor, lengths, len(x), shape)

@@ -50,6 +50,10 @@ TABLE = {
     "cross_entropy": _Row("logits", None, _OF_CLASSES),
     "nll": _Row("log_probabilities", "training.loss.cross_entropy", _OF_CLASSES),
     "binary_cross_entropy": _Row("logits", None, _OF_LABELS),
+    "focal": _Row("logits", None, _OF_CLASSES),
+    "kl_divergence": _Row("logits", None, _OF_CLASSES),
+    "hinge": _Row("scores", None, {}),
+    "squared_hinge": _Row("scores", None, {}),
 }
 # Activations that do not give all numbers: logits that went through them are a mistake.
 _LIMITED = frozenset(activations.TABLE) - {"identity", "leaky_relu"}
@@ -58,6 +62,13 @@ _ADVICE = {
     "cross_entropy": ("logits", "'softmax' or none, or loss='binary_cross_entropy' for several labels"),
     "nll": ("log-probabilities", "'log_softmax' or 'softmax', or loss='cross_entropy'"),
     "binary_cross_entropy": ("logits", "'sigmoid' or none, or loss='cross_entropy' for one class of several"),
+    "focal": ("logits", "'softmax' or none"),
+    "kl_divergence": ("logits", "'softmax' or none"),
+    "hinge": ("scores of both signs", "none, or 'tanh'"),
+    "squared_hinge": ("scores of both signs", "none, or 'tanh'"),
+    "corn": ("logits", "none"),
+    "gaussian_nll": ("means and logarithms of variances", "none"),
+    "mixture_density": ("logits, logarithms of variances and means", "none"),
     "poisson": ("the logarithm of the rate", "none"),
 }
 
@@ -88,7 +99,7 @@ def check_units(layers: Sequence[Layer], loss: Loss | None, metrics: Sequence[Me
     """Raise a ValueError if the last layer brings values to the target's units, and the loss has none."""
     if not layers[-1].of_targets or loss is None:
         return
-    if loss.target != "values" or loss.low > -math.inf:
+    if loss.target != "values" or loss.low > -math.inf or loss.rowwise:
         raise ValueError(f"{layers[-1]!r} needs a loss of values in the target's units, not {loss.name!r}")
     for metric in metrics:
         if not metric.of_output:

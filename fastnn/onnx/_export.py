@@ -201,7 +201,7 @@ def _write_output(graph: Writer, model: Model, probabilities: bool) -> None:
     """Write the output of the layers, as probabilities if wanted."""
     if probabilities:
         head = model.head
-        if head.target == "values":
+        if head.target not in ("classes", "shares"):
             name = None if model.loss is None else model.loss.name
             raise ValueError(
                 f"probabilities need a model with one of the losses {', '.join(TABLE)}, not {name}"

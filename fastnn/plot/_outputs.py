@@ -56,7 +56,8 @@ class _OfModel:
         columns.check_names(X)
         self.samples = sample_checks.features(columns.coded(X), model.dtype, model.n_in, table=X)
         self.threshold = model.head.threshold
-        of_values = model.executor.loss is None or model.executor.loss.target == "values"
+        loss = model.executor.loss
+        of_values = loss is None or loss.target in ("values", "ranks")
         self.of_classes = not (of_values and model.n_out == 1)
 
     def at(self, points: NDArray[Any]) -> NDArray[Any]:

@@ -193,8 +193,11 @@ n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activatio
 
     def _model_loss(self, n_outputs: int) -> Loss:
         if isinstance(self.loss, Loss):
-            if self.loss.target != "values" or self.loss.is_sum:
-                raise ValueError(f"loss must be for values and a mean over samples, got {self.loss.name!r}")
+            if self.loss.target != "values" or self.loss.is_sum or self.loss.rowwise:
+                raise ValueError(
+                    "loss must be for values, one for each output, and a mean over samples, got "
+                    f"{self.loss.name!r}"
+                )
             loss = self.loss
         else:
             loss = {

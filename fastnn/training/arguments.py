@@ -107,7 +107,7 @@ def check_samples(
     x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table, missing=nan)
     check_rows(layers, x, dtype, f"{name}X", shape or x.shape[1:], table)
     output = executor.shape_of_output(shape or x.shape[1:])
-    y, n_out = as_rows(y, output, f"{name}y"), math.prod(output)
+    y, n_out = as_rows(y, executor.head.target_shape(output), f"{name}y"), math.prod(output)
     y, present = missing.filled(y, loss, dtype, f"{name}y")
     target = sample_checks.targets(y, loss, n_out, x.shape, dtype, prefix=name)
     outputs = weights.of_outputs(loss, n_out)
@@ -125,7 +125,7 @@ def check_call(
     given = X, y
     if sample_weight is None and lengths is None and (known := executor.samples.take(X, y)) is not None:
         return known, None
-    X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_output)
+    X, y, sample_weight = as_samples(X, y, sample_weight, executor.input_shape, executor.shape_of_target)
     executor.columns.check_names(X)
     data = check_samples(executor, X, y, sample_weight, penalties=penalties)
     executor.require_adapted()

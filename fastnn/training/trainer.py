@@ -342,7 +342,7 @@ class Trainer(Probabilities):
                 return self
             known = executor.samples.take(X, y)
         if known is None:
-            shapes = executor.input_shape, executor.shape_of_output
+            shapes = executor.input_shape, executor.shape_of_target
             X, y, sample_weight = as_samples(X, y, sample_weight, *shapes)
             options: dict[str, Any] = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
             self.fit(X, y, sample_weight=sample_weight, lengths=lengths, **options)

@@ -113,7 +113,8 @@ _FIELDS = [
     ("multiplications", np.int64),  # about how many a row costs in the forward pass
     ("input_only", np.int64),  # 1: the gradients of the weights are not wanted
     ("check_indices", np.int64),  # address of the entry that checks indices in samples; 0: there are none
-    ("class_targets", np.int64),  # 1: a target may be a class number in place of n_outputs numbers
+    ("target_width", np.int64),  # numbers that a row of the target must have,
+    ("class_targets", np.int64),  # or the number of one of so many classes; 0: of none
     ("train", np.int64),  # addresses of the entries of the driver and of `jacobian`, or 0 without a loss
     ("loss_and_gradient", np.int64),
     ("input_gradient", np.int64),

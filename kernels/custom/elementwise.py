@@ -3,6 +3,7 @@
 from ..layers.activation import elementwise as elementwise_activation
 from ..lowlevel._jit import force_inline
 from ..training.loss import elementwise as elementwise_loss
+from ..training.row_loss import rowwise
 from ..training.schedule import make_schedule
 from .scalar import scalar
 
@@ -45,6 +46,18 @@ def loss(value, derivative):
         return type(y)(user_derivative(y, t))
 
     return elementwise_loss(error, slope)
+
+
+def row_loss(value, derivative):
+    """Loss of ``value(prediction, target)`` of a row, and what writes its derivatives into a third array."""
+    user_value, user_derivative = scalar(value), scalar(derivative)
+
+    @force_inline
+    def row(y, t, p, dy):
+        user_derivative(y, t, dy)
+        return y.dtype.type(user_value(y, t))
+
+    return rowwise(row)
 
 
 def schedule(function):

@@ -157,14 +157,39 @@ def check(function, count, T):
         compiled = cfunc(number(*[number] * count), pipeline_class=_Pipeline, **CHECK_OPTIONS)(function)
         code = compiled.inspect_llvm()
     except Exception as error:  # Numba's own, and whatever else its passes raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
-        raise Refused(f"it does not compile: {reason}") from error
+        raise _refused(error) from error
     name = compiled.native_name.removeprefix("cfunc.")
+    return _judge(code, name, T)
+
+
+def check_of_rows(function, count, T):
+    """As `check`, of a function of two arrays that may only be read, and perhaps of one that is written."""
+    number = from_dtype(T)
+    read = types.Array(number, 1, "C", readonly=True)
+    arguments = (read, read) if count == 2 else (read, read, types.Array(number, 1, "C"))
+    try:
+        inner = scalar(function)
+        function = (lambda y, t: inner(y, t)) if count == 2 else (lambda y, t, out: inner(y, t, out))
+        result = number if count == 2 else types.void
+        compiled = njit(result(*arguments), pipeline_class=_Pipeline, **CHECK_OPTIONS)(function)
+        code = compiled.inspect_llvm(compiled.signatures[0])
+    except Exception as error:
+        raise _refused(error) from error
+    return _judge(code, compiled.overloads[compiled.signatures[0]].fndesc.llvm_func_name, T)
+
+
+def _refused(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
+    return Refused(f"it does not compile: {reason}")
+
+
+def _judge(code, name, T):
+    """What the machine code of a function says: True if it computes in float64 for float32."""
     bodies = [
         body
         for name, body in re.findall(r'^define [^@]*@"?([^"(]+)"?\(.*?\{\n(.*?)^\}', code, re.M | re.S)
-        if not name.startswith("cfunc.")
+        if not name.startswith(("cfunc.", "_ZN7cpython"))
     ]
     if name not in code or not bodies:
         raise Refused("its machine code was not found")

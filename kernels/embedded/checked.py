@@ -187,14 +187,17 @@ def _batch_status(net, x, y):
         return Status.NO_LOSS
     if not (_are_samples(descriptor, x) and are_apart(x, net.gradients)):
         return Status.WRONG_X
-    n_out = descriptor.n_outputs
-    is_class = descriptor.class_targets == 1 and width == 1
+    is_class = descriptor.class_targets > 0 and width == 1
     height = y.shape[0] if y.ndim >= 2 or x.ndim >= 2 else 1
-    if height != rows or not (width == n_out or is_class) or not are_apart(y, net.gradients):
+    if (
+        height != rows
+        or not (width == descriptor.target_width or is_class)
+        or not are_apart(y, net.gradients)
+    ):
         return Status.WRONG_Y
     if not 0 < rows <= descriptor.batch_size:
         return Status.WRONG_BATCH
-    if is_class and not _are_classes(y, n_out):
+    if is_class and not _are_classes(y, descriptor.class_targets):
         return Status.WRONG_CLASS
     return Status.OK
 

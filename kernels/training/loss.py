@@ -163,7 +163,36 @@ def _quantile_derivative(y, t, p):
     return one - p if y > t else (-p if y < t else (y - t) * p)
 
 
+@force_inline
+def _hinge(y, t, p):
+    # The class is -1 or 1, or 0 or 1
+    zero, one = type(y)(0), type(y)(1)
+    margin = one - (y if t > zero else -y)
+    return zero if margin < zero else margin
+
+
+@force_inline
+def _hinge_derivative(y, t, p):
+    zero, one = type(y)(0), type(y)(1)
+    side = one if t > zero else -one
+    return zero if one - side * y <= zero else -side
+
+
+@force_inline
+def _squared_hinge(y, t, p):
+    margin = _hinge(y, t, p)
+    return margin * margin
+
+
+@force_inline
+def _squared_hinge_derivative(y, t, p):
+    margin = type(y)(2) * _hinge(y, t, p)
+    return -margin if t > type(y)(0) else margin
+
+
 mse = elementwise(_squared_error, _squared_error_derivative)
+hinge = elementwise(_hinge, _hinge_derivative)
+squared_hinge = elementwise(_squared_hinge, _squared_hinge_derivative)
 sse = elementwise(_squared_error, _squared_error_derivative, mean=False)
 mae = elementwise(_absolute_error, _absolute_error_derivative)
 huber = elementwise(_huber, _huber_derivative)

@@ -11,6 +11,7 @@ import fastnn as fn
 from fastnn import activations, initializers, losses, metrics, optimizers, schedules
 from fastnn.engine import threads
 from fastnn.layers import registry
+from tests.helpers.networks import outputs_for
 
 DTYPES = ("float32", "float64")
 N_IN, N_OUT, ROWS = 31, 7, 2 * 128 + 3  # the last batch has fewer rows than a batch has parts
@@ -90,11 +91,12 @@ WEIGHT = _RNG.uniform(0, 2, ROWS)
 def target_of(loss):
     """Targets that suit a loss."""
     rng = np.random.default_rng(1)
-    if loss.target == "classes":
-        return rng.integers(0, N_OUT, ROWS)
-    if loss.target == "shares":
+    n_out = outputs_for(loss, N_OUT)
+    if classes := loss.n_classes(n_out):
+        return rng.integers(0, classes, ROWS)
+    if loss.target in ("shares", "signs"):
         return rng.integers(0, 2, (ROWS, N_OUT))
-    values = rng.normal(size=(ROWS, N_OUT))
+    values = rng.normal(size=(ROWS, loss.n_targets(n_out)))
     return abs(values) if loss.low == 0 else values
 
 
@@ -156,7 +158,7 @@ def model_of(
         fn.Dense(67, activation, kernel_initializer=initializer, **penalties),
         fn.Dropout(0.2),
         fn.Dense(43, "softmax"),
-        fn.Dense(N_OUT, "log_softmax" if loss == "nll" else None),
+        fn.Dense(outputs_for(loss, N_OUT), "log_softmax" if loss == "nll" else None),
         *(registry.TABLE[name]() for name in last),
     ]
     return fn.Model(network, loss, optimizer(rate), metrics=metrics, dtype=dtype, seed=seed)

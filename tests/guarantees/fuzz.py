@@ -31,7 +31,7 @@ from fastnn.engine.threads import Parts
 from fastnn.memory import buffers, guard
 from fastnn.memory.buffers import address
 from tests.helpers.guard_pages import copy_of, fences
-from tests.helpers.networks import ACTIVATION_CASES, activation, draw_target
+from tests.helpers.networks import ACTIVATION_CASES, activation, draw_target, outputs_for
 
 OPTIMIZERS = [
     lambda rate: fn.SGD(rate),
@@ -94,16 +94,17 @@ class Case:
         self.rng = rng = np.random.default_rng([seed, number])
         self.dtype = pick(rng, ["float32", "float64"])
         loss = pick(rng, sorted(fn.losses.TABLE))
-        classes = loss in ("cross_entropy", "nll")
-        n_out = int(rng.integers(2, 12)) if classes else pick(rng, [1, 1, 2, 3, 17])
+        own = fn.losses.get(loss)
+        classes = own.target == "classes"
+        n_out = int(rng.integers(2, 12)) if classes else outputs_for(loss, pick(rng, [1, 1, 2, 3, 17]))
         self.n, self.n_in = pick(rng, SIZES), pick(rng, WIDTHS)
         metrics = "auto" if classes else list(rng.choice(["mse", "mae", "r2"], 2, replace=False))
-        if loss in ("binary_cross_entropy", "poisson"):
+        if loss in ("binary_cross_entropy", "poisson") or not own.pairs_outputs:
             metrics = "auto"
         layers, optimizer = draw_layers(rng, n_out), pick(rng, OPTIMIZERS)(pick(rng, RATES))
         self.model = fn.Model(layers, loss, optimizer, metrics, self.dtype, seed=int(rng.integers(1000)))
         kind = pick(rng, ["labels", "one_hot", "soft"]) if classes else "values"
-        shape = self.n if classes else pick(rng, [self.n, (self.n, n_out)])
+        shape = self.n if classes or own.rowwise else pick(rng, [self.n, (self.n, n_out)])
         target = draw_target(loss, self.n, n_out, rng, kind)
         self.data = {
             "X": rng.normal(size=(self.n, self.n_in)).astype(pick(rng, [self.dtype, self.dtype, "float64"])),

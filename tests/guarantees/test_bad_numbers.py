@@ -52,7 +52,12 @@ NEEDED = {
     "schedules.one_cycle": {**RATE, "steps": 20},
     "set_threads": {"threads": 1},
     "register_activation": {"forward": lambda x: x, "derivative": lambda x: 1, "name": "never_made"},
-    "register_loss": {"value": lambda y, t: y, "derivative": lambda y, t: 1, "name": "never_made"},
+    "register_loss": {
+        "value": lambda y, t: y,
+        "derivative": lambda y, t: 1,
+        "name": "never_made",
+        "rowwise": True,
+    },
     "register_schedule": {"function": lambda step: step, "name": "never_made"},
 }
 NOT_NUMBERS = ["1", True, np.True_, [1.0], np.ones(2), 1j, {}, np.datetime64(0, "s"), np.ma.masked]

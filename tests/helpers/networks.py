@@ -36,8 +36,23 @@ def randomize(model, rng):
                 layer.bias = rng.normal(0, 0.5, n_out)
 
 
+def outputs_for(loss, n_out):
+    """About so many outputs, as many as a loss has a use for."""
+    own = fn.losses.get(loss)
+    if own.pairs_outputs or own.target == "ranks":
+        return n_out
+    return own.blocks * (max(1, n_out // own.blocks - own.apart) + own.apart)
+
+
 def draw_target(loss, rows, n_out, rng, kind="values"):
     """Targets that suit a loss; `kind` is one of values, labels, one_hot, soft."""
+    own = fn.losses.get(loss)
+    if own.target == "ranks":
+        return rng.integers(0, n_out + 1, rows)
+    if own.target == "signs":
+        return rng.choice([-1, 1], (rows, n_out))
+    if own.rowwise and kind == "values":
+        return rng.normal(size=(rows, own.n_targets(n_out)))
     if kind == "labels":
         return rng.integers(0, n_out, rows)
     if kind == "one_hot":
@@ -52,7 +67,7 @@ def draw_target(loss, rows, n_out, rng, kind="values"):
 
 
 def target_kind(loss):
-    return "labels" if loss in ("cross_entropy", "nll") else "values"
+    return "labels" if fn.losses.get(loss).target == "classes" else "values"
 
 
 def steps(model):

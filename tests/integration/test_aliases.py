@@ -14,6 +14,8 @@ LOSSES = {
     "sparse_categorical_crossentropy": "cross_entropy",
     "categorical_crossentropy": "cross_entropy",
     "binary_crossentropy": "binary_cross_entropy",
+    "categorical_focal_crossentropy": "focal",
+    "kullback_leibler_divergence": "kl_divergence",
 }
 ACTIVATIONS = {"linear": "identity", "swish": "silu", "logistic": "sigmoid"}
 
