@@ -124,9 +124,9 @@ class Loss:
             return self.n_columns
         count = 1 if self.target == "ranks" else n_out // self.blocks - self.apart
         if count < 1 or (self.target != "ranks" and self.blocks * (count + self.apart) != n_out):
-            more = f"{self.apart} + " if self.apart else ""
+            each = f"({self.apart} + n_targets)" if self.apart else "n_targets"
             raise ValueError(
-                f"{self.name!r} needs {self.blocks} * ({more}n_targets) outputs, as for one target "
+                f"{self.name!r} needs {self.blocks} * {each} outputs, as for one target "
                 f"fn.Dense({self.blocks * (1 + self.apart)}), the last layer gives {n_out}"
             )
         return count

@@ -149,6 +149,24 @@ KERNELS = {
         "for i in range(max(losses.size - 1, 1)):",
         "guarantees/test_parts.py",
     ),
+    "weight left out of the gradient of a row loss": compiled(
+        "row_loss", "factor = w * scale", "factor = scale", "training/test_row_losses.py::test_gradients"
+    ),
+    "variance taken for the standard deviation": compiled(
+        "row_loss",
+        "total += half * (constant + (log(least) if is_small else s) + error * ratio)",
+        "total += half * constant + (log(least) if is_small else s) + half * error * ratio",
+        "training/test_row_losses.py::test_values",
+    ),
+    "quantiles apart only from the second on": compiled(
+        "row_loss", "above += dy[at]", "above = dy[at]", "training/test_row_losses.py::test_gradients"
+    ),
+    "components of a mixture of equal weights": compiled(
+        "row_loss",
+        "dy[i] = exp(y[i] - largest_logit) / logits - share",
+        "dy[i] = exp(y[i] - largest_logit) / logits",
+        "training/test_row_losses.py::test_gradients",
+    ),
     "steps not counted": compiled("loop", "            step += 1\n", "", BESIDE_NUMPY),
     "loss divided by rows, not by weights": compiled(
         "rows",

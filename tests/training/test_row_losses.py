@@ -496,7 +496,7 @@ def test_functions_that_do_not_fit_are_refused():
 # ---- what is refused ---------------------------------------------------------------------------
 
 REFUSED = {
-    r"'gaussian_nll' needs 2 \* \(n_targets\) outputs, as for one target fn.Dense\(2\), .* gives 3": (
+    r"'gaussian_nll' needs 2 \* n_targets outputs, as for one target fn.Dense\(2\), .* gives 3": (
         lambda: model_of("gaussian_nll", 3)
     ),
     r"'mixture_density' needs 3 \* \(2 \+ n_targets\) outputs, as for one target fn.Dense\(9\)": (
