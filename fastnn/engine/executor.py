@@ -383,8 +383,7 @@ class Executor:
 
     def embedded_network(self, rows: int) -> Network:
         """A network for compiled code, for steps of `rows` samples at most; it does not need Numba."""
-        state = self.state
-        net = self.new_network(rows, "embedded")
+        state, net = self.state, self.new_network(rows, "embedded")
         network.prepare_inside(net, state, self.loss)
         return net
 
