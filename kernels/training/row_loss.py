@@ -59,7 +59,7 @@ def gaussian_row(y, t, p, dy):
 
     D. A. Nix, A. S. Weigend, *Estimating the mean and variance of the target probability distribution*, ICNN
     1994. A variance below p[0] counts as p[0], and its derivative then only makes it larger. With p[1], the
-    constant log(2 pi) / 2 is added.
+    constant log(2 pi) / 2 is added. Writes `dy`.
     """
     T = y.dtype.type
     half, zero, n = T(0.5), T(0), t.size
@@ -85,7 +85,8 @@ def quantiles_row(y, t, p, dy):
     """Mean over targets and levels of the pinball loss; y holds the first quantile of all targets, ....
 
     p holds whether quantiles cannot cross, and the levels. R. Koenker, G. Bassett, *Regression quantiles*,
-    Econometrica 46 (1978). If they cannot, a quantile is the one below plus softplus of its output.
+    Econometrica 46 (1978). If they cannot, a quantile is the one below plus softplus of its output. Writes
+    `dy`.
     """
     T = y.dtype.type
     zero, n = T(0), t.size
@@ -115,7 +116,7 @@ def mixture_row(y, t, p, dy):
     """Negative log-likelihood of a mixture of p[0] Gaussians, each with one variance for all targets.
 
     y holds the logits of their weights, the logarithms of their variances, then for each target their means.
-    C. M. Bishop, *Mixture density networks*, 1994. A variance below p[1] counts as p[1].
+    C. M. Bishop, *Mixture density networks*, 1994. A variance below p[1] counts as p[1]. Writes `dy`.
     """
     T = y.dtype.type
     zero, half, n = T(0), T(0.5), t.size
@@ -164,7 +165,7 @@ def corn_row(y, t, p, dy):
     """Negative log-likelihood of a rank: ``sigmoid(y[j])`` is the probability of more than j, if not of less.
 
     X. Shi, W. Cao, S. Raschka, *Deep neural networks for rank-consistent ordinal regression based on
-    conditional probabilities*, 2021; there, the mean is over all comparisons of a batch.
+    conditional probabilities*, 2021; there, the mean is over all comparisons of a batch. Writes `dy`.
     """
     T = y.dtype.type
     rank, total = np.int64(t[0]), T(0)
@@ -209,6 +210,7 @@ def focal_row(y, t, p, dy):
     """``-alpha sum(t (1 - q)**gamma log(q))`` for q = softmax(y); p holds gamma and alpha.
 
     T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, *Focal loss for dense object detection*, ICCV 2017.
+    Writes `dy`.
     """
     T = y.dtype.type
     zero = T(0)
@@ -248,7 +250,7 @@ def _focal_slope(log_q, gamma):
 
 @force_inline
 def kl_divergence_row(y, t, p, dy):
-    """``sum(t log(t / q))`` for q = softmax(y)."""
+    """``sum(t log(t / q))`` for q = softmax(y). Writes `dy`."""
     T = y.dtype.type
     zero = T(0)
     _log_softmax(y, dy)
@@ -280,7 +282,7 @@ def _length(x):
 
 @force_inline
 def cosine_similarity_row(y, t, p, dy):
-    """Minus the cosine of the angle between y and t; 0 where one of them is all zeros."""
+    """Minus the cosine of the angle between y and t; 0 where one of them is all zeros. Writes `dy`."""
     T = y.dtype.type
     zero = T(0)
     y_largest, y_length = _length(y)
