@@ -50,6 +50,11 @@ class Inference(KnownAttributes):
         return self._executor.dtype
 
     @property
+    def compute_dtype(self) -> str:
+        """``"bfloat16"``, or `dtype`: the numbers that products of layers are computed in."""
+        return self._executor.compute_dtype
+
+    @property
     def head(self) -> Head:
         """What the output is, and what the loss is computed from."""
         return self._executor.head

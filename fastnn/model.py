@@ -53,6 +53,12 @@ class Model(Trainer):
     missing_targets : {"raise", "ignore"}
         Whether a NaN among the targets is an error, or a missing target, which is left out of the means in
         the loss and the metrics. Not in compiled code.
+    compute_dtype : {None, "bfloat16"}
+        In what numbers the matrix products of dense, attention and recurrent layers are computed; None is
+        `dtype`. With "bfloat16" both factors are rounded to it, 8 significant bits, and the sums are float32;
+        weights, optimizer and all else are float32 as before (P. Micikevicius et al., *Mixed Precision
+        Training*, ICLR 2018). It needs ``dtype="float32"`` and a CPU with AVX512-BF16, and pays for wide
+        layers where the CPU has AMX: see ``docs/what_you_can_rely_on.md``.
 
     Attributes
     ----------
@@ -75,6 +81,8 @@ class Model(Trainer):
     ------
     TypeError, ValueError
         If a setting has the wrong type or is out of range, or a name is unknown.
+    RuntimeError
+        If the CPU does not have the instructions that `compute_dtype` needs.
 
     Warns
     -----
@@ -102,6 +110,7 @@ class Model(Trainer):
         dtype: DTypeLike = "float32",
         seed: int | None = None,
         missing_targets: str = "raise",
+        compute_dtype: str | None = None,
     ) -> None:
         layers = _check_layers(layers)
         loss = None if loss is None else losses.get(loss)
@@ -119,6 +128,7 @@ class Model(Trainer):
                 optimizer=optimizers.get(optimizer),
                 metrics=measured,
                 metric_functions=metric_table.functions(metrics),
+                compute_dtype=compute_dtype,
             )
         )
         self.history = None
@@ -210,6 +220,8 @@ class Model(Trainer):
         if self.optimizer != optimizers.Adam():
             settings["optimizer"] = self.optimizer
         settings |= shown.other(Model, {"dtype": self.dtype})
+        if self.compute_dtype != self.dtype:
+            settings["compute_dtype"] = self.compute_dtype
         return shown.call("Model", (list(self.layers),), settings)
 
     def _repr_html_(self) -> str:

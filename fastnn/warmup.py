@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import activations, losses, optimizers, schedules
+from .engine import compute_dtype
 from .engine.required_kernels import by_model
 from .layers.dense import Dense
 from .layers.dropout import Dropout
@@ -84,6 +85,8 @@ def common(dtype: str) -> Kernels:
     for name in schedules.TABLE:
         yield f"training.schedule.{name}.forward", "float64"
     yield from ((kernel, dtype) for kernel in _BESIDES)
+    if dtype == "float32" and not compute_dtype.missing():
+        yield from ((kernel, dtype) for kernel in compute_dtype.products("bfloat16").values())
     yield f"driver.batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
     yield "driver.loop.gradient", "float64"
     yield "math.random.shuffle", "float64"

@@ -76,15 +76,15 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def dtype(value: Any) -> str:
+def dtype(value: Any, name: str = "dtype") -> str:
     """Name of one of the two dtypes."""
     try:
-        name = str(np.dtype(value).name)
+        result = str(np.dtype(value).name)
     except TypeError:
-        name = ""
-    if value is None or name not in ("float32", "float64"):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {value!r}")
-    return name
+        result = ""
+    if value is None or result not in ("float32", "float64"):
+        raise ValueError(f"{name} must be 'float32' or 'float64', got {value!r}")
+    return result
 
 
 def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> Any:

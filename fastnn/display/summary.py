@@ -42,7 +42,8 @@ def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
     still = sum(end - start for start, end in model.executor.frozen_ranges())
     frozen = f", {still:,} of them frozen" if still else ""
     statistics = f", {running:,} of them running statistics" if running else ""
-    return rows, f"{total:,} parameters in all{statistics}{frozen}, {model.dtype}"
+    products = f", products in {model.compute_dtype}" if model.compute_dtype != model.dtype else ""
+    return rows, f"{total:,} parameters in all{statistics}{frozen}, {model.dtype}{products}"
 
 
 def _listed(layer: Layer, start: str) -> Iterator[tuple[str, Layer | None, Layer]]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..data import array_checks
 from ..memory import buffers
 from . import network
+from .compute_dtype import products
 from .graph import lower
 from .index_limits import index_limits
 from .lengths import lower_with_lengths
@@ -44,14 +45,15 @@ class NetworkBuilder:
     ----------
     layers : sequence of Layer
     dtype : str
+    products : Products
     graph : Graph
     chunk : int
         How many rows prediction goes through at a time.
     """
 
-    def __init__(self, layers: Sequence[Layer], shape: Shape, dtype: str) -> None:
-        self.layers, self.dtype = layers, dtype
-        self.graph = lower(layers, shape)
+    def __init__(self, layers: Sequence[Layer], shape: Shape, dtype: str, compute_dtype: str) -> None:
+        self.layers, self.dtype, self.products = layers, dtype, products(compute_dtype)
+        self.graph = lower(layers, shape, self.products)
         self._with_lengths: Graph | None = None
         self._take_limits()
         widest = max([self.graph.input.size, *[op.n_out for op in self.graph.ops]])
@@ -116,7 +118,7 @@ class NetworkBuilder:
         ValueError
             If shapes do not fit any more.
         """
-        graph = lower(self.layers, self.graph.input.shape)
+        graph = lower(self.layers, self.graph.input.shape, self.products)
         if graph.sizes() != self.graph.sizes():
             raise ValueError("the model is built for another number of categories; make a new model")
         numbers = graph.constants(self.dtype)
@@ -129,7 +131,7 @@ class NetworkBuilder:
         if not lengths:
             return self.graph
         if self._with_lengths is None:
-            self._with_lengths = lower_with_lengths(self.layers, self.graph.input.shape)
+            self._with_lengths = lower_with_lengths(self.layers, self.graph.input.shape, self.products)
         return self._with_lengths
 
     def for_training(
@@ -188,7 +190,7 @@ class NetworkBuilder:
             given, shape = shape, layer.output_shape(shape)
             if not layer.runs_by_step or (len(given) == 1 and len(shape) != 2):  # not of integers, in time
                 return None
-        step = lower(self.layers, (1, *self.graph.input.shape[1:]))
+        step = lower(self.layers, (1, *self.graph.input.shape[1:]), self.products)
         layout = plan(step, rows, self.dtype, training=False)
         # The constants are those of the whole sequence, each layer's of one time step in the middle of them.
         numbers = layout.ops["constants"].copy()

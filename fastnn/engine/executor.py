@@ -18,6 +18,7 @@ from ..compiler import loader
 from ..data import array_checks, missing, sample_checks
 from ..data.rows import sample_shape, sizes_of
 from ..memory import buffers
+from . import compute_dtype as compute_dtypes
 from . import launch, network, required_kernels
 from .builder import NetworkBuilder
 from .columns import Columns
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from .ops import Shape
 
 # Of what a copy is made: arguments, and attributes.
-_SETTINGS = ("layers", "dtype", "seed", "loss", "optimizer", "metrics", "metric_functions")
+_SETTINGS = ("layers", "dtype", "seed", "loss", "optimizer", "metrics", "metric_functions", "compute_dtype")
 #: The keys of `Executor.to_dict`.
 PICKLED = (*_SETTINGS, "feature_names", "input_shape", "state")
 
@@ -58,7 +59,7 @@ class Executor:
     ----------
     layers : tuple of Layer
         They become those of this executor.
-    dtype : str
+    dtype, compute_dtype : str
     seed : int, optional
         A random one if not given.
     head : Head, optional
@@ -94,8 +95,10 @@ class Executor:
         optimizer: Optimizer | None = None,
         metrics: Sequence[Metric] = (),
         metric_functions: Sequence[Callable[..., Any]] = (),
+        compute_dtype: str | None = None,
     ) -> None:
         self.layers, self.dtype, self.loss = layers, dtype, loss
+        self.compute_dtype = compute_dtypes.check(compute_dtype, dtype)
         self.head = Head("values", "values", None) if head is None else head
         self.metrics, self.metric_functions = tuple(metrics), tuple(metric_functions)
         self.log_names = ("loss", *(metric.name for metric in self.metrics))
@@ -185,8 +188,9 @@ class Executor:
 
     def parameter_count(self, shape: Shape) -> int:
         """How many parameters it has for samples of a shape; about so many if a layer is not adapted."""
-        layers = [layer for layer in self.layers if layer.adapted or not layer.kernels]
-        return lower(layers, shape).n_parameters
+        return lower(
+            [layer for layer in self.layers if layer.adapted or not layer.kernels], shape
+        ).n_parameters
 
     @property
     def built(self) -> NetworkBuilder:
@@ -241,7 +245,7 @@ class Executor:
         *_, output = every = shapes(self.layers, shape)
         if any(0 in shape for shape in every):
             self.require_adapted()
-        built = NetworkBuilder(self.layers, shape, self.dtype)
+        built = NetworkBuilder(self.layers, shape, self.dtype, self.compute_dtype)
         self.head.check_output(built.graph.output)
         self.predictors.set_shapes(shape, output)
         vector, statistics, arrays = built.new_vectors()
@@ -284,10 +288,11 @@ class Executor:
     @classmethod
     def from_dict(cls, kept: dict[str, Any], head: Head) -> Executor:
         """What `to_dict` copied, with the weights that the layers have, or those of the state."""
-        result = cls(head=head, **{name: kept[name] for name in _SETTINGS})
+        result = cls(head=head, **{name: kept[name] for name in _SETTINGS if name in kept})
         result.columns.names, state = kept["feature_names"], kept["state"]
         if state is not None:
-            built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], result.dtype)
+            dtypes = result.dtype, result.compute_dtype
+            built = result._builder = NetworkBuilder(result.layers, kept["input_shape"], *dtypes)
             result.predictors.set_shapes(built.graph.input.shape, built.graph.output.shape)
             vector, statistics, arrays = built.new_vectors()
             built.bind(arrays)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .ops import ADD_GRADIENTS, Op, ParameterSpec, Shape, Tensor, pass_mask
+from .ops import ADD_GRADIENTS, AS_NAMED, Op, ParameterSpec, Products, Shape, Tensor, pass_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,9 +140,10 @@ class Graph:
     ----------
     shape : tuple of int
         Of a sample of the input.
-    parameters_at, statistics_at, constants_at : int
+    at : (int, int, int)
         Where parameters, running statistics and constants begin: of a part of a network, those of the
         network.
+    products : Products
 
     Attributes
     ----------
@@ -157,16 +158,16 @@ class Graph:
     """
 
     def __init__(
-        self, shape: Shape, parameters_at: int = 0, statistics_at: int = 0, constants_at: int = 0
+        self, shape: Shape, at: tuple[int, int, int] = (0, 0, 0), products: Products = AS_NAMED
     ) -> None:
         self.input = self.output = Tensor(0, shape)
         self.ops: list[Op] = []
         self.parameters: list[ParameterPlace] = []
         self.statistics: list[ParameterPlace] = []
         self.nodes: list[Node] = []
+        self.products = products
         self._values, self._nested_streams = 1, _NESTED_STREAMS
-        self._parameters_end, self._statistics_end = parameters_at, statistics_at
-        self._constants_end = constants_at
+        self._parameters_end, self._statistics_end, self._constants_end = at
         self._constants: list[NDArray[np.float64]] = []
         self._current = _Current((), "", 0, 0)
 
@@ -312,7 +313,7 @@ class Graph:
                 differentiable,
                 state_per_row,
                 couples,
-                product,
+                self.products.get(product, product),
                 current.statistics if statistics else None,
                 scratch_per_part,
             )
@@ -362,10 +363,8 @@ class Graph:
 
     def part(self, node: Node) -> Graph:
         """The graph of one of its layers alone, whose parameters and constants stay where they are."""
-        at, statistics_at = (
-            places[0].offset if places else 0 for places in (node.parameters, node.statistics)
-        )
-        part = Graph(node.inputs[0], at, statistics_at, node.constants)
+        at = [places[0].offset if places else 0 for places in (node.parameters, node.statistics)]
+        part = Graph(node.inputs[0], (at[0], at[1], node.constants), self.products)
         return part.finish(part.add(node.path, node.layer, part.input))
 
     def until(self, node: Node) -> Graph:
@@ -392,9 +391,9 @@ class _Current:
     layers: int = 0  # in it, so far
 
 
-def lower(layers: Sequence[Layer], shape: Shape) -> Graph:
+def lower(layers: Sequence[Layer], shape: Shape, products: Products = AS_NAMED) -> Graph:
     """The graph of layers in a row, for samples of this shape."""
-    graph = Graph(shape)
+    graph = Graph(shape, products=products)
     return graph.add_in_a_row(layers, graph.input)
 
 

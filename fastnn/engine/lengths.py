@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import array_checks
 from .graph import Graph
+from .ops import AS_NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from .graph import Layer
     from .head import Head
-    from .ops import Shape
+    from .ops import Products, Shape
 
 
 class _Built(Protocol):
@@ -37,7 +38,7 @@ class _Executor(Protocol):
     def built(self) -> _Built: ...
 
 
-def lower_with_lengths(layers: Sequence[Layer], shape: Shape) -> Graph:
+def lower_with_lengths(layers: Sequence[Layer], shape: Shape, products: Products = AS_NAMED) -> Graph:
     """As `graph.lower`, for samples of different lengths: the time steps behind the end of each are masked.
 
     Raises
@@ -45,7 +46,7 @@ def lower_with_lengths(layers: Sequence[Layer], shape: Shape) -> Graph:
     ValueError
         If a layer cannot leave out time steps, or none has a use for the lengths.
     """
-    graph = Graph(shape)
+    graph = Graph(shape, products=products)
     mask = graph.op("layers.masking.lengths", [graph.input], shape[:1], differentiable=False)
     graph.add_in_a_row(layers, graph.input.masked(mask.value))
     if not any(tensor.value == mask.value for op in graph.ops for tensor in op.inputs):

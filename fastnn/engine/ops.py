@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 #: Shape of one sample, channels last: (features,), (time, features), (height, width, channels).
 Shape = tuple[int, ...]
+
+#: Entries that take the place of the products that ops name: see `compute_dtype.products`.
+Products = Mapping[str, str]
+#: None do.
+AS_NAMED: Products = MappingProxyType({})
 
 #: Merges the gradients of a tensor that two ops read.
 ADD_GRADIENTS = "layers.combine.add_gradients"

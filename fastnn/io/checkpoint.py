@@ -51,6 +51,8 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
             "dtype": executor.dtype,
             "seed": executor.seed,
         }
+        if executor.compute_dtype != executor.dtype:
+            config["compute_dtype"] = executor.compute_dtype
         if executor.input_shape is not None and len(executor.input_shape) > 1:
             config["input_shape"] = list(executor.input_shape)
         if executor.metric_functions:

@@ -31,7 +31,12 @@ _COLUMNS = 1 << 20  # of the input of a model without weights
 _REPEATED = 4  # how often layers that prepare the data may have so many columns
 
 
-def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] | None = None) -> Model:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    metrics: Sequence[Callable[..., Any]] | None = None,
+    compute_dtype: str | None = None,
+) -> Model:
     """A model from a file that `Model.save` wrote.
 
     Parameters
@@ -40,6 +45,9 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
     metrics : sequence of function, optional
         User-defined metrics. A file has only their names; without the functions, the model is loaded without
         these metrics.
+    compute_dtype : {None, "float32", "bfloat16"}
+        As in `Model`, instead of what the model was saved with: with "float32" a model that computes in
+        bfloat16 is loaded where the CPU cannot. The weights are the same.
 
     Warns
     -----
@@ -59,6 +67,8 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
     ValueError
         If it is not a file of fastnn, or is damaged, or has a user-defined activation, loss or schedule that
         is not registered.
+    RuntimeError
+        If the CPU does not have the instructions that `compute_dtype` needs.
 
     Examples
     --------
@@ -87,7 +97,7 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
             if config["format"] > FORMAT:
                 raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
             names = ", ".join([str(name) for name in config.get("metric_functions", [])])
-            model = _model(config, file, own)
+            model = _model(config, file, own, compute_dtype)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
             raise ValueError(f"{path} does not hold a consistent fastnn model: {what}") from error
@@ -100,7 +110,9 @@ def load(path: str | os.PathLike[str], *, metrics: Sequence[Callable[..., Any]] 
     return model
 
 
-def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...]) -> Model:
+def _model(
+    config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any], ...], compute_dtype: str | None
+) -> Model:
     n_in = validate.integer("n_in", config["n_in"], low=1)
     shape = validate.shape("input_shape", config.get("input_shape", n_in))
     if math.prod(shape) != n_in:
@@ -114,6 +126,7 @@ def _model(config: dict[str, Any], file: Any, functions: tuple[Callable[..., Any
     layers = [from_config(entry) for entry in config["layers"]]
     options = {name: config[name] for name in ("loss", "optimizer", "metrics", "dtype", "seed")}
     options["metrics"] = [*options["metrics"], *functions]
+    options["compute_dtype"] = config.get("compute_dtype") if compute_dtype is None else compute_dtype
     model = Model(layers, **options)
     by_path: dict[Any, Layer] = dict(enumerate(layers))
     by_path |= {path: layer for path, layer in walk(layers) if not path.isdecimal()}
