@@ -16,11 +16,21 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.guarantees import seeded_faults, seeded_faults_of_calls, seeded_faults_of_layers
+from tests.guarantees import (
+    seeded_faults,
+    seeded_faults_of_bfloat16,
+    seeded_faults_of_calls,
+    seeded_faults_of_layers,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGE, KERNELS = ROOT / "fastnn", ROOT / "kernels"
-MUTANTS = {**seeded_faults.KERNELS, **seeded_faults_of_layers.LAYERS, **seeded_faults_of_calls.CALLS}
+MUTANTS = {
+    **seeded_faults.KERNELS,
+    **seeded_faults_of_layers.LAYERS,
+    **seeded_faults_of_calls.CALLS,
+    **seeded_faults_of_bfloat16.BFLOAT16,
+}
 
 
 def source(package, kernels, mutant):
