@@ -92,7 +92,7 @@ def test_layers_of_sequences(layers):
 
 
 @needed
-@pytest.mark.parametrize("data", ["spiral", "digits"])
+@pytest.mark.parametrize("data", ["spiral", pytest.param("digits", marks=pytest.mark.sweep)])
 def test_training_comes_to_the_same_loss(data):
     if data == "spiral":
         x, y = fn.datasets.spiral(100, 3, seed=0)
@@ -163,6 +163,7 @@ def test_saved_pickled_and_copied(tmp_path):
 
 
 @needed
+@pytest.mark.slow
 def test_compiled_code_has_the_bits_of_predict_and_of_fit():
     model, other = network(), network()
     for each in (model, other):
