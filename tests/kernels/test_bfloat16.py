@@ -1,11 +1,14 @@
 """Matrix products in bfloat16, by AMX and by `vdpbf16ps`: against NumPy, at every edge, bits, guards, NaN."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from fastnn.compiler import loader
 from fastnn.kernels.abi.oprow import PACK_SIZE
 from tests.helpers.bfloat16 import ENTRIES, ROUNDING, needed, rounded
+from tests.helpers.guard_pages import copy_of
 
 pytestmark = needed
 
@@ -152,6 +155,30 @@ def test_a_row_does_not_depend_on_the_rows_around_it(k, n, entry, rng):
         for first, m in ((0, 1), (499, 1), (3, 7), (17, 16), (90, 33), (8, 460)):
             part = product(entry, a[first : first + m], b, start, form)
             assert part.tobytes() == whole[first : first + m].tobytes(), (form, first, m)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
+@pytest.mark.parametrize("form", ["nn", "tn", "nt"])
+def test_nothing_beyond_a_matrix_is_read_or_written(form, entry, rng):
+    """Each lies between pages of memory where any access ends the process."""
+    for m, k, n in [
+        (1, 1, 1),
+        (3, 5, 7),
+        (16, 32, 16),
+        (17, 33, 15),
+        (33, 31, 49),
+        (32, 64, 32),
+        (45, 300, 500),
+    ]:
+        a, b, start = random(rng, m, k), random(rng, k, n), random(rng, n)
+        a_steps, b_steps = (1, m) if form == "tn" else (k, 1), (1, k) if form == "nt" else (n, 1)
+        kept = [copy_of(a.T if form == "tn" else a), copy_of(b.T if form == "nt" else b), copy_of(start)]
+        c, pack = copy_of(np.zeros((m, n), np.float32)), copy_of(np.zeros(PACK_SIZE, np.float32))
+        places = [array.ctypes.data for array in (*kept, c, pack)]
+        numbers = [m, n, k, places[0], *a_steps, places[1], *b_steps, *places[2:]]
+        arguments = np.array(numbers, np.int64)
+        entry(arguments.ctypes.data, 0)
+        assert c.tobytes() == product(entry, a, b, start, form).tobytes()
 
 
 def test_products_of_integers_are_exact(entry, rng):
