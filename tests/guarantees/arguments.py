@@ -214,6 +214,9 @@ ARGUMENTS = {
     "Model.predict_class: X": Argument(
         X, model, lambda m, v: m.predict_class(v), "X", alone=True, also_one_row=True
     ),
+    "Model.predict_distribution: X": Argument(
+        X, model, lambda m, v: m.predict_distribution(v), "X", alone=True, also_one_row=True
+    ),
     "Model.predict once more: X": Argument(
         X, model, lambda m, v: (m.predict(X), m.predict(v)), "X", alone=True, also_one_row=True
     ),

@@ -176,7 +176,8 @@ ELSEWHERE = {
     **{
         f"Model.{function}: lengths": "test_lengths_are_taken_or_refused, tests/layers/test_lengths.py"
         for function in ("fit", "partial_fit", "evaluate", "loss_and_gradient")
-        + ("predict", "predict_proba", "predict_class", "outputs", "input_gradient", "jacobian")
+        + ("predict", "predict_proba", "predict_class", "predict_distribution")
+        + ("outputs", "input_gradient", "jacobian")
     },
     **dict.fromkeys(
         ("Ensemble.predict: lengths", "Ensemble.evaluate: lengths", "adversarial: lengths")

@@ -219,6 +219,7 @@ def test_compiled_code(name):
         assert fn.train_step_checked(net, state, x, outside) is fn.Status.WRONG_CLASS
 
 
+@pytest.mark.slow
 def test_same_bits_at_any_number_of_threads():
     x = np.tile(X, (40, 1))
     for name in ("gaussian_nll of two", "mixture_density", "focal"):
@@ -357,6 +358,7 @@ def test_hinge_tells_classes_but_no_probabilities():
         model.predict_proba(X)
 
 
+@pytest.mark.slow
 def test_noise_that_is_known_is_found():
     """The standard deviation, and the share of targets below each quantile."""
     rng = np.random.default_rng(0)
@@ -460,6 +462,7 @@ def test_targets_of_another_width(shuffle):
         model.fit(X, y[:, :1])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forget")
 def test_functions_that_do_not_fit_are_refused():
     def beyond(y, t):
@@ -561,6 +564,7 @@ def test_limits_of_the_last_activation_are_told():
 # ---- beside PyTorch ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_beside_pytorch():
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
