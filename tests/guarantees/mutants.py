@@ -3,8 +3,8 @@
     python -m tests.guarantees.mutants [NAME ...]
 
 A fault is a line of a kernel, or of the code that calls kernels, that is replaced in a copy of the project,
-where its tests are then run. They must pass without the fault. With it they must fail, by an assertion or,
-where kernels run without compilation, by an index out of bounds.
+where its tests are then run. They must pass without the fault. With it they must fail, by an assertion, by an
+error that is not raised or, where kernels run without compilation, by an index out of bounds.
 """
 
 import os
@@ -103,7 +103,7 @@ class Copy:
         if status == 0:
             return "it was not noticed"
         # A fault that does not compile, or is no Python, proves nothing.
-        if not re.search(r"^E +(AssertionError|assert |IndexError)", output, re.MULTILINE):
+        if not re.search(r"^E +(AssertionError|assert |IndexError|Failed: DID NOT)", output, re.MULTILINE):
             return f"the tests failed, but by no assertion: {output[-2000:]}"
         return None
 

@@ -50,13 +50,13 @@ CALLS = {
         WAYS,
     ),
     "memory of the optimizer not compared": of(
-        SHORT, "or state.optimizer is not self._optimizer:", "or False:", WAYS
+        SHORT, "or state.optimizer is not self._optimizer:", "or False:", FITS
     ),
     "number of rows not compared": of(
         SHORT, "kind := (len(data.X), epochs, shuffle)", "kind := (0, epochs, shuffle)", FITS
     ),
     "number of epochs not compared": of(
-        SHORT, "kind := (len(data.X), epochs, shuffle)", "kind := (len(data.X), shuffle)", FITS
+        SHORT, ") != self._kind:", ")[::2] != (self._kind or (0, 0, 0))[::2]:", FITS
     ),
     "interrupted epochs not ended": of(SHORT, "or state.interrupted_epoch is not None\n", "\n", WAYS, FITS),
     "the seed not taken over": of(SHORT, "net.fields.seed = state.seed\n", "pass\n", WAYS),
@@ -85,11 +85,8 @@ CALLS = {
         "        counters[2] = 0\n",
         FITS,
     ),
-    "an order that was given before": of(
-        "fit",
-        "net.order, net.orders, net.history, net.team = row.order, 0, row.history, 1",
-        "net.order, net.history, net.team = row.order, row.history, 1",
-        FITS,
+    "samples as they come": of(
+        "fit", "net.team = row.order, 0, row.history, 1", "net.team = 0, 0, row.history, 1", FITS
     ),
     # arguments of fit that a short one does not look at
     "callbacks left out": of(SHORT, "        and not callbacks\n", "", FITS),
@@ -108,7 +105,6 @@ CALLS = {
     ),
     "classes not compared": of("sklearn/_classifier", "if known.all() else None", "if True else None", STEPS),
     "kinds of samples not compared": of(STEP, " or _kind(X, y) != step.kind:", ":", STEPS),
-    "steps of more samples than a batch": of(STEP, "not n == len(y) == rows", "not n == len(y)", STEPS),
     "what was learned pickled": of(STEP, '        state.pop("_step", None)\n', "", STEPS),
     "improvement not counted": of(
         STEP, "        self._no_improvement_count = epoch_end.no_improvement\n", "", STEPS

@@ -8,6 +8,7 @@ import time
 from unittest import mock
 
 from fastnn.engine import launch
+from fastnn.training.short_fit import ShortFit
 
 
 def assert_interrupt_stops(script, within):
@@ -59,5 +60,9 @@ def stopped_after(steps):
         if left[0] == 0:
             raise KeyboardInterrupt
 
-    with mock.patch.object(launch, "run", run_and_stop), contextlib.suppress(KeyboardInterrupt):
+    with (
+        mock.patch.object(launch, "run", run_and_stop),
+        mock.patch.object(ShortFit, "make", lambda *arguments: None),  # which is not interrupted
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         yield

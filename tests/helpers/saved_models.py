@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 import fastnn as fn
 from fastnn.engine import launch as engine
+from fastnn.training.short_fit import ShortFit
 from fastnn.training.thread_tuner import ThreadTuner
 
 RNG = np.random.default_rng(0)
@@ -74,6 +75,7 @@ def interrupted(monkeypatch, **options):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(engine, "run", run_and_interrupt)
+        patch.setattr(ShortFit, "make", lambda *arguments: None)  # which is not interrupted
         patch.setattr(ThreadTuner, "steps_in", lambda tuner, seconds: 1)  # in the first call, one step
         model.fit(X, Y, batch_size=4, **options)
     assert model.state.position == 4

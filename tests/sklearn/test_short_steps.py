@@ -88,6 +88,8 @@ OPTIONS = {
     "dropout": {"dropout": 0.3},
     "an optimizer": {"optimizer": fn.optimizers.RMSprop(0.01)},
     "float32": {"dtype": "float32"},
+    "small batches": {"batch_size": 2},
+    "batches of all": {"batch_size": 5},
     "a tuple of activations": {"activation": ("tanh",)},
 }
 
@@ -96,6 +98,7 @@ CASES = [(name, "plain") for name in TARGETS]
 CASES += [(name, options) for name in ("three classes", "several values") for options in OPTIONS]
 
 
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_same_bits_as_with_all_checks(name, options):
     y = TARGETS[name]

@@ -147,6 +147,34 @@ def test_divergence_within_a_fit_is_told_as_ever():
     assert told[0] == told[1]
 
 
+#: What becomes infinite in a step of finite loss: the optimizer, a number of samples and one of targets.
+INFINITE = {
+    "weights": (lambda: fn.SGD(1e30), 1e5, 1e5),
+    "the optimizer's memory": (lambda: fn.Adam(1e-3), 1e3, 1e18),
+}
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", INFINITE)
+def test_what_a_short_fit_makes_infinite_is_brought_back(name, call):
+    """All is as by the long way, which tells of it and keeps what was before."""
+    told = []
+    optimizer, x, y = INFINITE[name]
+    for way in (lambda model: model, the_long_way):
+        layers = [fn.Dense(2, use_bias=False, kernel_initializer="zeros")]
+        model = way(fn.Model(layers, "mse", "rmsprop", seed=0).build(3))
+        for i in range(8):
+            if i == 4:
+                model.optimizer = optimizer()  # with other memory
+            getattr(model, call)(np.zeros((4, 3), "float32"), np.zeros((4, 2)))
+        with pytest.raises(fn.DivergenceError) as caught:
+            getattr(model, call)(np.full((4, 3), x, "float32"), np.full((4, 2), y))
+        assert np.isfinite(model.parameters).all()
+        assert np.isfinite(model.state.optimizer).all()
+        told.append((str(caught.value), everything(model), str(model.history.error)))
+    assert told[0] == told[1]
+
+
 LIKE = {
     **array_likes.CONVERTED,
     **{name: make for name, (make, *_) in array_likes.REFUSED.items() if name != "too many to hold"},

@@ -11,6 +11,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.data import array_checks
+from fastnn.engine.state import InterruptedEpoch
 from tests.helpers.short_ways import Calls, everything, the_long_way
 
 RNG = np.random.default_rng(0)
@@ -148,7 +149,14 @@ def test_arguments_are_not_kept(calls):
     assert sys.getrefcount(y) == 2
 
 
+def interrupt(model):
+    """As if a fit had been interrupted within an epoch."""
+    model.state.position = 4
+    model.state.interrupted_epoch = InterruptedEpoch(12, 4, True, np.zeros(5))
+
+
 CHANGES = {
+    "an interrupted epoch": interrupt,
     "a setting": lambda model: setattr(model.optimizer, "learning_rate", 0.5),
     "an equal setting": lambda model: setattr(model.optimizer, "learning_rate", np.float64(0.001)),
     "a schedule": lambda model: setattr(model.optimizer, "learning_rate", fn.schedules.cosine(0.1, steps=9)),
@@ -201,12 +209,16 @@ def test_a_setting_that_is_out_of_range_is_refused():
     model.partial_fit(X, LABELS)
 
 
+@pytest.mark.parametrize("before", ["sgd", "adam"])
 @pytest.mark.parametrize("large", [1e30, 3e38])
-def test_divergence_is_told_as_ever(large):
+def test_divergence_is_told_as_ever(large, before):
     """Of a loss that is infinite, and of weights that become so: everything but the error is as before."""
     told = []
     for way in (lambda model: model, the_long_way):
-        model = way(fn.Model([fn.Dense(2)], "mse", fn.SGD(1e-3, momentum=0.5), seed=0).build(3))
+        model = way(fn.Model([fn.Dense(2)], "mse", before, seed=0).build(3))
+        for _ in range(3):
+            model.partial_fit(X, VALUES)
+        model.optimizer = fn.SGD(1e-3, momentum=0.5)  # with other memory
         for _ in range(3):
             model.partial_fit(X, VALUES)
         model.optimizer.learning_rate = large
@@ -261,6 +273,21 @@ def test_many_threads_at_once():
     assert np.array_equal(model.parameters, twin.parameters)
 
 
+def test_calls_within_calls_have_memory_of_their_own():
+    """A metric evaluates other samples of that kind, before a second one sees the targets."""
+
+    def nested(y, prediction):
+        model.evaluate(X, VALUES + 1) if y.sum() < 20 else None
+        return 0.0
+
+    def total(y, prediction):
+        return y.sum()
+
+    model = fn.Model([fn.Dense(2)], "mse", metrics=[nested, total], dtype="float64", seed=0).build(3)
+    for _ in range(3):
+        assert model.evaluate(X, VALUES)["total"] == pytest.approx(VALUES.sum())
+
+
 def test_within_a_callback_of_its_own_fit():
     model = make()
     model.partial_fit(X, LABELS).partial_fit(X, LABELS)
@@ -294,6 +321,12 @@ def test_names_are_checked_as_ever():
     for _ in range(3):
         with pytest.warns(UserWarning, match="no column names"):
             model.partial_fit(X, LABELS)
+    late = make()
+    for _ in range(2):
+        late.evaluate(X, LABELS)  # the names are those of the first fit
+    late.fit(pandas.DataFrame(X, columns=list("abc")), LABELS)
+    with pytest.warns(UserWarning, match="no column names"):
+        late.evaluate(X, LABELS)
 
 
 def test_nothing_grows_and_no_samples_are_kept_for_long(monkeypatch):
