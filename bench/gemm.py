@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from bench.peers import blas
 from fastnn.compiler import loader
 from fastnn.kernels.abi.oprow import PACK_SIZE
 from fastnn.kernels.lowlevel.vector_ir import I64, VECTOR_BYTES, Vectors
+from fastnn.memory.buffers import allocate
 
 SUMS, STEPS = 12, 64  # sums of the peak's loop, and products of each in a pass of it
 
@@ -120,17 +122,22 @@ def peak_seconds(operations: float, dtype: str, seconds: float) -> float:
 
 
 class Product:
-    """One product of ours, ready to be called, and NumPy's of the same arrays."""
+    """One product of ours, ready to be called, and NumPy's of the same arrays.
+
+    All begin at cache lines, as the memory of a network does.
+    """
 
     def __init__(self, shape: Shape, dtype: str) -> None:
         m, k, n = shape.m, shape.k, shape.n
         rng = np.random.default_rng(0)
         stored = {"nn": ((m, k), (k, n)), "tn": ((k, m), (k, n)), "nt": ((m, k), (n, k))}[shape.form]
-        self.a, self.b = (rng.standard_normal(size).astype(dtype) for size in stored)
+        self.a, self.b, self.c, self.other = (
+            allocate(math.prod(size), dtype).reshape(size) for size in (*stored, (m, n), (m, n))
+        )
+        self.a[:], self.b[:] = (rng.standard_normal(size) for size in stored)
         a_steps = (1, m) if shape.form == "tn" else (k, 1)
         b_steps = (1, k) if shape.form == "nt" else (n, 1)
-        self.c, self.other = np.empty((m, n), dtype), np.empty((m, n), dtype)
-        self.pack = np.empty(PACK_SIZE, dtype)
+        self.pack = allocate(PACK_SIZE, dtype)
         a, b, c, pack = (x.ctypes.data for x in (self.a, self.b, self.c, self.pack))
         self.arguments = np.array([m, n, k, a, *a_steps, b, *b_steps, 0, c, pack], np.int64)
         self.ours = loader.function("linalg.gemm.product", dtype), self.arguments.ctypes.data

@@ -78,11 +78,11 @@ def _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
 @inline_ir
 def _row_product(k, a, a_step, n, b, b_row, start, c, dtype, itemsize):
     # Writes C, of one row.
-    if k * n * itemsize > _ADD_ROWS_FROM_BYTES:
+    lanes = VECTOR_BYTES // itemsize
+    width = ROW_VECTORS * lanes
+    if n > width and k * n * itemsize > _ADD_ROWS_FROM_BYTES:
         _add_rows(k, a, a_step, n, b, b_row, start, c, dtype, itemsize)
     else:
-        lanes = VECTOR_BYTES // itemsize
-        width = ROW_VECTORS * lanes
         for j in range(0, n, width):
             count, skip = min(width, n - j), j * itemsize
             vectors = (count + lanes - 1) // lanes
@@ -98,11 +98,16 @@ def _vectors(n, lanes):
 
 @kernel
 def _transpose(rows, columns, source, target, dtype):
-    # Writes the matrix at the target, of `columns` rows.
+    # Writes the matrix at the target, of `columns` rows. The inner loop is the longer one.
     x, y = view(source, (rows, columns), dtype), view(target, (columns, rows), dtype)
-    for i in range(rows):
+    if rows < columns:
+        for i in range(rows):
+            for j in range(columns):
+                y[j, i] = x[i, j]
+    else:
         for j in range(columns):
-            y[j, i] = x[i, j]
+            for i in range(rows):
+                y[j, i] = x[i, j]
 
 
 @kernel

@@ -124,6 +124,12 @@ KERNELS = {
     "narrow product left as its transpose": compiled(
         "gemm", "_transpose(m, n, pack, to_narrow", "_transpose(1, m * n, pack, to_narrow", GEMM
     ),
+    "last row left out of a transposed matrix": compiled(
+        "gemm",
+        "for j in range(columns):\n            for i in range(rows):",
+        "for j in range(columns):\n            for i in range(rows - 1):",
+        GEMM,
+    ),
     "last group of rows in one product": compiled("gemm", "while i < k:", "while i + 1 < k:", GEMM),
     "weights of the first op left out": compiled(
         "update",
