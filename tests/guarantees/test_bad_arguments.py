@@ -205,6 +205,7 @@ ELSEWHERE = {
 }
 #: Public, but for the engine: what they are given has been checked.
 OF_THE_ENGINE = {"Layer.bind", "Layer.check_rows", "EntityEmbedding.set_categories"}
+OF_THE_ENGINE |= {"Model.fit_short"}  # takes samples only that are like those of an earlier call
 OF_THE_ENGINE |= {"Layer.check_values", "BatchNormalization.check_values"}
 OF_THE_ENGINE |= {f"CategoryColumns.{name}" for name in ("check_rows", "set_categories", "set_labels")}
 NAMES_OF_DATA = {"X", "y", "sample_weight", "source"}
