@@ -17,10 +17,9 @@ from dataclasses import replace
 from statistics import median
 
 import fastnn as fn
-from bench import networks, peers, pictures
+from bench import peers, pictures
 from bench.compare import HANDICAPS, Run, number, processor, versions
 from bench.entries import peak
-from bench.networks import Network
 from bench.peers import fastnn_peer
 from bench.workloads import WORKLOADS, Workload, make_data, make_weights
 from fastnn.kernels.abi import oprow
@@ -33,9 +32,7 @@ SAMPLES, THREADS = (256, 1024, 4096, 16384, 65536, 262144), (1, 2, 4)
 
 # Of other layers: timings of each number of threads, of which the least counts, and the networks.
 TURNS = 40
-IMAGES = Network(
-    "images", (16, 16, 16), (("conv", 16, 3, "same"), ("pool",), ("flatten",), ("dense", 10)), 64, 512
-)
+IMAGES = replace(WORKLOADS["images"], samples=512)
 GRU = replace(WORKLOADS["gru"], samples=1280)
 RESIDUAL = replace(WORKLOADS["residual"], samples=2560)
 CATEGORIES = replace(WORKLOADS["categories"], samples=5120)
@@ -54,12 +51,15 @@ def cases() -> dict[str, list[tuple[int, Workload, int | None]]]:
     }
 
 
-def of_layers() -> dict[str, list[tuple[int, Workload | Network]]]:
+def _one_convolution(filters: int) -> tuple[tuple, ...]:
+    return ("conv", filters, 3, "same"), ("pool",)
+
+
+def of_layers() -> dict[str, list[tuple[int, Workload]]]:
     """By layer and quantity: its value, and a network with layers of this kind."""
-    behind = IMAGES.layers[1:]
     return {
         "Conv2D, filters": [
-            (n, replace(IMAGES, shape=(16, 16, n), layers=(("conv", n, 3, "same"), *behind)))
+            (n, replace(IMAGES, shape=(16, 16, n), windows=_one_convolution(n), widths=(64 * n, 10)))
             for n in (4, 8, 16, 32)
         ],
         "GRU, units": [(n, replace(GRU, widths=(8, n, 1))) for n in (8, 16, 32, 64)],
@@ -72,13 +72,6 @@ def of_layers() -> dict[str, list[tuple[int, Workload | Network]]]:
             (n, replace(CATEGORIES, embedded=(n,) * 8)) for n in (10, 100, 1000, 10_000)
         ],
     }
-
-
-def trainer_of(workload: Workload | Network, threads: int) -> fastnn_peer.Trainer | networks.Trainer:
-    """What trains a network with fastnn."""
-    if isinstance(workload, Network):
-        return networks.Trainer(workload, *networks.make_data(workload), threads)
-    return fastnn_peer.Trainer(workload, *make_data(workload), make_weights(workload), threads)
 
 
 def operations(model: fn.Model, rows: int) -> int:
@@ -101,7 +94,11 @@ def grow_layers(options: argparse.Namespace) -> None:
         print(f"\n{quantity}\n{'':>10}" + "".join(f"{name:>14}" for name in ("arithmetic", *names)))
         least, lines = [], {name: [] for name in names}
         for value, workload in rows:
-            runs = [Run(name, n, workload, trainer_of(workload, n)) for n, name in enumerate(names, 1)]
+            start = *make_data(workload), make_weights(workload)
+            runs = [
+                Run(name, n, workload, fastnn_peer.Trainer(workload, *start, n))
+                for n, name in enumerate(names, 1)
+            ]
             for run in runs:
                 run.calibrate(options.seconds)
             for _ in range(TURNS):
