@@ -36,6 +36,33 @@ def kernels_alone(descriptor, entries, times):
     restore_denormals(mode)
 
 
+@njit
+def in_parts(net, state, x, out):
+    """A step for half the sum of the squared outputs, which are its derivatives."""
+    fn.forward_train(net, state, x, out)
+    fn.backward(net, x, out)
+    fn.apply_gradient(net, state)
+
+
+@njit
+def in_parts_checked(net, state, x, out):
+    fn.forward_train_checked(net, state, x, out)
+    fn.backward_checked(net, x, out)
+    fn.apply_gradient_checked(net, state)
+
+
+IN_PARTS = "a step in parts"
+
+
+def functions(name: str) -> tuple[Callable[..., object], Callable[..., object]]:
+    """What is timed: without a check, and checked."""
+    return (
+        (in_parts, in_parts_checked)
+        if name == IN_PARTS
+        else (getattr(fn, name), getattr(fn, f"{name}_checked"))
+    )
+
+
 def loop(function: Callable[..., object]) -> Callable[..., None]:
     """A compiled loop of calls."""
 
@@ -89,23 +116,28 @@ def rows_of(rows: int) -> list[Row]:
         "jacobian": (x, jac),
         "loss_and_gradient": (x, y),
         "train_step": (state, x, y),
+        IN_PARTS: (state, x, y.copy()),
     }.items():
         net = model.network(rows)
-        getattr(fn, name)(net, *arguments)  # leaves all that the entries need in the descriptor
-        trains = name in ("loss_and_gradient", "train_step")
+        functions(name)[0](net, *arguments)  # leaves all that the entries need in the descriptor
+        trains, steps = (
+            name in ("loss_and_gradient", "train_step", IN_PARTS),
+            name in ("train_step", IN_PARTS),
+        )
         descriptor = net.descriptor
         if name == "forward":
             net.fields.output = arguments[-1].ctypes.data
         fields_of(descriptor).input_only = not trains
         ops = {"forward": net.predict_ops, "input_gradient": net.input_ops, "jacobian": net.input_ops}
+        ops[IN_PARTS] = net.output_ops
         table = ops.get(name, net.ops)
         entries = entries_of(table, OP, "forward")
         if name != "forward":
-            loss = entries_of(net.extra[:1], LOSS, "forward") if trains else []
+            loss = entries_of(net.extra[:1], LOSS, "forward") if trains and name != IN_PARTS else []
             names = ("backward_weights", "backward_input") if trains else ("backward_input",)
             gradients = [entry for op in table[::-1] for n in names for entry in entries_of(op[None], OP, n)]
             entries += loss + gradients * (n_out if name == "jacobian" else 1)
-        if name == "train_step":
+        if steps:
             entries += entries_of(state.rows[1:2], SCHEDULE, "forward")
             entries += entries_of(state.rows[:1], OPTIMIZER, "forward")
         made.append(Row(name, rows, model.network(rows), arguments, net, descriptor, np.array(entries)))
@@ -127,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     cases = [row for rows in options.rows for row in rows_of(rows)]
     names = {case.name for case in cases}
-    loops = {name: (loop(getattr(fn, name)), loop(getattr(fn, f"{name}_checked"))) for name in names}
+    loops = {name: tuple(map(loop, functions(name))) for name in names}
     times = []
     for _ in range(options.rounds):
         times.append([])

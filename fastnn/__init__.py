@@ -63,7 +63,10 @@ if TYPE_CHECKING:
     from .io.load_keras import load_keras
     from .io.load_torch import load_torch
     from .kernels.embedded.checked import (
+        apply_gradient_checked,
+        backward_checked,
         forward_checked,
+        forward_train_checked,
         input_gradient_checked,
         jacobian_checked,
         loss_and_gradient_checked,
@@ -72,7 +75,10 @@ if TYPE_CHECKING:
         train_step_checked,
     )
     from .kernels.embedded.unchecked import (
+        apply_gradient,
+        backward,
         forward,
+        forward_train,
         input_gradient,
         jacobian,
         loss_and_gradient,
@@ -153,6 +159,10 @@ __all__ = [
     "Status",
     "Unscale",
     "activations",
+    "apply_gradient",
+    "apply_gradient_checked",
+    "backward",
+    "backward_checked",
     "callbacks",
     "check_gradient",
     "clone_workspace",
@@ -161,6 +171,8 @@ __all__ = [
     "fit_many",
     "forward",
     "forward_checked",
+    "forward_train",
+    "forward_train_checked",
     "get_threads",
     "initializers",
     "input_gradient",
@@ -194,7 +206,10 @@ _set_module(__name__, (globals().get(name) for name in __all__))
 
 # What needs Numba is imported on first use: it takes longer than the rest together.
 _INSIDE = (
+    "apply_gradient",
+    "backward",
     "forward",
+    "forward_train",
     "input_gradient",
     "jacobian",
     "loss_and_gradient",

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from .checks import validate
 from .checks.attributes import KnownAttributes
-from .data import array_checks, names
+from .data import names
 from .data.rows import as_rows, sample_shape
 from .engine import inspection
-from .engine.network import refuse_constants
+from .engine.c_function import CFunction
+from .engine.embedded import refuse_constants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,92 +242,39 @@ class Inference(KnownAttributes):
         found = [inspection.Inspector(executor, node, checked).outputs(x) for node in nodes]
         return [y.reshape(*samples, *node.output) for y, node in zip(found, nodes, strict=True)]
 
-    def input_gradient(
-        self, X: ArrayLike, dy: ArrayLike, *, lengths: ArrayLike | None = None
-    ) -> NDArray[Any]:
-        """Derivatives of ``sum(dy * predict(X))`` with respect to X: the vector-Jacobian product.
-
-        With `dy` the derivatives of any function of the outputs, these are its derivatives with respect to
-        the inputs. As `fastnn.input_gradient` in compiled code, to the bit.
-
-        Parameters
-        ----------
-        X : array of shape (n, *input_shape), or (*input_shape,) for one sample
-        dy : array of shape (n, *output_shape), or (*output_shape,) for one sample
-        lengths : array of int of shape (n,), or int for one sample, optional
-            As for `predict`.
+    def c_function(self) -> CFunction:
+        """The model as a C function: for SciPy's integrators, and C programs in the same process.
 
         Returns
         -------
-        array of the shape of X, of the model's dtype
+        CFunction
+            With the address and the signature of the function, and `integrand` for SciPy. It must live as
+            long as somebody calls it.
 
         Raises
         ------
-        TypeError, ValueError
-            As `predict`, of X or of dy; ValueError also if the model is not built.
+        ValueError
+            If the model is not built.
 
         Examples
         --------
         >>> import numpy as np
         >>> import fastnn as fn
-        >>> layer = fn.Dense(2)
-        >>> model = fn.Model([layer], seed=0).build(3)
-        >>> gradient = model.input_gradient([1.0, 2.0, 3.0], [1.0, 0.0])
-        >>> np.array_equal(gradient, layer.weights[:, 0])
+        >>> model = fn.Model([fn.Dense(2)], seed=0).build(3)
+        >>> f, x, out = model.c_function(), np.ones((5, 3), np.float32), np.empty((5, 2), np.float32)
+        >>> f.function(5, x.ctypes.data, out.ctypes.data, f.data)
+        >>> np.array_equal(out, model.predict(x))
         True
         """
-        executor = self._executor
-        x, samples, checked = inspection.sequences(executor, X, lengths)
-        inspector = inspection.Inspector(executor, lengths=checked)
-        shape = (*samples, *inspector.output_shape)
-        given = array_checks.array("dy", dy, self.dtype, (len(shape),))
-        if given.shape != shape:
-            raise ValueError(f"dy must have shape {shape}, as the output for X, got shape {given.shape}")
-        array_checks.finite("dy", given)
-        result = inspector.input_gradient(x, given.reshape(len(x), -1))
-        return result.reshape(*samples, *cast("tuple[int, ...]", self.input_shape))
-
-    def jacobian(self, X: ArrayLike, *, lengths: ArrayLike | None = None) -> NDArray[Any]:
-        """Derivatives of all outputs with respect to all inputs, of each sample.
-
-        As `fastnn.jacobian` in compiled code, to the bit.
-
-        Parameters
-        ----------
-        X : array of shape (n, *input_shape), or (*input_shape,) for one sample
-        lengths : array of int of shape (n,), or int for one sample, optional
-            As for `predict`.
-
-        Returns
-        -------
-        array of shape (n, *output_shape, *input_shape), or (*output_shape, *input_shape) for one sample
-            In units of the outputs by units of the inputs, of the model's dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `predict`; ValueError also if the model is not built.
-
-        Examples
-        --------
-        >>> import fastnn as fn
-        >>> model = fn.Model([fn.Dense(2, "tanh")], seed=0).build(3)
-        >>> model.jacobian([[0.0, 0.0, 0.0]]).shape
-        (1, 2, 3)
-        """
-        executor = self._executor
-        x, samples, checked = inspection.sequences(executor, X, lengths)
-        inspector = inspection.Inspector(executor, lengths=checked)
-        shape = (*samples, *inspector.output_shape, *cast("tuple[int, ...]", self.input_shape))
-        return inspector.jacobian(x).reshape(shape)
+        return CFunction(self._executor)
 
     def network(self, max_batch: int = 32) -> Network:
         """The model as arrays, for use inside compiled code: see ``docs/compiled_code.md``.
 
-        For `fastnn.forward`, `input_gradient`, `jacobian`, `parameter_jacobian`, and for a model with a
-        loss `loss_and_gradient` and `train_step`. It shares the weights of the model: changes by a later
-        `fit` are visible in it, and `train_step` changes the model. A network belongs to one thread at a
-        time: see `fastnn.clone_workspace`.
+        For `fastnn.forward`, `input_gradient`, `jacobian`, `parameter_jacobian`, `forward_train`, `backward`
+        and `apply_gradient`, and for a model with a loss `loss_and_gradient` and `train_step`. It shares the
+        weights of the model: changes by a later `fit` are visible in it, and `train_step` changes the model.
+        A network belongs to one thread at a time: see `fastnn.clone_workspace`.
 
         Parameters
         ----------

@@ -194,6 +194,15 @@ def finite(
             )
 
 
+def of_shape(name: str, value: Any, shape: tuple[int, ...], dtype: str, why: str = ",") -> NDArray[Any]:
+    """A C-contiguous array of `dtype` that has a shape, which messages explain, and is finite."""
+    result = array(name, value, dtype, (len(shape),))
+    if result.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}{why} got shape {result.shape}")
+    finite(name, result)
+    return result
+
+
 def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An array into which a result of this shape and dtype can be written."""
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):

@@ -145,15 +145,11 @@ class NetworkBuilder:
     ) -> Network:
         """A network for `rows` samples: to "train", to "evaluate", for the "gradient", or "embedded".
 
-        Or for "input": as "gradient", but gradients go back to the input, to DX of the first row. With
-        `lengths`, it reads those of the samples.
+        Or for "input": as "gradient", but gradients go back to the input, to DX of the first row; or for the
+        "passes" forward and back without a loss. With `lengths`, it reads those of the samples.
         """
-        count = 2 if purpose == "evaluate" else 3  # without alpha, or with
-        penalties = [
-            (p.offset, p.size, factors)
-            for p in self.graph.parameters
-            if any(factors := p.spec.penalty[:count])
-        ]
+        if purpose == "passes":
+            return self._for_passes(state, rows, lengths)
         loss = head.loss
         if loss is not None and purpose in ("train", "evaluate"):
             loss = loss.as_reported()
@@ -170,14 +166,40 @@ class NetworkBuilder:
             cut=parts(rows, state.parameters.size, self.graph.multiplications, self.graph.splits),
             n_workers=1 if embedded else None,
             loss=loss,
-            penalties=penalties,
+            penalties=self._penalties(2 if purpose == "evaluate" else 3),
             metrics=measured,
             predict=lay_out(training=False) if embedded else None,
             inputs=lay_out(training=True, input_gradient=True) if embedded else None,
+            passes=self._n_places if embedded else None,
             step=self._of_one_step(rows) if embedded else None,
             scales_targets=loss is not None and self.layers[-1].of_targets,
             limits=self._limits,
         )
+
+    def _for_passes(self, state: State, rows: int, lengths: bool) -> Network:
+        layout = plan(self.graph_of(lengths), rows, self.dtype, training=True, input_gradient=True)
+        return network.network(
+            layout,
+            state.parameters,
+            statistics=state.statistics,
+            constants=state.constants,
+            batch_size=rows,
+            cut=parts(rows, state.parameters.size, self.graph.multiplications, self.graph.splits),
+            penalties=self._penalties(3),
+            inputs=layout,
+            passes=self._n_places,
+            limits=self._limits,
+        )
+
+    @property
+    def _n_places(self) -> int:
+        """How many arrays of parameters and running statistics there are."""
+        return len(self.graph.parameters) + len(self.graph.statistics)
+
+    def _penalties(self, count: int) -> list[tuple[int, int, tuple[float, ...]]]:
+        """What is penalised: offset, size, and as many of the factors: without alpha, or with."""
+        penalised = [(p, p.spec.penalty[:count]) for p in self.graph.parameters]
+        return [(p.offset, p.size, factors) for p, factors in penalised if any(factors)]
 
     def _of_one_step(self, rows: int) -> Plan | None:
         """The layout for one time step; None if there is no recurrent layer, or one needs all time steps."""

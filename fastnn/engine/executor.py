@@ -19,7 +19,7 @@ from ..data import array_checks, missing, sample_checks
 from ..data.rows import sample_shape, sizes_of
 from ..memory import buffers
 from . import compute_dtype as compute_dtypes
-from . import launch, network, required_kernels
+from . import embedded, launch, required_kernels
 from .builder import NetworkBuilder
 from .columns import Columns
 from .graph import frozen_numbers, frozen_ranges, lower, shapes
@@ -389,7 +389,7 @@ class Executor:
     def embedded_network(self, rows: int) -> Network:
         """A network for compiled code, for steps of `rows` samples at most; it does not need Numba."""
         state, net = self.state, self.new_network(rows, "embedded")
-        network.prepare_inside(net, state, self.loss)
+        embedded.prepare_inside(net, state, self.loss)
         return net
 
     def optimizer_state(self) -> OptimizerState:

@@ -23,3 +23,8 @@ class _Fields(ctypes.Structure):
 def fields_of(descriptor: NDArray[np.int64]) -> Any:
     """What reads and writes a descriptor, an array of int64, by the names of its fields: ``fields.n_ops``."""
     return _Fields.from_buffer(descriptor)  # type: ignore[arg-type]
+
+
+def fields_at(address: int) -> Any:
+    """The same of the descriptor at an address, which somebody keeps alive."""
+    return _Fields.from_address(address)

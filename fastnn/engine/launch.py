@@ -15,6 +15,8 @@ from .data_set import DataSet
 from .threads import run_together
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from .network import Network
@@ -120,7 +122,15 @@ def derivatives(
 
 def run(entry: str, net: Network, threads: int = 1) -> None:
     """Call an entry of the driver, by a team of at most as many threads as there are parts of a batch."""
-    function = loader.function(f"driver.loop.{entry}")
+    _run(loader.function(f"driver.loop.{entry}"), net, threads)
+
+
+def run_pass(entry: str, net: Network, threads: int = 1) -> None:
+    """The same for an entry of `kernels.embedded.passes`."""
+    _run(loader.function(f"embedded.passes.{entry}", dtype_name(net.parameters.dtype)), net, threads)
+
+
+def _run(function: Callable[[int, int], None], net: Network, threads: int) -> None:
     team = min(threads, len(net.workers))
     net.fields.team = team
     if team == 1:

@@ -50,7 +50,7 @@ def fill_metrics(
 ) -> None:
     """Write the rows of metrics, whose states lie one behind the other."""
     state = 0
-    for i, (row, metric) in enumerate(zip(rows.view(oprow.METRIC)[:, 0], metrics, strict=True)):
+    for i, (row, metric) in enumerate(zip(rows.view(oprow.METRIC)[:, 0], metrics, strict=False)):
         row["forward"] = loader.address(f"{metric.kernel}.forward", dtype)
         row["result"] = loader.address(f"{metric.kernel}.result", dtype)
         row["n_out"], row["column"] = plan.n_out, 1 + i  # behind the loss

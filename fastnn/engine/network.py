@@ -20,7 +20,7 @@ from ..kernels.abi import oprow
 from ..kernels.abi.descriptor import ALL, BLOCKS, SIZE
 from ..memory import guard
 from ..memory.buffers import address, allocate
-from . import loss_rows
+from . import late_entries, loss_rows
 from .fields import fields_of
 from .plan import note_parameters
 from .threads import Parts
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ..losses import Loss
     from ..metrics import Metric
     from .plan import Plan
-    from .state import State
 
 
 class _Whole:
@@ -64,6 +63,7 @@ class _NetworkArrays(NamedTuple):
     ops: NDArray[np.int64]
     predict_ops: NDArray[np.int64]
     input_ops: NDArray[np.int64]
+    output_ops: NDArray[np.int64]
     step_ops: NDArray[np.int64]
     extra: NDArray[np.int64]
     parameters: NDArray[Any]
@@ -91,11 +91,12 @@ class Network(_Whole, _NetworkArrays):
         The descriptors of the threads, of which there may be as many as parts of a batch.
     ops : int64 array of shape (n, oprow.SIZE)
         The layers' op rows.
-    predict_ops, input_ops, step_ops : int64 arrays of shape (n, oprow.SIZE)
-        The rows for prediction, for gradients with respect to the input, and for one time step;
-        (0, oprow.SIZE) if this network is not for that.
+    predict_ops, input_ops, output_ops, step_ops : int64 arrays of shape (n, oprow.SIZE)
+        The rows for prediction, for gradients with respect to the input, the same for gradients with respect
+        to parameters only, and for one time step; (0, oprow.SIZE) if this network is not for that.
     extra : int64 array of shape (n, oprow.SIZE)
-        The rows of the loss, the penalties and the metrics, in this order.
+        The rows of the loss, the penalties and the metrics, in this order; then what passes know of an
+        optimizer.
     parameters : array of shape (n_parameters,)
         The flat vector of the model, which shares it.
     statistics, constants : arrays of shape (n,)
@@ -104,12 +105,13 @@ class Network(_Whole, _NetworkArrays):
         What indices must be less than. In networks for prediction infinity for numbers that must be
         finite; in others NaN.
     gradient : array of shape (n_parameters,)
-        That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`, in the order of the
-        parameters. Empty in a network for prediction.
+        That of the latest `fastnn.loss_and_gradient`, `fastnn.train_step` or `fastnn.backward`, in the order
+        of the parameters; NaN before. Empty in a network for prediction.
     loss : float64 array of shape (1,)
         That of the latest `fastnn.loss_and_gradient` or `fastnn.train_step`.
     gradients : array of shape (n, n_parameters)
-        Of each part of a batch, or one; the first row becomes that of the batch.
+        Of each part of a batch, or one; the first row becomes that of the batch. One more in a network for
+        compiled code, which may add up those of several batches.
     workspace : array of shape (size,)
         Activations, and gradients with respect to them, of all rows of a batch.
     scratch : array of shape (n, size)
@@ -207,6 +209,7 @@ def network(
     step: Plan | None = None,
     scales_targets: bool = False,
     limits: NDArray[Any] | None = None,
+    passes: int | None = None,
 ) -> Network:
     """Allocate the workspace of a plan and fill the descriptors.
 
@@ -234,6 +237,8 @@ def network(
         Whether targets are scaled by the numbers of the last op: see `kernels.layers.unscale`.
     limits : array of shape (n_in,), optional
         Of `Network`.
+    passes : int, optional
+        For passes (see `kernels.embedded.passes`): how many arrays of parameters and statistics there are.
     """
     scaled = plan.allocate(plan.n_out) if scales_targets else oprow.NONE
     dtype = parameters.dtype.name
@@ -241,7 +246,9 @@ def network(
     batch = [plan.allocate(width) for width in widths if inputs is None]
     state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
     rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
+    rows += passes is not None
     gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
+    pass_rows = 0 if passes is None else optimizer_table_rows(passes)
     layouts = [layout for layout in (plan, predict, inputs, step) if layout is not None]
     size, scratch = (max(getattr(layout, name) for layout in layouts) for name in ("workspace", "scratch"))
     workers = cut.most if n_workers is None else n_workers
@@ -251,8 +258,9 @@ def network(
         ops=_numbers(plan),
         predict_ops=_numbers(plan if predict is None else predict),
         input_ops=_NO_OPS if inputs is None else _numbers(inputs),
+        output_ops=_NO_OPS if inputs is None else np.zeros_like(_numbers(inputs)),
         step_ops=_NO_OPS if step is None else _numbers(step),
-        extra=np.zeros((_PENALTIES + len(penalties) + len(metrics), oprow.SIZE), np.int64),
+        extra=np.zeros((_PENALTIES + len(penalties) + len(metrics) + pass_rows, oprow.SIZE), np.int64),
         parameters=parameters,
         statistics=statistics,
         constants=constants,
@@ -282,19 +290,36 @@ def network(
     if step is not None:
         fields.step_features, fields.step_outputs, fields.state_width = step.n_in, step.n_out, step.state
     _point_to_arrays(net)
-    for layout in (plan, *(() if inputs is None else (inputs,))):
-        note_parameters(layout.ops, parameters.size)
+    if passes is not None:
+        gradients[0] = np.nan
+        late_entries.enter(fields, dtype)
+    note_parameters(plan.ops, parameters.size)
+    if inputs is not None:
+        if inputs is not plan:
+            note_parameters(inputs.ops, parameters.size)
+        net.output_ops[...] = net.input_ops
+        net.output_ops.view(oprow.OP)["backward_input"][inputs.for_input] = 0
     fields.cost = plan.ops["cost"][plan.ops["backward_weights"] != 0].sum()
     for name, offset in zip(_BATCH, batch, strict=bool(batch)):
         setattr(fields, name, fields.workspace + offset * parameters.itemsize)
+    loss_rows.fill_penalties(net.extra[_PENALTIES:], penalties, dtype)
     if loss is not None:
         fields.sum_loss = loss.is_sum
         for entry in ("gather", "weight_sum", "sum_gradients", "squares"):
             setattr(fields, entry, loader.address(f"driver.batch.{entry}", dtype))
         loss_rows.fill_loss(net.extra[_LOSS], plan, loss, dtype, scaled)
-        loss_rows.fill_penalties(net.extra[_PENALTIES:], penalties, dtype)
         loss_rows.fill_metrics(net.extra[_PENALTIES + len(penalties) :], plan, loss, metrics, dtype)
     return net
+
+
+def pass_table(net: Network) -> NDArray[np.int64]:
+    """What passes know of an optimizer: the last rows of `extra`."""
+    return net.extra[_PENALTIES + net.fields.n_penalties + net.fields.n_metrics :]
+
+
+def optimizer_table_rows(places: int) -> int:
+    """Rows of an optimizer: its own, its schedule's, and those of what is frozen of so many arrays."""
+    return 2 - (-(places + 2) // int(oprow.SIZE))
 
 
 def _numbers(plan: Plan) -> NDArray[np.int64]:
@@ -316,16 +341,17 @@ def _is_whole(net: Network) -> bool:
 
 def _arrays(net: Network) -> dict[str, NDArray[Any] | None]:
     """Fields of the descriptor, and the arrays that they point to."""
-    ends_at_output = net.ops.view(oprow.OP)[-1, 0]["dy"] != oprow.NONE or not len(net.input_ops)
+    metrics = _PENALTIES + net.fields.n_penalties
     return {
         "ops": net.ops,
-        "output_ops": net.ops if ends_at_output else net.input_ops,
+        "output_ops": net.output_ops,
         "predict_ops": net.predict_ops,
         "input_ops": net.input_ops,
         "step_ops": net.step_ops,
         "loss": net.extra[_LOSS:],
         "penalties": net.extra[_PENALTIES:],
-        "metrics": net.extra[_PENALTIES + net.fields.n_penalties :],
+        "metrics": net.extra[metrics:],
+        "pass_optimizer": pass_table(net),
         "parameters": net.parameters,
         "statistics": net.statistics if net.statistics.size else None,
         "constants": net.constants,
@@ -343,34 +369,6 @@ def _arrays(net: Network) -> dict[str, NDArray[Any] | None]:
         "own_address": net.descriptor,
         "own_loss": net.loss,
     }
-
-
-def prepare_inside(net: Network, state: State, loss: Loss | None) -> None:
-    """Enter what `kernels.embedded.unchecked` needs, for a network with all three tables of ops."""
-    fields, dtype = net.fields, net.parameters.dtype.name
-    fields.seed, fields.team, fields.last_epoch, fields.max_steps = state.seed, 1, 1, 1
-    fields.history_width = net.loss.size
-    for entry in ("input_gradient", "jacobian", "parameter_jacobian"):
-        setattr(fields, entry, loader.address(f"embedded.jacobian.{entry}", dtype))
-    fields.check_indices = loader.address("layers.embedding.check", dtype) if net.limits.size else 0
-    if loss is not None:
-        width = int(fields.n_outputs)
-        fields.target_width, fields.class_targets = loss.n_targets(width), loss.n_classes(width)
-        fields.train = loader.address("driver.loop.train", "float64")
-        fields.loss_and_gradient = loader.address("driver.loop.gradient", "float64")
-
-
-@functools.cache
-def refuse_constants() -> None:
-    """Let Numba take no network for a constant: what it makes of globals are copies."""
-    from ..kernels.embedded import arguments
-
-    for kind, name in ((Network, "a network"), (OptimizerState, "an optimizer's state")):
-        arguments.refuse_constants(
-            kind,
-            f"fastnn: {name} must be an argument of the compiled function; of a global, a variable of an "
-            "enclosing function or a default argument Numba compiles a copy",
-        )
 
 
 def clone_workspace(net: Network) -> Network:
@@ -406,9 +404,11 @@ def clone_workspace(net: Network) -> Network:
     for name in ("descriptor", "workers", "extra"):
         own[name][...] = getattr(net, name)
     guard.poison(own["workspace"])
+    own["gradients"][:1] = np.nan
     gradient = own["gradients"][:1].reshape(-1)
     clone = Network(**net._asdict() | own | {"gradient": gradient})
     _point_to_arrays(clone)
+    clone.fields.pass_rows = clone.fields.has_gradient = 0
     moved = address(clone.workspace) - address(net.workspace)
     for name in _BATCH:
         if place := getattr(net.fields, name):

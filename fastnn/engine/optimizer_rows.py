@@ -11,7 +11,7 @@ import numpy as np
 from ..compiler import loader
 from ..kernels.abi import oprow
 from ..memory.buffers import address, dtype_name
-from .network import OptimizerState
+from .network import OptimizerState, optimizer_table_rows
 from .plan import set_settings
 
 if TYPE_CHECKING:
@@ -50,19 +50,24 @@ def optimizer_state(
     settings, schedule = optimizer.settings(), optimizer.schedule()  # they raise before anything changes
     vectors = state.optimizer_vectors(optimizer.state_vectors())
     if kept is None or kept.vectors is not vectors:
-        rows = np.zeros((2 + -(-(len(places) + 2) // oprow.SIZE), oprow.SIZE), np.int64)
+        rows = np.zeros((optimizer_table_rows(len(places)), oprow.SIZE), np.int64)
         kept = OptimizerState(vectors, state.counters, rows, state.parameters)
     row, schedule_row = kept.rows[0].view(oprow.OPTIMIZER)[0], kept.rows[1].view(oprow.SCHEDULE)[0]
     row["forward"] = loader.address(f"{optimizer.kernel}.forward", dtype_name(vectors.dtype))
     row["own_address"], row["counters"] = address(kept.rows), address(kept.counters)
     row["vectors"], row["n_vectors"] = address(vectors), optimizer.state_vectors()
-    row["n_frozen"] = len(frozen)
-    kept.rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
+    fill_frozen(kept.rows, frozen)
     row["weight_decay"], row["global_clipnorm"], row["clipvalue"] = settings[:3]
     set_settings(row, settings[3:])
     schedule_row["forward"] = loader.address(f"{schedule.kernel}.forward", "float64")
     set_settings(schedule_row, schedule.settings.values())
     return kept
+
+
+def fill_frozen(rows: NDArray[np.int64], frozen: Sequence[tuple[int, int]]) -> None:
+    """Write what is not trained into the table of an optimizer."""
+    rows[0].view(oprow.OPTIMIZER)[0]["n_frozen"] = len(frozen)
+    rows[2:].reshape(-1)[: 2 * len(frozen)] = np.ravel(frozen)
 
 
 class FitOptimizer:

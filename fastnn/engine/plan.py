@@ -62,6 +62,8 @@ class Plan:
         How many samples at a time it is laid out for.
     gaps : list of (start, stop)
         Parts of the workspace, behind each tensor, that belong to none.
+    for_input : list of int
+        The ops whose gradient with respect to their input is needed for that of the model only.
     """
 
     n_in: int
@@ -77,6 +79,7 @@ class Plan:
     multiplications: int = 0
     state: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    for_input: list[int] = field(default_factory=list)
 
     def allocate(self, per_row: int) -> int:
         """Offset of new memory in the workspace."""
@@ -282,6 +285,9 @@ def _lay_out_training(
     for row, op in zip(result.ops, ops, strict=True):
         if op.statistics is not None:
             row["update_statistics"] = loader.address(f"{op.kernel}.update_statistics", dtype)
+    if input_gradient:
+        others = GradientFlow(trained, predicted, len(ops), False).steps
+        result.for_input = [i for i in flow.steps if i not in others or others[i][1:] == (None, None)]
     for i, step in flow.steps.items():
         row, op = result.ops[i], ops[i]
         row["dy"] = offsets[gradients[step.dy]]

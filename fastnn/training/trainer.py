@@ -14,7 +14,6 @@ from ..data.tables import column_names
 from ..engine import evaluation
 from ..engine.threads import defer_interrupt
 from ..layers import preprocessing
-from ..probabilities import Probabilities
 from .arguments import (
     FitArguments,
     check_call,
@@ -24,6 +23,7 @@ from .arguments import (
     single_step,
 )
 from .callback import Callback
+from .gradients import Gradients
 from .loop import train
 from .progress import Bar, Lines, reporter, style
 from .short_fit import ShortFit, is_usual
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .history import History
 
 
-class Trainer(Probabilities):
+class Trainer(Gradients):
     """Base of `fastnn.Model`: how it is trained and evaluated."""
 
     history: History | None

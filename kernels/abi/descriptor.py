@@ -108,7 +108,10 @@ _FIELDS = [
     # A network in the user's compiled code: of the call's descriptor only
     ("predict_ops", np.int64),  # address of the op rows of a prediction, which keep no outputs
     ("input_ops", np.int64),  # address of the op rows whose first has a gradient with respect to its input
-    ("output_ops", np.int64),  # address of those by which a gradient goes back from the output
+    (
+        "output_ops",
+        np.int64,
+    ),  # address of the same, by which a gradient goes back to the first parameters only
     ("predict_batch", np.int64),  # rows that a workspace is laid out for
     ("multiplications", np.int64),  # about how many a row costs in the forward pass
     ("input_only", np.int64),  # 1: the gradients of the weights are not wanted
@@ -120,6 +123,15 @@ _FIELDS = [
     ("input_gradient", np.int64),
     ("jacobian", np.int64),
     ("parameter_jacobian", np.int64),
+    ("forward_train", np.int64),  # addresses of the entries of `passes`, or of what loads them
+    ("backward", np.int64),
+    ("apply_gradient", np.int64),
+    ("pass_rows", np.int64),  # rows of the forward pass that a backward pass belongs to; 0: there is none
+    ("pass_step", np.int64),  # step of the latest forward pass,
+    ("passes", np.int64),  # and how many there were of it
+    ("pass_optimizer", np.int64),  # address of a row that says what a pass needs to know: what is frozen
+    ("accumulates", np.int64),  # 1: the gradient is added to what there is
+    ("has_gradient", np.int64),  # 1: `gradient` was written
     ("step_ops", np.int64),  # address of the op rows of one time step,
     ("step_features", np.int64),  # and how many numbers its input and its output have
     ("step_outputs", np.int64),

@@ -12,7 +12,8 @@ class Status(IntEnum):
     """
 
     OK = 0
-    #: The loss is NaN or infinite. `train_step_checked` has then made no step.
+    #: The loss is NaN or infinite, `dy` of `backward_checked` or the gradient of `apply_gradient_checked`.
+    #: No step was made.
     NOT_FINITE = 1
     WRONG_X = 2
     WRONG_Y = 3
@@ -27,3 +28,7 @@ class Status(IntEnum):
     NO_LOSS = 8
     #: The network is a copy, or arrays of it are.
     WRONG_NETWORK = 9
+    #: There was no `forward_train` before `backward`, or another function used the network since.
+    NO_FORWARD = 10
+    #: There was no `backward` before `apply_gradient`, nor anything else that wrote the gradient.
+    NO_GRADIENT = 11

@@ -86,7 +86,17 @@ def _call_op(entry, op, own):
 
 
 @force_inline
-def _forward(net, own):
+def place_parts(own, part, end, parts):
+    """Make the rows of some parts of the batch those at hand."""
+    rows = own.batch_rows
+    if parts == 1:
+        place_rows(own, 0, rows if part < end else 0)
+    else:
+        place_rows(own, part * rows // parts, end * rows // parts)
+
+
+@force_inline
+def forward_rows(net, own):
     """Compute the outputs of the rows at hand."""
     if net.coupled == 0:
         forward(net.ops, own)
@@ -123,27 +133,40 @@ def _backward_coupled(net, own, part, end, parts):
 
 
 @force_inline
+def backward_rows(net, own, part, end, parts):
+    """Compute the gradients of the rows at hand, which are those of some parts of the batch."""
+    if net.coupled == 1:
+        _backward_coupled(net, own, part, end, parts)
+    elif net.part_gradients == 1:
+        own.rows_gradient = net.gradient + part * net.n_parameters * net.itemsize
+        backward(net.ops, own)
+    else:
+        _backward_input(net, own)
+
+
+@force_inline
+def parts_at_a_time(net, rows, parts):
+    """How many parts of a batch a thread takes at a time."""
+    if net.coupled == 1:  # all threads come to each op, once
+        return parts
+    if parts > 1 and net.part_gradients == 0:
+        return max(1, _AT_A_TIME * parts // rows)
+    return 1
+
+
+@force_inline
 def _run_parts(net, own, part, end, parts, with_gradient):
     """Do all that is to be done for some parts of the batch."""
     rows = own.batch_rows
-    if parts == 1:
-        place_rows(own, 0, rows if part < end else 0)
-    else:
-        place_rows(own, part * rows // parts, end * rows // parts)
+    place_parts(own, part, end, parts)
     if own.order != 0 or own.convert == 1:
         call(own.gather, 0, address(own))
-    _forward(net, own)
+    forward_rows(net, own)
     _losses(own, part, end, parts)
     if with_gradient:
         if end > part + 1:
             place_rows(own, part * rows // parts, end * rows // parts)
-        if net.coupled == 1:
-            _backward_coupled(net, own, part, end, parts)
-        elif net.part_gradients == 1:
-            own.rows_gradient = net.gradient + part * net.n_parameters * net.itemsize
-            backward(net.ops, own)
-        else:
-            _backward_input(net, own)
+        backward_rows(net, own, part, end, parts)
 
 
 @force_inline
@@ -159,11 +182,7 @@ def run_rows(net, thread, step, position, rows, with_gradient):
     _place_batch(own)
     parts, team = rows_parts(own), net.team
     part, last = share(parts, thread, team), share(parts, thread + 1, team)
-    at_a_time = 1
-    if net.coupled == 1:  # all threads come to each op, once
-        at_a_time = parts
-    elif parts > 1 and net.part_gradients == 0:
-        at_a_time = max(1, _AT_A_TIME * parts // rows)
+    at_a_time = parts_at_a_time(net, rows, parts)
     goes_on = part < last or net.coupled == 1
     while goes_on:
         end = min(part + at_a_time, last)

@@ -194,3 +194,17 @@ def update(net, thread):
         start, end = _own_blocks(net, thread)
         own.norm_factor = _norm_factor(net, own, start, end, limit)
         _update_range(net, own, start, end, frozen)
+
+
+@force_inline
+def apply_gradient(net, thread):
+    """Make this thread's share of the optimizer's step, by a gradient that is complete."""
+    own = worker(net, thread)
+    optimizer, schedule = record(net.optimizer, OPTIMIZER), record(net.schedule, SCHEDULE)
+    frozen = view(net.optimizer + 2 * 8 * SIZE, 2 * optimizer.n_frozen, np.int64)
+    limit = optimizer.global_clipnorm
+    start, end = _own_blocks(net, thread)
+    call_kernel(schedule.forward, schedule, own)
+    _clear(own, start, end, frozen)
+    own.norm_factor = _norm_factor(net, own, start, end, limit) if limit > 0.0 else 1.0
+    _update_range(net, own, start, end, frozen)

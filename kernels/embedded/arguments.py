@@ -122,6 +122,7 @@ def is_whole(net):
         and descriptor.ops == address(net.ops)
         and descriptor.predict_ops == address(net.predict_ops)
         and descriptor.input_ops == address(net.input_ops)
+        and descriptor.output_ops == address(net.output_ops)
         and descriptor.step_ops == address(net.step_ops)
         and descriptor.loss == address(net.extra)
         and (descriptor.statistics == address(net.statistics) or net.statistics.size == 0)

@@ -10,8 +10,9 @@ import math
 from ..abi.descriptor import OK
 from ..abi.oprow import OPTIMIZER
 from ..abi.status import Status
+from ..driver.batch import is_finite
 from ..lowlevel._jit import force_inline, kernel
-from ..lowlevel.simd import address, call, record
+from ..lowlevel.simd import address, call, flat, record
 from . import unchecked
 from .arguments import are_apart, descriptor_of, is_state_of, is_whole, row_width, rows_of, targets_of
 
@@ -218,6 +219,14 @@ def loss_and_gradient_checked(net, x, y):
     return status
 
 
+@force_inline
+def _is_right_state(net, optimizer_state):
+    """Whether an optimizer's state belongs to the model of a network, and has the memory that it needs."""
+    row = record(address(optimizer_state.rows), OPTIMIZER)
+    size = row.n_vectors * descriptor_of(net).n_parameters
+    return is_state_of(net, optimizer_state) and optimizer_state.vectors.size == size
+
+
 @kernel
 def train_step_checked(net, optimizer_state, x, y):
     """`fastnn.train_step`, if the batch is right; the loss before the step is in `net.loss[0]`.
@@ -231,10 +240,83 @@ def train_step_checked(net, optimizer_state, x, y):
     status = _batch_status(net, x, y)
     if status != Status.OK:
         return status
-    row = record(address(optimizer_state.rows), OPTIMIZER)
-    size = row.n_vectors * descriptor_of(net).n_parameters
-    if not is_state_of(net, optimizer_state) or optimizer_state.vectors.size != size:
+    if not _is_right_state(net, optimizer_state):
         return Status.WRONG_STATE
     if not math.isfinite(unchecked.train_step(net, optimizer_state, x, y)):
         return Status.NOT_FINITE
     return status
+
+
+@kernel
+def forward_train_checked(net, optimizer_state, x, out):
+    """`fastnn.forward_train`, if all shapes are right.
+
+    Returns
+    -------
+    Status
+        `OK`, `WRONG_NETWORK`, `WRONG_X`, `WRONG_BATCH`, `WRONG_STATE` or `WRONG_OUT`.
+    """
+    descriptor = descriptor_of(net)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
+    if not (_are_samples(descriptor, x) and are_apart(x, net.gradients)):
+        return Status.WRONG_X
+    if not 0 < rows_of(descriptor, x) <= descriptor.batch_size:
+        return Status.WRONG_BATCH
+    if not _is_right_state(net, optimizer_state):
+        return Status.WRONG_STATE
+    if not (_rows_fit(out, x, descriptor.n_outputs) and _may_be_written(net, out, x)):
+        return Status.WRONG_OUT
+    unchecked.forward_train(net, optimizer_state, x, out)
+    return Status.OK
+
+
+@kernel
+def backward_checked(net, x, dy, dx=None, accumulate=False):
+    """`fastnn.backward`, if all shapes are right, after a `forward_train` for these very samples.
+
+    Returns
+    -------
+    Status
+        `OK`, `NOT_FINITE` if a number of `dy` is not, `NO_FORWARD`, `NO_GRADIENT` if there is none to add to,
+        `WRONG_NETWORK`, `WRONG_X`, also if it is another array than that of `forward_train`, `WRONG_Y` for
+        `dy`, or `WRONG_OUT` for `dx`.
+    """
+    descriptor = descriptor_of(net)
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
+    if descriptor.pass_rows == 0:
+        return Status.NO_FORWARD
+    same = descriptor.x == address(x) and descriptor.pass_rows == rows_of(descriptor, x)
+    if not (same and _rows_fit(x, x, descriptor.n_features)):
+        return Status.WRONG_X
+    if not (_rows_fit(dy, x, descriptor.n_outputs) and are_apart(dy, net.gradients)):
+        return Status.WRONG_Y
+    if dx is not None:
+        fits = _rows_fit(dx, x, descriptor.n_features) and _may_be_written(net, dx, x)
+        if not (fits and are_apart(dx, dy) and are_apart(dx, net.gradients)):
+            return Status.WRONG_OUT
+    if accumulate and descriptor.has_gradient == 0:
+        return Status.NO_GRADIENT
+    if not is_finite(flat(dy)):
+        return Status.NOT_FINITE
+    unchecked.backward(net, x, dy, dx, accumulate)
+    return Status.OK
+
+
+@kernel
+def apply_gradient_checked(net, optimizer_state):
+    """`fastnn.apply_gradient`, if there is a gradient, and the state is right.
+
+    Returns
+    -------
+    Status
+        `OK`, `NOT_FINITE` (no step was made), `NO_GRADIENT`, `WRONG_NETWORK` or `WRONG_STATE`.
+    """
+    if not is_whole(net):
+        return Status.WRONG_NETWORK
+    if not _is_right_state(net, optimizer_state):
+        return Status.WRONG_STATE
+    if not unchecked.apply_gradient(net, optimizer_state):
+        return Status.NOT_FINITE if descriptor_of(net).has_gradient == 1 else Status.NO_GRADIENT
+    return Status.OK

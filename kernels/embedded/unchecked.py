@@ -10,9 +10,12 @@ checked that what is written lies apart from what is read: `checked` holds the f
 
 import math
 
-from ..abi.oprow import LOSS, SIZE
-from ..lowlevel._jit import kernel
-from ..lowlevel.simd import address, call, flat, record
+import numpy as np
+
+from ..abi.descriptor import NOT_FINITE, OK
+from ..abi.oprow import LOSS, OPTIMIZER, SIZE
+from ..lowlevel._jit import force_inline, kernel
+from ..lowlevel.simd import address, call, flat, record, view
 from .arguments import (
     array_address,
     descriptor_of,
@@ -50,6 +53,7 @@ def forward(net, x, out):
     if not is_own(net):
         _write_nan(out)
         return
+    descriptor.pass_rows = 0
     descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows_of(descriptor, x)
     call(descriptor.predict, 0, address(descriptor))
 
@@ -79,6 +83,7 @@ def step(net, state, x, out):
     ops, features, outputs = descriptor.predict_ops, descriptor.n_features, descriptor.n_outputs
     descriptor.predict_ops, descriptor.n_features = descriptor.step_ops, descriptor.step_features
     descriptor.n_outputs = descriptor.step_outputs
+    descriptor.pass_rows = 0
     n, at_once = rows_of(descriptor, x), descriptor.predict_batch
     for position in range(0, n, at_once):
         start = position * descriptor.itemsize
@@ -113,6 +118,7 @@ def input_gradient(net, x, dy, dx):
     if not is_own(net):
         _write_nan(dx)
         return
+    descriptor.pass_rows = 0
     descriptor.x, descriptor.y, descriptor.output = X, given, output
     descriptor.n_samples = rows_of(descriptor, x)
     call(descriptor.input_gradient, 0, address(descriptor))
@@ -137,6 +143,7 @@ def jacobian(net, x, jac):
     if not is_own(net):
         _write_nan(jac)
         return
+    descriptor.pass_rows = 0
     descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows_of(descriptor, x)
     call(descriptor.jacobian, 0, address(descriptor))
 
@@ -160,6 +167,7 @@ def parameter_jacobian(net, x, jac):
     if not is_own(net):
         _write_nan(jac)
         return
+    descriptor.pass_rows = 0
     descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows_of(descriptor, x)
     call(descriptor.parameter_jacobian, 0, address(descriptor))
 
@@ -173,6 +181,7 @@ def _place_batch(net, x, y):
     descriptor.n_targets = targets_of(x, y)
     record(descriptor.loss, LOSS).n_targets = descriptor.n_targets
     net.loss[0] = math.nan
+    descriptor.pass_rows = 0
     return descriptor.loss_and_gradient != 0 and 0 < rows <= descriptor.batch_size
 
 
@@ -204,8 +213,18 @@ def loss_and_gradient(net, x, y):
         return math.nan
     if _place_batch(net, x, y):
         call(descriptor.loss_and_gradient, 0, address(descriptor))
+        descriptor.has_gradient = 1
         net.loss[0] = descriptor.loss_value
     return net.loss[0]
+
+
+@force_inline
+def _take_optimizer(net, optimizer_state):
+    """Let the next step be that of an optimizer's state."""
+    descriptor, rows = descriptor_of(net), optimizer_state.rows
+    descriptor.optimizer, descriptor.schedule = address(rows), address(rows) + 8 * SIZE
+    descriptor.optimizer_state = array_address(net, optimizer_state.vectors)
+    descriptor.step = optimizer_state.counters[0]
 
 
 @kernel
@@ -234,12 +253,146 @@ def train_step(net, optimizer_state, x, y):
     if not (is_own(net) and shows_results(net) and is_state_of(net, optimizer_state)):
         return math.nan
     if _place_batch(net, x, y):
-        rows = optimizer_state.rows
-        descriptor.optimizer, descriptor.schedule = address(rows), address(rows) + 8 * SIZE
-        descriptor.optimizer_state = array_address(net, optimizer_state.vectors)
-        descriptor.step, descriptor.epoch, descriptor.position = optimizer_state.counters[0], 0, 0
+        _take_optimizer(net, optimizer_state)
+        descriptor.epoch, descriptor.position = 0, 0
         descriptor.history, descriptor.training = address(net.loss), 1
         call(descriptor.train, 0, address(descriptor))
         descriptor.training = 0
         optimizer_state.counters[0] = descriptor.step
     return net.loss[0]
+
+
+@force_inline
+def _note_frozen(descriptor, optimizer_state):
+    """Remember what is not trained: the state need not live until the backward pass."""
+    own, row = record(descriptor.pass_optimizer, OPTIMIZER), record(address(optimizer_state.rows), OPTIMIZER)
+    own.n_frozen, skip = row.n_frozen, 2 * 8 * SIZE
+    source = view(address(optimizer_state.rows) + skip, 2 * row.n_frozen, np.int64)
+    target = view(descriptor.pass_optimizer + skip, 2 * row.n_frozen, np.int64)
+    for i in range(source.size):
+        target[i] = source[i]
+    descriptor.optimizer = descriptor.pass_optimizer
+
+
+@force_inline
+def _run_pass(descriptor, entry, ops):
+    """Call an entry of `passes`, with the ops at an address, as in training; whether it ran."""
+    kept = descriptor.ops
+    descriptor.ops, descriptor.training, descriptor.status = ops, 1, NOT_FINITE
+    call(entry, 0, address(descriptor))
+    descriptor.ops, descriptor.training = kept, 0
+    return descriptor.status == OK  # not if it could not be loaded
+
+
+@kernel
+def forward_train(net, optimizer_state, x, out):
+    """Write the network's output for `x`, as in training, into `out`; `backward` may follow.
+
+    All samples are one batch: dropout drops, and batch normalization takes the moments of the batch. The
+    first pass of a step draws the numbers that `train_step` would draw, each further one others.
+
+    Parameters
+    ----------
+    net : Network
+    optimizer_state : OptimizerState
+        Of `Model.optimizer_state` of the same model. It says which step it is, and what is not trained.
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
+        1 to `max_batch` samples.
+    out : array of shape (n, n_out), or (n_out,)
+        Written; NaN, and nothing done, if there are no samples or more than `max_batch`, the network or the
+        state is a copy, or the state that of another model.
+    """
+    descriptor, X, output = descriptor_of(net), array_address(net, x), written_address(net, out)
+    rows = rows_of(descriptor, x)
+    if not (is_own(net) and is_state_of(net, optimizer_state) and 0 < rows <= descriptor.batch_size):
+        _write_nan(out)
+        return
+    descriptor.x, descriptor.output, descriptor.n_samples = X, output, rows
+    _note_frozen(descriptor, optimizer_state)
+    step = optimizer_state.counters[0]
+    if descriptor.pass_step != step:
+        descriptor.pass_step, descriptor.passes = step, 0
+    descriptor.step = step | descriptor.passes << 40
+    descriptor.passes += 1
+    ran = _run_pass(descriptor, descriptor.forward_train, descriptor.output_ops)
+    descriptor.pass_rows = rows if ran else 0
+
+
+@kernel
+def backward(net, x, dy, dx=None, accumulate=False):
+    """Write into `net.gradient` the derivatives of a scalar with respect to all parameters.
+
+    The scalar is any function of the outputs that `forward_train` wrote for the same `x`, and `dy` are its
+    derivatives with respect to these. The penalties on the weights are included. The running statistics of
+    batch normalization are updated. Each `backward` needs a `forward_train` before it, and no other function
+    of the same network in between.
+
+    Parameters
+    ----------
+    net : Network
+        `gradient` is written; NaN if there was no such `forward_train`. Nothing is done if it is a copy.
+    x : array of shape (n, n_in) or (n, *input_shape), or (n_in,) for one sample
+        That of `forward_train`, unchanged.
+    dy : array of shape (n, n_out), or (n_out,)
+    dx : array of shape (n, n_in), or (n_in,), optional
+        Written: the derivatives of the scalar with respect to `x`.
+    accumulate : bool
+        Whether they are added to what `net.gradient` holds, as of the second batch of several. The penalties,
+        which were counted with the first, are then left out.
+    """
+    descriptor, X, given = descriptor_of(net), array_address(net, x), array_address(net, dy)
+    output, ops = 0, descriptor.output_ops
+    if dx is not None:
+        output, ops = written_address(net, dx), descriptor.input_ops
+    if not (is_own(net) and shows_results(net)):
+        if dx is not None:
+            _write_nan(dx)
+        return
+    if descriptor.pass_rows == 0 or descriptor.pass_rows != rows_of(descriptor, x):
+        _write_nan(net.gradient)
+        if dx is not None:
+            _write_nan(dx)
+        return
+    descriptor.x, descriptor.y, descriptor.output = X, given, output
+    penalties, gradient = descriptor.n_penalties, descriptor.gradient
+    if accumulate:
+        descriptor.n_penalties, descriptor.accumulates = 0, 1
+        descriptor.gradient += descriptor.n_parameters * descriptor.itemsize
+    ran = _run_pass(descriptor, descriptor.backward, ops)
+    descriptor.n_penalties, descriptor.gradient, descriptor.accumulates = penalties, gradient, 0
+    descriptor.rows_gradient = gradient
+    descriptor.pass_rows, descriptor.has_gradient = 0, 1
+    if not ran:
+        _write_nan(net.gradient)
+
+
+@kernel
+def apply_gradient(net, optimizer_state):
+    """Make the optimizer's step with what `net.gradient` holds, and say whether it was made.
+
+    As the last part of `train_step`: clipping, weight decay, the schedule and what is not trained are those
+    of the optimizer's state. `net.gradient` may be changed before, for example to a mean over processes.
+
+    Parameters
+    ----------
+    net : Network
+        The model's parameters are changed. Of what is not trained the gradient becomes zero.
+    optimizer_state : OptimizerState
+        Of `Model.optimizer_state` of the same model; written.
+
+    Returns
+    -------
+    bool
+        False, and no step made, if a number of the gradient is not finite, as all are before the first
+        `backward`; or if the network or the state is a copy, or the state that of another model.
+    """
+    descriptor = descriptor_of(net)
+    if not (is_own(net) and shows_results(net) and is_state_of(net, optimizer_state)):
+        return False
+    _take_optimizer(net, optimizer_state)
+    descriptor.pass_rows, descriptor.status = 0, NOT_FINITE
+    call(descriptor.apply_gradient, 0, address(descriptor))
+    if descriptor.status != OK:
+        return False
+    optimizer_state.counters[0] = descriptor.step
+    return True

@@ -50,22 +50,40 @@ ENTRY_SIGNATURE = types.void(types.int64, types.int64)
 
 
 _WRAPPER = """
-declare i32 @"{inner}"(ptr, ptr, i64, i64)
+declare i32 @"{inner}"(ptr, ptr, {kinds})
 declare void @llvm.trap()
 
-define void @"{symbol}"(i64 %op, i64 %net) {{
-  %result = alloca ptr
+define {returned} @"{symbol}"({arguments}) {{
+  %result = alloca {held}
   %exception = alloca ptr
-  %status = call i32 @"{inner}"(ptr %result, ptr %exception, i64 %op, i64 %net)
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, {arguments})
   %ok = icmp eq i32 %status, 0
   br i1 %ok, label %return, label %stop
 stop:  ; reached in the bounds-checking mode only: an entry raises nothing of its own
   call void @llvm.trap()
   unreachable
 return:
-  ret void
+  %value = load {held}, ptr %result
+  ret {value}
 }}
 """
+_KINDS = {types.int32: "i32", types.int64: "i64", types.float64: "double"}
+
+
+def _wrapper(signature, inner, symbol):
+    """LLVM's form of a C function of a signature around one of Numba's."""
+    kinds, returned = [_KINDS[kind] for kind in signature.args], _KINDS.get(signature.return_type, "void")
+    arguments = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds))
+    held, value = ("ptr", "void") if returned == "void" else (returned, f"{returned} %value")
+    return _WRAPPER.format(
+        inner=inner,
+        symbol=symbol,
+        kinds=", ".join(kinds),
+        arguments=arguments,
+        returned=returned,
+        held=held,
+        value=value,
+    )
 
 
 def compile_entry(body, symbol):
@@ -78,9 +96,10 @@ def compile_entry(body, symbol):
     Parameters
     ----------
     body : function
-        Python function of two int64 addresses, as an entry factory returns it.
+        Python function of two int64 addresses, as an entry factory returns it; of others, if it has a
+        `signature`.
     symbol : str
-        Name of the C function ``void (int64, int64)``.
+        Name of the C function ``void (int64, int64)``, or of that signature.
 
     Returns
     -------
@@ -88,11 +107,12 @@ def compile_entry(body, symbol):
         Object code for the host.
     """
     function = njit(**_OPTIONS | _WITHOUT_WRAPPERS)(body)
-    function.compile(ENTRY_SIGNATURE)
+    signature = getattr(body, "signature", ENTRY_SIGNATURE)
+    function.compile(signature)
     (compiled,) = function.overloads.values()
     inner = compiled.fndesc.llvm_func_name
     module = binding.parse_assembly(compiled.library.get_llvm_str())
-    module.link_in(binding.parse_assembly(_WRAPPER.format(inner=inner, symbol=symbol)))
+    module.link_in(binding.parse_assembly(_wrapper(signature, inner, symbol)))
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name != symbol:
             value.linkage = "internal"

@@ -42,12 +42,16 @@ FUNCTIONS = {
     "parameter_jacobian": [(5, 3), (5, 2, MODEL.parameters.size)],
     "loss_and_gradient": [(5, 3), (5, 2)],
     "train_step": [(5, 3), (5, 2)],
+    "forward_train": [(5, 3), (5, 2)],
 }
 TRAINING = ("loss_and_gradient", "train_step")
 
 
 def arguments(name, state=STATE):
-    return [*([state] if name == "train_step" else []), *(np.ones(shape) for shape in FUNCTIONS[name])]
+    return [
+        *([state] if name in ("train_step", "forward_train") else []),
+        *(np.ones(shape) for shape in FUNCTIONS[name]),
+    ]
 
 
 def contents():

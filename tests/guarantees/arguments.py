@@ -231,6 +231,26 @@ ARGUMENTS = {
         without=frozenset({"one row alone", "one row alone, as a list"}),  # then dy is refused
     ),
     "Model.input_gradient: dy": Argument(VALUES, model, lambda m, v: m.input_gradient(X, v), "dy"),
+    "Model.backward: X": Argument(
+        X,
+        model,
+        lambda m, v: m.backward(v, VALUES),
+        "X",
+        without=frozenset({"one row alone", "one row alone, as a list"}),  # then dy is refused
+    ),
+    "Model.backward: dy": Argument(
+        VALUES,
+        model,
+        lambda m, v: m.backward(X, v),
+        "dy",
+        without=frozenset({"a function", "a class"}),  # which are called
+    ),
+    "Model.backward: dy of a function": Argument(
+        VALUES, model, lambda m, v: m.backward(X, lambda outputs: v), "dy"
+    ),
+    "Model.apply_gradient: gradient": Argument(
+        np.arange(31) % 2.0, model, lambda m, v: plainly(m.apply_gradient(v)), "gradient"
+    ),
     "saliency: X": Argument(
         X, model, lambda m, v: fn.explain.saliency(m, v), "X", alone=True, also_one_row=True
     ),

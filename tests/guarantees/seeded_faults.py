@@ -28,6 +28,7 @@ def compiled(file, before, after, *tests):
 
 LEAST_SQUARES = "training/test_levenberg_marquardt.py"
 GEMM, BESIDE_NUMPY = "kernels/test_gemm.py", "training/test_fit.py::test_training_beside_numpy"
+SEVERAL = "engine/test_passes.py::test_gradients_of_several_batches"
 KERNELS = {
     # kernels, run without compilation
     "dropped bias": interpreted(
@@ -194,6 +195,27 @@ KERNELS = {
     ),
     "adam without bias correction": compiled(
         "optimizer", "1.0 / math.sqrt(1.0 - beta_2**t)", "1.0", BESIDE_NUMPY
+    ),
+    "statistics left alone by a backward pass": compiled(
+        "passes",
+        "thread == 0 and net.statistics != 0",
+        "thread == 1",
+        "engine/test_passes.py::test_the_parts_are_a_step",
+    ),
+    "a second batch takes the place of the first": compiled(
+        "passes", "net.accumulates == 1", "net.accumulates == 2", SEVERAL
+    ),
+    "penalties counted with each batch": compiled(
+        "unchecked",
+        "descriptor.n_penalties, descriptor.accumulates = 0, 1",
+        "descriptor.accumulates = 1",
+        SEVERAL,
+    ),
+    "all passes of a step drop alike": compiled(
+        "unchecked",
+        "descriptor.passes += 1",
+        "descriptor.passes += 0",
+        "engine/test_passes.py::test_backward_has_the_mask_of_its_forward_pass",
     ),
     "alpha twice": compiled("penalty", "+ 0.5 * (row.alpha", "+ (row.alpha", "training/test_objective.py"),
     "worse steps of least squares kept": compiled(

@@ -173,6 +173,7 @@ ELSEWHERE = {
     "Model.fit: shuffle": "test_an_order_of_samples_is_taken_or_refused",
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
     "Model.fit: validation_lengths": "tests/layers/test_lengths.py",
+    "Model.backward: lengths": "tests/engine/test_passes.py",
     **{
         f"Model.{function}: lengths": "test_lengths_are_taken_or_refused, tests/layers/test_lengths.py"
         for function in ("fit", "partial_fit", "evaluate", "loss_and_gradient")
@@ -236,9 +237,8 @@ def rows_needed():
             own = list(functions_of(value))
         for function in [*own, *(getattr(fn.scipy, name) for name in fn.scipy.__all__)]:
             is_public = function.__module__.startswith("fastnn") and ".kernels" not in function.__module__
-            named = re.sub(
-                r"^(Trainer|Inference|Probabilities)\.", "Model.", function.__qualname__
-            )  # its bases
+            bases = r"^(Trainer|Gradients|Probabilities|Inference)\."
+            named = re.sub(bases, "Model.", function.__qualname__)
             if is_public and named not in OF_THE_ENGINE:
                 yield from (f"{named}: {parameter}" for parameter in data_of(function))
 

@@ -34,7 +34,11 @@ FUNCTIONS = {
     "parameter_jacobian": ("x", "parameter_jac"),
     "loss_and_gradient": ("x", "y"),
     "train_step": ("x", "y"),
+    "forward_train": ("x", "out"),
+    "backward": ("x", "dy", "dx"),
 }
+#: Those that take the optimizer's state behind the network.
+WITH_STATE = ("train_step", "forward_train")
 KINDS = {
     "float64": lambda a: a.astype("float64"),
     "float16": lambda a: a.astype("float16"),
@@ -53,6 +57,7 @@ CASES = [
     for checked in ("", "_checked")
     for array in arrays
     for kind in [*(OF_CHECKED if checked else KINDS), *(["read-only"] if array in WRITTEN else [])]
+    if (name, array, kind) != ("backward", "dx", "None")  # which is its default
 ]
 
 
@@ -66,7 +71,7 @@ def call(name, **changed):
     net, state = compiled()
     base = name.removesuffix("_checked")
     arrays = [changed.get(array, ARRAYS[array]) for array in FUNCTIONS[base]]
-    return getattr(fn, name)(net, *([state] if base == "train_step" else []), *arrays)
+    return getattr(fn, name)(net, *([state] if base in WITH_STATE else []), *arrays)
 
 
 @pytest.mark.parametrize(("name", "array", "kind"), sampled(CASES, every=5))
@@ -88,11 +93,12 @@ def test_a_network_is_asked_for(name):
     arrays = [ARRAYS[array] for array in FUNCTIONS[name]]
     for net in (None, MODEL, ARRAYS["x"]):
         with pytest.raises((NumbaError, TypeError)):
-            getattr(fn, name)(net, *([compiled()[1]] if name == "train_step" else []), *arrays)
+            getattr(fn, name)(net, *([compiled()[1]] if name in WITH_STATE else []), *arrays)
 
 
 def test_the_table_is_whole():
     compiled = {name for name in fn.__all__ if hasattr(getattr(fn, name), "py_func")}
-    # `step` has an argument more, the state: see tests/engine/test_steps.py
-    named = [*FUNCTIONS, "step"]
+    # `step` has an argument more, the state, `apply_gradient` no array: see tests/engine/test_steps.py and
+    # tests/engine/test_passes.py
+    named = [*FUNCTIONS, "step", "apply_gradient"]
     assert compiled == {f"{name}{checked}" for name in named for checked in ("", "_checked")}
