@@ -14,6 +14,7 @@ from .data.tables import column_names
 from .data.weights import sample_weights, times
 from .engine import launch
 from .engine.data_set import DataSet
+from .engine.frozen import frozen_ranges
 from .kernels.abi.least_squares import (
     COST_CONVERGED,
     GRADIENT_CONVERGED,
@@ -222,7 +223,7 @@ class _Search:
             self._point(name, allocate(size, "float64", f"{name} of levenberg_marquardt"))
         for name in ("gradient_row", "kept"):
             self._point(name, allocate(n, dtype, f"{name} of levenberg_marquardt"))
-        frozen = np.array(executor.frozen_ranges(), np.int64).reshape(-1, 2)
+        frozen = np.array(frozen_ranges(executor.built.graph.parameters), np.int64).reshape(-1, 2)
         self._point("frozen", frozen)
         self._point("target", data.y)
         if data.weight is not None:

@@ -27,6 +27,7 @@ from .data import array_checks
 from .data.tables import column_names
 from .data.weights import sample_weights, times
 from .engine import launch
+from .engine.frozen import frozen_ranges
 from .least_squares import require_squares
 from .memory.buffers import empty
 from .training.arguments import check_samples
@@ -269,7 +270,7 @@ class _Search:
         self._best = self._parameters.copy()
         self._lowest = np.inf
         self.start = self._parameters.astype(np.float64)
-        self._frozen = executor.frozen_ranges()
+        self._frozen = frozen_ranges(executor.built.graph.parameters)
 
     def __enter__(self) -> _Search:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..engine.frozen import frozen_ranges
 from ..layers.containers import Container, Sequential
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def table(model: Inference) -> tuple[list[tuple[str, str, str]], str]:
         count = sum(place.size for place in (*node.parameters, *node.statistics)) if layer else 0
         rows.append((text, f"(n, {', '.join(f'{size:,}' for size in shape)})", f"{count:,}"))
     total, running = graph.n_parameters + graph.n_statistics, graph.n_statistics
-    still = sum(end - start for start, end in model.executor.frozen_ranges())
+    still = sum(end - start for start, end in frozen_ranges(graph.parameters))
     frozen = f", {still:,} of them frozen" if still else ""
     statistics = f", {running:,} of them running statistics" if running else ""
     products = f", products in {model.compute_dtype}" if model.compute_dtype != model.dtype else ""

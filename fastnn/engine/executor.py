@@ -22,7 +22,8 @@ from . import compute_dtype as compute_dtypes
 from . import embedded, launch, required_kernels
 from .builder import NetworkBuilder
 from .columns import Columns
-from .graph import frozen_numbers, frozen_ranges, lower, shapes
+from .frozen import frozen_numbers
+from .graph import lower, shapes
 from .head import Head
 from .lengths import check_lengths
 from .optimizer_rows import FitOptimizer, optimizer_state
@@ -63,8 +64,7 @@ class Executor:
     seed : int, optional
         A random one if not given.
     head : Head, optional
-    loss : Loss, optional
-    optimizer : Optimizer, optional
+    loss, optimizer : Loss and Optimizer, optional
     metrics : sequence of Metric
     metric_functions : sequence of function
         User-defined metrics.
@@ -162,10 +162,6 @@ class Executor:
         """What it computes; None until it is built."""
         return None if self._builder is None else self._builder.graph
 
-    def frozen_ranges(self) -> list[tuple[int, int]]:
-        """The ranges of the parameters that are not trained."""
-        return frozen_ranges(self.built.graph.parameters)
-
     def shape_of_input(self, X: Any, rows: NDArray[Any]) -> Shape:
         """Shape of a sample of X, of which these rows were made."""
         return self.input_shape or sample_shape(X) or rows.shape[1:]
@@ -188,9 +184,8 @@ class Executor:
 
     def parameter_count(self, shape: Shape) -> int:
         """How many parameters it has for samples of a shape; about so many if a layer is not adapted."""
-        return lower(
-            [layer for layer in self.layers if layer.adapted or not layer.kernels], shape
-        ).n_parameters
+        layers = [layer for layer in self.layers if layer.adapted or not layer.kernels]
+        return lower(layers, shape).n_parameters
 
     @property
     def built(self) -> NetworkBuilder:

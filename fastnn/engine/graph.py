@@ -403,20 +403,3 @@ def shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
     for layer in layers:
         result.append(layer.output_shape(result[-1]))
     return result
-
-
-def frozen_ranges(places: Sequence[ParameterPlace]) -> list[tuple[int, int]]:
-    """Start and end of each part of their vector that is not trained: see `Layer.trainable`."""
-    result: list[tuple[int, int]] = []
-    for place in places:
-        if not place.layer.trainable:
-            start = result.pop()[0] if result and result[-1][1] == place.offset else place.offset
-            result.append((start, place.offset + place.size))
-    return result
-
-
-def frozen_numbers(graph: Graph) -> list[tuple[int, int]]:
-    """What a step leaves alone: ranges of the parameters, then of the statistics, counted on from these."""
-    end = graph.n_parameters
-    held = [(end + start, end + stop) for start, stop in frozen_ranges(graph.statistics)]
-    return frozen_ranges(graph.parameters) + held

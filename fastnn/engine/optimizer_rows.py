@@ -43,7 +43,7 @@ def optimizer_state(
     places : sequence of ParameterPlace
         All parameters, and all running statistics.
     frozen : sequence of (start, stop)
-        The ranges of the flat vector that it leaves alone, and of the statistics: see `graph.frozen_numbers`.
+        What it leaves alone of the flat vector and of the statistics: see `frozen.frozen_numbers`.
     kept : OptimizerState, optional
         An earlier one, whose rows are written and which is returned if it is of the same memory.
     """

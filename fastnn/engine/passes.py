@@ -10,7 +10,7 @@ from ..kernels.abi.descriptor import OK
 from ..memory.buffers import address, empty
 from . import late_entries, launch
 from .data_set import DataSet
-from .graph import frozen_numbers
+from .frozen import frozen_numbers
 from .network import pass_table
 from .optimizer_rows import fill_frozen
 from .scan import FiniteCheck, is_finite

@@ -74,7 +74,6 @@ def interrupted(monkeypatch, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(model.executor.samples, "take", lambda X, y: None)  # no short fit, which ends at once
         patch.setattr(engine, "run", run_and_interrupt)
         patch.setattr(ShortFit, "make", lambda *arguments: None)  # which is not interrupted
         patch.setattr(ThreadTuner, "steps_in", lambda tuner, seconds: 1)  # in the first call, one step
