@@ -86,8 +86,8 @@ if TYPE_CHECKING:
         step,
         train_step,
     )
-    from .least_squares import levenberg_marquardt
     from .training.fit_many import fit_many
+    from .training.least_squares import levenberg_marquardt
 
 __all__ = [
     "UpSampling1D",
@@ -227,7 +227,7 @@ _LATER = {
     "Ensemble": ".ensemble",
     "check_gradient": ".gradient_check",
     "fit_many": ".training.fit_many",
-    "levenberg_marquardt": ".least_squares",
+    "levenberg_marquardt": ".training.least_squares",
     "load_keras": ".io.load_keras",
     "load_torch": ".io.load_torch",
 }

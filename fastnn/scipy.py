@@ -28,9 +28,9 @@ from .data.tables import column_names
 from .data.weights import sample_weights, times
 from .engine import launch
 from .engine.frozen import frozen_ranges
-from .least_squares import require_squares
 from .memory.buffers import empty
 from .training.arguments import check_samples
+from .training.least_squares import require_squares
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

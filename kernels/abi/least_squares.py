@@ -5,6 +5,9 @@ import numpy as np
 #: Why a search has ended; `SEARCHING` while it has not.
 SEARCHING, COST_CONVERGED, STEP_CONVERGED, GRADIENT_CONVERGED, NO_PROGRESS, NOT_FINITE_COST = range(6)
 
+#: Columns of a block of a Cholesky factor.
+FACTOR_BLOCK = 64
+
 #: All arrays but targets, weights and the kept parameters are of float64; n is the number of parameters.
 LEAST_SQUARES = np.dtype(
     [
@@ -22,8 +25,8 @@ LEAST_SQUARES = np.dtype(
         ("n_rows", np.int64),
         ("normal", np.int64),  # address of (n, n): J' J, its lower triangle
         ("factor", np.int64),  # address of (n, n)
-        ("block", np.int64),  # address of (n, cholesky.BLOCK)
-        ("inverse", np.int64),  # address of (cholesky.BLOCK, cholesky.BLOCK)
+        ("block", np.int64),  # address of (n, FACTOR_BLOCK)
+        ("inverse", np.int64),  # address of (FACTOR_BLOCK, FACTOR_BLOCK)
         ("gradient", np.int64),  # address of (n,): J' r
         ("scale", np.int64),  # address of (n,): the largest norm that each column of J has had
         ("change", np.int64),  # address of (n,): the step

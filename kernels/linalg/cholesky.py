@@ -9,12 +9,10 @@ import math
 
 import numpy as np
 
+from ..abi.least_squares import FACTOR_BLOCK
 from ..lowlevel._jit import inline_ir, kernel, reduction
 from ..lowlevel.simd import address, view
 from .gemm import multiply
-
-#: Columns of a block.
-BLOCK = 64
 
 
 @reduction
@@ -103,8 +101,8 @@ def factor(product, matrix, block, inverse, pack):
     product, pack
         As for `normal_block`.
     matrix : array of shape (n, n)
-    block : array of shape (n * BLOCK,)
-    inverse : array of shape (BLOCK * BLOCK,)
+    block : array of shape (n * FACTOR_BLOCK,)
+    inverse : array of shape (FACTOR_BLOCK * FACTOR_BLOCK,)
 
     Returns
     -------
@@ -112,8 +110,8 @@ def factor(product, matrix, block, inverse, pack):
         False if the matrix is not positive definite; it then holds nothing useful.
     """
     n = matrix.shape[0]
-    for first in range(0, n, BLOCK):
-        width, height = min(BLOCK, n - first), n - first
+    for first in range(0, n, FACTOR_BLOCK):
+        width, height = min(FACTOR_BLOCK, n - first), n - first
         below = address(matrix) + 8 * first * n
         if first > 0:
             multiply(

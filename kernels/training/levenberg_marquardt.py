@@ -14,6 +14,7 @@ import numpy as np
 from ..abi.descriptor import DESCRIPTOR
 from ..abi.least_squares import (
     COST_CONVERGED,
+    FACTOR_BLOCK,
     GRADIENT_CONVERGED,
     LEAST_SQUARES,
     NO_PROGRESS,
@@ -102,8 +103,8 @@ def _add_product(search, n, n_rows, add):
     """Add the product of `n_rows` rows of the Jacobian to `normal`, or write it there."""
     rows, matrix = view(search.rows, (n_rows, n), np.float64), view(search.normal, (n, n), np.float64)
     pack = view(search.pack, PACK_SIZE, np.float64)
-    for first in range(0, n, cholesky.BLOCK):
-        block = view(search.block, (n - first, min(cholesky.BLOCK, n - first)), np.float64)
+    for first in range(0, n, FACTOR_BLOCK):
+        block = view(search.block, (n - first, min(FACTOR_BLOCK, n - first)), np.float64)
         cholesky.normal_block(search.product, rows, first, block, pack)
         _place_block(block, first, add, matrix)
 
@@ -217,8 +218,8 @@ def _find_change(search, n):
     """Write `change`: the step for a damping, which grows until there is one; False if there is none."""
     normal, matrix = view(search.normal, (n, n), np.float64), view(search.factor, (n, n), np.float64)
     gradient, change = view(search.gradient, n, np.float64), view(search.change, n, np.float64)
-    block = view(search.block, n * cholesky.BLOCK, np.float64)
-    inverse = view(search.inverse, cholesky.BLOCK * cholesky.BLOCK, np.float64)
+    block = view(search.block, n * FACTOR_BLOCK, np.float64)
+    inverse = view(search.inverse, FACTOR_BLOCK * FACTOR_BLOCK, np.float64)
     pack = view(search.pack, PACK_SIZE, np.float64)
     scale = view(search.scale, n, np.float64)
     while search.damping < _MOST_DAMPING:

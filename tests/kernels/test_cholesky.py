@@ -5,6 +5,7 @@ import pytest
 from numba import njit
 
 from fastnn.compiler import loader
+from fastnn.kernels.abi.least_squares import FACTOR_BLOCK
 from fastnn.kernels.abi.oprow import PACK_SIZE
 from fastnn.kernels.linalg import cholesky
 from fastnn.kernels.lowlevel._jit import INTERPRETED
@@ -14,14 +15,14 @@ if INTERPRETED:
 
 GUARD = 1e300
 PRODUCT = loader.address("linalg.gemm.product", "float64")
-SIZES = [1, 2, 7, cholesky.BLOCK - 1, cholesky.BLOCK, cholesky.BLOCK + 1, 2 * cholesky.BLOCK, 200]
+SIZES = [1, 2, 7, FACTOR_BLOCK - 1, FACTOR_BLOCK, FACTOR_BLOCK + 1, 2 * FACTOR_BLOCK, 200]
 
 
 def factored(matrix):
     """Whether it is positive definite, and what `factor` leaves."""
     n = len(matrix)
     found = np.array(matrix, order="C")
-    block, inverse = np.full(n * cholesky.BLOCK + 1, GUARD), np.full(cholesky.BLOCK**2 + 1, GUARD)
+    block, inverse = np.full(n * FACTOR_BLOCK + 1, GUARD), np.full(FACTOR_BLOCK**2 + 1, GUARD)
     right = cholesky.factor(PRODUCT, found, block, inverse, np.empty(PACK_SIZE))
     assert block[-1] == inverse[-1] == GUARD
     return right, found

@@ -1,10 +1,13 @@
 """Levenberg and Marquardt's method: step by step as in NumPy, how it ends, what it refuses."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import least_squares
+from fastnn.training import least_squares
 
 RNG = np.random.default_rng(0)
 X = np.linspace(-1, 1, 60).reshape(-1, 1)
@@ -264,3 +267,9 @@ def test_outputs_that_cannot_be_squared(dtype, large):
         assert np.array_equal(model.parameters, before)
     else:  # the squares are of float64
         assert np.isfinite(fn.levenberg_marquardt(model, X, Y).cost)
+
+
+def test_it_does_not_import_numba():
+    code = "import sys, fastnn as fn; fn.levenberg_marquardt; print('numba' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

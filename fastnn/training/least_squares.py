@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import validate
-from .compiler import loader
-from .data import array_checks
-from .data.tables import column_names
-from .data.weights import sample_weights, times
-from .engine import launch
-from .engine.data_set import DataSet
-from .engine.frozen import frozen_ranges
-from .kernels.abi.least_squares import (
+from ..checks import validate
+from ..compiler import loader
+from ..data import array_checks
+from ..data.tables import column_names
+from ..data.weights import sample_weights, times
+from ..engine import launch
+from ..engine.data_set import DataSet
+from ..engine.frozen import frozen_ranges
+from ..kernels.abi.least_squares import (
     COST_CONVERGED,
+    FACTOR_BLOCK,
     GRADIENT_CONVERGED,
     LEAST_SQUARES,
     NO_PROGRESS,
@@ -24,16 +25,15 @@ from .kernels.abi.least_squares import (
     SEARCHING,
     STEP_CONVERGED,
 )
-from .kernels.abi.oprow import PACK_SIZE
-from .kernels.linalg.cholesky import BLOCK
-from .memory.buffers import address, allocate
-from .training.arguments import check_samples
+from ..kernels.abi.oprow import PACK_SIZE
+from ..memory.buffers import address, allocate
+from .arguments import check_samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .engine.executor import Executor
-    from .model import Model
+    from ..engine.executor import Executor
+    from ..model import Model
 
 _MESSAGES = {
     SEARCHING: "max_evaluations is reached",
@@ -216,8 +216,14 @@ class _Search:
         self._record, self.fields = record, record[0]
         n, n_out, dtype = executor.state.parameters.size, data.y.shape[1], executor.dtype
         n_rows = max(1, min(len(data.X) * n_out, _JACOBIAN_BYTES // (8 * max(n, 1))))
-        sizes = {"pack": PACK_SIZE, "rows": n_rows * n, "normal": n * n, "factor": n * n, "block": n * BLOCK}
-        sizes |= {"inverse": BLOCK * BLOCK, "gradient": n, "scale": n, "change": n}
+        sizes = {
+            "pack": PACK_SIZE,
+            "rows": n_rows * n,
+            "normal": n * n,
+            "factor": n * n,
+            "block": n * FACTOR_BLOCK,
+        }
+        sizes |= {"inverse": FACTOR_BLOCK * FACTOR_BLOCK, "gradient": n, "scale": n, "change": n}
         sizes |= {"error": _TRIAL_ROWS * n_out}
         for name, size in sizes.items():
             self._point(name, allocate(size, "float64", f"{name} of levenberg_marquardt"))
