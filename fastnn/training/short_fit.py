@@ -43,9 +43,11 @@ class ShortFit:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._net: Network | None = None
+        # Of the network that it is prepared for: not the network itself, whose memory is not to be kept.
+        self._descriptor: NDArray[Any] | None = None
         self._optimizer: NDArray[Any] | None = None
         self._kind: Any = None
+        self._copies: list[NDArray[Any]] = []
 
     def make(
         self, X: Any, y: Any, epochs: int = 1, batch_size: int | None = None, shuffle: bool = False
@@ -72,10 +74,11 @@ class ShortFit:
             or outer_stop() is not None
         ):
             return None
-        if net is not self._net or state.optimizer is not self._optimizer:
-            self._prepare(net)
+        if net.descriptor is not self._descriptor or state.optimizer is not self._optimizer:
+            self._descriptor, self._optimizer = net.descriptor, state.optimizer
+            self._kind, self._copies = None, []
         if (kind := (len(data.X), epochs, shuffle)) != self._kind:
-            self._lay_out(kind)
+            self._lay_out(net, kind)
         if self._call is None:
             return None
         launch.set_data(net, data)
@@ -87,7 +90,7 @@ class ShortFit:
         return History.of_epochs(executor.log_names, columns, rates)
 
     def _prepare(self, net: Network) -> None:
-        """Take over a network and what training changes."""
+        """Take over a network, and make memory for copies of what training changes."""
         executor, state, fields = self._executor, self._executor.state, net.fields
         vectors = [vector for vector in (state.parameters, state.statistics, state.optimizer) if vector.size]
         self._copies = [allocate(vector.size, executor.dtype, "a copy") for vector in vectors]
@@ -101,25 +104,25 @@ class ShortFit:
         row["counters"] = address(state.counters)
         fields.training, fields.history_width = 1, len(executor.log_names) + 1
         fields.batch_means = executor.loss is not None and executor.loss.reported != ""
-        self._net, self._optimizer, self._kind = net, state.optimizer, None
 
-    def _lay_out(self, kind: tuple[int, int, bool]) -> None:
+    def _lay_out(self, net: Network, kind: tuple[int, int, bool]) -> None:
         """Memory for the history of some epochs over some samples, and for the order of these."""
-        assert self._net is not None
-        fields, (n, epochs, shuffle) = self._net.fields, kind
+        fields, (n, epochs, shuffle) = net.fields, kind
         rows, multiplications = fields.batch_size, fields.multiplications
         steps = epochs * -(-n // rows)
         cost = 3 * epochs * n * multiplications + steps * (fields.n_parameters + _STEP)
         self._kind, self._call = kind, None
         if team_size(rows, multiplications) > 1 or cost > _SHORT:
             return
+        if not self._copies:
+            self._prepare(net)
         logs = allocate(epochs * fields.history_width, "float64", "logs").reshape(epochs, -1)
         self._order = allocate(n if shuffle and rows < n else 0, "int64", "the order of the samples")
         row = self._row.view(oprow.FIT)[0]
         row["history"], row["epochs"] = address(logs), epochs
         row["order"] = address(self._order) if self._order.size else 0
         self._logs = logs.T
-        dtype = dtype_name(self._net.parameters.dtype)
+        dtype = dtype_name(net.parameters.dtype)
         call = loader.function(_FIT, dtype, holds_gil=cost <= _SHORT_CALL)
         self._call = functools.partial(call, address(self._row), fields.own_address)
 

@@ -246,12 +246,14 @@ def entries():
 # what no layer uses.
 UNUSUAL = {f"driver.batch.{sign}int{bits}.gather" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 UNUSUAL |= {"layers.activation.identity.forward", "layers.activation.identity.backward_input"}
+# For float32, and one of them: what the CPU has.
+BFLOAT16 = {"linalg.bfloat16.tiles", "linalg.bfloat16.pairs"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_no_kernel_is_forgotten_by_warmup(dtype):
     listed = {kernel for kernel, _ in warmup.common(dtype)}
-    assert set(entries()) - listed == UNUSUAL | {f"driver.batch.{dtype}.gather"}
+    assert set(entries()) - listed - BFLOAT16 == UNUSUAL | {f"driver.batch.{dtype}.gather"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -262,7 +262,21 @@ def cross_entropy(logits, target, sample_weight=None, label_smoothing=0.0):
     return weighted_mean(losses, gradients, sample_weight)
 
 
+def hinge(p, t):
+    """Of targets -1 and 1, or 0 and 1. At the edge the gradient is 0."""
+    side = np.where(t > 0, 1.0, -1.0)
+    margin = np.maximum(0, 1 - side * p)
+    return margin, np.where(margin > 0, -side, 0.0)
+
+
+def squared_hinge(p, t):
+    margin, derivative = hinge(p, t)
+    return margin**2, 2 * margin * derivative
+
+
 LOSSES = {
+    "hinge": mean_over_outputs(hinge),
+    "squared_hinge": mean_over_outputs(squared_hinge),
     "mse": mean_over_outputs(lambda p, t: ((p - t) ** 2, 2 * (p - t))),
     "sse": sse,
     "mae": mean_over_outputs(lambda p, t: (np.abs(p - t), np.sign(p - t))),  # gradient 0 at equality

@@ -36,6 +36,10 @@ def shares(rng, rows, n_out):
     return rng.uniform(0, 1, (rows, n_out))
 
 
+def signs(rng, rows, n_out):
+    return rng.choice([-1.0, 0.0, 1.0], (rows, n_out))
+
+
 def counts(rng, rows, n_out):
     return rng.poisson(2.0, (rows, n_out)).astype(np.float64)
 
@@ -48,6 +52,8 @@ TARGETS = {
     "binary_cross_entropy": [shares],
     "weighted_binary_cross_entropy": [shares],
     "poisson": [counts],
+    "hinge": [signs],
+    "squared_hinge": [signs],
 }
 SETTINGS = {
     "huber": [{"delta": 1.0}, {"delta": 0.3}],

@@ -17,7 +17,7 @@ from fastnn.layers import registry as layer_table
 from fastnn.layers.base import walk
 from fastnn.sklearn import MLPClassifier
 from tests.helpers import layer_rows
-from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation
+from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, activation, outputs_for
 from tests.helpers.onnx_models import (
     CATEGORIES,
     CONVOLUTIONS,
@@ -186,8 +186,14 @@ def test_another_dtype(tmp_path):
     np.testing.assert_allclose(y, model.predict(X), **PRODUCT["float32"])
 
 
+def softmax(z):
+    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+
 PROBABILITIES = {
-    "cross_entropy": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
+    "cross_entropy": softmax,
+    "focal": softmax,
+    "kl_divergence": softmax,
     "binary_cross_entropy": lambda z: 1 / (1 + np.exp(-z)),
     "nll": np.exp,
 }
@@ -195,7 +201,7 @@ PROBABILITIES = {
 
 @pytest.mark.parametrize("loss", fn.losses.TABLE)
 def test_probabilities(loss, tmp_path):
-    last = fn.Dense(3, "log_softmax" if loss == "nll" else None)
+    last = fn.Dense(outputs_for(loss, 3), "log_softmax" if loss == "nll" else None)
     model = made([fn.Dense(5, "tanh"), last], "float64", X, loss=loss)
     if loss not in PROBABILITIES:
         with pytest.raises(ValueError, match=f"not {loss}"):
