@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 2))
 MANY = np.resize(X, (3000, 3))
 
-# The process may take 50 MB more than it has.
+# The process may take 60 MB more than it has.
 LIMITED = """
 import resource
 import numpy as np, fastnn as fn
@@ -34,7 +34,7 @@ wide.fit(*small, epochs=1, batch_size=4, threads=1)
 twin.fit(*small, epochs=2, threads=1)
 with open("/proc/self/statm") as file:
     in_use = int(file.read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (in_use + 50_000_000,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 60_000_000,) * 2)
 
 def fails(call):
     try:

@@ -151,6 +151,7 @@ PARTS = _rng.uniform(0, 1, (ROWS, OUTPUTS))
 COUNTS = _rng.poisson(2.0, (ROWS, OUTPUTS)).astype(float)
 WEIGHTS = np.array([1.0, 0.0, 2.5, 0.3, 4.0, 1.0])
 
+SIGNS = np.where(REAL > 0, 1.0, -1.0)
 LOSS_CASES = [
     ("mse", REAL, {}),
     ("sse", REAL, {}),
@@ -168,6 +169,8 @@ LOSS_CASES = [
     ("poisson", COUNTS, {}),
     ("quantile", REAL, {}),
     ("quantile", REAL, {"q": 0.9}),
+    ("hinge", SIGNS, {}),
+    ("squared_hinge", SIGNS, {}),
 ]
 
 
