@@ -175,7 +175,8 @@ def _hinge(y, t, p):
 def _hinge_derivative(y, t, p):
     zero, one = type(y)(0), type(y)(1)
     side = one if t > zero else -one
-    return zero if one - side * y <= zero else -side
+    margin = one - side * y
+    return -side if margin > zero else (zero if margin <= zero else margin)  # NaN, if it is
 
 
 @force_inline
