@@ -108,7 +108,7 @@ def test_numbers_that_are_not_finite(value, piece, mapped, monkeypatch):
 
 
 # What a run may add to its memory, and rows whose numbers in float32 are several times as many.
-ALLOWED = 40 << 20
+ALLOWED = 48 << 20
 ROWS, COLUMNS = 320_000, 128
 PROGRAM = """
 import json, resource, sys
