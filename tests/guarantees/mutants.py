@@ -32,6 +32,10 @@ MUTANTS = {
     **seeded_faults_of_bfloat16.BFLOAT16,
 }
 
+# What a test that has noticed a fault ends with.
+_ERRORS = ("AssertionError", "assert ", "IndexError", "Failed: DID NOT", r"fastnn\.GradientError")
+_DISPROVED = re.compile(rf"^E +({'|'.join(_ERRORS)})", re.MULTILINE)
+
 
 def source(package, kernels, mutant):
     """The file in which it is."""
@@ -103,7 +107,7 @@ class Copy:
         if status == 0:
             return "it was not noticed"
         # A fault that does not compile, or is no Python, proves nothing.
-        if not re.search(r"^E +(AssertionError|assert |IndexError|Failed: DID NOT)", output, re.MULTILINE):
+        if not _DISPROVED.search(output):
             return f"the tests failed, but by no assertion: {output[-2000:]}"
         return None
 
