@@ -209,7 +209,8 @@ def test_all_that_a_model_needs_is_listed(layers, loss, options, y, monkeypatch)
     model.evaluate(X, y)
     listed = set(required_kernels.by_model(model.executor, training=True))
     assert asked <= listed
-    assert len(listed - asked) <= 3  # the gradients that no layer below needs, and what short fits take
+    of_later_fits = {("driver.fit.fit", "float32")}  # short ones of samples like those of a fit before
+    assert len(listed - asked - of_later_fits) <= 2  # the gradients that no layer below needs
     asked.clear()
     loader.function.cache_clear()
     model.predict(X)

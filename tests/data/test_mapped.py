@@ -108,7 +108,7 @@ def test_numbers_that_are_not_finite(value, piece, mapped, monkeypatch):
 
 
 # What a run may add to its memory, and rows whose numbers in float32 are several times as many.
-ALLOWED = 48 << 20
+ALLOWED = 40 << 20
 ROWS, COLUMNS = 320_000, 128
 PROGRAM = """
 import json, resource, sys
@@ -128,7 +128,7 @@ def run(X, y):
 
 X = np.memmap(path, kind, "r", shape=(rows, columns))
 y = (np.arange(rows) % 3).astype(np.float32)
-run(X[:1000], y[:1000])  # what is compiled, or loaded, takes memory of its own
+run(X[:20_000], y[:20_000])  # what is compiled or loaded, and a second thread, take memory of their own
 before = {name: memory(name) for name in ("VmData", "RssAnon")}
 resource.setrlimit(resource.RLIMIT_DATA, 2 * (before["VmData"] + allowed,))
 if len(sys.argv) > 6:

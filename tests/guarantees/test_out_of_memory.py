@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 2))
 MANY = np.resize(X, (3000, 3))
 
-# The process may take 60 MB more than it has.
+# The process may take 45 MB more than it has.
 LIMITED = """
 import resource
 import numpy as np, fastnn as fn
@@ -32,9 +32,10 @@ for each in (model, twin):
     each.predict(X[:10])
 wide.fit(*small, epochs=1, batch_size=4, threads=1)
 twin.fit(*small, epochs=2, threads=1)
+before, of_wide = model.parameters.copy(), wide.parameters.copy()
 with open("/proc/self/statm") as file:
     in_use = int(file.read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (in_use + 60_000_000,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 45_000_000,) * 2)
 
 def fails(call):
     try:
@@ -44,7 +45,6 @@ def fails(call):
     else:
         raise SystemExit("there was enough memory")
 
-before, of_wide = model.parameters.copy(), wide.parameters.copy()
 fails(lambda: fn.Model([fn.Dense(20_000)], seed=0).build(20_000))
 fails(lambda: model.fit(X, y, batch_size=None))
 fails(lambda: model.fit(X, y, batch_size=100_000))
@@ -65,7 +65,8 @@ print("fine")
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory in use from Linux's /proc")
 def test_a_process_that_runs_out_of_memory():
-    assert run("-c", LIMITED) == "fine\n"
+    # glibc keeps large blocks that are freed, more or fewer of them by what was freed before.
+    assert run("-c", LIMITED, MALLOC_MMAP_THRESHOLD_="65536") == "fine\n"
 
 
 # ---- each allocation by itself -----------------------------------------------------------------

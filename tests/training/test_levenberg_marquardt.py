@@ -102,7 +102,7 @@ def test_missing_targets_count_nothing():
 @pytest.mark.parametrize("dtype, error", [("float32", 1e-7), ("float64", 1e-8)])
 def test_precision(dtype, error):
     model = fn.Model([fn.Dense(8, "tanh"), fn.Dense(1)], "mse", dtype=dtype, seed=0)
-    fn.levenberg_marquardt(model, X, Y[:, 0], max_evaluations=1000, ftol=0)
+    fn.levenberg_marquardt(model, X, Y[:, 0], max_evaluations=3000, ftol=0)
     assert model.evaluate(X, Y[:, 0])["loss"] < error
 
 
