@@ -121,10 +121,8 @@ class ForwardPass:
         step: int,
     ) -> None:
         self.net, self.key = net, (len(data.X), lengths is not None)
-        self._executor, self._arrays = (
-            executor,
-            (data, lengths),
-        )  # which live as long as the network needs them
+        self._executor = executor
+        self._arrays = data, lengths  # which live as long as the network needs them
         fields = net.fields
         launch.set_data(net, data, lengths)
         fill_frozen(pass_table(net), frozen_numbers(executor.built.graph))

@@ -20,7 +20,7 @@ def _place_rows(net, position):
 
 
 @kernel
-def _copy(source, target):
+def copy(source, target):
     """Write `target`, an array of the same shape (rows, n)."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
@@ -58,10 +58,10 @@ def input_gradient_entry(T):
             rows, itemsize = net.rows, net.itemsize
             forward(net.input_ops, net)
             given = view(net.y + position * n_out * itemsize, (rows, n_out), T)
-            _copy(given, tensor(net, last.dy, n_out, T))
+            copy(given, tensor(net, last.dy, n_out, T))
             backward(net.input_ops, net)
             result = view(net.output + position * n_in * itemsize, (rows, n_in), T)
-            _copy(tensor(net, first.dx, n_in, T), result)
+            copy(tensor(net, first.dx, n_in, T), result)
         net.input_only = 0
         restore_denormals(mode)
 

@@ -14,16 +14,9 @@ from ..driver import update
 from ..driver.batch import add, is_finite, rows_parts
 from ..driver.rows import backward_rows, call_kernel, forward_rows, parts_at_a_time, place_parts, place_rows
 from ..driver.team import prepare_worker, share, wait_for_team, worker
-from ..lowlevel._jit import force_inline, inline_ir, kernel
+from ..lowlevel._jit import force_inline, inline_ir
 from ..lowlevel.simd import flush_denormals, record, record_at, restore_denormals, view
-
-
-@kernel
-def _copy(source, target):
-    """Write `target`, an array of the same shape (rows, n)."""
-    for i in range(target.shape[0]):
-        for j in range(target.shape[1]):
-            target[i, j] = source[i, j]
+from .jacobian import copy
 
 
 @force_inline
@@ -57,7 +50,7 @@ def forward_train_entry(T):
             end = min(part + at_a_time, last)
             place_parts(own, part, end, parts)
             forward_rows(net, own)
-            _copy(tensor(own, op.y, net.n_outputs, T), _rows_at(net.output, own, net.n_outputs, T))
+            copy(tensor(own, op.y, net.n_outputs, T), _rows_at(net.output, own, net.n_outputs, T))
             part = end
             goes_on = part < last
         net.status = OK
@@ -84,10 +77,10 @@ def backward_entry(T):
             end = min(part + at_a_time, last)
             place_parts(own, part, end, parts)
             dy = tensor(own, op.dy, net.n_outputs, T)
-            _copy(_rows_at(net.y, own, net.n_outputs, T), dy)
+            copy(_rows_at(net.y, own, net.n_outputs, T), dy)
             backward_rows(net, own, part, end, parts)
             if net.output != 0:
-                _copy(tensor(own, first.dx, net.n_features, T), _rows_at(net.output, own, net.n_features, T))
+                copy(tensor(own, first.dx, net.n_features, T), _rows_at(net.output, own, net.n_features, T))
             part = end
             goes_on = part < last
         if wait_for_team(net):

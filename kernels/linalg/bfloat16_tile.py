@@ -168,14 +168,10 @@ def _pairs(v, height, width, mask, squares, a, b, stride, start, start_row, c, c
 
     builder.position_at_end(head)
     left, a_at, b_at = builder.phi(I64), builder.phi(I64), builder.phi(I64)
-    sums = [[builder.phi(v.type) for _ in range(width)] for _ in range(height)]
+    sums = v.sums_from(starts, entry, with_start)
     for block in (entry, with_start):
         for value, first in ((left, steps), (a_at, a), (b_at, b)):
             value.add_incoming(first, block)
-    for row, firsts in zip(sums, starts, strict=True):
-        for total, first in zip(row, firsts, strict=True):
-            total.add_incoming(v.zero, entry)
-            total.add_incoming(first, with_start)
     builder.cbranch(builder.icmp_signed(">", left, I64(0)), body, store)
 
     builder.position_at_end(body)

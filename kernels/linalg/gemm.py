@@ -220,9 +220,8 @@ def _tiled_product(m, n, k, a, a_row, a_step, b, b_row, b_step, start, c, pack, 
                         wide = breadth + 1 if p < broader else breadth
                         size, end = wide * VECTOR_BYTES, (wide - 1) * lanes
                         if left < end + lanes and not packed and n > lanes:
-                            end = (
-                                left - lanes
-                            )  # the last vector ends where the row does: some is computed twice
+                            # The last vector ends where the row does: some columns are computed twice.
+                            end = left - lanes
                         tile(
                             tall, 0 if is_half else wide, rows, a_tile, a_tile_row, a_tile_step,
                             panel, wide * lanes if packed else b_row, begin, begin_row, to_c, n,

@@ -115,14 +115,10 @@ def _append_tile(v, shape, by_channel, k, a, rows, count, steps, b, b_row, start
 
     builder.position_at_end(head)
     left, steps_at, b_at = builder.phi(I64), builder.phi(steps.type), builder.phi(b.type)
-    sums = [[builder.phi(v.type) for _ in range(vectors)] for _ in range(height)]
+    sums = v.sums_from(starts, entry, with_start)
     for block in (entry, with_start):
         for value, first in ((left, k), (steps_at, steps), (b_at, b)):
             value.add_incoming(first, block)
-    for row, firsts in zip(sums, starts, strict=True):
-        for total, first in zip(row, firsts, strict=True):
-            total.add_incoming(v.zero, entry)
-            total.add_incoming(first, with_start)
     builder.cbranch(builder.icmp_signed(">", left, I64(0)), body, store)
 
     builder.position_at_end(body)

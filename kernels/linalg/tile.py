@@ -120,14 +120,10 @@ def _tile(v, shape, k, a, a_row, a_step, b, b_row, start, start_row, c, c_row, e
 
     builder.position_at_end(head)
     left, along, b_at = builder.phi(I64), builder.phi(I64), builder.phi(b.type)
-    sums = [[builder.phi(v.type) for _ in range(vectors)] for _ in range(rows)]
+    sums = v.sums_from(starts, entry, with_start)
     for block in (entry, with_start):
         for value, first in ((left, k), (along, I64(0)), (b_at, b)):
             value.add_incoming(first, block)
-    for row, firsts in zip(sums, starts, strict=True):
-        for total, first in zip(row, firsts, strict=True):
-            total.add_incoming(v.zero, entry)
-            total.add_incoming(first, with_start)
     builder.cbranch(builder.icmp_signed(">", left, I64(0)), body, store)
 
     builder.position_at_end(body)

@@ -96,6 +96,15 @@ class Vectors:
         function = module.globals.get(name) or ir.Function(module, signature, name)
         return self.builder.call(function, args)
 
+    def sums_from(self, starts, none, block):
+        """Sums at the head of a loop, rows of vectors: `starts` after the block, zeros after `none`."""
+        sums = [[self.builder.phi(self.type) for _ in row] for row in starts]
+        for row, firsts in zip(sums, starts, strict=True):
+            for total, first in zip(row, firsts, strict=True):
+                total.add_incoming(self.zero, none)
+                total.add_incoming(first, block)
+        return sums
+
     def repeat(self, head):
         """Jump back to a loop's head. The loop is not unrolled: its sums then no longer fit the registers."""
         module = self.builder.module
