@@ -13,7 +13,7 @@ from . import _import_attention
 from ._assembly import Assembly
 from ._call import Call
 from ._layout import BATCH
-from ._rows import OTHERS, Indices, Merged, Rows, Scores
+from ._rows import OTHERS, Indices, Merged, Rows, Scores, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def _aligned(call: Call, constant: NDArray[Any], other: Rows) -> NDArray[Any]:
 def _two(call: Call) -> tuple[Any, Any]:
     """Both inputs; a constant is aligned with a tensor."""
     first, second = call.inputs
-    if isinstance(first, (Indices, Merged, Scores)) or isinstance(second, (Indices, Merged, Scores)):
+    if any(isinstance(value, (Indices, Merged, Scores, Vectors)) for value in (first, second)):
         raise ValueError(f"it takes {OTHERS}, which only attention and embeddings do")
     if isinstance(first, Rows) and isinstance(second, np.ndarray):
         second = call.assembly.numbers("the constant", _aligned(call, second, first))

@@ -10,13 +10,13 @@ import numpy as np
 
 from ._assembly import Assembly
 from ._layout import BATCH, Layout
-from ._rows import OTHERS, Indices, Merged, Rows, Samples, Scores
+from ._rows import OTHERS, Indices, Merged, Rows, Samples, Scores, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     #: A tensor that depends on the input, or a constant. The sizes of axes are constants of objects.
-    Value = Rows | Indices | Merged | Scores | NDArray[Any]
+    Value = Rows | Indices | Merged | Scores | Vectors | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Call:
         """An input that must depend on the input of the graph."""
         value = self.input(place)
         if not isinstance(value, Rows):
-            what = f"is {OTHERS}" if isinstance(value, (Indices, Merged, Scores)) else "is a constant"
+            what = "is a constant" if value is None or isinstance(value, np.ndarray) else f"is {OTHERS}"
             raise ValueError(f"its input {place} {what}")
         return value
 

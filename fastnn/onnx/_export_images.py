@@ -8,6 +8,7 @@ import numpy as np
 
 from ..layers.pooling import AVERAGE
 from ..layers.resizing import INTERPOLATIONS
+from ._matrices import interpolation, means
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,16 +38,8 @@ def write_pooling(graph: Writer, layer: WindowPooling, shape: Shape) -> None:
 
 def _write_means(graph: Writer, layer: WindowPooling, shape: Shape) -> None:
     """Write means of windows as products, with a matrix for each axis."""
-    matrices = []
-    for size, pool, stride, axis in zip(
-        shape, layer.pool_size, layer.strides, layer.windows_of(shape), strict=False
-    ):
-        matrix = np.zeros((axis.output, size))
-        for row, start in enumerate(range(-axis.before, axis.output * stride - axis.before, stride)):
-            window = matrix[row, max(start, 0) : start + pool]
-            window[...] = 1 / len(window)
-        matrices.append(matrix)
-    _write_products(graph, matrices)
+    axes = zip(shape, layer.pool_size, layer.strides, strict=False)
+    _write_products(graph, [means(n, pool, stride, layer.padding) for n, pool, stride in axes])
 
 
 def _write_products(graph: Writer, matrices: list[NDArray[Any]]) -> None:
@@ -83,19 +76,12 @@ def _write_bilinear(graph: Writer, layer: UpSampling, shape: Shape) -> None:
     """With channels first; as products in float64, of which ONNX Runtime has no Resize."""
     graph.channels_first(len(shape))
     if graph.dtype == np.float64:
-        _write_products(graph, [_interpolation(n, by) for n, by in zip(shape, layer.size, strict=False)])
+        _write_products(graph, [interpolation(n, by) for n, by in zip(shape, layer.size, strict=False)])
     else:
         scales = graph.constant("scales", [1, 1, *layer.size], np.float32)
         ways = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
         graph.node("Resize", [graph.output, "", scales], **ways)
     graph.channels_last(len(shape))
-
-
-def _interpolation(n: int, factor: int) -> NDArray[Any]:
-    """The matrix of weights of n old pixels in the new ones along an axis."""
-    places = np.clip((np.arange(n * factor) + 0.5) / factor - 0.5, 0, n - 1)
-    weights: NDArray[Any] = np.maximum(1 - abs(places[:, np.newaxis] - np.arange(n)), 0)
-    return weights
 
 
 def write_zero_padding(graph: Writer, layer: ZeroPadding, shape: Shape) -> None:

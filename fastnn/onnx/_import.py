@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import validate
-from . import _classes, _import_attention, _import_normalizations, _merged, _outputs
+from . import (
+    _classes,
+    _import_attention,
+    _import_embeddings,
+    _import_missing,
+    _import_normalizations,
+    _merged,
+    _outputs,
+)
 from ._arithmetic import softmax
 from ._assembly import Assembly
 from ._call import Call
@@ -49,9 +57,16 @@ _FREE = (
 )
 _ROWS = "Gather(x, columns, axis=1)"
 # What several operators together are; names are arguments of the method of `Assembly`, x is the data.
-_STEPS: dict[str, Callable[..., Rows]] = {
+_FILLED = ("Where(IsNaN(x), fill, x)", "Where(And(IsNaN(x), imputed), fill, x)")
+_STEPS: dict[str, Callable[..., Value]] = {
     f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": _classes.one_hot,
     f"Equal({_ROWS}, categories)": _classes.one_hot,
+    f"Gather(weights, ArgMax(Equal({_ROWS}, categories), axis=1, keepdims=0))": _import_embeddings.vectors,
+    **dict.fromkeys(_FILLED, _import_missing.imputed),
+    **{
+        f"Concat({filled}, Gather(IsNaN(x), indicated, axis=-1), axis=-1)": _import_missing.imputed
+        for filled in _FILLED
+    },
     **dict.fromkeys(LAYER_NORMALIZATIONS, _import_normalizations.written),
     **dict.fromkeys(RMS_NORMALIZATIONS, _import_normalizations.root_mean_square),
     # scikit-learn's classifiers of two classes
@@ -59,16 +74,16 @@ _STEPS: dict[str, Callable[..., Rows]] = {
 }
 
 
-def _activation(name: str) -> Callable[..., Rows]:
+def _activation(name: str) -> Callable[..., Value]:
     return lambda assembly, x, **settings: assembly.activation(x, name, **settings)
 
 
-def _by_operator() -> dict[str, list[tuple[Operation, str, Callable[..., Rows]]]]:
+def _by_operator() -> dict[str, list[tuple[Operation, str, Callable[..., Value]]]]:
     """Expressions by their last operator, with the names of the activations."""
     steps = [(text, name, _activation(name)) for name, forms in ACTIVATIONS.items() for text in forms]
     steps += [(text, name, _activation(name)) for name, text in FLOAT64.items()]
     steps += [(text, "", method) for text, method in _STEPS.items()]
-    table: dict[str, list[tuple[Operation, str, Callable[..., Rows]]]] = {}
+    table: dict[str, list[tuple[Operation, str, Callable[..., Value]]]] = {}
     for text, name, method in steps:
         operation = parse(text)
         table.setdefault(operation.operator, []).append((operation, name, method))
@@ -272,7 +287,7 @@ class _Reading:
         return [value for value in node.inputs if value], self._call(node, function, part)
 
     def _form(
-        self, node: Node, activation: str, method: Callable[..., Rows], found: dict[str, Any]
+        self, node: Node, activation: str, method: Callable[..., Value], found: dict[str, Any]
     ) -> Callable[[list[Value]], Value]:
         def make(values: list[Value]) -> Value:
             given, settings = values[0], {key: value for key, value in found.items() if key != "x"}
@@ -284,7 +299,7 @@ class _Reading:
                 raise ValueError(what)
             if "softmax" in activation:
                 axis = settings["axis"] if given is x else -1
-                y = softmax(self._assembly, x, activation, axis, self._graph.opset)
+                y: Value = softmax(self._assembly, x, activation, axis, self._graph.opset)
             else:
                 y = method(self._assembly, x, **settings)
             return _merged.together(y, [given])

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..layers.embedding import Embedding
+import numpy as np
+
+from ..data.categories import NONE
+from ..layers.embedding import Embedding, EntityEmbedding
 from ._affine import Columns
-from ._layout import BATCH
-from ._rows import Indices
+from ._layout import BATCH, taken
+from ._rows import Indices, Rows, Vectors
 from ._steps import Step
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._assembly import Assembly
     from ._call import Call
-    from ._rows import Rows
 
 
 def embedding(call: Call) -> Rows:
@@ -38,3 +43,46 @@ def embedding(call: Call) -> Rows:
     )
     assembly.use(made.size)
     return assembly.spread(made, [*axes, len(x.sizes)], [*x.sizes, output_dim], x.samples)
+
+
+def vectors(
+    assembly: Assembly, x: Rows, columns: NDArray[Any], categories: NDArray[Any], weights: NDArray[Any]
+) -> Vectors:
+    """Vectors of a column of categories as `fastnn.onnx.export` writes them."""
+    if len(x.row) != 1 or columns.shape != (1,) or categories.ndim != 1 or weights.ndim != 2:
+        raise ValueError("it does not compare one column with each category")
+    known, table = assembly.numbers("categories", categories), assembly.numbers("weights", weights)
+    if len(known) != len(table) or len(known) < 2 or known[0] != NONE or table[0].any():
+        raise ValueError("what stands for unknown categories is not zeros")
+    if (known[1:] != np.floor(known[1:])).any():
+        raise ValueError("categories must be integers")
+    assembly.use(table.size)
+    order = 1 + np.argsort(known[1:], kind="stable")
+    return Vectors(assembly.moved(x, lambda own: taken(own, columns, 1)), known[order], table[order])
+
+
+def entities(call: Call) -> Rows:
+    """Columns of categories that became vectors, and other columns, side by side."""
+    assembly = call.assembly
+    parts = [value if isinstance(value, Vectors) else call.rows(i) for i, value in enumerate(call.inputs)]
+    columns = [part.rows if isinstance(part, Vectors) else part for part in parts]
+    if any(len(column.row) != 1 for column in columns):
+        raise ValueError("it joins vectors of categories with more than columns")
+    whole = assembly.joined(columns, call.attributes["axis"])
+    ends = np.cumsum([column.row[0] for column in columns])
+    found = {int(end) - 1: part for end, part in zip(ends, parts, strict=True) if isinstance(part, Vectors)}
+    before, weights = assembly.step(whole), [part.weights for part in found.values()]
+    width = before.width + sum(table.shape[1] - 1 for table in weights)
+    given = [part.categories.astype(int).tolist() for part in found.values()]
+    made = Step(
+        width,
+        before,
+        make=lambda: EntityEmbedding([table.shape[1] for table in weights], list(found), given, "ignore"),
+        arrays={f"weights_{column}": part.weights for column, part in found.items()},
+        takes=(before.width,),
+        gives=(width,),
+        trained=True,
+    )
+    assembly.use(made.size)
+    sizes = tuple(size if size == BATCH else width for size in whole.sizes)
+    return Rows(made, Columns(width), sizes, whole.samples)

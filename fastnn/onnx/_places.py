@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from . import _import_embeddings, _layout, _merged
 from ._call import Call, moving
 from ._layout import BATCH, Layout
-from ._rows import Indices, Merged, Rows
+from ._rows import Indices, Merged, Rows, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,6 +95,8 @@ def split(call: Call) -> Value:
 
 def concat(call: Call) -> Value:
     axis = call.attributes.get("axis", 1)
+    if any(isinstance(value, Vectors) for value in call.inputs):
+        return _import_embeddings.entities(call)
     rows = [value for value in call.inputs if isinstance(value, Rows)]
     if rows:
         parts = [

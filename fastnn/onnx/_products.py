@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..layers.dense import Dense
-from . import _import_attention, _layout
+from . import _import_attention, _import_matrices, _layout
 from ._call import Call
 from ._layout import BATCH
 from ._rows import Rows, Scores
@@ -71,9 +71,13 @@ def matmul(call: Call) -> Value:
     if isinstance(first, Rows) and isinstance(second, Rows):
         return _import_attention.scores(first, second)
     if isinstance(first, Rows):
-        return right(call, first, _weights(call, call.constant(1)))
+        weights = call.constant(1)
+        found = _import_matrices.product_along(call, first, weights.T, -1)
+        return right(call, first, _weights(call, weights)) if found is None else found
     if isinstance(second, Rows):
-        return _left(call, _weights(call, call.constant(0)), second)
+        weights = call.constant(0)
+        found = _import_matrices.product_along(call, second, weights, -2)
+        return _left(call, _weights(call, weights), second) if found is None else found
     return call.folded(np.matmul)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._affine import Map
 from ._layout import BATCH, Layout
 from ._steps import Step
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,23 @@ class Indices:
     """Columns of the data converted to integers, which an embedding takes for indices."""
 
     rows: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Vectors of the categories that a column of the data holds; of unknown ones, zeros.
+
+    Attributes
+    ----------
+    rows : Rows
+        The column, of sizes (samples, 1).
+    categories : array of shape (n,)
+    weights : array of shape (n, length)
+    """
+
+    rows: Rows
+    categories: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,7 @@ class Samples:
 
 
 #: What messages call values that are no tensors of a layer.
-OTHERS = "integers, scores of attention, or an axis of both samples and others"
+OTHERS = "integers, vectors of categories, scores of attention, or an axis of both samples and others"
 
 
 def numbered(parts: Sequence[Rows]) -> list[Layout]:

@@ -41,16 +41,15 @@ LAYERS = {
     "all preprocessing": lambda: [fn.Standardize([1]), fn.OneHot([0, 2]), fn.MinMax(), fn.Dense(2)],
 }
 
-#: What is written, but not read.
-ENTITIES = {
-    "entity_embedding": lambda: [fn.EntityEmbedding([2, 5], [2, 0]), fn.Dense(3)],
-    "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
-}
 #: Of layers that do not come back: they become part of others.
 PART_OF_OTHERS = {
     "batch_normalization": lambda: [fn.Dense(6, "relu"), fn.BatchNormalization(0.9, 0.01), fn.Dense(2)],
 }
 LAYERS |= {
+    "entity_embedding": lambda: [fn.EntityEmbedding([2, 5], [2, 0]), fn.Dense(3)],
+    "entity_embedding unknown": lambda: [fn.EntityEmbedding(3, 0, [[1, 2]], "ignore")],
+    "entity_embedding scaled": lambda: [fn.Standardize([1, 3]), fn.EntityEmbedding("auto", [0, 2])],
+    "impute": lambda: [fn.Impute("median", columns=[1]), fn.Standardize(), fn.Dense(2)],
     "embedding": lambda: [
         fn.Concatenate([[fn.Select(0), fn.Embedding(3, 2), fn.Flatten()], fn.Select([1, 3])]),
         fn.Dense(2),

@@ -21,7 +21,6 @@ from tests.helpers.networks import ACTIVATION_CASES, ACTIVATION_IDS, STACKS, act
 from tests.helpers.onnx_models import (
     CATEGORIES,
     CONVOLUTIONS,
-    ENTITIES,
     LAYERS,
     PART_OF_OTHERS,
     RNG,
@@ -47,7 +46,7 @@ def exported(model, path, **options):
     return proto
 
 
-WRITTEN = LAYERS | ENTITIES | PART_OF_OTHERS
+WRITTEN = LAYERS | PART_OF_OTHERS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -290,7 +290,7 @@ REFUSED = {
     "scores of attention": (
         "u = Unsqueeze(x, index0) t = Transpose<perm = [1, 2, 0]>(u) s = Transpose<perm = [1, 0, 2]>(u) "
         "y = MatMul(t, s)",
-        "operator MatMul .*gives integers, scores of attention",
+        "operator MatMul .*gives integers, vectors of categories, scores of attention",
     ),
     "weights of attention added to a tensor": (
         "u = Unsqueeze(x, index0) t = Transpose<perm = [1, 2, 0]>(u) s = Transpose<perm = [1, 0, 2]>(u) "

@@ -52,7 +52,6 @@ IMAGES = {
         lambda: fn.UpSampling2D((3, 2), interpolation="bilinear"),
         (3, 2, 4),
         lambda x, p: interpolated(interpolated(x, 3, 1), 2, 2),
-        {"onnx": "export"},  # in float64 as products, since ONNX Runtime has no Resize of it
     ),
     "up_sampling_1d": (fn.UpSampling1D, (3, 2), lambda x, p: x.repeat(2, axis=1)),
     "zero_padding_2d": (
@@ -90,7 +89,6 @@ IMAGES = {
         lambda: fn.AveragePooling2D((2, 3), padding="same"),
         (5, 4, 9),
         pooled(np.mean, (2, 3), (2, 3), "same"),
-        {"onnx": "export"},
     ),
     "average_pooling_1d": (
         lambda: fn.AveragePooling1D(4, strides=1),

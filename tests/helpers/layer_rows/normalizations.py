@@ -76,6 +76,5 @@ NORMALIZATIONS = {
         lambda: fn.Residual([fn.Dense(33, "tanh"), fn.BatchNormalization(scale=False)]),
         (33,),
         lambda x, p: by_moving_moments(tanh_of(x, p, "body.0."), p, path="body.1.") + x,
-        {"onnx": False},
     ),
 }

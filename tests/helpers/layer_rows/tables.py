@@ -120,13 +120,13 @@ TABLES = {
         lambda: fn.Impute(add_indicator=True),
         (4,),
         imputed(range(4), [0, 2]),
-        {"first": True, "draw": with_missing, "onnx": "export"},
+        {"first": True, "draw": with_missing},
     ),
     "impute some channels": (
         lambda: fn.Impute("median", columns=[0, 2]),
         (3, 4),
         imputed([0, 2], []),
-        {"first": True, "draw": with_missing, "onnx": "export"},
+        {"first": True, "draw": with_missing},
     ),
     "one_hot": (
         lambda: fn.OneHot([1, 3]),
@@ -162,13 +162,13 @@ TABLES = {
         lambda: fn.EntityEmbedding(columns=[3, -4]),
         (5,),
         entity_embedding(3, 1),
-        {"first": True, "draw": categories, "differentiable": False, "onnx": "export"},
+        {"first": True, "draw": categories, "differentiable": False},
     ),
     "entity_embedding of given categories": (
         lambda: fn.EntityEmbedding([3, 9], [3, 1], [[3, 0, 1, 2], [900, 3, 2, 1, 0, -7]]),
         (5,),
         entity_embedding(3, 1),
-        {"first": True, "draw": categories, "differentiable": False, "onnx": "export"},
+        {"first": True, "draw": categories, "differentiable": False},
     ),
     "unscale": (
         lambda: fn.Unscale().adapt(TARGETS),
