@@ -1,4 +1,8 @@
-"""``python -m fastnn warmup`` compiles ahead, ``python -m fastnn cache`` shows and clears what is kept."""
+"""The commands of ``python -m fastnn``.
+
+``warmup`` compiles ahead, ``cache`` shows and clears what is kept, ``export-c`` writes a saved model as a C
+file.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ import sys
 from pathlib import Path
 
 from . import warmup
+from .c import compiler
 from .compiler import loader, notice, object_cache
+from .io.load import load
 
 _DTYPES = ["float32", "float64"]
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fastnn", description="Compiled kernels and their cache.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fastnn", description="Compiled kernels, and models as C."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     command = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
     command.add_argument(
@@ -24,6 +32,14 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     cache = commands.add_parser("cache", help="say where the cache is and how large")
     cache.add_argument("--clear", action="store_true", help="delete all that is in it")
+    export = commands.add_parser(
+        "export-c", help="write a saved model as a C file, and check that if it can be"
+    )
+    export.add_argument("model", help="a file that Model.save wrote")
+    export.add_argument("path", help="the C file: net.h")
+    export.add_argument("--prefix", help="of all names in it (default: the file's name)")
+    export.add_argument("--weights", choices=["static", "separate"], default="static", help="where they are")
+    export.add_argument("--probabilities", action="store_true", help="give probabilities of classes")
     return parser.parse_args(argv)
 
 
@@ -60,6 +76,18 @@ def _clear() -> int:
     return 0
 
 
+def _export_c(options: argparse.Namespace) -> int:
+    try:
+        compiler.command()
+        check = True
+    except RuntimeError as error:
+        print(f"the file will not be checked: {error}", file=sys.stderr)
+        check = False
+    settings = {"prefix": options.prefix, "weights": options.weights, "probabilities": options.probabilities}
+    print(load(options.model).to_c(options.path, check=check, **settings))
+    return 0
+
+
 def _objects(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/fastnn.*.o"))
 
@@ -70,8 +98,15 @@ def main(argv: list[str]) -> int:
     try:
         if options.command == "warmup":
             return _warmup(list(dict.fromkeys(options.dtype or _DTYPES)))
+        if options.command == "export-c":
+            return _export_c(options)
         return _clear() if options.clear else _show()
     except RuntimeError as error:  # there is no home folder, or no compiler
+        print(error, file=sys.stderr)
+        return 1
+    except (OSError, TypeError, ValueError) as error:  # of a model that cannot be read or written
+        if options.command != "export-c":
+            raise
         print(error, file=sys.stderr)
         return 1
 

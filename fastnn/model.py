@@ -21,8 +21,9 @@ from .layers.preprocessing import Preprocessing
 from .training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import ArrayLike, DTypeLike
 
+    from .c.export import CFile
     from .losses import Loss
     from .optimizers import Optimizer
 
@@ -214,6 +215,78 @@ class Model(Trainer):
         {'0.weight': (8, 4), '0.bias': (8,), '2.weight': (3, 8), '2.bias': (3,)}
         """
         return torch_state.to_torch_state(self, as_numpy)
+
+    def to_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prefix: str | None = None,
+        probabilities: bool = False,
+        weights: str = "static",
+        samples: ArrayLike | None = None,
+        check: bool = False,
+    ) -> CFile:
+        """Write the model as one C file that needs nothing else: see ``docs/deploy.md``.
+
+        ``net.h`` has ``net_predict(x, y, scratch)``, which computes what `predict` does for one sample. The
+        caller gives the memory, ``NET_SCRATCH`` numbers; there is no heap, no stdio, no recursion and no
+        state that changes. ``net_selftest()`` compares with outputs of `predict`. It compiles as C99 and as
+        C++17 without warnings. Nothing is checked: what is no category or no index becomes zeros. The file,
+        and that of the weights, are replaced in one step each.
+
+        Parameters
+        ----------
+        path : str or path
+        prefix : str, optional
+            Of all names in the file; the file's name without its ending if not given.
+        probabilities : bool
+            Whether the output is the probabilities of the classes, or labels, as for `fastnn.onnx.export`.
+        weights : {"static", "separate"}
+            Whether the weights are constants in the file, or in another one, whose name ends in ``.bin``:
+            numbers of the model's dtype in little-endian order, which the functions take as a last argument.
+        samples : array of shape (n, *input_shape), optional
+            With which the self-test is made; drawn from what preprocessing layers know of the data if not
+            given.
+        check : bool
+            Whether to compile the file with all warnings, run its self-test and time a call. The compiler
+            is that of the environment variable ``CC``, or ``cc``, ``gcc`` or ``clang``.
+
+        Returns
+        -------
+        CFile
+            Sizes, and with `check` the error and the microseconds of a call. Printed, it says all of it.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+        RuntimeError
+            With `check`, if there is no compiler, or the compiled file computes something else.
+        TypeError, ValueError
+            If the model is not built or not adapted, has a user-defined activation or categories that are
+            text, `prefix` is not an identifier of C or is one of its words, or `samples` are not samples.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import fastnn as fn
+        >>> model = fn.Model([fn.Dense(8, "tanh"), fn.Dense(2)], seed=0).build(4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = model.to_c(os.path.join(folder, "net.h"))
+        >>> written.prefix, written.scratch
+        ('net', 128)
+        """
+        from .c.export import export  # only here: few processes need it
+
+        return export(
+            self,
+            path,
+            prefix=prefix,
+            probabilities=probabilities,
+            weights=weights,
+            samples=samples,
+            check=check,
+        )
 
     def __repr__(self) -> str:
         settings: dict[str, Any] = {"loss": self.loss}

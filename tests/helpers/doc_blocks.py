@@ -20,6 +20,7 @@ GUIDES = [
     "docs/scikit_learn.md",
     "docs/data_and_pictures.md",
     "docs/files_and_formats.md",
+    "docs/deploy.md",
     "docs/losses_of_rows.md",
     "docs/compiled_code.md",
     "docs/many_networks.md",

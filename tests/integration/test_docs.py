@@ -52,6 +52,7 @@ RESULTS = {
     "Deploy": lambda n: (
         fn.load("digits.safetensors").state.step == 20 * 57
         and Path("digits.onnx").stat().st_size > 4 * 64 * 64
+        and "digits_predict" in Path("digits.h").read_text(encoding="ascii")
     ),
     "Embed": lambda n: (
         n["hidden"].shape == (2, 5)

@@ -1,0 +1,1 @@
+"""Models as C files: see `fastnn.Model.to_c`."""

@@ -1,0 +1,276 @@
+"""A model as one C file: what `fastnn.Model.to_c` does."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checks import validate
+from ..io import files
+from ..layers.base import walk
+from ..layers.head import TABLE
+from . import compiler, text
+from .layers import write_layers
+from .names import checked_prefix
+from .samples import draw, how_many
+from .text import Function
+from .writer import Value, Writer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..engine.graph import Graph
+    from ..inference import Inference
+
+_WEIGHTS = ("static", "separate")
+#: What results agree with predictions to, relative to the largest output, by dtype.
+TOLERANCE = {"float32": 4e-6, "float64": 4e-6 * 2.0**-29}
+_WRONG = 1e3  # times that: an error that rounding does not explain
+# What makes probabilities of a model's output, by what it is an output for and what it is.
+_PROBABILITIES = {
+    ("classes", "logits"): "softmax",
+    ("shares", "logits"): "sigmoid_all",
+    ("classes", "log_probabilities"): "exp_all",
+}
+
+
+@dataclass(frozen=True)
+class CFile:
+    """What `Model.to_c` wrote.
+
+    Attributes
+    ----------
+    paths : list of str
+        The files.
+    prefix : str
+        Of the names in them.
+    size : int
+        Of the files, in bytes.
+    weights, scratch : int
+        Bytes of the numbers of the network, and of the memory that a caller gives.
+    compiler : str or None
+        What compiled it, with ``check=True``.
+    error : float or None
+        The largest difference from `predict` then, relative to the largest output.
+    microseconds : float or None
+        What a call took then.
+    """
+
+    paths: list[str]
+    prefix: str
+    size: int
+    weights: int
+    scratch: int
+    compiler: str | None = None
+    error: float | None = None
+    microseconds: float | None = None
+
+    def __str__(self) -> str:
+        lines = [
+            f"{' and '.join(self.paths)}: {self.size} bytes, of which the network needs {self.weights} of "
+            f"weights and {self.scratch} of scratch memory"
+        ]
+        if self.compiler is not None:
+            lines.append(f"{self.microseconds:.3g} us a call, error {self.error:.2g} ({self.compiler})")
+        return "\n".join(lines)
+
+
+def export(
+    model: Inference,
+    path: str | os.PathLike[str],
+    *,
+    prefix: str | None = None,
+    probabilities: bool = False,
+    weights: str = "static",
+    samples: ArrayLike | None = None,
+    check: bool = False,
+) -> CFile:
+    """See `Model.to_c`."""
+    name = checked_prefix(prefix, path)
+    probabilities, check = validate.boolean("probabilities", probabilities), validate.boolean("check", check)
+    if weights not in _WEIGHTS:
+        raise ValueError(f"weights must be 'static' or 'separate', got {weights!r}")
+    if check:
+        compiler.command()
+    _require_exportable(model)
+    separate = weights == "separate"
+    with model.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
+        c = Writer(name, model.dtype, "weights" if separate else f"{name}_weights")
+        _write_network(c, model, probabilities)
+    x, y = _tests(model, samples, probabilities)
+    numbers = np.concatenate([np.zeros(0, c.dtype), *c.numbers])
+    data = numbers.astype(c.dtype.newbyteorder("<")).tobytes() if separate else None
+    found = None
+    if check:
+        content = _file(c, model, numbers, x, y, separate, None)
+        found = compiler.check(
+            content, name, c.real, data if sys.byteorder == "little" else numbers.tobytes()
+        )
+        if not found.error <= _WRONG * TOLERANCE[model.dtype]:
+            raise RuntimeError(
+                f"the compiled file does not compute what predict does: the error is {found.error:g}, with "
+                f"{found.compiler}"
+            )
+    content = _file(c, model, numbers, x, y, separate, found)
+    paths = [os.fspath(path)]
+    if data is not None:
+        paths.append(os.path.splitext(paths[0])[0] + ".bin")
+        files.replace(paths[1], data)
+    files.replace(path, content)
+    size = len(content) + len(data or b"")
+    scratch = max(c.scratch, 1) * c.dtype.itemsize
+    return CFile(paths, name, size, numbers.nbytes, scratch, *(found or (None, None, None)))
+
+
+def _graph(model: Inference) -> Graph:
+    model.state  # noqa: B018 - refuses a model that is not built
+    assert model.executor.graph is not None
+    return model.executor.graph
+
+
+def _require_exportable(model: Inference) -> None:
+    _graph(model)
+    model.executor.require_adapted()
+    if model.compute_dtype != model.dtype:
+        raise ValueError(
+            f"a model with compute_dtype={model.compute_dtype!r} cannot be written as C, where products are "
+            f"those of {model.dtype}; give its weights to a model without compute_dtype"
+        )
+
+
+def _write_network(c: Writer, model: Inference, probabilities: bool) -> None:
+    graph = _graph(model)
+    nodes = {id(node.layer): node for node in graph.nodes}
+    x = write_layers(c, model.layers, Value("x", math.prod(graph.input.shape)), nodes)
+    c.name = "output"
+    if probabilities:
+        helper = _probabilities(model)
+        if helper is not None:
+            y, columns = c.over(x), graph.output.shape[-1]
+            sizes = [str(x.size // columns), str(columns)] if helper == "softmax" else [str(x.size)]
+            c.call(helper, x.name, *sizes, y.name)
+            x = y
+    c.call("copy", x.name, str(x.size), "y")
+
+
+def _probabilities(model: Inference) -> str | None:
+    """What makes probabilities of the output; None if it holds them."""
+    head = model.head
+    if head.target not in ("classes", "shares") or (head.target, head.output) not in {
+        *_PROBABILITIES,
+        ("classes", "probabilities"),
+        ("shares", "probabilities"),
+    }:
+        raise ValueError(
+            f"probabilities need a model with one of the losses {', '.join(TABLE)}, for classes or labels"
+        )
+    return _PROBABILITIES.get((head.target, head.output))
+
+
+def _tests(
+    model: Inference, given: ArrayLike | None, probabilities: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Samples for the self-test, and what the model makes of them."""
+    graph = _graph(model)
+    n_in, n_out = math.prod(graph.input.shape), math.prod(graph.output.shape)
+    count = how_many(n_in, n_out)
+    if given is None:
+        x = draw(model.layers, graph.input.shape, count).astype(model.dtype)
+    else:
+        x = np.asarray(given)
+        x = (x[np.newaxis] if x.ndim == len(graph.input.shape) else x)[:count]
+        model.predict(x)  # refuses what is not samples
+        x = x.reshape(-1, *graph.input.shape).astype(model.dtype)
+    y = model.predict(x)
+    if probabilities:
+        helper = _probabilities(model)
+        y = y.astype(np.float64)
+        if helper == "softmax":
+            y = np.exp(y - y.max(axis=-1, keepdims=True))
+            y /= y.sum(axis=-1, keepdims=True)
+        elif helper is not None:
+            y = np.exp(y) if helper == "exp_all" else 1 / (1 + np.exp(-y))
+        y = y.astype(model.dtype)
+    if not np.isfinite(y).all():
+        raise ValueError(
+            "the outputs of the samples for the self-test are not finite; give others as samples="
+        )
+    return x.reshape(len(x), n_in), y.reshape(len(x), n_out)
+
+
+def _file(
+    c: Writer,
+    model: Inference,
+    numbers: NDArray[Any],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    separate: bool,
+    found: compiler.Checked | None,
+) -> bytes:
+    """The text of the file."""
+    graph = _graph(model)
+    macros = [
+        ("INPUTS", x.shape[1], "numbers that a sample has"),
+        ("OUTPUTS", y.shape[1], "numbers of the result"),
+        ("SCRATCH", max(c.scratch, 1), f"numbers of type {c.real} of the memory that a caller gives"),
+    ]
+    if separate:
+        macros.append(("WEIGHTS", max(numbers.size, 1), f"numbers of type {c.real} in the other file"))
+    arrays = [] if separate or not numbers.size else [text.numbers("$p_weights", numbers)]
+    more, given = (", const $real *$P_RESTRICT weights", ", weights") if separate else ("", "")
+    predict = Function(
+        "void $p_predict(const $real *$P_RESTRICT x, $real *$P_RESTRICT y, $real *$P_RESTRICT scratch"
+        f"{more})",
+        "y[$P_OUTPUTS] = network(x[$P_INPUTS]); scratch is memory of $P_SCRATCH numbers, without values.",
+        ["(void)scratch;", *(["(void)weights;"] if separate else []), *c.calls],
+    )
+    first = text.header(c.prefix, _listed_layers(model, graph), _compared(len(x), model.dtype, found))
+    tests = [text.numbers("$p_test_x", x), text.numbers("$p_test_y", y)]
+    selftest = Function(
+        f"$real $p_selftest({'const $real *$P_RESTRICT weights' if separate else 'void'})",
+        f"The largest error of {len(x)} samples, relative to the largest output; scratch is on the stack.",
+        [
+            f"const $real largest = {c.number(abs(y).max() or 1.0)};",
+            "$real scratch[$P_SCRATCH], y[$P_OUTPUTS], error = 0.0r;",
+            f"for (int i = 0; i < {len(x)}; i++) {{",
+            f"    $p_predict($p_test_x + (ptrdiff_t)i * $P_INPUTS, y, scratch{given});",
+            "    for (int j = 0; j < $P_OUTPUTS; j++) {",
+            "        const $real d = (y[j] - $p_test_y[(ptrdiff_t)i * $P_OUTPUTS + j]) / largest;",
+            "        const $real size = d < 0.0r ? -d : d;",
+            "        if (size > error || size != size)",
+            "            error = size;",
+            "    }",
+            "}",
+            "return error;",
+        ],
+    )
+    return text.assembled(c, first, macros, [*arrays, *tests], [predict, selftest]).encode("ascii")
+
+
+def _listed_layers(model: Inference, graph: Graph) -> list[tuple[str, str, str]]:
+    nodes = {id(node.layer): node for node in graph.nodes}
+    rows = [("input", "", str(graph.input.shape))]
+    for path, layer in walk(model.layers):
+        shown = type(layer).__name__ if layer.children else repr(layer)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        rows.append((path, shown, str(nodes[id(layer)].output)))
+    return rows
+
+
+def _compared(count: int, dtype: str, found: compiler.Checked | None) -> str:
+    """What the self-test compares with, and what came out when the file was written."""
+    lines = [f"The self-test compares with what fastnn's predict gives, in {dtype}, for {count} samples."]
+    if found is None:
+        return "\n".join([*lines, "It was not run when this file was written."])
+    return "\n".join(
+        [
+            *lines,
+            f"When this file was written its error was {found.error:.2g}, compiled by",
+            f"{found.compiler}.",
+        ]
+    )

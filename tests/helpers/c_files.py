@@ -1,0 +1,53 @@
+"""Compiles what `Model.to_c` wrote, many files in one call, and runs it by ctypes."""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from fastnn.c.compiler import WARNINGS
+
+C = {"gcc": ["gcc", "-std=c99"], "clang": ["clang", "-std=c99"], "g++": ["g++", "-std=c++17", "-x", "c++"]}
+REAL = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+
+
+def require(compiler):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+
+
+def compiled(folder, written, *, compiler="gcc", options=("-O1",)):
+    """A library of several files, compiled as one with all warnings."""
+    require(compiler)
+    lines = []
+    for each in written:
+        lines += [f"#define {each.prefix.upper()}_API", f'#include "{each.paths[0]}"']
+    source, library = folder / "all.c", folder / f"all-{compiler}-{len(list(folder.iterdir()))}.so"
+    source.write_text("\n".join(lines) + "\n")
+    command = [*C[compiler], *WARNINGS, *options, "-fPIC", "-shared", str(source), "-o", str(library)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:3000]
+    return ctypes.CDLL(str(library))
+
+
+def predict(library, written, model, X, weights=None):
+    """What the C file gives for samples, beside NaN that must stay as it is."""
+    dtype, n_in, n_out = np.dtype(model.dtype), model.n_in, model.n_out
+    function = getattr(library, f"{written.prefix}_predict")
+    function.restype = None
+    out = np.full((len(X), n_out + 2), np.nan, dtype)
+    scratch = np.full(written.scratch // dtype.itemsize + 2, np.nan, dtype)
+    rows = np.ascontiguousarray(X, dtype).reshape(len(X), n_in)
+    for x, y in zip(rows, out, strict=True):
+        arrays = [x, y[1:-1], scratch[1:-1], *([] if weights is None else [weights])]
+        function(*(ctypes.c_void_p(array.ctypes.data) for array in arrays))
+    assert np.isnan(out[:, [0, -1]]).all() and np.isnan(scratch[[0, -1]]).all()  # nothing beyond is written
+    return out[:, 1:-1].reshape(len(X), *model.output_shape)
+
+
+def selftest(library, written, model, weights=None):
+    function = getattr(library, f"{written.prefix}_selftest")
+    function.restype = REAL[model.dtype]
+    return function(*([] if weights is None else [ctypes.c_void_p(weights.ctypes.data)]))
