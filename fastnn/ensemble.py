@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from .checks.attributes import KnownAttributes
 from .data import array_checks
 from .data.rows import as_rows, sample_shape
-from .layers import classes
+from .layers import classes, mixtures
 from .layers.activation import Activation
 from .model import Model
 from .training.fit_many import sequence_of_models
@@ -106,23 +106,99 @@ class Ensemble(KnownAttributes):
         TypeError, ValueError
             As `Model.predict`.
         """
+        total = np.zeros(0, self._dtype)
+        for model, weight, outputs in self._each(X, lengths):
+            opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
+            total = total if total.size else np.zeros(outputs.shape, self._dtype)
+            total += total.dtype.type(weight) * opinion
+        return total
+
+    def predict_distribution(
+        self, X: ArrayLike, *, lengths: ArrayLike | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """What the models say of the distribution of the target, taken together: a deep ensemble.
+
+        B. Lakshminarayanan, A. Pritzel and C. Blundell, *Simple and Scalable Predictive Uncertainty
+        Estimation using Deep Ensembles*, NIPS 2017: the mixture of what each model predicts, by `weights`.
+
+        ================================== ================================================================
+        loss                               result
+        ================================== ================================================================
+        `gaussian_nll`, `poisson`,         ``mean`` and ``std`` of the mixture. ``std**2`` is the sum of
+        `mixture_density`                  ``aleatoric_std**2``, the mean of the models' variances, which is
+                                           the noise of the target, and ``epistemic_std**2``, the variance
+                                           of their means, which more data makes smaller
+        those of classes, `corn`           ``probabilities``, the mean of the models'; their ``entropy`` in
+                                           nats, and the part of it that the models disagree by,
+                                           ``mutual_information`` (N. Houlsby et al., *Bayesian Active
+                                           Learning*, 2011). Both are numbers for each sample; for several
+                                           labels for each of these
+        `quantiles`, `quantile`            ``quantiles``, the mean of the models', and their ``epistemic_std``
+        others, or none                    ``mean`` and ``std`` of the outputs: what noise the target has is
+                                           not in it
+        ================================== ================================================================
+
+        Shapes are those of `Model.predict_distribution`: the axis of a single target is left out, and so is
+        that of the samples for one sample.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `predict`.
+
+        Returns
+        -------
+        dict of str to array
+            Float64 if one of the models is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; ValueError also if some models say other things than the first.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnn as fn
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-2, 2, (500, 1))
+        >>> y = np.sin(3 * X) + rng.normal(0, 0.1, X.shape)
+        >>> layers = lambda: [fn.Dense(32, "tanh"), fn.Dense(2)]
+        >>> models = [fn.Model(layers(), "gaussian_nll", fn.Adam(0.01), seed=i) for i in range(5)]
+        >>> histories = fn.fit_many(models, X, y, epochs=100)
+        >>> inside, outside = fn.Ensemble(models).predict_distribution([[0.5], [4.0]])["epistemic_std"]
+        >>> bool(inside < 0.1 < outside)
+        True
+        """
+        opinions, outputs = [], np.zeros(0)
+        for model, _, outputs in self._each(X, lengths):  # noqa: B007
+            rows = outputs.reshape(len(outputs) if outputs.ndim > self._output_axes else 1, -1)
+            found = mixtures.opinion(model.head, model.loss, rows)
+            opinions.append({name: values.astype(self._dtype, copy=False) for name, values in found.items()})
+            _require_same(opinions, model.loss)
+        head, output = self.models[0].head, self.models[0].output_shape or ()
+        labels = head.target == "shares" and int(np.prod(output)) > 1
+        leading = outputs.shape[: outputs.ndim - len(output)]
+        return mixtures.shaped(mixtures.together(opinions, self.weights, labels), leading, output)
+
+    @property
+    def _output_axes(self) -> int:
+        return len(self.models[0].output_shape or ())
+
+    def _each(self, X: ArrayLike, lengths: ArrayLike | None) -> Iterator[tuple[Model, float, NDArray[Any]]]:
+        """Each model, its weight, and its outputs."""
         for model in self.models:
             model.executor.columns.check_names(X)
         shape = self.models[0].input_shape or sample_shape(X)
         X, shape = as_rows(X, shape, "X"), None if shape is None or len(shape) == 1 else shape
         given: dict[str, NDArray[Any]] = {}
-        total = np.zeros(0, self._dtype)
         for model, weight in zip(self.models, self.weights, strict=True):
             own = model.executor.columns.coded(X)
             if own is X:  # as it is for all models of this dtype
                 if model.dtype not in given:
                     given[model.dtype] = array_checks.array("X", X, model.dtype, (1, 2), keep_mapped=True)
                 own = given[model.dtype]
-            outputs = model.executor.predict(own, table=X, shape=shape, lengths=lengths)
-            opinion = self._opinion(model, outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape)
-            total = total if total.size else np.zeros(outputs.shape, self._dtype)
-            total += total.dtype.type(weight) * opinion
-        return total
+            yield model, weight, model.executor.predict(own, table=X, shape=shape, lengths=lengths)
 
     def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """See `predict`."""
@@ -206,6 +282,17 @@ def _require_one_meaning(models: tuple[Model, ...]) -> None:
                 f"the output of model {i} is {model.head.output}, that of the first {first}: their mean "
                 "is meaningless; use combine='probabilities'"
             )
+
+
+def _require_same(opinions: list[dict[str, NDArray[Any]]], loss: Any) -> None:
+    """Raise a ValueError if the last model says other things than the first."""
+    shapes = [{name: values.shape for name, values in opinions[i].items()} for i in (0, -1)]
+    if shapes[0] != shapes[1]:
+        name = None if loss is None else loss.name
+        raise ValueError(
+            f"model {len(opinions) - 1}, with loss {name!r}, predicts {', '.join(opinions[-1])}, and the "
+            f"first {', '.join(opinions[0])}; predict_distribution needs models with one loss"
+        )
 
 
 def _shares(weights: Any, count: int) -> tuple[float, ...]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer
 
 # Attributes that are not copied or pickled, but made again.
-_RUNTIME_ATTRIBUTES = {"_executor", "_predictors", "_thread_tuners", "_short_fit", "_passes"}
+_RUNTIME_ATTRIBUTES = {"_executor", "_predictors", "_thread_tuners", "_short_fit", "_passes", "_sampler"}
 
 
 class Model(Trainer):

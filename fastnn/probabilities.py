@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .inference import Inference
-from .layers import classes, distributions
+from .layers import classes, distributions, mixtures
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -77,7 +79,12 @@ class Probabilities(Inference):
         return classes.numbers(self.head, self.predict(X, lengths=lengths))
 
     def predict_distribution(
-        self, X: ArrayLike, *, lengths: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        *,
+        lengths: ArrayLike | None = None,
+        samples: int | None = None,
+        seed: int | None = None,
     ) -> dict[str, NDArray[Any]]:
         """What the outputs say of the distribution of the target, by names.
 
@@ -100,6 +107,10 @@ class Probabilities(Inference):
         X : array of shape (n, n_in), or (n_in,) for one sample
         lengths : array of int of shape (n,), optional
             As for `predict`.
+        samples, seed : int, optional
+            As for `predict`: the outputs of so many networks, drawn by dropout, are taken for those of the
+            members of an ensemble. The result is that of `Ensemble.predict_distribution`, for any loss. Rows
+            are computed some at a time, so that not all outputs are in memory.
 
         Returns
         -------
@@ -109,7 +120,7 @@ class Probabilities(Inference):
         Raises
         ------
         TypeError, ValueError
-            As `predict`; ValueError also if the loss is none of these.
+            As `predict`; ValueError also if the loss is none of these, and there are no samples.
 
         Examples
         --------
@@ -121,6 +132,24 @@ class Probabilities(Inference):
         {'mean': array([3., 4.], dtype=float32), 'std': array([1., 1.], dtype=float32)}
         """
         loss = self._executor.loss
+        if samples is not None or seed is not None:
+            return self._sampled_distribution(X, lengths, samples, seed)
         distributions.require(self.head, loss)
         assert loss is not None
         return distributions.of(self.head, loss, self.predict(X, lengths=lengths))
+
+    def _sampled_distribution(
+        self, X: ArrayLike, lengths: Any, samples: Any, seed: Any
+    ) -> dict[str, NDArray[Any]]:
+        parts, head = [], self.head
+        leading: tuple[int, ...] = ()
+        for leading, outputs in self._sampler.blocks(X, samples, seed, lengths):  # noqa: B007
+            count, n, n_out = outputs.shape
+            every = mixtures.opinion(head, self._executor.loss, outputs.reshape(-1, n_out))
+            by_sample = {name: values.reshape(count, n, *values.shape[1:]) for name, values in every.items()}
+            opinions = [{name: values[k] for name, values in by_sample.items()} for k in range(count)]
+            labels = head.target == "shares" and n_out > 1
+            parts.append(mixtures.together(opinions, [1 / count] * count, labels))
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        assert self.output_shape is not None
+        return mixtures.shaped(whole, leading, self.output_shape)

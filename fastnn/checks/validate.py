@@ -51,6 +51,14 @@ def integer(name: str, value: Any, *, low: int | None = None) -> int:
     return int(value)
 
 
+def seed(name: str, value: Any) -> int:
+    """A seed of random numbers."""
+    result = integer(name, value, low=0)
+    if result >= 2**63:
+        raise ValueError(f"{name} must be < 2**63, got {value!r}")
+    return result
+
+
 def _is_number(value: Any, *kinds: type) -> bool:
     return not isinstance(value, (bool, np.bool_)) and isinstance(value, (np.integer, *kinds))
 

@@ -229,6 +229,18 @@ class NetworkBuilder:
         all_finite = np.where(np.isnan(self._limits), self._limits.dtype.type(np.inf), self._limits)
         return self._predictor(layout, state, all_finite)
 
+    @property
+    def drops(self) -> bool:
+        """Whether any of the layers drops something in training."""
+        return any(op.drops for op in self.graph.ops)
+
+    def for_sampling(self, state: State, lengths: bool = False) -> Network:
+        """The same, where dropout drops: see `kernels.driver.sample`."""
+        layout = plan(self.graph_of(lengths), self.chunk, self.dtype, training=False, sampling=True)
+        net = self._predictor(layout, state)
+        net.fields.common_ops = layout.common
+        return net
+
     def for_derivatives(self, state: State, node: Node | None, rows: int, lengths: bool = False) -> Network:
         """A network up to a layer, or all, that predicts and has gradients with respect to its input."""
         graph = self.graph_of(lengths)

@@ -202,10 +202,7 @@ class Executor:
 
     @seed.setter
     def seed(self, value: int) -> None:
-        seed = validate.integer("seed", value, low=0)
-        if seed >= 2**63:
-            raise ValueError(f"seed must be < 2**63, got {value!r}")
-        self._seed = seed
+        self._seed = seed = validate.seed("seed", value)
         if self._state is not None:
             self._state.seed = seed
 

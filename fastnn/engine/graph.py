@@ -261,6 +261,7 @@ class Graph:
         state_per_row: int = 0,
         couples: bool = False,
         product: str = "",
+        drops: bool = False,
     ) -> Tensor:
         """Add an op of the layer that is being lowered: see `Op`.
 
@@ -316,6 +317,7 @@ class Graph:
                 self.products.get(product, product),
                 current.statistics if statistics else None,
                 scratch_per_part,
+                drops,
             )
         )
         return result

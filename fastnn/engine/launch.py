@@ -101,6 +101,19 @@ def predict(
     return bool(fields.status == OK)
 
 
+def sample(
+    net: Network, X: NDArray[Any], out: NDArray[Any], lengths: NDArray[np.int64] | None = None
+) -> None:
+    """Write the outputs of checked samples into `out`, of shape (draws, n, n_out), for each draw.
+
+    `out` may be part of an array of more draws or rows; the number of the first draw is `net.fields.step`.
+    """
+    set_data(net, DataSet(X, None, None), lengths)
+    fields = net.fields
+    fields.n_draws, fields.draw_bytes, fields.output = len(out), out.strides[0], address(out)
+    loader.function("driver.sample.sample")(0, fields.own_address)
+
+
 def derivatives(
     entry: str,
     net: Network,

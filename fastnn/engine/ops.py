@@ -137,6 +137,9 @@ class Op(NamedTuple):
         threads.
     product : str
         The name of the product that its kernels call by its address, or "".
+    drops : bool
+        Whether its output is random in training, and by its entry ``sample`` in prediction by samples, which
+        needs as much scratch for a row for all of them.
     """
 
     kernel: str
@@ -159,6 +162,7 @@ class Op(NamedTuple):
     product: str = ""
     statistics: int | None = None
     scratch_per_part: int = 0
+    drops: bool = False
 
     @property
     def n_in(self) -> int:

@@ -64,6 +64,8 @@ class Plan:
         Parts of the workspace, behind each tensor, that belong to none.
     for_input : list of int
         The ops whose gradient with respect to their input is needed for that of the model only.
+    common : int
+        How many of the first ops drop nothing: in prediction by samples they are computed once for all.
     """
 
     n_in: int
@@ -80,6 +82,7 @@ class Plan:
     state: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
     for_input: list[int] = field(default_factory=list)
+    common: int = 0
 
     def allocate(self, per_row: int) -> int:
         """Offset of new memory in the workspace."""
@@ -101,6 +104,7 @@ def plan(
     dtype: str,
     *,
     training: bool,
+    sampling: bool = False,
     input_gradient: bool = False,
     head: int = 0,
     with_output: bool = True,
@@ -115,6 +119,8 @@ def plan(
     training : bool
         Whether gradients are needed. Without, the output of the last op is written to the address in
         the descriptor's OUTPUT.
+    sampling : bool
+        Whether, without training, dropout drops: several outputs are computed from the same samples.
     input_gradient : bool
         Whether, in training, the gradient goes back to the input too: to the first row's DX.
     head : int
@@ -131,6 +137,8 @@ def plan(
     if training:
         _lay_out_training(result, graph, dtype, input_gradient, head, with_output)
     else:
+        if sampling:
+            _take_samples(result, graph.ops, dtype)
         _lay_out_prediction(result, graph)
     return result
 
@@ -249,9 +257,23 @@ def _point_to_values(result: Plan, ops: Sequence[Op], offsets: dict[int, int]) -
                 row[column] = offsets[tensor.value]
 
 
+def _take_samples(result: Plan, ops: Sequence[Op], dtype: str) -> None:
+    """Let ops that drop do so, and find the first of them."""
+    dropping = [i for i, op in enumerate(ops) if op.drops]
+    result.common = dropping[0]
+    for i in dropping:
+        result.ops[i]["forward"] = loader.address(f"{ops[i].kernel}.sample", dtype)
+        result.scratch = max(result.scratch, ops[i].scratch_per_row)
+
+
 def _lay_out_prediction(result: Plan, graph: Graph) -> None:
-    """Let outputs live until they are read, and write the last one to OUTPUT."""
+    """Let outputs live until they are read, and write the last one to OUTPUT.
+
+    What the first ops compute once for several outputs lives to the end.
+    """
     memory, last = _Memory(), _last_reads(graph.ops)
+    common = {0, *(op.output.value for op in graph.ops[: result.common])}
+    last |= {value: len(graph.ops) for value in common if last.get(value, -1) >= result.common > 0}
     last[graph.output.value] = len(graph.ops)
     numbers = _place_outputs(memory, graph.ops, last)
     fixed = {0: oprow.INPUT, memory.places[numbers[graph.output.value]]: oprow.OUTPUT}

@@ -76,6 +76,15 @@ def by_model(model: Described, training: bool) -> Kernels:
             yield from ((f"training.penalty.{entry}", dtype) for entry in _PENALTY)
 
 
+def for_samples(model: Described) -> Kernels:
+    """Kernels by which a built model predicts by samples."""
+    yield from by_model(model, training=False)
+    yield "driver.sample.sample", "float64"
+    for op in _ops(model):
+        if op.drops:
+            yield f"{op.kernel}.sample", model.dtype
+
+
 def _ops(model: Described) -> list[Op]:
     """The ops of a model; before it is built, those of the layers that any input shows."""
     if model.graph is not None:

@@ -142,6 +142,7 @@ class MultiHeadAttention(Layer):
             scratch_per_row=heads * length * length,
             shared_scratch=(self.key_dim + self.value_dim + 3) * length,
             multiplications=length * length * (heads * self.key_dim + values),
+            drops=self.dropout > 0,
         )
         return self._project(graph, attended, "output", features)
 

@@ -17,7 +17,8 @@ class Dropout(Layer):
     """During training, set a random fraction of the inputs to 0 and scale up the rest.
 
     N. Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR
-    15 (2014). It is inactive in prediction and evaluation.
+    15 (2014). It is inactive in prediction and evaluation, but for
+    ``predict(X, samples=100)``.
 
     Parameters
     ----------
@@ -35,7 +36,13 @@ class Dropout(Layer):
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         (x,) = inputs
         return graph.op(
-            "layers.dropout", [x], x.shape, settings=(self.rate,), in_place=True, scratch_per_row=x.size
+            "layers.dropout",
+            [x],
+            x.shape,
+            settings=(self.rate,),
+            in_place=True,
+            scratch_per_row=x.size,
+            drops=self.rate > 0,
         )
 
     def config(self) -> dict[str, Any]:  # noqa: D102
@@ -67,6 +74,7 @@ class _SpatialDropout(Dropout):
             settings=(self.rate, math.prod(places), channels),
             in_place=True,
             scratch_per_row=channels,
+            drops=self.rate > 0,
         )
 
 

@@ -125,6 +125,7 @@ class Recurrent(Layer):
                 x.shape,
                 settings=(self.dropout, steps, features),
                 scratch_per_row=features,
+                drops=True,
             )
         memory = oprow.PACK_SIZE + units * width + oprow.RECURRENT_ROWS * (2 * width + 8 * units)
         states = graph.op(

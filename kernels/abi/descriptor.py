@@ -68,7 +68,7 @@ _FIELDS = [
     ("history_width", np.int64),
     ("sum_loss", np.int64),  # 1: the loss is a sum over rows, not a mean
     ("batch_means", np.int64),  # 1: an epoch's loss is the mean of its batches', by their rows
-    ("training", np.int64),  # 1 while dropout drops
+    ("training", np.int64),  # 1 while dropout drops in `forward`
     # How a batch is cut, by what follows from the problem alone
     ("n_parts", np.int64),  # most parts that its rows are cut into
     ("part_gradients", np.int64),  # 1: each part has a gradient of its own, which are added up
@@ -105,6 +105,9 @@ _FIELDS = [
     # Prediction
     ("limits", np.int64),  # address of what each number of a sample must be: see `layers.embedding`
     ("check", np.int64),  # address of `batch.check`, by which samples are checked first, or 0
+    ("n_draws", np.int64),  # outputs that are drawn for each row, where dropout drops in prediction,
+    ("draw_bytes", np.int64),  # bytes from one of them to the next,
+    ("common_ops", np.int64),  # and how many of the first ops drop nothing, and are the same for all
     # A network in the user's compiled code: of the call's descriptor only
     ("predict_ops", np.int64),  # address of the op rows of a prediction, which keep no outputs
     ("input_ops", np.int64),  # address of the op rows whose first has a gradient with respect to its input

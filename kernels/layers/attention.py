@@ -170,6 +170,19 @@ def attention_backward(
                 _add_to_rows(own, count, x[i, t, h * key_dim : (h + 1) * key_dim], dx, i, keys)
 
 
+@kernel
+def attention_sample(x, heads, key_dim, value_dim, causal, rate, seed, stream, step, memory, weights, y):
+    """Write `y` and `memory`: weights are dropped, those of the same pairs of times in all rows.
+
+    `weights` are of no rows; `step` is the number of the sample: see `kernels.layers.dropout`.
+    """
+    for i in range(x.shape[0]):
+        attention_forward(
+            x[i : i + 1], heads, key_dim, value_dim, causal, rate, seed, stream, step, 0, True, memory,
+            weights[:0], y[i : i + 1]
+        )  # fmt: skip
+
+
 _input, _output = "rows, length, n_in // length", "rows, length, n_out // length"
 _op = Op(
     tensors={"x": _input, "y": _output, "dx": _input, "dy": _output},
@@ -189,3 +202,4 @@ _op = Op(
 )
 forward_entry = _op.entry(attention_forward, writes="y weights memory")
 backward_input_entry = _op.entry(attention_backward, writes="dx memory")
+sample_entry = _op.entry(attention_sample, writes="y memory")

@@ -2,6 +2,9 @@
 
 Spatial dropout drops a channel at all positions of a sample: J. Tompson et al., *Efficient Object
 Localization Using Convolutional Networks*, CVPR 2015.
+
+The entries ``sample`` drop in prediction, too: Y. Gal and Z. Ghahramani, *Dropout as a Bayesian
+Approximation*, ICML 2016. A sample is a network drawn at random, with one mask for all rows.
 """
 
 from collections import namedtuple
@@ -13,7 +16,7 @@ from ..lowlevel._jit import inline_ir, kernel
 from ..lowlevel.simd import flat
 from ..math.random import number
 
-Spatial = namedtuple("Spatial", "forward_entry backward_input_entry")
+Spatial = namedtuple("Spatial", "forward_entry backward_input_entry sample_entry")
 
 
 @kernel
@@ -78,9 +81,26 @@ def dropout_backward(dy, mask, training, dx_is_dy, dx):
         _copy(dy, dx)
 
 
-_op = Op(tensors=BY_ELEMENT, scratch={"mask": "rows * n_in"}, settings={"rate": np.float64})
+@kernel
+def dropout_sample(x, rate, seed, stream, step, y_is_x, mask, y):
+    """Write `mask`, of one row, and ``y = x * mask``, which drops the same numbers of all rows.
+
+    Arrays of shape (rows, n_in), the mask of shape (n_in,); `step` is the number of the sample. y may be x,
+    which `y_is_x` says.
+    """
+    dropout_mask(rate, seed, stream, step, 0, mask)
+    for i in range(y.shape[0]):
+        if y_is_x:
+            multiply(y[i], mask, y[i])
+        else:
+            multiply(x[i], mask, y[i])
+
+
+_settings = {"rate": np.float64}
+_op = Op(tensors=BY_ELEMENT, scratch={"mask": "rows * n_in"}, settings=_settings)
 forward_entry = _op.entry(dropout_forward, writes="y mask")
 backward_input_entry = _op.entry(dropout_backward, writes="dx")
+sample_entry = Op(scratch={"mask": "n_in"}, settings=_settings).entry(dropout_sample, writes="y mask")
 
 
 @inline_ir
@@ -121,12 +141,27 @@ def spatial_dropout_backward(dy, mask, training, dx_is_dy, dx):
         _copy(flat(dy), flat(dx))
 
 
-_spatial = Op(
-    tensors=dict.fromkeys(("x", "y", "dx", "dy"), "rows, positions, channels"),
-    scratch={"mask": "rows, channels"},
-    settings={"rate": np.float64, "positions": np.int64, "channels": np.int64},
-)
+@kernel
+def spatial_dropout_sample(x, rate, seed, stream, step, y_is_x, mask, y):
+    """Write `mask` and ``y = x * mask``: as `dropout_sample`, of arrays of shape (rows, positions, channels).
+
+    The mask is of shape (channels,).
+    """
+    dropout_mask(rate, seed, stream, step, 0, mask)
+    for i in range(y.shape[0]):
+        for k in range(y.shape[1]):
+            if y_is_x:
+                multiply(y[i, k], mask, y[i, k])
+            else:
+                multiply(x[i, k], mask, y[i, k])
+
+
+_tensors = dict.fromkeys(("x", "y", "dx", "dy"), "rows, positions, channels")
+_settings = {"rate": np.float64, "positions": np.int64, "channels": np.int64}
+_spatial = Op(tensors=_tensors, scratch={"mask": "rows, channels"}, settings=_settings)
+_sampled = Op(tensors=_tensors, scratch={"mask": "channels"}, settings=_settings)
 spatial = Spatial(
     _spatial.entry(spatial_dropout_forward, writes="y mask"),
     _spatial.entry(spatial_dropout_backward, writes="dx"),
+    _sampled.entry(spatial_dropout_sample, writes="y mask"),
 )
