@@ -36,8 +36,9 @@ _BESIDES = (
     *(f"layers.combine.{name}.{entry}" for name in ("concatenate", "select") for entry in _BOTH),
     *(f"layers.normalization.{name}_normalization.{entry}" for name in ("layer", "group") for entry in _ALL),
     *(f"layers.batch_normalization.{entry}" for entry in (*_ALL, "update_statistics")),
-    *(f"layers.attention.{entry}" for entry in _BOTH),
-    *(f"layers.dropout.spatial.{entry}" for entry in _BOTH),
+    *(f"layers.attention.{entry}" for entry in (*_BOTH, "sample")),
+    *(f"layers.dropout.spatial.{entry}" for entry in (*_BOTH, "sample")),
+    "layers.dropout.sample",
     *(f"layers.pooling.{name}_pooling.{entry}" for name in ("max", "average") for entry in _BOTH),
     *(f"layers.convolution.{name}.{entry}" for name in ("convolution", "transposed") for entry in _ALL),
     *(f"layers.depthwise.{entry}" for entry in _ALL),
@@ -92,4 +93,5 @@ def common(dtype: str) -> Kernels:
         yield from ((kernel, dtype) for kernel in compute_dtype.products("bfloat16").values())
     yield f"driver.batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
     yield "driver.loop.gradient", "float64"
+    yield "driver.sample.sample", "float64"
     yield "math.random.shuffle", "float64"

@@ -444,6 +444,12 @@ ARGUMENTS = {
         double=True,
         without=CATEGORIES,
     ),
+    "Model.predict of samples: X": Argument(
+        X, model, lambda m, v: m.predict(v, samples=3), "X", alone=True, also_one_row=True
+    ),
+    "Ensemble.predict_distribution: X": Argument(
+        X, ensemble, lambda e, v: e.predict_distribution(v), "X", alone=True, also_one_row=True
+    ),
     "Ensemble.predict: X": Argument(
         X, ensemble, lambda e, v: e.predict(v), "X", alone=True, also_one_row=True
     ),

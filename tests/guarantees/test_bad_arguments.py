@@ -183,6 +183,7 @@ ELSEWHERE = {
     },
     **dict.fromkeys(
         ("Ensemble.predict: lengths", "Ensemble.evaluate: lengths", "adversarial: lengths")
+        + ("Ensemble.predict_distribution: lengths",)
         + ("saliency: lengths", "integrated_gradients: lengths", "occlusion: lengths"),
         "tests/layers/test_lengths.py",
     ),

@@ -24,6 +24,7 @@ def _needed_by_layers():
 
 
 #: What cannot be left out, by the name of the class or function.
+SAMPLED = {"self": fn.Model([fn.Dropout(0.1)]).build(3), "X": np.ones((4, 3)), "samples": 2}
 NEEDED = {
     **dict(_needed_by_layers()),
     "explain.integrated_gradients": {"model": DATA["model"], "X": DATA["X"]},
@@ -41,6 +42,8 @@ NEEDED = {
     "Model.save": {"self": fn.Model([fn.Dense(2)]).build(3), "path": "never-written"},
     "Model.fit": {"self": fn.Model([fn.Dense(2)], "mse"), "X": np.ones((4, 3)), "y": np.ones((4, 2))},
     "Model.partial_fit": {"self": fn.Model([fn.Dense(2)], "mse"), "X": np.ones((4, 3)), "y": np.ones((4, 2))},
+    "Model.predict": SAMPLED,
+    "Model.predict_distribution": SAMPLED,
     "check_gradient": {"model": fn.Model([fn.Dense(2)], "mse"), "X": np.ones((4, 3)), "y": np.ones((4, 2))},
     "levenberg_marquardt": DATA,
     "fit_many": {"models": [fn.Model([fn.Dense(2)], "mse")], "X": np.ones((4, 3)), "y": np.ones((4, 2))},
@@ -85,7 +88,7 @@ def public_functions():
             yield name, value
         elif inspect.isfunction(value):
             yield name, value
-    for method in ("build", "network", "save", "fit", "partial_fit"):
+    for method in ("build", "network", "save", "fit", "partial_fit", "predict", "predict_distribution"):
         yield f"Model.{method}", getattr(fn.Model, method)
 
 

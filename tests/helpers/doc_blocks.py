@@ -22,6 +22,7 @@ GUIDES = [
     "docs/files_and_formats.md",
     "docs/deploy.md",
     "docs/losses_of_rows.md",
+    "docs/uncertainty.md",
     "docs/compiled_code.md",
     "docs/many_networks.md",
     "docs/callbacks.md",
