@@ -40,7 +40,7 @@ STARTS["op"] = SimpleNamespace(**dict.fromkeys(oprow.OP.names, True))
 STARTS["net"] = SimpleNamespace(**dict.fromkeys([*dir(fn.Network), *descriptor.DESCRIPTOR.names], True))
 CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__members__}
 CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR", "FASTNN_THREADS"}
-CAPITALS |= {"OMP_NUM_THREADS"}
+CAPITALS |= {"CC", "OMP_NUM_THREADS"}
 # Of the C file that docs/deploy.md writes.
 CAPITALS |= {f"DIGITS_{name}" for name in ("INPUTS", "OUTPUTS", "SCRATCH", "API", "USE_LIBM")}
 
