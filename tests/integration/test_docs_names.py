@@ -137,7 +137,7 @@ def exists(kind, name):
         ("docs/architecture.md", {"file": 40, "name": 120}),
         ("docs/data_and_pictures.md", {"file": 5, "name": 8}),
         ("docs/files_and_formats.md", {"file": 6, "name": 10}),
-        ("docs/deploy.md", {"name": 6}),
+        ("docs/deploy.md", {"name": 5}),
         ("docs/compiled_code.md", {"file": 2, "program": 2, "name": 10}),
         ("docs/many_networks.md", {"program": 3, "name": 5}),
         ("docs/callbacks.md", {"file": 4, "name": 10}),
