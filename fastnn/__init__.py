@@ -31,6 +31,7 @@ from .layers.containers import Add, Concatenate, Residual, Sequential
 from .layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from .layers.dense import Dense
 from .layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from .layers.derivatives import Derivatives
 from .layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .layers.embedding import Embedding, EntityEmbedding
 from .layers.impute import Impute
@@ -125,6 +126,7 @@ __all__ = [
     "Conv2DTranspose",
     "Dense",
     "DepthwiseConv2D",
+    "Derivatives",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import activations, losses, optimizers, schedules
 from .engine import compute_dtype
+from .engine.derivatives import SMOOTH
 from .engine.required_kernels import by_model
 from .layers.dense import Dense
 from .layers.dropout import Dropout
@@ -53,6 +54,8 @@ _BESIDES = (
     ),
     *(f"layers.impute.{entry}" for entry in _BOTH),
     "layers.one_hot.backward_input",
+    *(f"layers.derivatives.{name}.{entry}" for name in ("seed", "scaling", *SMOOTH) for entry in _BOTH),
+    *(f"layers.derivatives.dense.{entry}" for entry in _ALL),
     *(f"layers.recurrent.{name}.{entry}" for name in ("simple_rnn", "gru", "lstm") for entry in _ALL),
     *(f"layers.{name}.{entry}" for name in ("recurrent.last_step", "masking.apply") for entry in _BOTH),
     "layers.masking.lengths.forward",

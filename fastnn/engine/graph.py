@@ -162,6 +162,7 @@ class Graph:
     ) -> None:
         self.input = self.output = Tensor(0, shape)
         self.ops: list[Op] = []
+        self._aside: list[Op] = []  # in whose place others were put, but for `until`
         self.parameters: list[ParameterPlace] = []
         self.statistics: list[ParameterPlace] = []
         self.nodes: list[Node] = []
@@ -322,6 +323,19 @@ class Graph:
         )
         return result
 
+    def set_aside(self) -> list[Op]:
+        """Take away all ops so far, in whose place others are put by `append`; `until` still knows them."""
+        aside, self.ops = self.ops, []
+        self._aside += aside
+        return aside
+
+    def append(self, op: Op) -> Tensor:
+        """Add an op whose output gets another number; the output."""
+        output = op.output._replace(value=self._values)
+        self._values += 1
+        self.ops.append(op._replace(output=output))
+        return output
+
     def finish(self, output: Tensor) -> Graph:
         """Take a tensor for the output of the network, and add what gradients need.
 
@@ -373,7 +387,7 @@ class Graph:
         """The graph that computes the output of one of its layers, from the same parameters and constants."""
         result = Graph(self.input.shape)
         needed = {node.value}
-        for op in reversed(self.ops):
+        for op in reversed([*self._aside, *self.ops]):
             if op.output.value in needed and not op.merges:
                 needed.update(tensor.value for tensor in op.inputs)
                 result.ops.insert(0, op)

@@ -174,6 +174,11 @@ class Op(NamedTuple):
         """Numbers for each sample that its output has."""
         return self.output.size
 
+    def with_constants_from(self, skip: int) -> Op:
+        """The same, which reads its layer's constants from number `skip` of them on."""
+        assert self.constants is not None
+        return self._replace(constants=self.constants + skip)
+
     @property
     def merges(self) -> bool:
         """Whether it computes nothing, and adds the gradients of the value that is its input."""

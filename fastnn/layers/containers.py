@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..checks.hints import not_called
 from .base import Layer
+from .derivatives import Derivatives
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Container(Layer):
         super().__init__()
         self._children = children
         for layer in children.values():
-            if isinstance(layer, Preprocessing):
+            if isinstance(layer, (Preprocessing, Derivatives)):
                 raise ValueError(f"{layer!r} must be one of the model's own layers, not in a container")
 
     @property

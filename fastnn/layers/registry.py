@@ -18,6 +18,7 @@ from .containers import Add, Concatenate, Container, Residual, Sequential
 from .convolution import Conv1D, Conv2D, Conv2DTranspose
 from .dense import Dense
 from .depthwise import DepthwiseConv2D, SeparableConv2D
+from .derivatives import Derivatives
 from .dropout import Dropout, SpatialDropout1D, SpatialDropout2D
 from .embedding import Embedding, EntityEmbedding
 from .impute import Impute
@@ -91,6 +92,7 @@ TABLE = {
         LSTM,
         Bidirectional,
         Masking,
+        Derivatives,
     )
 }
 

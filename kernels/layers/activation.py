@@ -7,7 +7,8 @@ the kernels and entries of a pair. (Softmax and log-softmax work on rows: `softm
 The fields of each activation here, say of ``relu``:
 
 - ``relu.forward(x, y, p)`` and ``relu.backward(x, y, dy, dx, p)``, kernels;
-- ``relu.forward_entry(T)`` and ``relu.backward_input_entry(T)``, their entries.
+- ``relu.forward_entry(T)`` and ``relu.backward_input_entry(T)``, their entries;
+- ``relu.value`` and ``relu.derivative``, the functions.
 """
 
 import math
@@ -21,7 +22,11 @@ from ..math.elementary import softplus as smooth_relu
 from ..math.elementary import tanh as hyperbolic_tangent
 from ..math.error_function import gaussian, normal_cdf
 
-Activation = namedtuple("Activation", "forward backward forward_entry backward_input_entry")
+Activation = namedtuple(
+    "Activation",
+    "forward backward forward_entry backward_input_entry value derivative",
+    defaults=(None, None),  # of activations of rows
+)
 
 _op = Op(tensors=BY_ELEMENT, settings={"p": None})
 
@@ -43,7 +48,7 @@ def elementwise(value, derivative):
 
     forward_entry = _op.entry(forward, writes="y", over=("x",))
     backward_input_entry = _op.entry(backward, writes="dx", over=("dy",))
-    return Activation(forward, backward, forward_entry, backward_input_entry)
+    return Activation(forward, backward, forward_entry, backward_input_entry, value, derivative)
 
 
 @force_inline

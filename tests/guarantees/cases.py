@@ -35,6 +35,7 @@ ARGUMENTS = {
     "max_pooling_2d": (2, None, "same"),
     "average_pooling_1d": (2, None, "same"),
     "average_pooling_2d": (2, None, "same"),
+    "derivatives": ([0], [0]),
     "simple_rnn": (3,),
     "gru": (3,),
     "lstm": (3,),

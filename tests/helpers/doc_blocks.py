@@ -23,6 +23,7 @@ GUIDES = [
     "docs/deploy.md",
     "docs/losses_of_rows.md",
     "docs/uncertainty.md",
+    "docs/derivatives.md",
     "docs/compiled_code.md",
     "docs/many_networks.md",
     "docs/callbacks.md",

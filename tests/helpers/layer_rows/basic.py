@@ -56,6 +56,12 @@ BASIC = {
     ),
     "flatten": (fn.Flatten, (5,), lambda x, p: x),
     "select": (lambda: fn.Select([-1, 1]), (4,), lambda x, p: x[:, [3, 1]]),
+    "derivatives": (
+        lambda: fn.Derivatives(first=[2, 0], second=[0]),
+        (4,),
+        lambda x, p: np.hstack([x, *np.broadcast_to(np.eye(4)[[2, 0], np.newaxis], (2, *x.shape)), 0 * x]),
+        {"first": True, "onnx": False},
+    ),
     "sequential": (
         lambda: fn.Sequential([fn.Dense(5, "tanh"), fn.LayerNormalization()]),
         (4,),
