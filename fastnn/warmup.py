@@ -54,7 +54,11 @@ _BESIDES = (
     ),
     *(f"layers.impute.{entry}" for entry in _BOTH),
     "layers.one_hot.backward_input",
-    *(f"layers.derivatives.{name}.{entry}" for name in ("seed", "scaling", *SMOOTH) for entry in _BOTH),
+    *(
+        f"layers.derivatives.{name}.{entry}"
+        for name in ("seed", "scaling", "leaky_relu", *SMOOTH)
+        for entry in _BOTH
+    ),
     *(f"layers.derivatives.dense.{entry}" for entry in _ALL),
     *(f"layers.recurrent.{name}.{entry}" for name in ("simple_rnn", "gru", "lstm") for entry in _ALL),
     *(f"layers.{name}.{entry}" for name in ("recurrent.last_step", "masking.apply") for entry in _BOTH),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _ACTIVATIONS = "layers.activation."
 #: Activations whose first three derivatives are continuous.
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu", "gelu_tanh")
-# Those with first derivatives only, and these at almost all inputs.
-_BENT = ("relu", "leaky_relu", "hard_tanh", "elu", "selu")
+# Those whose second derivatives are zero.
+_BENT = ("relu", "leaky_relu")
 # Numbers of a term that an activation takes at a time: what it computes of them stays in the first cache.
 _AT_A_TIME = 512
 
@@ -89,9 +89,8 @@ def _rule(graph: Graph, op: Op, terms: Terms, label: str) -> Callable[[Op], Op]:
         return lambda new: _activation(new, terms)
     layer, smooth = _node_of(graph, op).layer.label, ", ".join(SMOOTH)
     if name in _BENT:
-        why = "they are zero" if name in _BENT[:3] else "they jump at 0"
         raise ValueError(
-            f"{label} cannot give second derivatives of {name!r}, {why}: {layer}; use one of {smooth}"
+            f"{label} cannot give second derivatives of {name!r}, they are zero: {layer}; use one of {smooth}"
         )
     raise ValueError(
         f"{label} cannot give derivatives through {layer}; it can through fn.Dense, fn.Activation, "
@@ -113,8 +112,9 @@ def _dense(op: Op, terms: Terms) -> Op:
 def _activation(op: Op, terms: Terms) -> Op:
     n = op.n_in // terms.number
     chunk = max(1, _AT_A_TIME // n)
+    name = op.kernel.removeprefix(_ACTIVATIONS)
     return op._replace(
-        kernel=f"layers.derivatives.{op.kernel.removeprefix(_ACTIVATIONS)}",
+        kernel=f"layers.derivatives.{'leaky_relu' if name == 'relu' else name}",
         settings=(terms.number, terms.firsts, chunk, *op.settings),
         saves="xy",
         shared_scratch=4 * chunk * n,

@@ -343,28 +343,11 @@ def _gelu_tanh_third(x, y, p):
     return three * bent + x * (s3 * h1 * h1 * h1 + three * s2 * h1 * h2 + s1 * h3)
 
 
-@force_inline
-def _elu_second(x, y, p):
-    return y + p if x < type(x)(0) else type(x)(0)
-
-
-_SELU = 1.6732632423543772 * 1.0507009873554805
-
-
-@force_inline
-def _selu_second(x, y, p):
-    return y + type(x)(_SELU) if x < type(x)(0) else type(x)(0)
-
-
 tanh = with_derivatives(activation.tanh, _tanh_second, _tanh_third)
 sigmoid = with_derivatives(activation.sigmoid, _sigmoid_second, _sigmoid_third)
 softplus = with_derivatives(activation.softplus, _softplus_second, _softplus_third)
 silu = with_derivatives(activation.silu, _silu_second, _silu_third)
 gelu = with_derivatives(activation.gelu, _gelu_second, _gelu_third)
 gelu_tanh = with_derivatives(activation.gelu_tanh, _gelu_tanh_second, _gelu_tanh_third)
-# Without second derivatives everywhere: for first ones only.
-relu = with_derivatives(activation.relu, _zero, _zero)
+# For first derivatives only; with a slope of 0 it is relu.
 leaky_relu = with_derivatives(activation.leaky_relu, _zero, _zero)
-hard_tanh = with_derivatives(activation.hard_tanh, _zero, _zero)
-elu = with_derivatives(activation.elu, _elu_second, _zero)
-selu = with_derivatives(activation.selu, _selu_second, _zero)
