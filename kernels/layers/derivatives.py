@@ -88,7 +88,7 @@ def dense_forward(product, x, w, b, positions, places, y, pack):
 
 @kernel
 def _add_bias(b, positions, places, y):
-    # Adds b to the first `positions` of each `places` rows of y.
+    """Add `b` to the first `positions` of each `places` rows of `y`."""
     for start in range(0, y.shape[0], places):
         for i in range(start, start + positions):
             for j in range(b.size):
@@ -111,7 +111,7 @@ def dense_backward_weights(product, x, dy, positions, places, dw, db, pack):
 
 @kernel
 def _sum_values(dy, positions, places, db):
-    # Writes db: the sum of the first `positions` of each `places` rows.
+    """Write `db`: the sum of the first `positions` of each `places` rows of `dy`."""
     for j in range(db.size):
         db[j] = db.dtype.type(0)
     for start in range(0, dy.shape[0], places):
