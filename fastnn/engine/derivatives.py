@@ -70,7 +70,7 @@ def differentiate(graph: Graph, terms: Terms, output: Tensor, label: str) -> Ten
     for op, rule in zip(plain, rules, strict=True):
         inputs = [Tensor(found[old.value].value, (terms.number, *old.shape)) for old in op.inputs]
         result = Tensor(op.output.value, (terms.number, *op.output.shape))
-        found[op.output.value] = graph.append(rule(op._replace(inputs=tuple(inputs), output=result)))
+        found[op.output.value] = graph.append(rule(op.changed(inputs=tuple(inputs), output=result)))
     return found[output.value]
 
 
@@ -82,9 +82,9 @@ def _rule(graph: Graph, op: Op, terms: Terms, label: str) -> Callable[[Op], Op]:
     if name == "identity" or kernel == "layers.combine.add":
         return lambda new: new
     if kernel == "layers.scaling":
-        return lambda new: new._replace(kernel="layers.derivatives.scaling", settings=(terms.number,))
+        return lambda new: new.changed(kernel="layers.derivatives.scaling", settings=(terms.number,))
     if kernel in ("layers.combine.concatenate", "layers.combine.select"):
-        return lambda new: new._replace(settings=(new.settings[0] * terms.number,))
+        return lambda new: new.changed(settings=(new.settings[0] * terms.number,))
     if name in SMOOTH or (name in _BENT and terms.seconds == 0):
         return lambda new: _activation(new, terms)
     layer, smooth = _node_of(graph, op).layer.label, ", ".join(SMOOTH)
@@ -101,7 +101,7 @@ def _rule(graph: Graph, op: Op, terms: Terms, label: str) -> Callable[[Op], Op]:
 
 def _dense(op: Op, terms: Terms) -> Op:
     positions = op.settings[0]
-    return op._replace(
+    return op.changed(
         kernel="layers.derivatives.dense",
         settings=(positions, terms.number * positions),
         multiplications=terms.number * op.multiplications,
@@ -113,7 +113,7 @@ def _activation(op: Op, terms: Terms) -> Op:
     n = op.n_in // terms.number
     chunk = max(1, _AT_A_TIME // n)
     name = op.kernel.removeprefix(_ACTIVATIONS)
-    return op._replace(
+    return op.changed(
         kernel=f"layers.derivatives.{'leaky_relu' if name == 'relu' else name}",
         settings=(terms.number, terms.firsts, chunk, *op.settings),
         saves="xy",

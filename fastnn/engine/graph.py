@@ -331,9 +331,9 @@ class Graph:
 
     def append(self, op: Op) -> Tensor:
         """Add an op whose output gets another number; the output."""
-        output = op.output._replace(value=self._values)
+        output = Tensor(self._values, op.output.shape)
         self._values += 1
-        self.ops.append(op._replace(output=output))
+        self.ops.append(op.changed(output=output))
         return output
 
     def finish(self, output: Tensor) -> Graph:

@@ -174,10 +174,9 @@ class Op(NamedTuple):
         """Numbers for each sample that its output has."""
         return self.output.size
 
-    def with_constants_from(self, skip: int) -> Op:
-        """The same, which reads its layer's constants from number `skip` of them on."""
-        assert self.constants is not None
-        return self._replace(constants=self.constants + skip)
+    def changed(self, **fields: Any) -> Op:
+        """The same but for some fields."""
+        return self._replace(**fields)
 
     @property
     def merges(self) -> bool:

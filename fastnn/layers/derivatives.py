@@ -126,7 +126,8 @@ class Derivatives(Layer):
         if self._order == self.first:
             return found.reshape(shape)
         result = graph.op("layers.combine.select", [found], shape, settings=(1,), constants=True)
-        graph.ops[-1] = graph.ops[-1].with_constants_from(len(self.first))
+        op = graph.ops[-1]
+        graph.ops[-1] = op.changed(constants=(op.constants or 0) + len(self.first))  # behind the columns
         return result
 
     def config(self) -> dict[str, Any]:  # noqa: D102
