@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .gradient_check import check_gradient
     from .io.load_keras import load_keras
     from .io.load_torch import load_torch
+    from .kernels.embedded.categorical import sample_categorical
     from .kernels.embedded.checked import (
         apply_gradient_checked,
         backward_checked,
@@ -196,6 +197,7 @@ __all__ = [
     "register_activation",
     "register_loss",
     "register_schedule",
+    "sample_categorical",
     "schedules",
     "set_threads",
     "step",
@@ -242,15 +244,16 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value = getattr(importlib.import_module(_LATER[name], __name__), name)
         _set_module(__name__, [value])
         return value
-    if name.removesuffix("_checked") in _INSIDE:
+    if name.removesuffix("_checked") in _INSIDE or name == "sample_categorical":
         from .compiler import loader
 
         with loader.undisturbed():
-            from .kernels.embedded import checked, unchecked
+            from .kernels.embedded import categorical, checked, unchecked
 
         for entry in _INSIDE:
             globals()[entry] = getattr(unchecked, entry)
             globals()[f"{entry}_checked"] = getattr(checked, f"{entry}_checked")
+        globals()["sample_categorical"] = categorical.sample_categorical
         return globals()[name]
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}{_nearest(name, __dir__())}")
 

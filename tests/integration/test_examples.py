@@ -24,7 +24,7 @@ PICTURES = {
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
-PROGRAMS |= {"autoencoder", "convolution", "forecast", "mnist"}
+PROGRAMS |= {"autoencoder", "convolution", "forecast", "mnist", "reinforce", "ppo", "dqn"}
 PROGRAMS |= set(PICTURES)
 
 
@@ -55,7 +55,7 @@ def numbers(pattern, text):
 
 
 def test_every_example_is_run_here():
-    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"plain_numpy"}
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"plain_numpy", "pole"}
     assert scripts == PROGRAMS
 
 
@@ -183,6 +183,29 @@ def test_cartpole(run):
     if "skipped: PyTorch is not installed" not in output:
         [(_, slow)] = numbers(r"PyTorch +(\d+) episodes/s +(\d+) steps/s", output)
         assert steps > 3 * slow
+
+
+AGENT = r"solved after (\d+) episodes, (\d+) frames, [\d.]+ s, (\d+) frames/s; the last 100 have ([\d.]+)"
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "dqn"])
+def test_agents(name, run, tmp_path):
+    """Each seed balances the pole, within as many frames as the example allows."""
+    for episodes, frames, speed, last in numbers(AGENT, output := run(name, "--seeds", "4")):
+        assert last >= 475 and frames > 10 * episodes and speed > 500
+    assert output.count(": solved") == 4
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_agent_from_python(run):
+    """The start of a run."""
+    [(episodes, frames)] = numbers(
+        r"seed 0: not solved after (\d+) episodes, (\d+) frames",
+        run("dqn", "--seeds", "1", "--frames", "1500"),
+    )
+    assert 1400 < frames <= 1500 and episodes > 20
 
 
 @pytest.mark.sweep
