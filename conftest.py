@@ -4,6 +4,7 @@ Doctests of public classes and functions name the module that users import, not 
 """
 
 import doctest
+import importlib.util
 import inspect
 import signal
 import sys
@@ -16,6 +17,9 @@ from tests.helpers.defining_module import is_defined_in
 # A shell that runs a command in the background lets it ignore Ctrl-C, and so would the processes that
 # the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Packages of fastnn's own that need an extra which is not installed: their examples are not run.
+collect_ignore = [] if importlib.util.find_spec("river") else ["fastnn/river"]
 
 _by_module_name = doctest.DocTestFinder._from_module
 

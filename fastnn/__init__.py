@@ -224,7 +224,7 @@ _INSIDE = (
 
 
 # Packages that need an extra.
-_EXTRAS = ("onnx", "scipy", "sklearn")
+_EXTRAS = ("onnx", "river", "scipy", "sklearn")
 
 # What many programs do without, and where it is: imported on first use.
 _LATER = {

@@ -228,4 +228,4 @@ def test_dir_of_a_module_shows_what_is_public(name):
 
 def test_dir_of_fastnn_shows_what_is_public():
     assert set(fn.__all__) < set(dir(fn))
-    assert set(dir(fn)) - set(fn.__all__) == {"__version__", "onnx", "scipy", "sklearn"}
+    assert set(dir(fn)) - set(fn.__all__) == {"__version__", "onnx", "river", "scipy", "sklearn"}

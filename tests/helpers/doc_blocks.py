@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 # Pages for users: their code is run from top to bottom.
 GUIDES = [
     "docs/scikit_learn.md",
+    "docs/streams.md",
     "docs/data_and_pictures.md",
     "docs/files_and_formats.md",
     "docs/deploy.md",

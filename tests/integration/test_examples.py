@@ -24,7 +24,7 @@ PICTURES = {
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
-PROGRAMS |= {"autoencoder", "convolution", "forecast", "mnist", "reinforce", "ppo", "dqn"}
+PROGRAMS |= {"autoencoder", "convolution", "forecast", "mnist", "reinforce", "ppo", "dqn", "stream"}
 PROGRAMS |= set(PICTURES)
 
 
@@ -105,6 +105,14 @@ def test_categories(run):
     (by_number, _), (one_hot, many), (vectors, few) = r2
     assert by_number < 0.8 and one_hot > 0.97 and vectors > 0.97 and few < many / 4
     assert min(*numbers(r"explain ([\d.]+) of the rent per square metre, ([\d.]+)", output)[0]) > 0.7
+
+
+def test_stream(run):
+    pytest.importorskip("river", reason="the extra `river` is not installed")
+    rows = numbers(r"\n +(\d+) +(\d+) +([\d.]+) +([\d.]+)", run("stream", "--samples", "2400"))
+    assert [inputs for _, inputs, _, _ in rows] == 4 * [3] + 8 * [4]
+    network, linear = (np.array([row[k] for row in rows]) for k in (2, 3))
+    assert (network[5:] < 0.8 * linear[5:]).sum() >= 5
 
 
 def test_spiral(run):
