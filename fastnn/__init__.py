@@ -58,7 +58,7 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .training.history import History
 
 if TYPE_CHECKING:
-    from . import explain, plot
+    from . import explain, plot, uncertainty
     from .ensemble import Ensemble
     from .gradient_check import check_gradient
     from .io.load_keras import load_keras
@@ -204,6 +204,7 @@ __all__ = [
     "step_checked",
     "train_step",
     "train_step_checked",
+    "uncertainty",
 ]
 
 _set_module(__name__, (globals().get(name) for name in __all__))
@@ -238,7 +239,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _EXTRAS or name in ("explain", "plot"):
+    if name in _EXTRAS or name in ("explain", "plot", "uncertainty"):
         return importlib.import_module(f".{name}", __name__)
     if name in _LATER:
         globals()[name] = value = getattr(importlib.import_module(_LATER[name], __name__), name)

@@ -28,6 +28,8 @@ _BESIDES = (
     "embedded.jacobian.jacobian",
     "embedded.jacobian.parameter_jacobian",
     "training.levenberg_marquardt.step",
+    "linalg.gram.sums",
+    "linalg.gram.forms",
     "embedded.c_function.forward",
     "embedded.c_function.integrand",
     *(f"embedded.passes.{entry}" for entry in ("forward_train", "backward", "apply_gradient")),

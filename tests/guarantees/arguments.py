@@ -83,6 +83,14 @@ def prepared():
     return made
 
 
+def model_of_values():
+    return model("mse")
+
+
+def laplace(model):
+    return fn.uncertainty.LastLayerLaplace(model)
+
+
 def ensemble():
     return fn.Ensemble([model(), model(dtype="float64")])
 
@@ -443,6 +451,16 @@ ARGUMENTS = {
         alone=True,
         double=True,
         without=CATEGORIES,
+    ),
+    "LastLayerLaplace.fit: X": Argument(X, model_of_values, lambda m, v: laplace(m).fit(v, LABELS), "X"),
+    "LastLayerLaplace.fit: y": Argument(LABELS, model_of_values, lambda m, v: laplace(m).fit(X, v), "y"),
+    "LastLayerLaplace.predict_distribution: X": Argument(
+        X,
+        model_of_values,
+        lambda m, v: laplace(m).fit(X, LABELS).predict_distribution(v),
+        "X",
+        alone=True,
+        also_one_row=True,
     ),
     "Model.predict of samples: X": Argument(
         X, model, lambda m, v: m.predict(v, samples=3), "X", alone=True, also_one_row=True

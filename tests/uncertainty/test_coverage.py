@@ -55,3 +55,40 @@ def test_dropout_makes_up_for_what_the_network_does_not_know():
     alone = inside(model.predict(NEW)[:, 0], NOISE)
     assert 0.88 < with_samples < 0.94
     assert alone < with_samples - 0.03
+
+
+def test_laplace_knows_the_noise_and_where_no_sample_was():
+    """Of a noise that is the same everywhere, which the likelihood of mse takes for granted."""
+    rng = np.random.default_rng(2)
+    y, target = (np.sin(3 * x) + 0.2 * rng.normal(size=x.shape) for x in (X[:300], NEW))
+    layers = [fn.Dense(32, "tanh"), fn.Dense(32, "tanh"), fn.Dense(1)]
+    model = fn.Model(layers, "mse", fn.Adam(fn.schedules.cosine(0.01, 2500)), seed=0)
+    model.fit(X[:300], y, epochs=250, batch_size=32)
+    laplace = fn.uncertainty.LastLayerLaplace(model).fit(X[:300], y)
+    found = laplace.predict_distribution(NEW)
+    assert 0.88 < (abs(target[:, 0] - found["mean"]) <= Z * found["std"]).mean() < 0.93
+    assert laplace.noise_std_ == pytest.approx([0.2], rel=0.15)
+    far = laplace.predict_distribution([[4.0]])
+    assert far["epistemic_std"][0] > 4 * found["epistemic_std"].mean()
+
+
+def test_laplace_makes_up_for_too_much_confidence_in_classes():
+    """Few samples of two classes that overlap: probabilities of the model are too near to 0 and 1."""
+    rng = np.random.default_rng(0)
+
+    def sample(n):
+        y = rng.integers(0, 2, n)
+        return rng.normal(size=(n, 2)) + 0.75 * (2 * y[:, np.newaxis] - 1), y
+
+    (x, y), (new, target) = sample(100), sample(4000)
+    layers = [fn.Dense(32, "relu"), fn.Dense(32, "relu"), fn.Dense(2)]
+    model = fn.Model(layers, "cross_entropy", fn.Adam(0.01), seed=0)
+    model.fit(x, y, epochs=200, batch_size=16)
+    laplace = fn.uncertainty.LastLayerLaplace(model).fit(x, y)
+    p, q = model.predict_proba(new), laplace.predict_distribution(new)["probabilities"]
+    right = p.argmax(axis=1) == target
+    assert np.array_equal(q.argmax(axis=1), p.argmax(axis=1))
+    assert p.max(axis=1).mean() > right.mean() + 0.1
+    assert abs(q.max(axis=1).mean() - right.mean()) < 0.06
+    log_losses = [-np.log(each[np.arange(4000), target]).mean() for each in (p, q)]
+    assert log_losses[1] < 0.6 * log_losses[0]
