@@ -207,7 +207,7 @@ class LastLayerLaplace(KnownAttributes):
         weights = features.weights
         found = of_values(product[0], weights, np.diag(squares[0]), len(x), self.prior_precision, noise)
         units = len(x) * float(np.log(features.scale).sum())  # densities of targets in their own units
-        return found._replace(evidence=found.evidence - units)
+        return Posterior(found.covariance, found.noise, found.precision, found.evidence - units)
 
     def _of_classes(
         self, features: _Features, hidden: NDArray[Any], target: NDArray[np.float64]
