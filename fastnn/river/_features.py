@@ -16,7 +16,8 @@ from river.utils import dataframe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_REAL = (numbers.Real, np.bool_, decimal.Decimal)
+#: What numbers are.
+REAL = (numbers.Real, np.bool_, decimal.Decimal)
 _ENCODE = "encode it first, for example by river.preprocessing.OneHotEncoder"
 _FORMATS = {"float32": "f", "float64": "d"}
 
@@ -78,11 +79,11 @@ class Features:
             raise TypeError(f"x must be a dictionary of features, got {type(x).__name__}: {x!r:.60}")
         result = {}
         for name, value in x.items():
-            if type(value) is not float and not isinstance(value, _REAL):
+            if type(value) is not float and not isinstance(value, REAL):
                 raise TypeError(f"the feature {name!r} must be a number, got {value!r:.60}; {_ENCODE}")
-            result[name] = float(value)
-            if not abs(result[name]) <= self._largest:
+            if not is_within(value, self._largest):
                 raise self._not_finite(name, value)
+            result[name] = float(value)
         return result
 
     def checked_table(self, X: Any) -> tuple[nw.DataFrame[Any], NDArray[Any]]:
@@ -101,8 +102,8 @@ class Features:
 
     def _not_finite(self, name: Hashable, value: Any, where: str = "") -> ValueError:
         return ValueError(
-            f"the feature {name!r} must be finite in {self.dtype}, got {value}{where}; leave out what is "
-            "missing, or fill it in, for example by river.preprocessing.StatImputer"
+            f"the feature {name!r} must be finite in {self.dtype}, got {value!s:.60}{where}; leave out what "
+            "is missing, or fill it in, for example by river.preprocessing.StatImputer"
         )
 
     def rows(self, columns: Sequence[Hashable], values: NDArray[Any]) -> NDArray[Any]:
@@ -120,3 +121,11 @@ def _values_of(names: tuple[Hashable, ...]) -> Callable[[Any], Any]:
     if len(names) > 1:
         return itemgetter(*names)
     return (lambda x: (x[names[0]],)) if names else lambda x: ()
+
+
+def is_within(value: Any, largest: float) -> bool:
+    """Whether a number, of any kind, is not NaN and not larger in size."""
+    try:
+        return abs(float(value)) <= largest
+    except OverflowError:  # an int
+        return False

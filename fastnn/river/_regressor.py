@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,12 @@ from ..activations import Activation
 from ..losses import Loss
 from ..optimizers import Optimizer
 from ._base import StreamMLP
+from ._features import REAL, is_within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LARGE = 1e30  # of targets: from there on they go through all checks, since an int may be too large
 _LOSSES = {"squared_error": losses.mse().scaled(0.5), "absolute_error": losses.mae()}
 
 
@@ -114,11 +115,13 @@ class MLPRegressor(StreamMLP, base.MiniBatchRegressor):
         y : float
         """
         row, model = self._features.row(x), self._model
-        if row is None or model is None or type(y) is not float or model.fit_short(row, y) is None:
-            values, target = self._features.checked(x), _checked_target(y, self.dtype)
-            self._grow(values, 1)
-            assert self._model is not None
-            self._model.partial_fit(self._features.some(values), target)
+        if row is not None and model is not None and isinstance(y, (float, int)) and abs(y) < _LARGE:
+            if model.fit_short(row, float(y)) is not None:
+                return
+        values, target = self._features.checked(x), _checked_target(y, self.dtype)
+        self._grow(values, 1)
+        assert self._model is not None
+        self._model.partial_fit(self._features.some(values), target)
 
     def learn_many(self, X: Any, y: Any) -> None:
         """Make a step of a mini-batch.
@@ -181,8 +184,8 @@ class MLPRegressor(StreamMLP, base.MiniBatchRegressor):
 
 
 def _checked_target(y: Any, dtype: str) -> float:
-    if not isinstance(y, (numbers.Real, np.bool_)):
+    if not isinstance(y, REAL):
         raise TypeError(f"y must be a number, got {y!r:.60}")
-    if not abs(float(y)) <= float(np.finfo(dtype).max):
-        raise ValueError(f"y must be finite in {dtype}, got {y}")
+    if not is_within(y, float(np.finfo(dtype).max)):
+        raise ValueError(f"y must be finite in {dtype}, got {y!r:.60}")
     return float(y)

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -60,6 +62,9 @@ def test_numbers_of_any_kind_are_features():
     model, plain = trained(regressor()), trained(regressor())
     model.learn_one({"a": np.float64(0.5), "b": True}, np.int64(2))
     plain.learn_one({"a": 0.5, "b": 1.0}, 2.0)
+    for y in (3, True, np.float32(0.25), Decimal("0.5"), Fraction(1, 4), 1e6):
+        model.learn_one({"a": Fraction(1, 2), "b": Decimal(1)}, y)
+        plain.learn_one({"a": 0.5, "b": 1.0}, float(y))
     assert np.array_equal(model.model.parameters, plain.model.parameters)
 
 
@@ -255,6 +260,7 @@ WRONG_FEATURES = {
     "none": ({"a": None, "b": 1.0}, TypeError, "feature 'a' must be a number, got None"),
     "nan": ({"a": 1.0, "b": float("nan")}, ValueError, "feature 'b' must be finite.*nan.*StatImputer"),
     "infinity": ({"a": float("-inf"), "b": 1.0}, ValueError, "feature 'a' must be finite.*-inf"),
+    "far too large": ({"a": 10**400, "b": 1}, ValueError, "feature 'a' must be finite in float32, got 1000"),
     "too large": ({"a": 1e39, "b": 1.0}, ValueError, "feature 'a' must be finite in float32, got 1e[+]39"),
     "new and nan": ({"a": 1.0, "b": 1.0, "c": float("nan")}, ValueError, "feature 'c' must be finite"),
     "a list": ([1.0, 2.0], TypeError, "x must be a dictionary of features, got list"),
@@ -299,6 +305,8 @@ WRONG_TARGETS = [
     (regressor, None, TypeError, "y must be a number, got None"),
     (regressor, float("nan"), ValueError, "y must be finite in float32, got nan"),
     (regressor, 1e300, ValueError, "y must be finite in float32, got 1e[+]300"),
+    (regressor, 10**400, ValueError, "y must be finite in float32, got 1000"),
+    (regressor, 1 + 1j, TypeError, "y must be a number"),
     (classifier, [1], TypeError, r"y must be a label that can be a key of a dictionary.*got \[1\]"),
     (classifier, np.ones(2), TypeError, "y must be a label that can be a key"),
     (classifier, None, ValueError, "y must be a label, got None"),
