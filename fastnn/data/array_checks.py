@@ -197,10 +197,15 @@ def finite(
 def of_shape(name: str, value: Any, shape: tuple[int, ...], dtype: str, why: str = ",") -> NDArray[Any]:
     """A C-contiguous array of `dtype` that has a shape, which messages explain, and is finite."""
     result = array(name, value, dtype, (len(shape),))
-    if result.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}{why} got shape {result.shape}")
+    require_shape(name, result, shape, why)
     finite(name, result)
     return result
+
+
+def require_shape(name: str, values: NDArray[Any], shape: tuple[int, ...], why: str = ",") -> None:
+    """Raise a ValueError if an array has another shape than this one, which `why` explains."""
+    if values.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}{why} got shape {values.shape}")
 
 
 def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -28,7 +28,7 @@ from .head import Head
 from .lengths import check_lengths
 from .optimizer_rows import FitOptimizer, optimizer_state
 from .prediction import PredictorPool
-from .samples import SamplePool
+from .samples import SamplePool, target_limits
 from .state import State
 from .threads import team_size
 from .weightless import check_rows
@@ -115,7 +115,7 @@ class Executor:
         self.last_finite_state: State | None = None
         self.fit_memory, self.evaluation_memory = buffers.KeptMemory(), buffers.KeptMemory()
         self.callback_states: Callable[[], dict[str, dict[str, Any]]] | None = None
-        self.samples = SamplePool(layers, loss, self.columns)
+        self.samples = SamplePool(layers, self.columns, target_limits(loss))
         self._networks: dict[str, tuple[tuple[int, bool], Network]] = {}
         self._optimizer_state: OptimizerState | None = None
         self._fit_optimizer = FitOptimizer()

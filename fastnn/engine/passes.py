@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,20 +11,27 @@ import numpy as np
 from ..kernels.abi.descriptor import OK
 from ..memory.buffers import address, empty
 from . import late_entries, launch
-from .data_set import DataSet
 from .frozen import frozen_numbers
 from .network import pass_table
 from .optimizer_rows import fill_frozen
+from .samples import KnownSamples, SamplePool
 from .scan import FiniteCheck, is_finite
 from .threads import team_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .data_set import DataSet
     from .executor import Executor
     from .network import Network
+    from .ops import Shape
 
 _PASS = 40  # see `kernels.embedded.unchecked.forward_train`
+
+
+def _finite(n_out: int, n_targets: int) -> tuple[float, float, bool]:
+    """What derivatives with respect to outputs may be: see `SamplePool`."""
+    return -inf, inf, False
 
 
 class Passes:
@@ -35,33 +44,87 @@ class Passes:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+        self._samples = SamplePool(executor.layers, executor.columns, _finite)
         self._step, self._passes = -1, 0
-        self._kept: dict[tuple[int, bool], Network] = {}
+        self._kept: dict[tuple[int, bool], ForwardPass] = {}
         self._updated: Network | None = None
         self._optimizer: NDArray[Any] | None = None
 
-    def forward(self, x: NDArray[Any], lengths: NDArray[np.int64] | None) -> tuple[ForwardPass, NDArray[Any]]:
+    def take(self, X: Any, dy: Any) -> KnownSamples | None:
+        """Copies of samples and derivatives like earlier ones, if they are right; `dy` may be a function."""
+        return self._samples.take(X, self._later(X) if callable(dy) else dy)
+
+    def _later(self, X: Any) -> Any:
+        """In place of derivatives that a function will compute."""
+        executor = self._executor
+        if type(X) is not np.ndarray or not executor.is_built:
+            return None
+        graph = executor.built.graph
+        samples = X.shape[: max(0, X.ndim - len(graph.input.shape))]
+        return np.zeros((*samples, *graph.output.shape))
+
+    def load(self, data: DataSet, dy: Any) -> bool:
+        """Copy what a function computed to known samples. Whether these are known, and that is right."""
+        if not (isinstance(data, KnownSamples) and type(dy) is np.ndarray and dy.dtype.kind == "f"):
+            return False
+        return dy.shape == data.shape_of_targets and data.load_targets(dy)
+
+    def keep(self, X: Any, dy: Any, data: DataSet, shape: Shape) -> None:
+        """Put back what `take` gave; or know others like these, with derivatives of this shape, later."""
+        if isinstance(data, KnownSamples):
+            self._samples.put_back(data)
+            return
+        graph = self._executor.built.graph
+        given = np.zeros(shape) if callable(dy) else dy
+        self._samples.learn(X, given, self._executor.dtype, graph.input.shape, graph.output.shape)
+
+    def forward(self, data: DataSet, lengths: NDArray[np.int64] | None) -> tuple[ForwardPass, NDArray[Any]]:
         """A forward pass of checked samples as one batch, and the outputs, of shape (n, n_out).
 
-        The network is that of this pass alone until `keep` gets it back.
+        It is for this call alone, until `backward` gets it back.
         """
         executor = self._executor
-        with executor.weights_lock.exclusive():
-            key, state = (len(x), lengths is not None), executor.state
-            net = self._kept.pop(key, None)
-            if net is None:
-                net = executor.new_network(key[0], "passes", key[1])
-                late_entries.load(net.fields, executor.dtype)
-            if state.step != self._step:
-                self._step, self._passes = state.step, 0
-            step, self._passes = state.step | self._passes << _PASS, self._passes + 1
-            result = ForwardPass(executor, net, DataSet(x, None, None), lengths, step)
-            return result, result.run()
+        output = empty((len(data.X), executor.built.graph.output.size), executor.dtype, "the output")
+        forward = executor.weights_lock.run_exclusive(self._forward, data, lengths, output)
+        return forward, output
+
+    def _forward(
+        self, data: DataSet, lengths: NDArray[np.int64] | None, output: NDArray[Any] | None = None
+    ) -> ForwardPass:
+        executor = self._executor
+        key, state = (len(data.X), lengths is not None), executor.state
+        forward = self._kept.pop(key, None)
+        if forward is None:
+            forward = ForwardPass(executor, executor.new_network(key[0], "passes", key[1]), key)
+        if state.step != self._step:
+            self._step, self._passes = state.step, 0
+        step, self._passes = state.step | self._passes << _PASS, self._passes + 1
+        forward.begin(data, lengths, step)
+        forward.run(output)
+        return forward
 
     def backward(self, forward: ForwardPass, dy: NDArray[Any]) -> NDArray[Any]:
         """The gradient with respect to the parameters, for checked derivatives by the outputs."""
-        gradient = forward.backward(dy).copy()
-        self._kept = {forward.key: forward.net}
+        lock = self._executor.weights_lock
+        run = lock.run_change if forward.net.statistics.size else lock.run_exclusive
+        run(functools.partial(forward.backward, address(dy)))
+        return self._finish(forward)
+
+    def run(self, data: DataSet, lengths: NDArray[np.int64] | None) -> NDArray[Any]:
+        """Both passes, for checked samples and derivatives."""
+        executor = self._executor
+
+        def both() -> ForwardPass:
+            forward = self._forward(data, lengths)
+            forward.backward(data.addresses[1])
+            return forward
+
+        lock = executor.weights_lock
+        return self._finish((lock.run_change if executor.state.statistics.size else lock.run_exclusive)(both))
+
+    def _finish(self, forward: ForwardPass) -> NDArray[Any]:
+        gradient = forward.net.gradient.copy()
+        self._kept = {forward.key: forward}
         return gradient
 
     def apply_gradient(self, gradient: NDArray[Any]) -> bool:
@@ -75,8 +138,10 @@ class Passes:
         if net is not self._updated or state.optimizer is not self._optimizer:
             late_entries.load(net.fields, executor.dtype)
             self._is_finite = FiniteCheck(state.parameters, state.optimizer)
+            self._copies = [(vector, vector.copy()) for vector in self._is_finite.arrays]
             self._updated, self._optimizer = net, state.optimizer
-        copies = [(vector, vector.copy()) for vector in self._is_finite.arrays]
+        for vector, copy in self._copies:
+            copy[...] = vector
         net.gradient[...] = gradient
         net.fields.step = step = state.step
         with executor.weights_lock.change():
@@ -86,7 +151,7 @@ class Passes:
                 state.counters[0] = net.fields.step
             if net.fields.status == OK and self._is_finite():
                 return True
-            for vector, copy in copies:
+            for vector, copy in self._copies:
                 vector[...] = copy
             state.counters[0] = step
         return False
@@ -100,58 +165,51 @@ class ForwardPass:
     executor : Executor
     net : Network
         Of as many rows as samples, for passes.
-    data : DataSet
-    lengths : array of shape (n,), or None
-    step : int
-        Of the random numbers.
-
-    Attributes
-    ----------
-    net : Network
     key : (int, bool)
         How many samples, and whether they have lengths.
     """
 
-    def __init__(
-        self,
-        executor: Executor,
-        net: Network,
-        data: DataSet,
-        lengths: NDArray[np.int64] | None,
-        step: int,
-    ) -> None:
-        self.net, self.key = net, (len(data.X), lengths is not None)
-        self._executor = executor
-        self._arrays = data, lengths  # which live as long as the network needs them
+    def __init__(self, executor: Executor, net: Network, key: tuple[int, bool]) -> None:
+        self.net, self.key, self._executor = net, key, executor
+        self._trained: list[bool] | None = None
         fields = net.fields
-        launch.set_data(net, data, lengths)
-        fill_frozen(pass_table(net), frozen_numbers(executor.built.graph))
-        fields.ops, fields.optimizer = fields.output_ops, fields.pass_optimizer
-        fields.seed, fields.step, fields.training = executor.state.seed, step, 1
-        self._threads = team_size(len(data.X), fields.multiplications)
+        late_entries.load(fields, executor.dtype)
+        fields.ops, fields.optimizer, fields.training = fields.output_ops, fields.pass_optimizer, 1
+        fields.n_samples, self._outputs = (
+            key[0],
+            empty((key[0], fields.n_outputs), executor.dtype, "the output"),
+        )
+        self._output = address(self._outputs)
 
-    def run(self) -> NDArray[Any]:
-        """The outputs. Whoever calls this sees to it that nobody changes the weights."""
-        fields = self.net.fields
+    def begin(self, data: DataSet, lengths: NDArray[np.int64] | None, step: int) -> None:
+        """Take other samples, for the random numbers of a step."""
+        self._arrays = data, lengths  # which live as long as the network needs them
+        fields, executor = self.net.fields, self._executor
+        fields.x, fields.seed, fields.step = data.addresses[0], executor.state.seed, step
+        if lengths is not None:
+            fields.lengths = address(lengths)
+        if (trained := executor.built.trained()) != self._trained:
+            fill_frozen(pass_table(self.net), frozen_numbers(executor.built.graph))
+            self._trained = trained
+        self._threads = team_size(self.key[0], fields.multiplications)
+
+    def run(self, output: NDArray[Any] | None = None) -> None:
+        """Write the outputs. Whoever calls this sees to it that nobody changes the weights."""
         self._version = self._executor.weights_lock.version | 1
-        output = empty((fields.n_samples, fields.n_outputs), self._executor.dtype, "the output")
-        fields.output = address(output)
+        self.net.fields.output = self._output if output is None else address(output)
         launch.run_pass("forward_train", self.net, self._threads)
-        return output
 
-    def backward(self, dy: NDArray[Any]) -> NDArray[Any]:
-        """The gradient with respect to the parameters, in memory of the network.
+    def backward(self, dy: int) -> None:
+        """Write the gradient with respect to the parameters, for derivatives at an address, into the network.
 
         The forward pass is made once more where the weights have changed since. Running statistics are
-        updated, unless they would not be finite.
+        updated, unless they would not be finite. Whoever calls this sees to it that nobody changes them.
         """
-        net, lock = self.net, self._executor.weights_lock
-        with lock.change() if net.statistics.size else lock.exclusive():
-            if lock.version | 1 != self._version:
-                self.run()
-            kept = net.statistics.copy()
-            net.fields.y, net.fields.output = address(dy), 0
-            launch.run_pass("backward", net, self._threads)
-            if kept.size and not is_finite(net.statistics):
-                net.statistics[...] = kept
-        return net.gradient
+        net = self.net
+        if self._executor.weights_lock.version | 1 != self._version:
+            self.run()
+        kept = net.statistics.copy() if net.statistics.size else None
+        net.fields.y, net.fields.output = dy, 0
+        launch.run_pass("backward", net, self._threads)
+        if kept is not None and not is_finite(net.statistics):
+            net.statistics[...] = kept

@@ -22,7 +22,7 @@ from .data_set import DataSet
 from .fields import fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -81,6 +81,22 @@ class KnownSamples(DataSet):
         self._check()
         return bool(self._net.status == OK)
 
+    @property
+    def shape_of_targets(self) -> tuple[int, ...]:
+        """The shape that they are given in."""
+        return self._given[1].shape
+
+    def load_targets(self, y: Any) -> bool:
+        """The same for the samples that are here, and other targets."""
+        return self.load(self._given[0], y)
+
+
+def target_limits(loss: Loss | None) -> Callable[[int, int], tuple[float, float, bool]] | None:
+    """For `SamplePool`: `target_range` of a loss; None where more of its targets is checked than this."""
+    if loss is None or loss.missing_targets != "raise" or loss.is_distribution:
+        return None
+    return functools.partial(target_range, loss)
+
 
 class SamplePool:
     """The `KnownSamples` of a model that no call is using.
@@ -89,17 +105,23 @@ class SamplePool:
     ----------
     layers : sequence of Layer
         Some check more than what is checked here: then nothing becomes known.
-    loss : Loss or None
     columns : Columns
         Where they have names, nothing becomes known either.
+    limits : function or None
+        ``limits(n_out, n_targets)`` is the least and the largest target, and whether these are whole numbers.
+        None: nothing becomes known.
     """
 
-    def __init__(self, layers: Sequence[Layer], loss: Loss | None, columns: Columns) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        columns: Columns,
+        limits: Callable[[int, int], tuple[float, float, bool]] | None,
+    ) -> None:
         special = any(
             layer.checks_rows or layer.takes_missing or layer.codes or layer.takes_indices for layer in layers
         )
-        special = special or loss is None or loss.missing_targets != "raise" or loss.is_distribution
-        self._loss = None if special else loss
+        self._limits = None if special else limits
         self._columns = columns
         self._free: dict[Any, KnownSamples] = {}
 
@@ -120,7 +142,7 @@ class SamplePool:
 
     def learn(self, X: Any, y: Any, dtype: str, shape: Shape, output: Shape) -> None:
         """Know the kind of X and y, with which a call of a model with these shapes of samples succeeded."""
-        if self._loss is None or self._columns.names or not _is_plain(X, y):
+        if self._limits is None or self._columns.names or not _is_plain(X, y):
             return
         kind, n_in, n_out = _kind(X, y), math.prod(shape), math.prod(output)
         if kind in self._free or np.size(X) + np.size(y) > _FEW:
@@ -129,7 +151,7 @@ class SamplePool:
         sizes = (n, n_in), (n, np.size(y) // n)
         memory = allocate(n * (n_in + sizes[1][1]), dtype, "the samples")
         known = KnownSamples(memory[: n * n_in].reshape(sizes[0]), memory[n * n_in :].reshape(sizes[1]), None)
-        known.bind(kind, X, y, target_range(self._loss, n_out, sizes[1][1]))
+        known.bind(kind, X, y, self._limits(n_out, sizes[1][1]))
         if len(self._free) >= _MOST_KINDS:
             self._free.clear()
         self._free[kind] = known

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..data import array_checks
 from ..engine import inspection
+from ..engine.data_set import DataSet
 from ..engine.passes import Passes
 from ..errors import DivergenceError
 from ..probabilities import Probabilities
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..engine.executor import Executor
+    from ..engine.ops import Shape
 
 _OUTPUTS = ", as the output for X,"
 
@@ -153,17 +155,32 @@ class Gradients(Probabilities):
         >>> model.evaluate(X, y)["loss"] < before
         True
         """
-        executor = self._executor
-        x, samples, checked = inspection.sequences(executor, X, lengths)
-        shape = (*samples, *cast("tuple[int, ...]", self.output_shape))
-        given = None if callable(dy) else array_checks.of_shape("dy", dy, shape, self.dtype, _OUTPUTS)
-        executor.require_adapted()
-        executor.load_kernels(training=True)
-        forward, outputs = self._passes.forward(x, checked)
-        if given is None:
-            made = cast("Callable[[NDArray[Any]], ArrayLike]", dy)(outputs.reshape(shape))
-            given = array_checks.of_shape("dy", made, shape, self.dtype, _OUTPUTS)
-        return self._passes.backward(forward, given)
+        passes, checked = self._passes, None
+        data: DataSet
+        known = passes.take(X, dy) if lengths is None else None
+        if known is not None:
+            data, shape = known, known.shape_of_targets
+        else:
+            executor = self._executor
+            x, samples, checked = inspection.sequences(executor, X, lengths)
+            shape = (*samples, *cast("Shape", self.output_shape))
+            given = None if callable(dy) else self._derivatives(dy, shape)
+            executor.require_adapted()
+            executor.load_kernels(training=True)
+            data = DataSet(x, given, None)
+        if callable(dy):
+            forward, outputs = passes.forward(data, checked)
+            made = dy(outputs.reshape(shape))
+            given = data.y if passes.load(data, made) else self._derivatives(made, shape)
+            gradient = passes.backward(forward, given)
+        else:
+            gradient = passes.run(data, checked)
+        passes.keep(X, dy, data, shape)
+        return gradient
+
+    def _derivatives(self, dy: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Checked derivatives with respect to the outputs, which have a shape."""
+        return array_checks.of_shape("dy", dy, shape, self.dtype, _OUTPUTS)
 
     def apply_gradient(self, gradient: ArrayLike) -> Self:
         """Make a step of the optimizer with a given gradient.
@@ -197,11 +214,13 @@ class Gradients(Probabilities):
         >>> model.apply_gradient([1.0, 0.0, 0.0]).parameters - before
         array([-0.5,  0. ,  0. ], dtype=float32)
         """
-        executor = self._executor
-        given = array_checks.of_shape("gradient", gradient, self.parameters.shape, self.dtype)
+        executor, shape = self._executor, self.parameters.shape
+        given = array_checks.array("gradient", gradient, self.dtype, (1,))
+        array_checks.require_shape("gradient", given, shape)
         executor.check_optimizer()
         executor.load_kernels(training=True)
         if not self._passes.apply_gradient(given):
+            array_checks.finite("gradient", given)  # looked for on the way: a step finds it first of all
             counters = executor.state.counters
             raise DivergenceError(
                 int(counters[1]), int(counters[0]), "a weight or the state of the optimizer"
