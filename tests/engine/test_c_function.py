@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+import shutil
+import subprocess
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -91,3 +93,49 @@ def test_what_is_refused():
         fn.Model([fn.Dense(1)]).c_function()
     with pytest.raises(ValueError, match="one output, the model has 2"):
         fn.Model([fn.Dense(2)]).build(1).c_function().integrand()
+
+
+PROGRAM = """
+#include <stdint.h>
+
+typedef void (*network)(int64_t n, const TYPE *x, TYPE *out, void *data);
+
+TYPE iterate(network f, void *data, int64_t times, int64_t width, TYPE *x, TYPE *out) {  // x becomes f(x)
+    TYPE total = 0;
+    for (int64_t i = 0; i < times; i++) {
+        f(1, x, out, data);
+        for (int64_t j = 0; j < width; j++) {
+            x[j] = out[j];
+            total += out[j];
+        }
+    }
+    return total;
+}
+"""
+
+
+@pytest.mark.slow
+@DTYPES
+def test_a_program_in_c_calls_it_in_a_loop(dtype, tmp_path):
+    """And carries on with what it computes itself: 1000 steps have the bits of `predict`."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    source, library = tmp_path / "program.c", tmp_path / "program.so"
+    source.write_text(PROGRAM)
+    kind, number = {"float32": ("float", ctypes.c_float), "float64": ("double", ctypes.c_double)}[dtype]
+    options = ["-O2", "-shared", "-fPIC", f"-DTYPE={kind}", "-o", library, source]
+    subprocess.run([compiler, *options], check=True, timeout=60)
+    iterate = ctypes.CDLL(str(library)).iterate
+    iterate.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
+    iterate.restype = number
+    model = fn.Model([fn.Dense(16, "tanh"), fn.Dense(3)], dtype=dtype, seed=0).build(3)
+    f, x, out = model.c_function(), np.array([0.3, -1.0, 2.0], dtype), np.empty(3, dtype)
+    expected, sums = x.copy(), np.zeros((), dtype)
+    total = iterate(f.address, f.data, 1000, 3, x.ctypes.data, out.ctypes.data)
+    for _ in range(1000):
+        expected = model.predict(expected)
+        for value in expected:
+            sums = sums + value
+    assert np.array_equal(x, expected)
+    assert total == sums

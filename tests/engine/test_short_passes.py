@@ -179,7 +179,7 @@ def steps(net, state, x, dy, out, times):
         fn.apply_gradient(net, state)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_compiled_steps_allocate_nothing():
     """Numba allocates for the arguments, whatever the number of steps; and Python nothing."""
     model = make()

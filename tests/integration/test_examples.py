@@ -24,7 +24,17 @@ PICTURES = {
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
-PROGRAMS |= {"autoencoder", "convolution", "forecast", "mnist", "reinforce", "ppo", "dqn", "stream"}
+PROGRAMS |= {
+    "autoencoder",
+    "convolution",
+    "forecast",
+    "mnist",
+    "reinforce",
+    "ppo",
+    "dqn",
+    "stream",
+    "learned_ode",
+}
 PROGRAMS |= set(PICTURES)
 
 
@@ -222,6 +232,17 @@ def test_neural_ode(run):
     [(error,)] = numbers(r"largest error of the angle: ([\d.]+) rad", output)
     assert error < 0.3
     assert len(numbers(r"(\d\.\d) s +(-?[\d.]+) +(-?[\d.]+)", output)) == 10
+
+
+def test_learned_ode(run):
+    pytest.importorskip("scipy")
+    output = run("learned_ode")
+    [(error,)] = numbers(r"the error of the network ([\d.]+)", output)
+    assert error < 0.012
+    found = numbers(r"  ([\d.]+) ms, largest error ([\d.]+)", output)
+    assert len(found) == (2 if "there is no C compiler" in output else 3)
+    assert all(far == pytest.approx(found[0][1], abs=0.002) for _, far in found) and found[0][1] < 0.15
+    assert len(found) == 2 or found[2][0] < found[0][0]
 
 
 def test_sweep(run, tmp_path):
