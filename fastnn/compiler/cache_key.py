@@ -33,6 +33,7 @@ SETTINGS = (
     "NUMBA_USE_LEGACY_TYPE_SYSTEM",
     "NUMBA_USE_RVSDG_FRONTEND",
 )
+_COMPILERS = ("numba", "llvmlite")
 
 
 def key() -> str:
@@ -48,32 +49,59 @@ def fault() -> str | None:
     return _found()[1]
 
 
+def of_level(level: str) -> str:
+    """Digest of the same for a level of CPUs instead of this one, and no settings: see `prebuilt`."""
+    code, compilers, _ = _sources()
+    return _digest(code, compilers, level)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what compiles, if they can be determined."""
+    return dict(zip(_COMPILERS, _sources()[1], strict=False))
+
+
+def settings() -> list[str]:
+    """Names of the settings of Numba that are in force and change code."""
+    chosen = [name for name in SETTINGS if name in os.environ]
+    return chosen if _settings_file() is None else [*chosen, ".numba_config.yaml"]
+
+
 @functools.cache
 def _found() -> tuple[str, str | None]:
-    from importlib.metadata import PackageNotFoundError, version
-
     from llvmlite import binding
 
-    own = os.urandom(16).hex()
-    code = _code()
-    if not {"lowlevel/_jit.py", "lowlevel/_jit.pyc"} & code.keys():
-        return own, "the code of fastnn.kernels cannot be read"
-    try:
-        versions = [version(name) for name in ("numba", "llvmlite")]
-    except PackageNotFoundError as error:
-        return own, f"the version of {error.name} is not known, since its metadata is not installed"
-    digest = hashlib.sha256()
-    for path, content in sorted(code.items()):
-        digest.update(f"{path}\0{len(content)}\0".encode() + content)
-    for fact in (
-        *versions,
+    code, compilers, fault = _sources()
+    if fault:
+        return os.urandom(16).hex(), fault
+    return _digest(
+        code,
+        compilers,
         [(name, os.environ.get(name)) for name in SETTINGS],
         _settings_file(),
         binding.get_host_cpu_name(),
         sorted(binding.get_host_cpu_features().items()),
-    ):
-        digest.update(repr(fact).encode())
-    return digest.hexdigest()[:32], None
+    ), None
+
+
+@functools.cache
+def _sources() -> tuple[bytes, tuple[str, ...], str | None]:
+    """Digest of the code of `kernels/`; versions of the compiler; why they cannot be determined, if so."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    code = _code()
+    if not {"lowlevel/_jit.py", "lowlevel/_jit.pyc"} & code.keys():
+        return b"", (), "the code of fastnn.kernels cannot be read"
+    digest = hashlib.sha256()
+    for path, content in sorted(code.items()):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    try:
+        return digest.digest(), tuple(version(name) for name in _COMPILERS), None
+    except PackageNotFoundError as error:
+        return b"", (), f"the version of {error.name} is not known, since its metadata is not installed"
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256("\0".join(map(repr, facts)).encode()).hexdigest()[:32]
 
 
 def _settings_file() -> bytes | None:

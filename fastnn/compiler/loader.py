@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine import threads
 from ..memory import guard
 from . import available_cpus, build, notice, object_cache
+from .object_file import symbol_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -101,14 +102,14 @@ def prepare(kernels: Iterable[tuple[str, str]]) -> int:
     with _compiling:
         with undisturbed():
             new = [entry for entry in wanted if entry not in _ADDRESSES]
-            codes = {entry: object_cache.read(_symbol(*entry)) for entry in new}
+            codes = {entry: object_cache.read(symbol_of(*entry)) for entry in new}
         missing = [entry for entry, code in codes.items() if code is None]
         if missing:
             codes |= _compile_elsewhere(missing)
         for entry, code in codes.items():
             with undisturbed():
                 if entry not in _ADDRESSES:
-                    symbol = _symbol(*entry)
+                    symbol = symbol_of(*entry)
                     _ADDRESSES[entry] = _load(code or _compile(*entry, symbol), symbol)
     return len(missing)
 
@@ -131,19 +132,15 @@ def _compile_elsewhere(kernels: list[tuple[str, str]]) -> dict[tuple[str, str], 
 
     cpus = available_cpus.cpus()
     notice.compiling(len(kernels), workers.seconds([kernel for kernel, _ in kernels], cpus))
-    codes = workers.compile_together([(*entry, _symbol(*entry)) for entry in kernels], cpus)
+    codes = workers.compile_together([(*entry, symbol_of(*entry)) for entry in kernels], cpus)
     compilations += len(codes)
     for symbol, code in codes.items():
         object_cache.write(symbol, code)
-    return {entry: codes.get(_symbol(*entry)) for entry in kernels}
-
-
-def _symbol(kernel: str, dtype: str) -> str:
-    return f"fastnn.{kernel}.{dtype}"
+    return {entry: codes.get(symbol_of(*entry)) for entry in kernels}
 
 
 def _load_or_compile(kernel: str, dtype: str) -> int:
-    symbol = _symbol(kernel, dtype)
+    symbol = symbol_of(kernel, dtype)
     if kernel.startswith("custom."):
         symbol += f".{compilations}"  # it may be the second of its name
         return _load(_compile(kernel, dtype, symbol), symbol)

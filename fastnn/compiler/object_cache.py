@@ -4,21 +4,19 @@ A cached file is code, so it is only read from a folder that none but trusted us
 and only if its digest fits. The folder's name covers everything the code depends on (`_key`). So an
 object is never stale; what is missing or damaged is compiled again.
 
-There are up to two folders: the user's own, and one that was filled before and is only read.
+There are up to two folders: the user's own, and one that was filled before and is only read. What neither has
+may lie in the package: see `prebuilt`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 from pathlib import Path
 
-from . import cache_key, trust
+from . import cache_key, object_file, prebuilt, trust
 
-_DIGEST = hashlib.sha256
-_MAGIC = b"fastnn object 1\n"
 # Code is not secret: other users may have to read it.
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 
@@ -60,11 +58,10 @@ def read(symbol: str) -> bytes | None:
     """Cached code of a symbol; None if there is none, or it cannot be trusted."""
     for place in (_own()[0], _shared()[0]):
         if place is not None:
-            content = _content(place / f"{symbol}.o")
-            start = len(_MAGIC) + _DIGEST().digest_size
-            if content[:start] == _header(symbol, content[start:]):
-                return content[start:]
-    return None
+            code = object_file.unpack(cache_key.key(), symbol, _content(place / f"{symbol}.o"))
+            if code is not None:
+                return code
+    return prebuilt.read(symbol)
 
 
 def write(symbol: str, code: bytes) -> None:
@@ -76,14 +73,10 @@ def write(symbol: str, code: bytes) -> None:
     with contextlib.suppress(OSError):
         try:
             with open(temporary, "xb", opener=_new_file) as file:
-                file.write(_header(symbol, code) + code)
+                file.write(object_file.pack(cache_key.key(), symbol, code))
             os.replace(temporary, place / f"{symbol}.o")
         except OSError:
             os.unlink(temporary)
-
-
-def _header(symbol: str, code: bytes) -> bytes:
-    return _MAGIC + _DIGEST(f"{cache_key.key()} {symbol} ".encode() + code).digest()
 
 
 def _content(path: Path) -> bytes:

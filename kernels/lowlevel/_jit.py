@@ -21,6 +21,8 @@ from llvmlite import binding
 from numba import njit, types
 from numba.core import config
 
+from . import target
+
 # A function whose `fastmath` is not said takes over that of the caller it happens to be compiled for
 # first. In strict ones it is said: the argument reductions in `math` do not survive reordering.
 _OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
@@ -104,7 +106,7 @@ def compile_entry(body, symbol):
     Returns
     -------
     bytes
-        Object code for the host.
+        Object code for the CPU of `target`, the host unless Numba's settings name another.
     """
     function = njit(**_OPTIONS | _WITHOUT_WRAPPERS)(body)
     signature = getattr(body, "signature", ENTRY_SIGNATURE)
@@ -116,7 +118,7 @@ def compile_entry(body, symbol):
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name != symbol:
             value.linkage = "internal"
-    machine = host_machine()
+    machine = target_machine()
     passes = binding.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_global_dead_code_eliminate_pass()
@@ -124,13 +126,13 @@ def compile_entry(body, symbol):
     return machine.emit_object(module)
 
 
-def host_machine():
-    """LLVM's target machine for this CPU."""
+def target_machine():
+    """LLVM's target machine for that CPU."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
+        cpu=target.name(),
+        features=target.features(),
         opt=3,
         reloc="default",
         codemodel="jitdefault",

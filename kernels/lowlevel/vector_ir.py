@@ -1,16 +1,17 @@
 """Building LLVM IR with vectors: what the intrinsics of the matrix product are written with."""
 
-from llvmlite import binding, ir
+from llvmlite import ir
+
+from . import target
 
 _I1, _I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
 def _vector_bytes():
-    """Width of the host's vector registers in bytes."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    """Width of the CPU's vector registers in bytes."""
+    if target.has("avx512f"):
         return 64
-    return 32 if features.get("avx2") and features.get("fma") else 16
+    return 32 if target.has("avx2", "fma") else 16
 
 
 VECTOR_BYTES = _vector_bytes()
@@ -29,7 +30,7 @@ class Vectors:
     itemsize : int
         Its bytes.
     width : int, optional
-        Bytes of a vector, if it is not the host's width.
+        Bytes of a vector, if it is not that of the CPU.
     """
 
     def __init__(self, builder, number, itemsize, width=None):

@@ -13,7 +13,7 @@ from numba.core import config
 from numba.core.errors import NumbaError
 
 import fastnn.kernels
-from fastnn.kernels.lowlevel._jit import INTERPRETED, compile_entry, host_machine
+from fastnn.kernels.lowlevel._jit import INTERPRETED, compile_entry, target_machine
 from tests.helpers.sweeps import sampled
 
 pytestmark = [
@@ -127,7 +127,7 @@ def test_a_helper_of_numba_is_found():
 
 
 def test_the_reader_finds_what_an_object_names():
-    host = host_machine()
+    host = target_machine()
     module = binding.parse_assembly(
         """
         declare ptr @malloc(i64)
