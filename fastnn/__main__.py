@@ -1,7 +1,7 @@
 """The commands of ``python -m fastnn``.
 
 ``warmup`` compiles ahead, ``cache`` shows and clears what is kept, ``export-c`` writes a saved model as a C
-file.
+file, ``info`` says what runs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from . import warmup
 from .c import compiler
 from .compiler import loader, notice, object_cache
+from .display import info
 from .io.load import load
 
 _DTYPES = ["float32", "float64"]
@@ -40,11 +41,12 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     export.add_argument("--prefix", help="of all names in it (default: the file's name)")
     export.add_argument("--weights", choices=["static", "separate"], default="static", help="where they are")
     export.add_argument("--probabilities", action="store_true", help="give probabilities of classes")
+    commands.add_parser("info", help="versions, CPU, cache and prebuilt kernels, for reports of faults")
     return parser.parse_args(argv)
 
 
 def _warmup(dtypes: list[str]) -> int:
-    compiled = loader.prepare(entry for dtype in dtypes for entry in warmup.common(dtype))
+    compiled = loader.prepare((entry for dtype in dtypes for entry in warmup.common(dtype)), for_host=True)
     print(f"{compiled} kernels compiled for {' and '.join(dtypes)}")
     if compiled and (fault := object_cache.fault()):
         print(f"none could be kept: {notice.with_remedy(fault)}", file=sys.stderr)
@@ -54,9 +56,7 @@ def _warmup(dtypes: list[str]) -> int:
 
 def _show() -> int:
     for folder in filter(None, (object_cache.folder(), object_cache.shared_folder())):
-        files = _objects(folder)
-        size = sum(path.stat().st_size for path in files)
-        print(f"{folder}: {len(files)} kernels, {size / 1e6:.1f} MB")
+        print(f"{folder}: {info.kernels(folder)}")
     if fault := object_cache.fault():
         print(f"what is compiled is not kept: {fault}", file=sys.stderr)
     if fault := object_cache.shared_fault():
@@ -100,6 +100,9 @@ def main(argv: list[str]) -> int:
             return _warmup(list(dict.fromkeys(options.dtype or _DTYPES)))
         if options.command == "export-c":
             return _export_c(options)
+        if options.command == "info":
+            print("\n".join(info.lines()))
+            return 0
         return _clear() if options.clear else _show()
     except RuntimeError as error:  # there is no home folder, or no compiler
         print(error, file=sys.stderr)

@@ -85,13 +85,15 @@ def register(kernel: str, make: Callable[[str], Any]) -> None:
             del _ADDRESSES[entry]
 
 
-def prepare(kernels: Iterable[tuple[str, str]]) -> int:
+def prepare(kernels: Iterable[tuple[str, str]], for_host: bool = False) -> int:
     """Load kernels that will be needed soon; those that have to be compiled are compiled in parallel.
 
     Parameters
     ----------
     kernels : iterable of (kernel, dtype)
         As for `address`.
+    for_host : bool
+        Compile those as well that the package brings along, compiled for CPUs like this one.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def prepare(kernels: Iterable[tuple[str, str]]) -> int:
     with _compiling:
         with undisturbed():
             new = [entry for entry in wanted if entry not in _ADDRESSES]
-            codes = {entry: object_cache.read(symbol_of(*entry)) for entry in new}
+            codes = {entry: object_cache.read(symbol_of(*entry), for_host) for entry in new}
         missing = [entry for entry, code in codes.items() if code is None]
         if missing:
             codes |= _compile_elsewhere(missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import cache_key, object_cache
+from . import cache_key, object_cache, prebuilt
 
 # Seconds below which there is no message.
 _SHORT = 2.0
@@ -20,10 +20,11 @@ _said: set[str] = set()
 def compiling(count: int, seconds: float) -> None:
     """Print how many kernels are compiled and about how long that takes, unless it is short.
 
-    Where they cannot be kept, or the shared folder is not read, that is said as well, once, with the reason.
+    Where they cannot be kept, or the shared folder or the package's own kernels are not used, that is said as
+    well, once, with the reason.
     """
-    fault, shared_fault = object_cache.fault(), object_cache.shared_fault()
-    news = [each for each in (fault, shared_fault) if each and each not in _said]
+    fault, shared_fault, prebuilt_fault = object_cache.fault(), object_cache.shared_fault(), prebuilt.fault()
+    news = [each for each in (fault, shared_fault, prebuilt_fault) if each and each not in _said]
     if seconds < _SHORT and not news:
         return
     text = f"fastnn: compiling {count} kernel{'s' * (count > 1)}, about {seconds:.0f} s"
@@ -33,6 +34,8 @@ def compiling(count: int, seconds: float) -> None:
         text += f", in each process, since they cannot be kept: {with_remedy(fault)}"
     if shared_fault in news:
         text += f". FASTNN_SHARED_CACHE_DIR is not read: {shared_fault}"
+    if prebuilt_fault in news:
+        text += f". The prebuilt kernels are not used: {prebuilt_fault}"
     _said.update(news)
     say(text)
 

@@ -54,14 +54,17 @@ def shared_fault() -> str | None:
     return _shared()[1]
 
 
-def read(symbol: str) -> bytes | None:
-    """Cached code of a symbol; None if there is none, or it cannot be trusted."""
+def read(symbol: str, for_host: bool = False) -> bytes | None:
+    """Cached code of a symbol; None if there is none, or it cannot be trusted.
+
+    `for_host` leaves out what was compiled for a level of CPUs rather than for this one.
+    """
     for place in (_own()[0], _shared()[0]):
         if place is not None:
             code = object_file.unpack(cache_key.key(), symbol, _content(place / f"{symbol}.o"))
             if code is not None:
                 return code
-    return prebuilt.read(symbol)
+    return None if for_host else prebuilt.read(symbol)
 
 
 def write(symbol: str, code: bytes) -> None:

@@ -1,9 +1,9 @@
 """Kernels that a wheel brings along as object code, compiled for levels of CPUs: ``fastnn/prebuilt/``.
 
 They lie in the installed package, whose code runs in any case, so it does not matter who may write there.
-What they do not cover is compiled as it is without them: other CPUs, other versions of Numba or of the kernels'
-sources, settings of Numba that change code, and user-defined functions. ``FASTNN_PREBUILT=0`` switches them
-off.
+What they do not cover is compiled as it is without them: for other CPUs, by other versions of Numba or of the
+kernels' sources, with settings of Numba that change code, and user-defined functions. ``FASTNN_PREBUILT=0``
+switches them off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import cache_key, cpu_levels, object_file
 #: In it a folder a level, and `ABOUT`, which says for what they were compiled.
 FOLDER = Path(__file__).parents[1] / "prebuilt"
 ABOUT = "about.json"
-_damaged: set[str] = set()
+_damaged: list[str] = []
 
 
 def read(symbol: str) -> bytes | None:
@@ -32,13 +32,8 @@ def read(symbol: str) -> bytes | None:
         return None
     code = object_file.unpack(_key(), symbol, content)
     if code is None:
-        _damaged.add(symbol)
+        _damaged.append(symbol)
     return code
-
-
-def damaged() -> list[str]:
-    """Symbols whose files were found to be damaged."""
-    return sorted(_damaged)
 
 
 def level() -> str | None:
@@ -47,8 +42,8 @@ def level() -> str | None:
 
 
 def fault() -> str | None:
-    """Why the kernels that the package brings along are not used; None if they are, or if there are none."""
-    return _found()[1]
+    """Why kernels that the package brings along are not used; None if they are, or if there are none."""
+    return f"{_damaged[0]}.o is damaged; install fastnn again" if _damaged else _found()[1]
 
 
 def write(level: str, symbol: str, code: bytes, folder: Path) -> None:
@@ -76,7 +71,7 @@ def _key() -> str:
 def _found() -> tuple[str | None, str | None]:
     try:
         about = json.loads((FOLDER / ABOUT).read_text(encoding="utf-8"))
-        keys, built = dict(about["keys"]), dict(about["versions"])
+        keys, built = dict(about["keys"]), {name: about["versions"][name] for name in cache_key.versions()}
     except FileNotFoundError:
         return None, None
     except (OSError, KeyError, TypeError, ValueError):
@@ -94,8 +89,8 @@ def _fault(keys: dict[str, str], built: dict[str, str]) -> str | None:
     if own not in keys:
         return f"they are for {' and '.join(keys)}, and this CPU is {own or 'of another kind'}"
     if built != (here := cache_key.versions()):
-        name = next(name for name in built if here.get(name) != built[name])
-        return f"they were compiled by {name} {built[name]}, and {here.get(name, 'another')} is installed"
+        name = next(name for name in here if here[name] != built[name])
+        return f"they were compiled by {name} {built[name]}, and {here[name]} is installed"
     if keys[own] != cache_key.of_level(own):
         return "the sources of the kernels were changed after they were compiled"
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fastnn as fn
-from fastnn.compiler import cache_key, object_cache, trust
+from fastnn.compiler import cache_key, object_cache, object_file, trust
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, PROBE, ROOT, objects, run_script
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ def test_code_of_another_key_is_not_read(cache, in_process, monkeypatch):
 # ---- damaged files -----------------------------------------------------------------------------
 
 
-HEADER = len(object_cache._MAGIC) + 32
+HEADER = object_file._START
 
 
 def flipped(content, at):
@@ -92,10 +92,10 @@ DAMAGES = {
     "cut to half": lambda own, other: own[: len(own) // 2],
     "last byte gone": lambda own, other: own[:-1],
     "header only": lambda own, other: own[:HEADER],
-    "magic only": lambda own, other: own[: len(object_cache._MAGIC)],
+    "magic only": lambda own, other: own[: len(object_file._MAGIC)],
     "a byte more": lambda own, other: own + b"\0",
     "bit of the magic": lambda own, other: flipped(own, 0),
-    "bit of the digest": lambda own, other: flipped(own, len(object_cache._MAGIC) + 3),
+    "bit of the digest": lambda own, other: flipped(own, len(object_file._MAGIC) + 3),
     "bit of the code": lambda own, other: flipped(own, len(own) // 2),
     "last bit": lambda own, other: own[:-1] + bytes([own[-1] ^ 1]),
     "another symbol's": lambda own, other: other,

@@ -111,10 +111,11 @@ def test_numbers_that_are_not_finite(value, piece, mapped, monkeypatch):
 ALLOWED = 40 << 20
 ROWS, COLUMNS = 320_000, 128
 PROGRAM = """
-import json, resource, sys
+import json, resource, sys, threading
 import numpy as np
 import fastnn as fn
 
+threading.stack_size(1 << 20)  # the limit counts stacks, also those of threads that have just ended
 path, kind, allowed, rows, columns = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
 
 def memory(name):
