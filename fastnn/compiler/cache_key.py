@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,23 +41,22 @@ def key() -> str:
 
     If that cannot be determined, the key is unique to this process.
     """
-    return _found()[0]
+    return _found().key
 
 
 def fault() -> str | None:
     """Why the key is unique to this process; None if it is not."""
-    return _found()[1]
+    return _found().fault
 
 
 def of_level(level: str) -> str:
     """Digest of the same for a level of CPUs instead of this one, and no settings: see `prebuilt`."""
-    code, compilers, _ = _sources()
-    return _digest(code, compilers, level)
+    return _digest(_found().sources, _found().versions, level)
 
 
 def versions() -> dict[str, str]:
     """Versions of what compiles, if they can be determined."""
-    return dict(zip(_COMPILERS, _sources()[1], strict=False))
+    return dict(zip(_COMPILERS, _found().versions, strict=False))
 
 
 def settings() -> list[str]:
@@ -66,38 +65,40 @@ def settings() -> list[str]:
     return chosen if _settings_file() is None else [*chosen, ".numba_config.yaml"]
 
 
+class _Found(NamedTuple):
+    key: str
+    fault: str | None
+    #: Digest of the code of `kernels/`.
+    sources: bytes = b""
+    versions: tuple[str, ...] = ()
+
+
 @functools.cache
-def _found() -> tuple[str, str | None]:
+def _found() -> _Found:
+    from importlib.metadata import PackageNotFoundError, version
+
     from llvmlite import binding
 
-    code, compilers, fault = _sources()
-    if fault:
-        return os.urandom(16).hex(), fault
-    return _digest(
-        code,
-        compilers,
+    own = os.urandom(16).hex()
+    code = _code()
+    if not {"lowlevel/_jit.py", "lowlevel/_jit.pyc"} & code.keys():
+        return _Found(own, "the code of fastnn.kernels cannot be read")
+    try:
+        versions = tuple(version(name) for name in _COMPILERS)
+    except PackageNotFoundError as error:
+        return _Found(own, f"the version of {error.name} is not known, since its metadata is not installed")
+    sources = hashlib.sha256()
+    for path, content in sorted(code.items()):
+        sources.update(f"{path}\0{len(content)}\0".encode() + content)
+    key = _digest(
+        sources.digest(),
+        versions,
         [(name, os.environ.get(name)) for name in SETTINGS],
         _settings_file(),
         binding.get_host_cpu_name(),
         sorted(binding.get_host_cpu_features().items()),
-    ), None
-
-
-@functools.cache
-def _sources() -> tuple[bytes, tuple[str, ...], str | None]:
-    """Digest of the code of `kernels/`; versions of the compiler; why they cannot be determined, if so."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    code = _code()
-    if not {"lowlevel/_jit.py", "lowlevel/_jit.pyc"} & code.keys():
-        return b"", (), "the code of fastnn.kernels cannot be read"
-    digest = hashlib.sha256()
-    for path, content in sorted(code.items()):
-        digest.update(f"{path}\0{len(content)}\0".encode() + content)
-    try:
-        return digest.digest(), tuple(version(name) for name in _COMPILERS), None
-    except PackageNotFoundError as error:
-        return b"", (), f"the version of {error.name} is not known, since its metadata is not installed"
+    )
+    return _Found(key, None, sources.digest(), versions)
 
 
 def _digest(*facts: object) -> str:

@@ -34,11 +34,9 @@ def tree(tmp_path, monkeypatch):
 
 
 def key():
-    cache_key._sources.cache_clear()
-    found, fault = cache_key._found.__wrapped__()
-    cache_key._sources.cache_clear()
-    assert fault is None
-    return found
+    found = cache_key._found.__wrapped__()
+    assert found.fault is None
+    return found.key
 
 
 def test_the_key_depends_on_the_content_only(tree):
