@@ -10,6 +10,7 @@
 #   make fuzz      2,000 random networks between guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the longest tests: ten million steps, threads for minutes, 50 cold starts; half an hour
+#   make release-check  the distribution, with compiled kernels in the wheel; five minutes
 #   make mutants   seeded faults in the kernels, each of which the tests must notice; half an hour or so
 #   make clean     delete all that make has made, .venv included
 
@@ -29,7 +30,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 .DELETE_ON_ERROR:
 # The steps of `test` and `test-all` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
-.PHONY: help venv demo quick test test-all lint types unit sweeps nojit boundscheck wheel
+.PHONY: help venv demo quick test test-all lint types unit sweeps nojit boundscheck wheel release-check
 .PHONY: bounds fuzz memcheck soak mutants bench peers compare clean
 
 help:
@@ -67,6 +68,7 @@ venv: $(VENV)/dev.stamp
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
+	@$(BIN)/python -m fastnn info
 
 # The kernels' own tests compile each of them; without compilation they take seconds.
 quick: lint types nojit .cache/warm
@@ -114,6 +116,9 @@ soak: $(VENV)/dev.stamp .cache/stamp
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python tools/check_wheel.py
+
+release-check: $(VENV)/dev.stamp
+	$(BIN)/python tools/check_wheel.py --prebuilt
 
 bench: $(VENV)/dev.stamp
 	env -u OPENBLAS_CORETYPE $(BIN)/python -m pytest bench --benchmark-only

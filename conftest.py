@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from fastnn import activations, losses, schedules
+from fastnn.display import info
 from tests.helpers.defining_module import is_defined_in
 
 # A shell that runs a command in the background lets it ignore Ctrl-C, and so would the processes that
@@ -34,6 +35,11 @@ def _from_module(self, module, object):
 
 
 doctest.DocTestFinder._from_module = _from_module
+
+
+def pytest_report_header():
+    """What the tests run on."""
+    return [line for line in info.lines() if line.startswith(("packages", "CPU", "prebuilt"))]
 
 
 @pytest.fixture(autouse=True)

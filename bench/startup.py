@@ -3,7 +3,8 @@
     python -m bench.startup
 
 "import" is the package alone, "fit" the import and a first small classifier: 300 rows, 2-64-3, 20 epochs.
-fastnn's fit is measured warm, with its kernels in the object cache, and cold, with an empty one.
+fastnn's fit is measured warm, with its kernels in the object cache, and cold, with an empty one;
+"prebuilt" is with an empty one and kernels that `packaging/prebuild.py` has compiled into a folder.
 Printed are the median and the least of the seconds, and the largest resident memory, of the process alone.
 The cases take turns. A package that is not installed is skipped by name.
 """
@@ -16,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from statistics import median
 
 DATA = """
@@ -99,9 +101,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.startup", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-cold", action="store_true", help="leave out what takes seconds")
+    parser.add_argument("--prebuilt", type=Path, help="folder that packaging/prebuild.py has filled")
     options = parser.parse_args(argv)
     cases = []
-    for case in CASES:
+    prebuilt = "import fastnn.compiler.prebuilt, pathlib\n"
+    prebuilt += f"fastnn.compiler.prebuilt.FOLDER = pathlib.Path({str(options.prebuilt)!r})\n"
+    own = [("fit fastnn, prebuilt", "fastnn", prebuilt + FASTNN, True)] if options.prebuilt else []
+    for case in CASES + own:
         if importlib.util.find_spec(case[1]) is None:
             print(f"skipped: {case[1]} is not installed")
         elif not (case[3] and options.no_cold):
