@@ -283,8 +283,7 @@ class Graph:
         multiplications : int, optional
             If they are not as many as the numbers of its parameters.
         statistics : bool
-            Whether it reads the layer's running statistics, and updates them: by its entry
-            ``update_statistics``, which is called behind each training step.
+            Whether it reads the layer's running statistics; its ``update_statistics`` runs after each step.
 
         Returns
         -------

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from fastnn import __version__
 from tests.helpers.doc_blocks import ROOT, read
 
 yaml = pytest.importorskip("yaml")
@@ -52,7 +53,7 @@ def test_commands_are_targets_of_make(commands):
 def test_citation_names_this_version():
     citation = yaml.safe_load(read("CITATION.cff"))
     assert citation["cff-version"] == "1.2.0"
-    assert citation["version"] == PROJECT["version"]
+    assert citation["version"] == __version__
     assert citation["license"] == PROJECT["license"]
     assert citation["authors"] == PROJECT["authors"]
     assert citation["keywords"] == PROJECT["keywords"]
@@ -80,3 +81,26 @@ def test_every_folder_of_the_package_is_installed():
         if "kernels" not in path.relative_to(root).parts[:1]
     }
     assert listed == found
+
+
+def test_the_changelog_names_this_version():
+    headings = re.findall(r"^## \[(.+?)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert __version__ in headings or (
+        headings[0] == "Unreleased" and f"To become {__version__}" in read("CHANGELOG.md")
+    )
+
+
+def test_the_recipe_of_conda_asks_for_what_the_project_asks_for():
+    recipe = yaml.safe_load(read("packaging/conda/recipe.yaml"))
+    python = f"python{PROJECT['requires-python']}"
+    needed = [requirement.replace(" ", "") for requirement in recipe["requirements"]["run"]]
+    assert sorted(needed) == sorted([python, *PROJECT["dependencies"]])
+    [builder] = tomllib.loads(read("pyproject.toml"))["build-system"]["requires"]
+    assert {requirement.replace(" ", "") for requirement in recipe["requirements"]["host"]} == {
+        python,
+        "pip",
+        builder,
+    }
+    assert recipe["context"]["version"] == __version__
+    assert recipe["package"]["name"] == PROJECT["name"]
+    assert recipe["about"]["license"] == PROJECT["license"]
