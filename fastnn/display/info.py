@@ -27,7 +27,7 @@ def lines() -> list[str]:
         "packages": ", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name))),
         "CPU": f"{binding.get_host_cpu_name()}, {cpu_levels.of_host() or 'no level'}, {bits}-bit vectors",
         "threads": f"up to {available_cpus.cpus()}",
-        "cache": _cache(object_cache.folder(), object_cache.fault()),
+        "cached": _cache(object_cache.folder(), object_cache.fault()),
         "prebuilt": _prebuilt(),
     }
     if shared := object_cache.shared_folder():
