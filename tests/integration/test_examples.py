@@ -21,6 +21,7 @@ PICTURES = {
     "weights": {"weights.png", "units.png"},
     "network": {"network.png", "large_network.png"},
     "categories": {"categories.png"},
+    "uncertainty": {"uncertainty.png"},
     "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
@@ -188,6 +189,19 @@ def test_what_the_pictures_show(run):
     assert accuracy > 0.85 and contributions == pytest.approx(difference, abs=0.1)
     assert "these are [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]" in output
     assert accuracy > misled[0] > misled[1] > misled[2]
+
+
+@pytest.mark.sweep
+def test_uncertainty(run):
+    row = r"^ *([a-zA-Z ]+?) +([\d.]+)% +([\d.]+)% +([\d.]+)% +[\d.]+ +[\d.]+$"
+    found = {
+        name: tuple(map(float, held)) for name, *held in re.findall(row, run("uncertainty"), re.MULTILINE)
+    }
+    assert list(found) == ["deep ensemble", "dropout", "Laplace", "conformal", "conformal quantiles"]
+    assert all(held == pytest.approx(90, abs=4) for held, _, _ in found.values())
+    assert found["conformal"][0] == pytest.approx(90, abs=2)
+    for name in ("deep ensemble", "conformal quantiles"):  # which know where the noise is large
+        assert found[name][1:] == pytest.approx((90, 90), abs=4)
 
 
 @pytest.mark.sweep
