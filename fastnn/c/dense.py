@@ -9,6 +9,7 @@ import numpy as np
 
 from ..layers.folding import affine
 from . import vector
+from .writer import data, indented
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,14 +46,10 @@ def write_product(
     body = [f"for (int j = 0; j < {columns}; j++)", "    y[j] = w[j];", *lines]
     if positions > 1:
         loop = f"for (int p = 0; p < {positions}; p++, x += {rows}, y += {columns}) {{"
-        body = [loop, *(f"    {line}" for line in body), "}"]
+        body = [loop, *indented(body), "}"]
     c.function(
         what,
-        [
-            ("const $real *$P_RESTRICT x", x.name),
-            ("const $real *$P_RESTRICT w", place),
-            ("$real *$P_RESTRICT y", y.name),
-        ],
+        data(x, place, y),
         body,
     )
     y.mask = x.mask

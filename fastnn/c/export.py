@@ -14,11 +14,11 @@ from ..checks import validate
 from ..io import files
 from ..layers.base import walk
 from ..layers.head import TABLE
-from . import compiler, text
+from . import compiler
+from .interface import Network, Step
 from .layers import write_layers
 from .names import checked_prefix
 from .samples import draw, how_many
-from .text import Function
 from .writer import Value, Writer
 
 if TYPE_CHECKING:
@@ -101,22 +101,26 @@ def export(
     separate = weights == "separate"
     with model.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         c = Writer(name, model.dtype, "weights" if separate else f"{name}_weights")
-        _write_network(c, model, probabilities)
+        calls = _write_network(c, model, _graph(model), probabilities)
+        graph, step = model.executor.built.one_step_graph(), None
+        if graph is not None:
+            c.begin(keeps_state=True)
+            own = _write_network(c, model, graph, probabilities)
+            step = Step(own, math.prod(graph.input.shape), math.prod(graph.output.shape))
     x, y = _tests(model, samples, probabilities)
     numbers = np.concatenate([np.zeros(0, c.dtype), *c.numbers])
+    network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step)
     data = numbers.astype(c.dtype.newbyteorder("<")).tobytes() if separate else None
     found = None
     if check:
-        content = _file(c, model, numbers, x, y, separate, None)
-        found = compiler.check(
-            content, name, c.real, data if sys.byteorder == "little" else numbers.tobytes()
-        )
+        native = data if sys.byteorder == "little" or data is None else numbers.tobytes()
+        found = compiler.check(network.file(None), name, c.real, native)
         if not found.error <= _WRONG * TOLERANCE[model.dtype]:
             raise RuntimeError(
                 f"the compiled file does not compute what predict does: the error is {found.error:g}, with "
                 f"{found.compiler}"
             )
-    content = _file(c, model, numbers, x, y, separate, found)
+    content = network.file(found)
     paths = [os.fspath(path)]
     if data is not None:
         paths.append(os.path.splitext(paths[0])[0] + ".bin")
@@ -143,8 +147,8 @@ def _require_exportable(model: Inference) -> None:
         )
 
 
-def _write_network(c: Writer, model: Inference, probabilities: bool) -> None:
-    graph = _graph(model)
+def _write_network(c: Writer, model: Inference, graph: Graph, probabilities: bool) -> list[str]:
+    """The calls that compute the output of a graph of the model's layers."""
     nodes = {id(node.layer): node for node in graph.nodes}
     x = write_layers(c, model.layers, Value("x", math.prod(graph.input.shape)), nodes)
     c.name = "output"
@@ -156,6 +160,7 @@ def _write_network(c: Writer, model: Inference, probabilities: bool) -> None:
             c.call(helper, x.name, *sizes, y.name)
             x = y
     c.call("copy", x.name, str(x.size), "y")
+    return c.calls
 
 
 def _probabilities(model: Inference) -> str | None:
@@ -203,56 +208,9 @@ def _tests(
     return x.reshape(len(x), n_in), y.reshape(len(x), n_out)
 
 
-def _file(
-    c: Writer,
-    model: Inference,
-    numbers: NDArray[Any],
-    x: NDArray[Any],
-    y: NDArray[Any],
-    separate: bool,
-    found: compiler.Checked | None,
-) -> bytes:
-    """The text of the file."""
+def _listed_layers(model: Inference) -> list[tuple[str, str, str]]:
+    """Of each layer its path, what it is, and the shape of its output."""
     graph = _graph(model)
-    macros = [
-        ("INPUTS", x.shape[1], "numbers that a sample has"),
-        ("OUTPUTS", y.shape[1], "numbers of the result"),
-        ("SCRATCH", max(c.scratch, 1), f"numbers of type {c.real} of the memory that a caller gives"),
-    ]
-    if separate:
-        macros.append(("WEIGHTS", max(numbers.size, 1), f"numbers of type {c.real} in the other file"))
-    arrays = [] if separate or not numbers.size else [text.numbers("$p_weights", numbers)]
-    more, given = (", const $real *$P_RESTRICT weights", ", weights") if separate else ("", "")
-    predict = Function(
-        "void $p_predict(const $real *$P_RESTRICT x, $real *$P_RESTRICT y, $real *$P_RESTRICT scratch"
-        f"{more})",
-        "y[$P_OUTPUTS] = network(x[$P_INPUTS]); scratch is memory of $P_SCRATCH numbers, without values.",
-        ["(void)scratch;", *(["(void)weights;"] if separate else []), *c.calls],
-    )
-    first = text.header(c.prefix, _listed_layers(model, graph), _compared(len(x), model.dtype, found))
-    tests = [text.numbers("$p_test_x", x), text.numbers("$p_test_y", y)]
-    selftest = Function(
-        f"$real $p_selftest({'const $real *$P_RESTRICT weights' if separate else 'void'})",
-        f"The largest error of {len(x)} samples, relative to the largest output; scratch is on the stack.",
-        [
-            f"const $real largest = {c.number(abs(y).max() or 1.0)};",
-            "$real scratch[$P_SCRATCH], y[$P_OUTPUTS], error = 0.0r;",
-            f"for (int i = 0; i < {len(x)}; i++) {{",
-            f"    $p_predict($p_test_x + (ptrdiff_t)i * $P_INPUTS, y, scratch{given});",
-            "    for (int j = 0; j < $P_OUTPUTS; j++) {",
-            "        const $real d = (y[j] - $p_test_y[(ptrdiff_t)i * $P_OUTPUTS + j]) / largest;",
-            "        const $real size = d < 0.0r ? -d : d;",
-            "        if (size > error || size != size)",
-            "            error = size;",
-            "    }",
-            "}",
-            "return error;",
-        ],
-    )
-    return text.assembled(c, first, macros, [*arrays, *tests], [predict, selftest]).encode("ascii")
-
-
-def _listed_layers(model: Inference, graph: Graph) -> list[tuple[str, str, str]]:
     nodes = {id(node.layer): node for node in graph.nodes}
     rows = [("input", "", str(graph.input.shape))]
     for path, layer in walk(model.layers):
@@ -260,17 +218,3 @@ def _listed_layers(model: Inference, graph: Graph) -> list[tuple[str, str, str]]
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         rows.append((path, shown, str(nodes[id(layer)].output)))
     return rows
-
-
-def _compared(count: int, dtype: str, found: compiler.Checked | None) -> str:
-    """What the self-test compares with, and what came out when the file was written."""
-    lines = [f"The self-test compares with what fastnn's predict gives, in {dtype}, for {count} samples."]
-    if found is None:
-        return "\n".join([*lines, "It was not run when this file was written."])
-    return "\n".join(
-        [
-            *lines,
-            f"When this file was written its error was {found.error:.2g}, compiled by",
-            f"{found.compiler}.",
-        ]
-    )

@@ -5,19 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..layers.activation import Activation
+from ..layers.attention import MultiHeadAttention
 from ..layers.batch_normalization import BatchNormalization
+from ..layers.bidirectional import Bidirectional
 from ..layers.containers import Add, Concatenate, Container, Residual, Sequential
+from ..layers.convolution import Conv1D, Conv2D, Conv2DTranspose
 from ..layers.dense import Dense
+from ..layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding, EntityEmbedding
 from ..layers.folding import folded
 from ..layers.impute import Impute
+from ..layers.masking import Masking
 from ..layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from ..layers.one_hot import OneHot
+from ..layers.pooling import GlobalPooling, WindowPooling
+from ..layers.recurrent import Recurrent
 from ..layers.reshaping import Flatten, Reshape, Select
+from ..layers.resizing import Cropping, UpSampling, ZeroPadding
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
-from . import dense, tables
+from . import dense, images, sequences, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +60,19 @@ WRITERS: dict[type[Layer], LayerWriter] = {
     Flatten: _as_it_is,
     Reshape: _as_it_is,
     Select: tables.write_select,
+    Conv1D: images.write_convolution,
+    Conv2D: images.write_convolution,
+    Conv2DTranspose: images.write_transposed,
+    DepthwiseConv2D: images.write_depthwise,
+    SeparableConv2D: images.write_separable,
+    WindowPooling: images.write_pooling,
+    GlobalPooling: images.write_global_pooling,
+    UpSampling: images.write_up_sampling,
+    ZeroPadding: images.write_zero_padding,
+    Cropping: images.write_cropping,
+    Recurrent: sequences.write_recurrent,
+    Masking: sequences.write_masking,
+    MultiHeadAttention: sequences.write_attention,
 }
 
 
@@ -87,12 +108,16 @@ def _write_layer(c: Writer, layer: Layer, x: Value, nodes: Mapping[int, Node]) -
 def _write_branches(c: Writer, layer: Container, x: Value, nodes: Mapping[int, Node]) -> Value:
     """All branches read the same input."""
     node, parts = nodes[id(layer)], list(layer.parts.values())
-    if not isinstance(layer, (Add, Residual, Concatenate)):
+    if not isinstance(layer, (Add, Residual, Concatenate, Bidirectional)):
         raise ValueError(f"layer {node.path}, {layer!r}, cannot be written as C")
     x.readers += len(parts) - 1
     ends = [x if part is None else write_layers(c, [part], x, nodes) for part in parts]
     c.name, c.comment = node.path, ""
-    if isinstance(layer, Concatenate):
+    mode = layer.merge_mode if isinstance(layer, Bidirectional) else ""
+    if mode == "concat" or isinstance(layer, Concatenate):
         widths = [(node.inputs[0] if part is None else nodes[id(part)].output)[-1] for part in parts]
-        return tables.write_concatenation(c, list(zip(ends, widths, strict=True)), ends[0].size // widths[0])
-    return tables.write_sum(c, ends)
+        columns = list(zip(ends, widths, strict=True))
+        y = tables.write_concatenation(c, columns, ends[0].size // widths[0])
+    else:
+        y = tables.write_sum(c, ends)
+    return sequences.write_zeros_where_masked(c, y, node.inputs[0][0]) if mode else y

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .writer import data, indented
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from ..layers.reshaping import Select
     from .writer import Value, Writer
 
-_FROM = ("const $real *$P_RESTRICT x", "const $real *$P_RESTRICT w", "$real *$P_RESTRICT y")
-
 
 def write_select(c: Writer, layer: Select, shape: Shape, x: Value) -> Value:
     """The columns, one by one."""
@@ -29,7 +29,7 @@ def write_select(c: Writer, layer: Select, shape: Shape, x: Value) -> Value:
     table = c.table("columns", columns)
     c.function(
         "select",
-        [(_FROM[0], x.name), (_FROM[2], y.name)],
+        data(x, None, y),
         [
             f"for (int p = 0; p < {positions}; p++, x += {shape[-1]}, y += {len(columns)})",
             f"    for (int j = 0; j < {len(columns)}; j++)",
@@ -60,8 +60,7 @@ def write_impute(c: Writer, layer: Impute, shape: Shape, x: Value) -> Value:
             f"    y[{columns} + j] = x[{table}[j]] != x[{table}[j]] ? 1.0r : 0.0r;",
         ]
     loop = f"for (int p = 0; p < {positions}; p++, x += {columns}, y += {width}) {{"
-    arguments = list(zip(_FROM, (x.name, place, y.name), strict=True))
-    c.function("impute", arguments, [loop, *(f"    {line}" for line in lines), "}"])
+    c.function("impute", data(x, place, y), [loop, *indented(lines), "}"])
     c.read(x)
     return y
 
@@ -85,7 +84,7 @@ def write_one_hot(c: Writer, layer: OneHot, shape: Shape, x: Value) -> Value:
     place = c.weights(np.concatenate([known[j] for j in sorted(known)]))
     c.function(
         "one_hot",
-        list(zip(_FROM, (x.name, place, y.name), strict=True)),
+        data(x, place, y),
         [
             f"for (int i = 0; i < {n_in}; i++) {{",
             f"    if ({sizes}[i] == 0)",
@@ -106,7 +105,7 @@ def write_embedding(c: Writer, layer: Embedding, shape: Shape, x: Value) -> Valu
     place = c.weights(c.parameters["weights"])
     c.function(
         "embedding",
-        list(zip(_FROM, (x.name, place, y.name), strict=True)),
+        data(x, place, y),
         [
             f"for (int i = 0; i < {size}; i++, y += {dim}) {{",
             f"    const int known = x[i] >= 0.0r && x[i] < {c.number(count)};",
@@ -138,7 +137,7 @@ def write_entities(c: Writer, layer: EntityEmbedding, shape: Shape, x: Value) ->
     place = c.weights(*numbers)
     c.function(
         "entities",
-        list(zip(_FROM, (x.name, place, y.name), strict=True)),
+        data(x, place, y),
         [
             f"for (int i = 0; i < {n_in}; i++) {{",
             f"    const int size = {sizes}[i], length = {lengths}[i];",

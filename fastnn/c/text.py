@@ -122,6 +122,7 @@ def assembled(
     c: Writer,
     first: str,
     macros: Sequence[tuple[str, int, str]],
+    types: str,
     arrays: Sequence[str],
     functions: Sequence[Function],
 ) -> str:
@@ -133,6 +134,8 @@ def assembled(
     first : str
         The first comment.
     macros : sequence of (name, value, comment)
+    types : str
+        Their definitions, as a template.
     arrays : sequence of str
         Constant arrays, as templates.
     functions : sequence of Function
@@ -156,6 +159,7 @@ def assembled(
         c.text(defined),
         c.text(wide),
         '\n#ifdef __cplusplus\nextern "C" {\n#endif\n',
+        c.text(f"\n{types}" if types else ""),
         c.text(declared),
         "\n",
         "\n".join(c.text(array) for array in arrays),

@@ -61,6 +61,8 @@ class Writer:
         Of the layer that is being written.
     parameters : mapping of str to array
         Those of that layer.
+    keeps_state : bool
+        Whether recurrent layers go on from a state that the caller keeps, one time step at a time.
     """
 
     def __init__(self, prefix: str, dtype: str, weights: str) -> None:
@@ -68,7 +70,8 @@ class Writer:
         self.name, self.comment = "", ""
         self.parameters: Mapping[str, NDArray[Any]] = {}
         self.real = "float" if self.dtype == np.float32 else "double"
-        self.scratch = 0
+        self.keeps_state = False
+        self.scratch = self.n_state = 0
         self.functions: list[str] = []
         self.calls: list[str] = []
         self.numbers: list[NDArray[Any]] = []
@@ -76,6 +79,8 @@ class Writer:
         self._weights = weights
         self._helpers: dict[str, str] = {}
         self._free: list[tuple[int, int]] = []
+        self._places: dict[bytes, str] = {}
+        self._end = 0
         self._names: dict[str, int] = {}
         self._constants = elementary.constants(self.dtype)
 
@@ -122,25 +127,29 @@ class Writer:
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}_{count}"
 
-    def function(
-        self, what: str, arguments: Sequence[tuple[str, str]], lines: Sequence[str], *, weights: bool = False
-    ) -> None:
-        """Write a function of the layer, and the call of it.
+    def define(self, what: str, declarations: Sequence[str], lines: Sequence[str]) -> str:
+        """Write a function of the layer, and give its name.
 
         Parameters
         ----------
         what : str
             What it computes, for its name.
-        arguments : sequence of (declaration, expression)
+        declarations : sequence of str
+            Of its arguments.
         lines : sequence of str
             Its body.
         """
         name = self.new_name(f"{self.name}_{what}")
-        declared = ", ".join(self.text(declaration) for declaration, _ in arguments)
+        declared = ", ".join(map(self.text, declarations))
         body = "\n".join(f"    {line}" if line else "" for line in map(self.text, lines))
         comment, self.comment = self.comment, ""
         head = f"/* {in_comment(comment)} */\n" if comment else ""
         self.functions.append(f"{head}static inline void {name}({declared})\n{{\n{body}\n}}\n")
+        return name
+
+    def function(self, what: str, arguments: Sequence[tuple[str, str]], lines: Sequence[str]) -> None:
+        """Write a function of the layer, and the call of it; arguments are declarations and expressions."""
+        name = self.define(what, [declaration for declaration, _ in arguments], lines)
         self.calls.append(f"{name}({', '.join(expression for _, expression in arguments)});")
 
     def call(self, helper: str, *arguments: str) -> None:
@@ -157,10 +166,11 @@ class Writer:
                 self._free[i : i + 1] = [(start + room, free - room)] if free > room else []
                 break
         else:
-            start = self.scratch
-            if self._free and sum(self._free[-1]) == self.scratch:  # it ends in free memory
+            start = self._end
+            if self._free and sum(self._free[-1]) == self._end:  # it ends in free memory
                 start = self._free.pop()[0]
-            self.scratch = start + room
+            self._end = start + room
+            self.scratch = max(self.scratch, self._end)
         return Value(f"scratch + {start}" if start else "scratch", size, start)
 
     def read(self, value: Value, times: int = 1) -> None:
@@ -185,6 +195,16 @@ class Writer:
         self.read(x)
         return y
 
+    def state(self, size: int) -> str:
+        """The address in C of numbers that the caller keeps from one time step to the next."""
+        start, self.n_state = self.n_state, self.n_state + size
+        return f"state->values + {start}" if start else "state->values"
+
+    def begin(self, *, keeps_state: bool) -> None:
+        """Begin another function of the same network, in the same memory and with the same weights."""
+        self.keeps_state, self.calls = keeps_state, []
+        self._free, self._end = [], 0
+
     # --- weights
 
     def weights(self, *arrays: ArrayLike) -> str:
@@ -192,11 +212,15 @@ class Writer:
         with np.errstate(over="ignore"):
             values = np.concatenate([np.asarray(array, self.dtype).ravel() for array in arrays])
         array_checks.finite(f"the numbers of layer {self.name}", values)
+        known = self._places.get(values.tobytes())
+        if known is not None:  # written already, for another function
+            return known
         start = self.n_numbers
         room = -(-values.size // _ALIGNED) * _ALIGNED
         self.numbers.append(np.concatenate([values, np.zeros(room - values.size, self.dtype)]))
         self.n_numbers += room
-        return f"{self._weights} + {start}" if start else self._weights
+        place = self._places[values.tobytes()] = f"{self._weights} + {start}" if start else self._weights
+        return place
 
     def table(self, what: str, integers: Sequence[int]) -> str:
         """The name of a constant array of integers, for a function of the layer."""
@@ -205,6 +229,19 @@ class Writer:
             f"static const int {name}[{len(integers)}] = {{\n{listed(map(str, integers))}\n}};\n"
         )
         return name
+
+
+def data(x: Value, weights: str | None, y: Value) -> list[tuple[str, str]]:
+    """Arguments of a function that reads a tensor, and weights if there are any, and writes a tensor."""
+    arguments = [("const $real *$P_RESTRICT x", x.name)]
+    if weights is not None:
+        arguments.append(("const $real *$P_RESTRICT w", weights))
+    return [*arguments, ("$real *$P_RESTRICT y", y.name)]
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    """Lines of a block."""
+    return [f"    {line}" for line in lines]
 
 
 def listed(words: Any) -> str:

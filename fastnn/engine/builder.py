@@ -201,8 +201,8 @@ class NetworkBuilder:
         penalised = [(p, p.spec.penalty[:count]) for p in self.graph.parameters]
         return [(p.offset, p.size, factors) for p, factors in penalised if any(factors)]
 
-    def _of_one_step(self, rows: int) -> Plan | None:
-        """The layout for one time step; None if there is no recurrent layer, or one needs all time steps."""
+    def one_step_graph(self) -> Graph | None:
+        """The graph of one time step; None if there is no recurrent layer, or one needs all time steps."""
         shape = self.graph.input.shape
         if len(shape) > 2 or not any(op.state_per_row for op in self.graph.ops):
             return None
@@ -212,7 +212,13 @@ class NetworkBuilder:
             given, shape = shape, layer.output_shape(shape)
             if not layer.runs_by_step or (len(given) == 1 and len(shape) != 2):  # not of integers, in time
                 return None
-        step = lower(self.layers, (1, *self.graph.input.shape[1:]), self.products)
+        return lower(self.layers, (1, *self.graph.input.shape[1:]), self.products)
+
+    def _of_one_step(self, rows: int) -> Plan | None:
+        """The layout for one time step, if there is one."""
+        step = self.one_step_graph()
+        if step is None:
+            return None
         layout = plan(step, rows, self.dtype, training=False)
         # The constants are those of the whole sequence, each layer's of one time step in the middle of them.
         numbers = layout.ops["constants"].copy()

@@ -1,8 +1,10 @@
 """Compiles what `Model.to_c` wrote, many files in one call, and runs it by ctypes."""
 
 import ctypes
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def require(compiler):
         pytest.skip(f"{compiler} is not installed")
 
 
-def compiled(folder, written, *, compiler="gcc", options=("-O1",)):
+def compiled(folder, written, *, compiler="gcc", options=("-O0",)):
     """A library of several files, compiled as one with all warnings."""
     require(compiler)
     lines = []
@@ -51,3 +53,19 @@ def selftest(library, written, model, weights=None):
     function = getattr(library, f"{written.prefix}_selftest")
     function.restype = REAL[model.dtype]
     return function(*([] if weights is None else [ctypes.c_void_p(weights.ctypes.data)]))
+
+
+def steps(library, written, model, sample):
+    """What the C file gives after each time step of a sample."""
+    dtype = np.dtype(model.dtype)
+    text = Path(written.paths[0]).read_text(encoding="ascii")
+    size = {name: int(re.search(rf"_{name} (\d+) ", text)[1]) for name in ("STATE", "STEP_OUTPUTS")}
+    state = np.full(size["STATE"], np.nan, dtype)
+    scratch = np.full(written.scratch // dtype.itemsize, np.nan, dtype)
+    out = np.full((len(sample), size["STEP_OUTPUTS"]), np.nan, dtype)
+    reset, step = (getattr(library, f"{written.prefix}_{name}") for name in ("reset", "step"))
+    reset.restype = step.restype = None
+    reset(ctypes.c_void_p(state.ctypes.data))
+    for x, y in zip(np.ascontiguousarray(sample, dtype), out, strict=True):
+        step(*(ctypes.c_void_p(array.ctypes.data) for array in (state, x, y, scratch)))
+    return out

@@ -44,7 +44,7 @@ CAPITALS = set(vars(descriptor)) | set(vars(oprow)) | {"TABLE", *fn.Status.__mem
 CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR", "FASTNN_THREADS"}
 CAPITALS |= {"CC", "OMP_NUM_THREADS"}
 # Of the C file that docs/deploy.md writes.
-CAPITALS |= {f"DIGITS_{name}" for name in ("INPUTS", "OUTPUTS", "SCRATCH", "API", "USE_LIBM")}
+CAPITALS |= {f"DIGITS_{name}" for name in ("INPUTS", "OUTPUTS", "SCRATCH", "API", "USE_LIBM", "STEP_INPUTS")}
 
 
 def set_in_methods(kind):
