@@ -224,6 +224,8 @@ class Model(Trainer):
         probabilities: bool = False,
         weights: str = "static",
         samples: ArrayLike | None = None,
+        fortran: bool = False,
+        cpp: bool = False,
         check: bool = False,
     ) -> CFile:
         """Write the model as one C file that needs nothing else: see ``docs/deploy.md``.
@@ -247,6 +249,8 @@ class Model(Trainer):
         samples : array of shape (n, *input_shape), optional
             With which the self-test is made; drawn from what preprocessing layers know of the data if not
             given.
+        fortran, cpp : bool
+            Whether to write a Fortran module, ``net.f90``, or a C++ class, ``net.hpp``, beside the C file.
         check : bool
             Whether to compile the file with all warnings, run its self-test and time a call. The compiler
             is that of the environment variable ``CC``, or ``cc``, ``gcc`` or ``clang``.
@@ -285,6 +289,8 @@ class Model(Trainer):
             probabilities=probabilities,
             weights=weights,
             samples=samples,
+            fortran=fortran,
+            cpp=cpp,
             check=check,
         )
 

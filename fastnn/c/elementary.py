@@ -25,7 +25,7 @@ static inline $real $p_power(int n)
 {
     const $bits exponent = ($bits)(n + $bias) << $mantissa;
     $real result;
-    memcpy(&result, &exponent, sizeof result);
+    $P_COPY(&result, &exponent, sizeof result);
     return result;
 }
 """,
@@ -73,11 +73,11 @@ static inline $real $p_log($real x)
 {
     $bits moved;
     $real m;
-    memcpy(&moved, &x, sizeof moved);
+    $P_COPY(&moved, &x, sizeof moved);
     moved += $one - $root;
     const int n = (int)(moved >> $mantissa) - $bias;
     moved = (moved & $digits) + $root;
-    memcpy(&m, &moved, sizeof m);
+    $P_COPY(&m, &moved, sizeof m);
     const $real f = m - 1.0r, s = f / (2.0r + f), z = s * s;
     const $real result = ($real)n * $ln2high + (f - (s * (f - z * ${LOG:z}) - ($real)n * $ln2low));
     return x == x ? result : x;
@@ -144,9 +144,9 @@ static inline $real $p_rsqrt($real x)
     const $real h = 0.5r * x;
     $bits guess;
     $real y;
-    memcpy(&guess, &x, sizeof guess);
+    $P_COPY(&guess, &x, sizeof guess);
     guess = $guess - guess / 2;
-    memcpy(&y, &guess, sizeof y);
+    $P_COPY(&y, &guess, sizeof y);
     y = y * (1.5r - h * y * y);
     y = y * (1.5r - h * y * y);
     y = y * (1.5r - h * y * y);

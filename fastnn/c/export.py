@@ -14,7 +14,7 @@ from ..checks import validate
 from ..io import files
 from ..layers.base import walk
 from ..layers.head import TABLE
-from . import compiler
+from . import compiler, faces
 from .interface import Network, Step
 from .layers import write_layers
 from .names import checked_prefix
@@ -88,11 +88,14 @@ def export(
     probabilities: bool = False,
     weights: str = "static",
     samples: ArrayLike | None = None,
+    fortran: bool = False,
+    cpp: bool = False,
     check: bool = False,
 ) -> CFile:
     """See `Model.to_c`."""
     name = checked_prefix(prefix, path)
     probabilities, check = validate.boolean("probabilities", probabilities), validate.boolean("check", check)
+    fortran, cpp = validate.boolean("fortran", fortran), validate.boolean("cpp", cpp)
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be 'static' or 'separate', got {weights!r}")
     if check:
@@ -121,12 +124,18 @@ def export(
                 f"{found.compiler}"
             )
     content = network.file(found)
-    paths = [os.fspath(path)]
-    if data is not None:
-        paths.append(os.path.splitext(paths[0])[0] + ".bin")
-        files.replace(paths[1], data)
-    files.replace(path, content)
-    size = len(content) + len(data or b"")
+    given = os.fspath(path)
+    contents = {".bin": data} if data is not None else {}
+    if fortran:
+        contents[".f90"] = faces.fortran(network).encode("ascii")
+    if cpp:
+        contents[".hpp"] = faces.cpp(network, os.path.basename(given)).encode()
+    written = {given: content} | {os.path.splitext(given)[0] + end: each for end, each in contents.items()}
+    if len(written) <= len(contents):
+        raise ValueError(f"path ends as another file that is written: {given!r}; let it end in .h")
+    for each, text in reversed(written.items()):  # the C file last: it names what is in the others
+        files.replace(each, text)
+    paths, size = list(written), sum(map(len, written.values()))
     scratch = max(c.scratch, 1) * c.dtype.itemsize
     return CFile(paths, name, size, numbers.nbytes, scratch, *(found or (None, None, None)))
 

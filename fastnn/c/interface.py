@@ -67,14 +67,15 @@ class Network(NamedTuple):
             arrays.insert(0, text.numbers("$p_weights", self.numbers))
         functions = [self._predict(), *(self._steps() if self.step else []), self._selftest()]
         types = "typedef struct {\n    $real values[$P_STATE];\n} $p_state;\n" if self.step else ""
-        return text.assembled(c, first, self._macros(), types, arrays, functions).encode("ascii")
+        return text.assembled(c, first, self.macros(), types, arrays, functions).encode("ascii")
 
     @property
     def _weights(self) -> tuple[str, str]:
         """The last argument of functions, and of calls of them."""
         return (", const $real *$P_RESTRICT weights", ", weights") if self.separate else ("", "")
 
-    def _macros(self) -> list[tuple[str, int, str]]:
+    def macros(self) -> list[tuple[str, int, str]]:
+        """Names without the prefix, numbers and comments."""
         c, x, y = self.writer, self.x, self.y
         macros = [
             ("INPUTS", x.shape[1], "numbers that a sample has"),

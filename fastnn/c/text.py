@@ -43,7 +43,6 @@ _PREAMBLE = """
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #ifdef $P_USE_LIBM
 #include <math.h>
 #endif
@@ -56,6 +55,7 @@ _PREAMBLE = """
 #if defined(__GNUC__) || defined(__clang__)
 #define $P_RESTRICT __restrict__
 #define $P_ALIGNED __attribute__((aligned(64)))
+#define $P_COPY __builtin_memcpy
 #elif defined(_MSC_VER)
 #define $P_RESTRICT __restrict
 #define $P_ALIGNED __declspec(align(64))
@@ -65,6 +65,10 @@ _PREAMBLE = """
 #else
 #define $P_RESTRICT restrict
 #define $P_ALIGNED
+#endif
+#ifndef $P_COPY
+#include <string.h>
+#define $P_COPY memcpy
 #endif
 """
 

@@ -27,6 +27,7 @@ PICTURES = {
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
 PROGRAMS |= {
     "autoencoder",
+    "c_program",
     "convolution",
     "forecast",
     "mnist",
@@ -309,3 +310,14 @@ def test_mnist(run, tmp_path):
     [(accuracy,)] = numbers(r"on the test set: ([\d.]+)%", output)
     assert accuracy > 80
     assert (tmp_path / "lenet5.safetensors").stat().st_size > 4 * 44_426
+
+
+def test_c_program(run):
+    """What compilers make of the network agrees with Python to the printed digits, nearly."""
+    output = run("c_program")
+    lines = {key: values for key, values in re.findall(r"^(\w+): +([\d. ]+)$", output, re.MULTILINE)}
+    python = np.array(lines.pop("Python").split(), float)
+    np.testing.assert_allclose(python, 5 + np.sin(np.arange(4)), atol=0.5)
+    for numbers_of_others in lines.values():
+        np.testing.assert_allclose(np.array(numbers_of_others.split(), float), python, atol=2e-4)
+    assert "wave.h: " in output and "wave.f90: " in output
