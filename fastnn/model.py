@@ -224,6 +224,7 @@ class Model(Trainer):
         probabilities: bool = False,
         weights: str = "static",
         samples: ArrayLike | None = None,
+        quantize: str | None = None,
         fortran: bool = False,
         cpp: bool = False,
         check: bool = False,
@@ -249,6 +250,11 @@ class Model(Trainer):
         samples : array of shape (n, *input_shape), optional
             With which the self-test is made; drawn from what preprocessing layers know of the data if not
             given.
+        quantize : {None, "int8"}
+            With "int8", the matrices of `Dense`, `Conv1D`, `Conv2D`, `SeparableConv2D` (its mixture) and
+            `MultiHeadAttention` are integers of 8 bits with a factor for each output; activations and sums
+            stay of the model's dtype. The self-test then compares with predictions of these weights, and the
+            result says what they change, and the bytes that they save.
         fortran, cpp : bool
             Whether to write a Fortran module, ``net.f90``, or a C++ class, ``net.hpp``, beside the C file.
         check : bool
@@ -289,6 +295,7 @@ class Model(Trainer):
             probabilities=probabilities,
             weights=weights,
             samples=samples,
+            quantize=quantize,
             fortran=fortran,
             cpp=cpp,
             check=check,

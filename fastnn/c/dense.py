@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..layers.folding import affine
-from . import vector
+from . import quantize, vector
 from .writer import data, indented
 
 if TYPE_CHECKING:
@@ -39,19 +39,23 @@ def write_product(
     rows, columns = weights.shape
     y = c.new(positions * columns)
     start = np.zeros(columns) if bias is None else bias
-    place = c.weights(start, vector.laid_out(np.asarray(weights)))
-    lines, helpers = vector.product(rows, columns, w=f"w + {columns}")
+    if c.quantizes:
+        integers, factors = quantize.codes(weights)
+        arguments = data(x, c.weights(start, factors), y)
+        arguments.append(("const int8_t *$P_RESTRICT q", c.integers(vector.laid_out(integers))))
+        lines, helpers = vector.product(rows, columns, w="q", codes=True)
+        each = f"for (int j = 0; j < {columns}; j++)"
+        body = [each, "    y[j] = 0.0r;", *lines, each, f"    y[j] = y[j] * w[{columns} + j] + w[j];"]
+    else:
+        arguments = data(x, c.weights(start, vector.laid_out(np.asarray(weights))), y)
+        lines, helpers = vector.product(rows, columns, w=f"w + {columns}")
+        body = [f"for (int j = 0; j < {columns}; j++)", "    y[j] = w[j];", *lines]
     for helper in helpers:
         c.helper(helper)
-    body = [f"for (int j = 0; j < {columns}; j++)", "    y[j] = w[j];", *lines]
     if positions > 1:
         loop = f"for (int p = 0; p < {positions}; p++, x += {rows}, y += {columns}) {{"
         body = [loop, *indented(body), "}"]
-    c.function(
-        what,
-        data(x, place, y),
-        body,
-    )
+    c.function(what, arguments, body)
     y.mask = x.mask
     c.read(x)
     return y

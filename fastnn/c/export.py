@@ -15,6 +15,7 @@ from ..io import files
 from ..layers.base import walk
 from ..layers.head import TABLE
 from . import compiler, faces
+from . import quantize as int8
 from .interface import Network, Step
 from .layers import write_layers
 from .names import checked_prefix
@@ -59,6 +60,11 @@ class CFile:
         The largest difference from `predict` then, relative to the largest output.
     microseconds : float or None
         What a call took then.
+    lost : float or None
+        With ``quantize="int8"``: how far outputs of the samples of the self-test are from those of the model
+        before, relative to the largest.
+    saved : int or None
+        Bytes that the weights take less then.
     """
 
     paths: list[str]
@@ -69,6 +75,8 @@ class CFile:
     compiler: str | None = None
     error: float | None = None
     microseconds: float | None = None
+    lost: float | None = None
+    saved: int | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -77,6 +85,8 @@ class CFile:
         ]
         if self.compiler is not None:
             lines.append(f"{self.microseconds:.3g} us a call, error {self.error:.2g} ({self.compiler})")
+        if self.lost is not None:
+            lines.append(f"int8: {self.saved} bytes less, outputs change by {self.lost:.2g} of the largest")
         return "\n".join(lines)
 
 
@@ -88,6 +98,7 @@ def export(
     probabilities: bool = False,
     weights: str = "static",
     samples: ArrayLike | None = None,
+    quantize: str | None = None,
     fortran: bool = False,
     cpp: bool = False,
     check: bool = False,
@@ -98,12 +109,20 @@ def export(
     fortran, cpp = validate.boolean("fortran", fortran), validate.boolean("cpp", cpp)
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be 'static' or 'separate', got {weights!r}")
+    separate = weights == "separate"
+    if quantize not in (None, "int8"):
+        raise ValueError(f"quantize must be None or 'int8', got {quantize!r}")
+    if quantize and separate:
+        raise ValueError("quantize='int8' writes integers into the C file; leave weights at 'static'")
     if check:
         compiler.command()
     _require_exportable(model)
-    separate = weights == "separate"
+    whole, lost, saved = model, None, None
+    if quantize:
+        model, saved = int8.quantized(model), int8.saved(model)
     with model.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         c = Writer(name, model.dtype, "weights" if separate else f"{name}_weights")
+        c.quantizes = quantize is not None
         calls = _write_network(c, model, _graph(model), probabilities)
         graph, step = model.executor.built.one_step_graph(), None
         if graph is not None:
@@ -111,6 +130,9 @@ def export(
             own = _write_network(c, model, graph, probabilities)
             step = Step(own, math.prod(graph.input.shape), math.prod(graph.output.shape))
     x, y = _tests(model, samples, probabilities)
+    if quantize:
+        before = _tests(whole, samples, probabilities)[1]
+        lost = float(abs(y - before).max() / (abs(before).max() or 1.0))
     numbers = np.concatenate([np.zeros(0, c.dtype), *c.numbers])
     network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step)
     data = numbers.astype(c.dtype.newbyteorder("<")).tobytes() if separate else None
@@ -137,7 +159,9 @@ def export(
         files.replace(each, text)
     paths, size = list(written), sum(map(len, written.values()))
     scratch = max(c.scratch, 1) * c.dtype.itemsize
-    return CFile(paths, name, size, numbers.nbytes, scratch, *(found or (None, None, None)))
+    checked: dict[str, Any] = {} if found is None else found._asdict()
+    size_of_weights = numbers.nbytes + c.n_codes
+    return CFile(paths, name, size, size_of_weights, scratch, **checked, lost=lost, saved=saved)
 
 
 def _graph(model: Inference) -> Graph:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..layers.pooling import AVERAGE
 from ..layers.resizing import INTERPOLATIONS
-from . import vector
+from . import quantize, vector
 from .dense import activate, write_product
 from .writer import data, indented
 
@@ -58,11 +58,16 @@ def write_convolution(c: Writer, layer: Conv1D | Conv2D, shape: Shape, x: Value)
     strides, dilation = _two(layer.strides, 1), _two(layer.dilation_rate, 1)
     window = _two(layer.kernel_size, 1)
     weights = np.asarray(own["weights"]).reshape(*window, channels // groups, filters)
+    base, numbers, tail = f"w + {filters}", [_bias(own.get("bias"), filters)], []
+    if c.quantizes:
+        weights, factors = quantize.codes(weights)
+        base, numbers = "q", [*numbers, factors]
+        tail = [f"for (int f = 0; f < {filters}; f++)", f"    y[f] = y[f] * w[{filters} + f] + w[f];"]
     head = [
         f"const int row = {_place('i', strides[0], before[0])};",
         f"const int column = {_place('j', strides[1], before[1])};",
         f"for (int f = 0; f < {filters}; f++)",
-        "    y[f] = w[f];",
+        "    y[f] = 0.0r;" if c.quantizes else "    y[f] = w[f];",
     ]
     if groups == 1 and dilation[1] == 1:
         taps = window[1] * channels
@@ -72,7 +77,8 @@ def write_convolution(c: Writer, layer: Conv1D | Conv2D, shape: Shape, x: Value)
             taps,
             filters,
             x=f"x + (h * {width} + column{'' if inside else ' + first'}) * {channels}",
-            w=f"w + {filters} + a * {taps * filters}",
+            w=f"{base} + a * {taps * filters}",
+            codes=c.quantizes,
             first="" if inside else f"first * {channels}",
             count="" if inside else f"(last - first) * {channels}",
         )
@@ -89,7 +95,8 @@ def write_convolution(c: Writer, layer: Conv1D | Conv2D, shape: Shape, x: Value)
             n,
             m,
             x=f"x + (h * {width} + v) * {channels} + g * {n}",
-            w=f"w + {filters} + ((a * {window[1]} + b) * {groups} + g) * {n * m}",
+            w=f"{base} + ((a * {window[1]} + b) * {groups} + g) * {n * m}",
+            codes=c.quantizes,
             y=f"(y + g * {m})",
         )
         lines = [
@@ -110,12 +117,17 @@ def write_convolution(c: Writer, layer: Conv1D | Conv2D, shape: Shape, x: Value)
         "        continue;",
         *indented(lines),
         "}",
+        *tail,
     ]
     for helper in helpers:
         c.helper(helper)
     y = c.new(math.prod(outputs) * filters)
-    place = c.weights(_bias(own.get("bias"), filters), *parts)
-    c.function("convolution", data(x, place, y), _positions(*outputs, filters, body))
+    if c.quantizes:
+        arguments = data(x, c.weights(*numbers), y)
+        arguments.append(("const int8_t *$P_RESTRICT q", c.integers(np.concatenate(parts))))
+    else:
+        arguments = data(x, c.weights(*numbers, *parts), y)
+    c.function("convolution", arguments, _positions(*outputs, filters, body))
     c.read(x)
     return y if layer.activation is None else activate(c, layer.activation, y, filters)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from . import text
 from .text import Function
 
@@ -65,6 +67,8 @@ class Network(NamedTuple):
         arrays = [text.numbers("$p_test_x", self.x), text.numbers("$p_test_y", self.y)]
         if self.numbers.size and not self.separate:
             arrays.insert(0, text.numbers("$p_weights", self.numbers))
+        if c.codes:
+            arrays.insert(0, text.integers("$p_codes", np.concatenate(c.codes)))
         functions = [self._predict(), *(self._steps() if self.step else []), self._selftest()]
         types = "typedef struct {\n    $real values[$P_STATE];\n} $p_state;\n" if self.step else ""
         return text.assembled(c, first, self.macros(), types, arrays, functions).encode("ascii")

@@ -122,6 +122,12 @@ def numbers(name: str, values: NDArray[np.floating]) -> str:
     )
 
 
+def integers(name: str, values: NDArray[np.int8]) -> str:
+    """A constant array of integers of 8 bits."""
+    body = listed(map(str, values.tolist()))
+    return f"static const int8_t {name}[{values.size}] $P_ALIGNED = {{\n{body}\n}};\n"
+
+
 def assembled(
     c: Writer,
     first: str,

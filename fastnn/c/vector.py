@@ -8,7 +8,7 @@ for each other.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,13 @@ def _block(width: int) -> str:
     return "\n".join(lines)
 
 
+def _of_codes(text: str) -> str:
+    """The same function of weights that are integers of 8 bits."""
+    for name in ("w", "row"):
+        text = text.replace(f"const $real *$P_RESTRICT {name}", f"const int8_t *$P_RESTRICT {name}")
+    return text.replace("$p_add_", "$p_add_codes_").replace("$p_dot", "$p_dot_codes")
+
+
 def blocks(columns: int) -> list[tuple[int, int]]:
     """First column and width of each block; the columns behind the last one stand by themselves."""
     found, first = [], 0
@@ -79,7 +86,7 @@ def blocks(columns: int) -> list[tuple[int, int]]:
     return found
 
 
-def laid_out(matrix: NDArray[np.floating]) -> NDArray[np.floating]:
+def laid_out(matrix: NDArray[Any]) -> NDArray[Any]:
     """The numbers of a matrix in the order in which blocks read them."""
     parts = [matrix[:, first : first + width].ravel() for first, width in blocks(matrix.shape[1])]
     rest = sum(width for _, width in blocks(matrix.shape[1]))
@@ -87,27 +94,37 @@ def laid_out(matrix: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def product(
-    rows: int, columns: int, *, x: str = "x", w: str = "w", y: str = "y", first: str = "", count: str = ""
+    rows: int,
+    columns: int,
+    *,
+    x: str = "x",
+    w: str = "w",
+    y: str = "y",
+    first: str = "",
+    count: str = "",
+    codes: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Lines that add ``x @ w`` to y, and the helpers they need; optionally of some of the rows only.
 
     `first` and `count` are expressions: x begins with number `first` of the rows, and has `count` numbers.
+    With `codes` the weights are integers of 8 bits.
     """
     lines, helpers, n = [], [], count or str(rows)
+    add, dot = ("add_codes", "dot_codes") if codes else ("add", "dot")
     for start, width in blocks(columns):
-        helpers.append(f"add_{width}")
+        helpers.append(f"{add}_{width}")
         at = [f"{start * rows}"] if start else []
         at += [f"{first} * {width}"] if first else []
         here = " + ".join([w, *at])
-        lines.append(f"$p_add_{width}({x}, {n}, {here}, {f'{y} + {start}' if start else y});")
+        lines.append(f"$p_{add}_{width}({x}, {n}, {here}, {f'{y} + {start}' if start else y});")
     rest = sum(width for _, width in blocks(columns))
     if rest < columns:
-        helpers.append("dot")
+        helpers.append(dot)
         at = [f"{rest * rows}"] if rest else []
         at += [f"j * {rows}"] + ([first] if first else [])
         here = " + ".join([w, *at])
         lines.append(f"for (int j = 0; j < {columns - rest}; j++)")
-        lines.append(f"    {y}[{f'{rest} + ' if rest else ''}j] += $p_dot({x}, {n}, {here});")
+        lines.append(f"    {y}[{f'{rest} + ' if rest else ''}j] += $p_{dot}({x}, {n}, {here});")
     return lines, helpers
 
 
@@ -129,11 +146,7 @@ static inline void $p_{name}_all(const $real *x, int n{arguments}, $real *y)
 _SELU = (1.0507009873554805, 1.6732632423543772)
 _GELU = 2 * math.sqrt(2 / math.pi)
 
-FUNCTIONS: dict[str, Helper] = {
-    **{f"add_{width}": ((), _block(width), "") for width in WIDTHS},
-    "dot": (
-        (),
-        """
+_DOT = """
 /* The sum of x[i] * w[i]. */
 static inline $real $p_dot(const $real *$P_RESTRICT x, int n, const $real *$P_RESTRICT w)
 {
@@ -155,9 +168,13 @@ static inline $real $p_dot(const $real *$P_RESTRICT x, int n, const $real *$P_RE
         s[j] += s[j + 4];
     return ((s[0] + s[2]) + (s[1] + s[3])) + rest;
 }
-""",
-        "",
-    ),
+"""
+
+FUNCTIONS: dict[str, Helper] = {
+    **{f"add_{width}": ((), _block(width), "") for width in WIDTHS},
+    "dot": ((), _DOT, ""),
+    **{f"add_codes_{width}": ((), _of_codes(_block(width)), "") for width in WIDTHS},
+    "dot_codes": ((), _of_codes(_DOT), ""),
     "copy": (
         (),
         """

@@ -63,6 +63,8 @@ class Writer:
         Those of that layer.
     keeps_state : bool
         Whether recurrent layers go on from a state that the caller keeps, one time step at a time.
+    quantizes : bool
+        Whether matrices are written as integers of 8 bits: see `quantize`.
     """
 
     def __init__(self, prefix: str, dtype: str, weights: str) -> None:
@@ -70,7 +72,9 @@ class Writer:
         self.name, self.comment = "", ""
         self.parameters: Mapping[str, NDArray[Any]] = {}
         self.real = "float" if self.dtype == np.float32 else "double"
-        self.keeps_state = False
+        self.keeps_state = self.quantizes = False
+        self.codes: list[NDArray[np.int8]] = []
+        self.n_codes = 0
         self.scratch = self.n_state = 0
         self.functions: list[str] = []
         self.calls: list[str] = []
@@ -221,6 +225,18 @@ class Writer:
         self.n_numbers += room
         place = self._places[values.tobytes()] = f"{self._weights} + {start}" if start else self._weights
         return place
+
+    def integers(self, codes: NDArray[np.int8]) -> str:
+        """The address in C of weights that are integers of 8 bits."""
+        key = b"codes" + codes.tobytes()
+        if key not in self._places:
+            start = self.n_codes
+            room = -(-codes.size // 64) * 64
+            self.codes.append(np.concatenate([codes.ravel(), np.zeros(room - codes.size, np.int8)]))
+            self.n_codes += room
+            name = f"{self.prefix}_codes"
+            self._places[key] = f"{name} + {start}" if start else name
+        return self._places[key]
 
     def table(self, what: str, integers: Sequence[int]) -> str:
         """The name of a constant array of integers, for a function of the layer."""

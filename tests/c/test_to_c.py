@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import fastnn as fn
 from fastnn.__main__ import main
+from fastnn.c import quantize as int8
 from fastnn.c.compiler import WARNINGS
 from fastnn.c.export import TOLERANCE
 from fastnn.c.layers import WRITERS
@@ -278,6 +279,35 @@ def test_preprocessing(tmp_path):
         layers = [type(layer)(**{k: v for k, v in layer.config().items() if k != "name"}) for layer in layers]
 
 
+@pytest.mark.parametrize("dtype", sampled(DTYPES, 2))
+def test_int8(dtype, tmp_path):
+    """The file computes what the rounded weights give, and says what was lost and saved."""
+    images = [fn.Conv2D(9, 3, padding="same"), fn.BatchNormalization(), fn.Flatten(), fn.Dense(2)]
+    stacks = {
+        "dense": ([fn.Dense(70, "relu"), fn.BatchNormalization(), fn.Dense(3)], (9,)),
+        "conv": (images, (4, 3, 2)),
+        "groups": ([fn.Conv1D(4, 2, groups=2), fn.GRU(3), fn.Dense(2)], (6, 2)),
+        "parts": ([fn.SeparableConv2D(5, 2), fn.Reshape((-1, 5)), fn.MultiHeadAttention(2, 3)], (4, 3, 2)),
+    }
+    written, models = [], []
+    for name, (layers, shape) in stacks.items():
+        models.append(fn.Model(layers, dtype=dtype, seed=0).build(shape))
+        written.append(models[-1].to_c(tmp_path / f"{name}.h", quantize="int8"))
+    library = compiled(tmp_path, written)
+    for model, each in zip(models, written, strict=True):
+        assert selftest(library, each, model) <= 2 * TOLERANCE[dtype]
+        x = np.random.default_rng(0).normal(size=(20, *model.input_shape)).astype(dtype)
+        y, expected = predict(library, each, model, x), model.predict(x)
+        assert 1e-5 < each.lost < 0.03 and 1e-5 < difference(y, expected) < 0.03
+        plain = model.to_c(tmp_path / "plain.h")
+        assert abs(plain.weights - each.weights - each.saved) < 1000  # but for alignment
+        assert plain.lost is plain.saved is None
+        assert "bytes less, outputs change by" in str(each)
+    rounded, largest = int8.quantized(models[0]), abs(models[0].parameters).max()
+    assert all(len(np.unique(column)) <= 255 for column in rounded.layers[0].weights.T)
+    np.testing.assert_allclose(rounded.parameters, models[0].parameters, atol=largest / 250)
+
+
 def test_batch_normalization_is_folded(tmp_path):
     layers = [fn.Dense(8, use_bias=False), fn.BatchNormalization(), fn.Activation("relu"), fn.Dense(2)]
     model = fn.Model(layers, "mse", seed=0).build(3)
@@ -444,6 +474,10 @@ def test_bad_arguments(tmp_path):
     model, path = dense_model(), tmp_path / "net.h"
     with pytest.raises(ValueError, match="weights must be 'static' or 'separate', got 'heap'"):
         model.to_c(path, weights="heap")
+    with pytest.raises(ValueError, match="quantize must be None or 'int8', got 'int4'"):
+        model.to_c(path, quantize="int4")
+    with pytest.raises(ValueError, match="leave weights at 'static'"):
+        model.to_c(path, quantize="int8", weights="separate")
     with pytest.raises(TypeError, match="check must be True or False, got 1"):
         model.to_c(path, check=1)
     with pytest.raises(ValueError, match="4"):

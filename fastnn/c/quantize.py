@@ -1,0 +1,62 @@
+"""Weights as integers of 8 bits, with a scale for each column; the sums stay floating-point numbers."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..layers.attention import MultiHeadAttention
+from ..layers.base import walk
+from ..layers.convolution import Conv1D, Conv2D
+from ..layers.dense import Dense
+from ..layers.depthwise import SeparableConv2D
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ..inference import Inference
+
+_LARGEST = 127
+#: Parameters whose last axis is that of the outputs of a product.
+MATRICES = {
+    Dense: ("weights",),
+    Conv1D: ("weights",),
+    Conv2D: ("weights",),
+    SeparableConv2D: ("pointwise_weights",),
+    MultiHeadAttention: ("projection_weights", "output_weights"),
+}
+
+
+def codes(weights: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Integers of the shape of weights, and the factor of each column: ``weights ~ codes * factors``."""
+    values = np.asarray(weights, np.float64)
+    columns = values.reshape(-1, values.shape[-1])
+    factors = np.abs(columns).max(axis=0) / _LARGEST
+    factors[factors == 0] = 1.0
+    return np.rint(values / factors).astype(np.int8), factors
+
+
+def quantized(model: Inference) -> Inference:
+    """A copy of a model that predicts with the weights that `codes` stand for."""
+    result = copy.deepcopy(model)
+    for view in _matrices(result):
+        integers, factors = codes(view)
+        view[...] = integers * factors
+    return result
+
+
+def _matrices(model: Inference) -> Iterator[NDArray[Any]]:
+    for _, layer in walk(model.layers):
+        for kind, names in MATRICES.items():
+            if isinstance(layer, kind):
+                yield from (layer.views[name] for name in names)
+
+
+def saved(model: Inference) -> int:
+    """Bytes that codes and factors take less than the weights."""
+    size = np.dtype(model.dtype).itemsize
+    return sum((size - 1) * view.size - size * view.shape[-1] for view in _matrices(model))
