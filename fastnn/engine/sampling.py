@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Numbers of the outputs that are in memory at a time, where only what they say together is kept.
 _BLOCK = 1 << 22
+# A forward pass costs a fraction of a training step, and to start a thread as much as a short call.
+_SHORT = 32
 
 
 class Sampler:
@@ -40,6 +42,7 @@ class Sampler:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._kept: dict[bool, list[Network]] = {False: [], True: []}
+        self._loaded = False
 
     def predict(
         self, X: Any, samples: Any, seed: Any, out: NDArray[Any] | None, lengths: Any
@@ -94,7 +97,9 @@ class Sampler:
             )
         x, leading, checked = inspection.sequences(executor, X, lengths)
         executor.require_adapted()
-        loader.prepare(required_kernels.for_samples(executor))
+        if not self._loaded:
+            loader.prepare(required_kernels.for_samples(executor))
+            self._loaded = True
         return count, seed, x, leading, checked
 
     def _draw(
@@ -105,7 +110,7 @@ class Sampler:
         with self._executor.weights_lock.exclusive():
             kept, has_lengths = self._kept[lengths is not None], lengths is not None
             work = self._executor.built.graph.multiplications
-            team = min(team_size(n * count, work), max(n, count))
+            team = min(team_size(n * count // _SHORT, work), max(n, count))
             while len(kept) < team:
                 kept.append(self._executor.built.for_sampling(self._executor.state, has_lengths))
             by_rows = n >= team
@@ -117,4 +122,7 @@ class Sampler:
                 net.fields.seed, net.fields.step = seed, first
                 own = None if lengths is None else lengths[rows]
                 calls.append(functools.partial(launch.sample, net, x[rows], result[draws, rows], own))
-            run_together(calls)
+            if team == 1:
+                calls[0]()
+            else:
+                run_together(calls)
