@@ -224,6 +224,7 @@ class Model(Trainer):
         probabilities: bool = False,
         weights: str = "static",
         samples: ArrayLike | None = None,
+        gradient: bool = False,
         quantize: str | None = None,
         fortran: bool = False,
         cpp: bool = False,
@@ -250,6 +251,10 @@ class Model(Trainer):
         samples : array of shape (n, *input_shape), optional
             With which the self-test is made; drawn from what preprocessing layers know of the data if not
             given.
+        gradient : bool
+            Whether there are also ``net_input_gradient(x, dy, dx, scratch)`` and ``net_jacobian(x, jacobian,
+            scratch)``, which compute what `input_gradient` and `jacobian` do: for dense layers in a row, with
+            what prepares their data. The matrices are then in the file twice.
         quantize : {None, "int8"}
             With "int8", the matrices of `Dense`, `Conv1D`, `Conv2D`, `SeparableConv2D` (its mixture) and
             `MultiHeadAttention` are integers of 8 bits with a factor for each output; activations and sums
@@ -295,6 +300,7 @@ class Model(Trainer):
             probabilities=probabilities,
             weights=weights,
             samples=samples,
+            gradient=gradient,
             quantize=quantize,
             fortran=fortran,
             cpp=cpp,

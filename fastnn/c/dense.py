@@ -95,23 +95,24 @@ def write_activation(c: Writer, layer: Activation, shape: Shape, x: Value) -> Va
 
 def write_scaling(c: Writer, layer: Scaling, shape: Shape, x: Value) -> Value:
     """``(x - shift) / scale``."""
-    return _by_channel(c, "scale", shape, x, *layer.shift_and_scale())
+    return by_channel(c, "scale", shape, x, *layer.shift_and_scale())
 
 
 def write_unscale(c: Writer, layer: Unscale, shape: Shape, x: Value) -> Value:
     """``x * scale + mean``."""
-    return _by_channel(c, "affine", shape, x, layer.scale, layer.mean)
+    return by_channel(c, "affine", shape, x, layer.scale, layer.mean)
 
 
 def write_batch_normalization(c: Writer, layer: BatchNormalization, shape: Shape, x: Value) -> Value:
     """A factor and an offset for each channel."""
     factor, offset = affine(layer)
-    return _by_channel(c, "affine", shape, x, np.broadcast_to(factor, offset.shape), offset)
+    return by_channel(c, "affine", shape, x, np.broadcast_to(factor, offset.shape), offset)
 
 
-def _by_channel(
+def by_channel(
     c: Writer, helper: str, shape: Shape, x: Value, first: NDArray[Any], second: NDArray[Any]
 ) -> Value:
+    """A function of two numbers for each column, at each position."""
     y = c.over(x)
     c.call(helper, x.name, str(math.prod(shape[:-1])), str(shape[-1]), c.weights(first, second), y.name)
     return y
@@ -137,7 +138,7 @@ def _gamma_and_beta(c: Writer, shape: Shape, y: Value) -> Value:
     if "gamma" not in own and "beta" not in own:
         return y
     gamma, beta = own.get("gamma", np.ones(shape[-1])), own.get("beta", np.zeros(shape[-1]))
-    return _by_channel(c, "affine", shape, y, gamma, beta)
+    return by_channel(c, "affine", shape, y, gamma, beta)
 
 
 def write_group_normalization(c: Writer, layer: GroupNormalization, shape: Shape, x: Value) -> Value:

@@ -16,6 +16,7 @@ from ..layers.base import walk
 from ..layers.head import TABLE
 from . import compiler, faces
 from . import quantize as int8
+from .gradient import Gradient, write_gradient
 from .interface import Network, Step
 from .layers import write_layers
 from .names import checked_prefix
@@ -98,6 +99,7 @@ def export(
     probabilities: bool = False,
     weights: str = "static",
     samples: ArrayLike | None = None,
+    gradient: bool = False,
     quantize: str | None = None,
     fortran: bool = False,
     cpp: bool = False,
@@ -106,6 +108,7 @@ def export(
     """See `Model.to_c`."""
     name = checked_prefix(prefix, path)
     probabilities, check = validate.boolean("probabilities", probabilities), validate.boolean("check", check)
+    gradient = validate.boolean("gradient", gradient)
     fortran, cpp = validate.boolean("fortran", fortran), validate.boolean("cpp", cpp)
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be 'static' or 'separate', got {weights!r}")
@@ -114,6 +117,8 @@ def export(
         raise ValueError(f"quantize must be None or 'int8', got {quantize!r}")
     if quantize and separate:
         raise ValueError("quantize='int8' writes integers into the C file; leave weights at 'static'")
+    if quantize and gradient:
+        raise ValueError("gradient=True is for weights that are not rounded; leave quantize out")
     if check:
         compiler.command()
     _require_exportable(model)
@@ -129,12 +134,13 @@ def export(
             c.begin(keeps_state=True)
             own = _write_network(c, model, graph, probabilities)
             step = Step(own, math.prod(graph.input.shape), math.prod(graph.output.shape))
+        slopes = _write_gradient(c, model, probabilities) if gradient else None
     x, y = _tests(model, samples, probabilities)
     if quantize:
         before = _tests(whole, samples, probabilities)[1]
         lost = float(abs(y - before).max() / (abs(before).max() or 1.0))
     numbers = np.concatenate([np.zeros(0, c.dtype), *c.numbers])
-    network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step)
+    network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step, slopes)
     data = numbers.astype(c.dtype.newbyteorder("<")).tobytes() if separate else None
     found = None
     if check:
@@ -194,6 +200,15 @@ def _write_network(c: Writer, model: Inference, graph: Graph, probabilities: boo
             x = y
     c.call("copy", x.name, str(x.size), "y")
     return c.calls
+
+
+def _write_gradient(c: Writer, model: Inference, probabilities: bool) -> Gradient:
+    if probabilities and _probabilities(model) is not None:
+        raise ValueError("gradient=True is of the model's own outputs; leave probabilities out")
+    graph = _graph(model)
+    nodes = {id(node.layer): node for node in graph.nodes}
+    c.begin(keeps_state=False)
+    return write_gradient(c, model.layers, nodes, math.prod(graph.input.shape), math.prod(graph.output.shape))
 
 
 def _probabilities(model: Inference) -> str | None:

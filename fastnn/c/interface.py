@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .compiler import Checked
+    from .gradient import Gradient
     from .writer import Writer
 
 
@@ -49,6 +50,7 @@ class Network(NamedTuple):
     layers : list of tuples
         Of each layer its path, what it is, and the shape of its output.
     step : Step or None
+    gradient : Gradient or None
     """
 
     writer: Writer
@@ -59,6 +61,7 @@ class Network(NamedTuple):
     separate: bool
     layers: list[tuple[str, str, str]]
     step: Step | None = None
+    gradient: Gradient | None = None
 
     def file(self, found: Checked | None) -> bytes:
         """The text; `found` is what a check of it said."""
@@ -69,7 +72,8 @@ class Network(NamedTuple):
             arrays.insert(0, text.numbers("$p_weights", self.numbers))
         if c.codes:
             arrays.insert(0, text.integers("$p_codes", np.concatenate(c.codes)))
-        functions = [self._predict(), *(self._steps() if self.step else []), self._selftest()]
+        functions = [self._predict(), *(self._steps() if self.step else [])]
+        functions += [*(self._gradients() if self.gradient else []), self._selftest()]
         types = "typedef struct {\n    $real values[$P_STATE];\n} $p_state;\n" if self.step else ""
         return text.assembled(c, first, self.macros(), types, arrays, functions).encode("ascii")
 
@@ -125,6 +129,32 @@ class Network(NamedTuple):
                 f"void $p_step({arguments}{self._weights[0]})",
                 "The output y[$P_STEP_OUTPUTS] after one more time step, x[$P_STEP_INPUTS].",
                 [*self._unused(), *self.step.calls],
+            ),
+        ]
+
+    def _gradients(self) -> list[Function]:
+        assert self.gradient is not None
+        own, last = self.gradient, self._weights[0]
+        start, end = "const $real *$P_RESTRICT x", f"$real *$P_RESTRICT scratch{last}"
+        return [
+            Function(
+                f"void $p_input_gradient({start}, const $real *$P_RESTRICT dy, $real *$P_RESTRICT dx, {end})",
+                "dx[$P_INPUTS], the derivatives of the sum of dy[i] * y[i] with respect to x.",
+                [*self._unused(), *own.forward, *own.backward],
+            ),
+            Function(
+                f"void $p_jacobian({start}, $real *$P_RESTRICT jacobian, {end})",
+                "jacobian[$P_OUTPUTS][$P_INPUTS], the derivatives of all outputs with respect to all inputs.",
+                [
+                    *self._unused(),
+                    *own.forward,
+                    "for (int k = 0; k < $P_OUTPUTS; k++) {",
+                    f"    $real *dy = {own.unit.name}, *dx = jacobian + (ptrdiff_t)k * $P_INPUTS;",
+                    "    for (int i = 0; i < $P_OUTPUTS; i++)",
+                    "        dy[i] = i == k ? 1.0r : 0.0r;",
+                    *(f"    {line}" for line in own.backward),
+                    "}",
+                ],
             ),
         ]
 

@@ -143,6 +143,24 @@ static inline void $p_{name}_all(const $real *x, int n{arguments}, $real *y)
     return {f"{name}_all": (needs, text, "")}
 
 
+def _derivative(
+    name: str, derivative: str, value: str = "", *needs: str, settings: Sequence[str] = ()
+) -> dict[str, Helper]:
+    """The way back through an activation: u is its input, f what `value` says; dy and dx may be the same."""
+    arguments = "".join(f", $real {setting}" for setting in settings)
+    text = f"""
+static inline void $p_{name}_back(const $real *x, int n{arguments}, const $real *dy, $real *dx)
+{{
+    for (int i = 0; i < n; i++) {{
+        const $real u = x[i];
+        {f"const $real f = {value};" if value else ""}
+        dx[i] = dy[i] * ({derivative});
+    }}
+}}
+"""
+    return {f"{name}_back": (needs, text, "")}
+
+
 _SELU = (1.0507009873554805, 1.6732632423543772)
 _GELU = 2 * math.sqrt(2 / math.pi)
 
@@ -249,6 +267,64 @@ static inline void $p_scale(const $real *x, int positions, int n, const $real *w
     **_elementwise("softplus", "$p_softplus(v)", "softplus"),
     **_elementwise("hard_tanh", "v < -1.0r ? -1.0r : (v > 1.0r ? 1.0r : v)"),
     **_elementwise("exp", "$p_exp(v)", "exp"),
+    **_derivative("sigmoid", "f * (1.0r - f)", "$p_sigmoid(u)", "sigmoid"),
+    **_derivative("tanh", "1.0r - f * f", "$p_tanh(u)", "tanh"),
+    **_derivative("relu", "u > 0.0r ? 1.0r : 0.0r"),
+    **_derivative("leaky_relu", "u > 0.0r ? 1.0r : negative_slope", settings=["negative_slope"]),
+    **_derivative("elu", "u > 0.0r ? 1.0r : f + alpha", "alpha * $p_expm1(u)", "expm1", settings=["alpha"]),
+    **_derivative(
+        "selu", f"{_SELU[0]!r}r * (u > 0.0r ? 1.0r : {_SELU[1]!r}r * (f + 1.0r))", "$p_expm1(u)", "expm1"
+    ),
+    **_derivative(
+        "gelu",
+        f"f + u * ({1 / math.sqrt(2 * math.pi)!r}r * $p_exp(-0.5r * u * u))",
+        "$p_normal_cdf(u)",
+        "normal_cdf",
+        "exp",
+    ),
+    **_derivative(
+        "gelu_tanh",
+        f"f + u * f * (1.0r - f) * {_GELU!r}r * (1.0r + 0.134145r * u * u)",
+        f"$p_sigmoid({_GELU!r}r * u * (1.0r + 0.044715r * u * u))",
+        "sigmoid",
+    ),
+    **_derivative("silu", "f + u * f * (1.0r - f)", "$p_sigmoid(u)", "sigmoid"),
+    **_derivative("softplus", "f", "$p_sigmoid(u)", "sigmoid"),
+    **_derivative("hard_tanh", "u > -1.0r && u < 1.0r ? 1.0r : 0.0r"),
+    "softmax_back": (
+        (),
+        """
+/* The way back through softmax, by its output y; dy and dx may be the same. */
+static inline void $p_softmax_back(const $real *y, int positions, int n, const $real *dy, $real *dx)
+{
+    for (int p = 0; p < positions; p++, y += n, dy += n, dx += n) {
+        $real sum = 0.0r;
+        for (int i = 0; i < n; i++)
+            sum += y[i] * dy[i];
+        for (int i = 0; i < n; i++)
+            dx[i] = y[i] * (dy[i] - sum);
+    }
+}
+""",
+        "",
+    ),
+    "log_softmax_back": (
+        ("exp",),
+        """
+/* The way back through log-softmax, by its output y; dy and dx may be the same. */
+static inline void $p_log_softmax_back(const $real *y, int positions, int n, const $real *dy, $real *dx)
+{
+    for (int p = 0; p < positions; p++, y += n, dy += n, dx += n) {
+        $real sum = 0.0r;
+        for (int i = 0; i < n; i++)
+            sum += dy[i];
+        for (int i = 0; i < n; i++)
+            dx[i] = dy[i] - $p_exp(y[i]) * sum;
+    }
+}
+""",
+        "",
+    ),
     "softmax": (
         ("exp",),
         """

@@ -20,7 +20,7 @@ from fastnn.c.layers import WRITERS
 from fastnn.c.names import KEYWORDS, checked_prefix
 from fastnn.layers import registry
 from fastnn.layers.containers import Container
-from tests.helpers.c_files import C, compiled, predict, require, selftest, steps
+from tests.helpers.c_files import C, call_with, compiled, predict, require, selftest, steps
 from tests.helpers.check_layer import LayerCase
 from tests.helpers.doc_blocks import blocks
 from tests.helpers.layer_rows import LAYERS
@@ -277,6 +277,50 @@ def test_preprocessing(tmp_path):
         y = predict(compiled(tmp_path, [written]), written, model, X)
         agrees(y, model.predict(X), dtype)
         layers = [type(layer)(**{k: v for k, v in layer.config().items() if k != "name"}) for layer in layers]
+
+
+@pytest.mark.parametrize("dtype", sampled(DTYPES, 2))
+def test_gradients(dtype, tmp_path):
+    """With respect to the input, through every activation, beside those of the model."""
+    written, models = [], []
+    x = np.random.default_rng(0).normal(1, 2, size=(8, 3)).astype(dtype)
+    for number, case in enumerate(ACTIVATION_CASES):
+        layers = [
+            fn.Standardize(), fn.Reshape((3,)), fn.Dense(9), fn.BatchNormalization(),
+            fn.Activation(activation(case)), fn.Sequential([fn.Dense(11, activation(case)), fn.Dense(2)]),
+            fn.Unscale(),
+        ]  # fmt: skip
+        model = fn.Model(layers, "mse", dtype=dtype, seed=number)
+        model.fit(x, x[:, :2] * 9, epochs=1, verbose=0)
+        models.append(model)
+        written.append(model.to_c(tmp_path / f"slope{number}.h", gradient=True))
+    library = compiled(tmp_path, written)
+    for model, each in zip(models, written, strict=True):
+        dx, jacobian = np.full((1, 3), np.nan, dtype), np.full((2, 3), np.nan, dtype)
+        scratch, dy = np.full(each.scratch // x.itemsize, np.nan, dtype), np.array([2, -1], dtype)
+        for row in x[:4]:
+            for name, arrays in (
+                ("input_gradient", (row, dy, dx, scratch)),
+                ("jacobian", (row, jacobian, scratch)),
+            ):
+                call_with(library, f"{each.prefix}_{name}", *arrays)
+            slopes = model.jacobian(row)
+            limit = 4 * TOLERANCE[dtype] * abs(slopes).max()
+            np.testing.assert_allclose(jacobian, slopes, rtol=0, atol=limit, err_msg=repr(model.layers))
+            np.testing.assert_allclose(dx[0], model.input_gradient(row, dy), rtol=0, atol=4 * limit)
+
+
+def test_gradients_that_are_refused(tmp_path):
+    path = tmp_path / "net.h"
+    with pytest.raises(ValueError, match=r"layer 0, GRU\(2\): gradient=True is for networks of Dense"):
+        fn.Model([fn.GRU(2)]).build((3, 2)).to_c(path, gradient=True)
+    for options, message in (
+        ({"quantize": "int8"}, "leave quantize out"),
+        ({"probabilities": True}, "own outputs"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dense_model().to_c(path, gradient=True, **options)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("dtype", sampled(DTYPES, 2))

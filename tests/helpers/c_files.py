@@ -69,3 +69,10 @@ def steps(library, written, model, sample):
     for x, y in zip(np.ascontiguousarray(sample, dtype), out, strict=True):
         step(*(ctypes.c_void_p(array.ctypes.data) for array in (state, x, y, scratch)))
     return out
+
+
+def call_with(library, name, *arrays):
+    """Call a function of arrays."""
+    function = getattr(library, name)
+    function.restype = None
+    function(*(ctypes.c_void_p(array.ctypes.data) for array in arrays))
