@@ -271,17 +271,9 @@ def forward_train_checked(net, optimizer_state, x, out):
     return Status.OK
 
 
-@kernel
-def backward_checked(net, x, dy, dx=None, accumulate=False):
-    """`fastnn.backward`, if all shapes are right, after a `forward_train` for these very samples.
-
-    Returns
-    -------
-    Status
-        `OK`, `NOT_FINITE` if a number of `dy` is not, `NO_FORWARD`, `NO_GRADIENT` if there is none to add to,
-        `WRONG_NETWORK`, `WRONG_X`, also if it is another array than that of `forward_train`, `WRONG_Y` for
-        `dy`, or `WRONG_OUT` for `dx`.
-    """
+@force_inline
+def _backward_status(net, x, dy, dx, accumulate):
+    """Whether there can be a backward pass."""
     descriptor = descriptor_of(net)
     if not is_whole(net):
         return Status.WRONG_NETWORK
@@ -298,10 +290,24 @@ def backward_checked(net, x, dy, dx=None, accumulate=False):
             return Status.WRONG_OUT
     if accumulate and descriptor.has_gradient == 0:
         return Status.NO_GRADIENT
-    if not is_finite(flat(dy)):
-        return Status.NOT_FINITE
-    unchecked.backward(net, x, dy, dx, accumulate)
-    return Status.OK
+    return Status.OK if is_finite(flat(dy)) else Status.NOT_FINITE
+
+
+@kernel
+def backward_checked(net, x, dy, dx=None, accumulate=False):
+    """`fastnn.backward`, if all shapes are right, after a `forward_train` for these very samples.
+
+    Returns
+    -------
+    Status
+        `OK`, `NOT_FINITE` if a number of `dy` is not, `NO_FORWARD`, `NO_GRADIENT` if there is none to add to,
+        `WRONG_NETWORK`, `WRONG_X`, also if it is another array than that of `forward_train`, `WRONG_Y` for
+        `dy`, or `WRONG_OUT` for `dx`.
+    """
+    status = _backward_status(net, x, dy, dx, accumulate)
+    if status == Status.OK:
+        unchecked.backward(net, x, dy, dx, accumulate)
+    return status
 
 
 @kernel

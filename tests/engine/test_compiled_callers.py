@@ -1,13 +1,14 @@
 """A user's functions that Numba keeps on disk: the next process loads them, unless the kernels changed."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import typeof
+from numba import njit, typeof
 
 import fastnn as fn
 from fastnn.compiler import cache_key
@@ -67,3 +68,23 @@ def test_other_kernels_make_another_type():
     assert net.version.dtype.names == (f"kernels_{cache_key.key()}",)
     other = fn.Network(**net._asdict() | {"version": np.zeros(0, [("kernels_other", np.int8)])})
     assert typeof(other) != typeof(net) == typeof(fn.Model([fn.Dense(5)]).build(3).network())
+
+
+@njit
+def calls(net, state, x, y, out, jac):
+    """The functions of a training loop, one after the other; the same with a loss of the caller's own."""
+    fn.forward(net, x, out)
+    fn.jacobian(net, x, jac)
+    loss = fn.train_step(net, state, x, y) + fn.loss_and_gradient(net, x, y)
+    fn.forward_train(net, state, x, out)
+    fn.backward(net, x, out)
+    return loss, fn.apply_gradient(net, state)
+
+
+def test_a_caller_counts_no_references():
+    """Numba would count those to each array of the network, which can take longer than a call."""
+    model = fn.Model([fn.Dense(3, "tanh"), fn.Dense(2)], "mse", seed=0).build(2)
+    x, y, out = (np.ones((4, 2), np.float32) for _ in range(3))
+    calls(model.network(), model.optimizer_state(), x, y, out, np.empty((4, 2, 2), np.float32))
+    (signature,) = calls.signatures
+    assert not re.findall(r"call.*@NRT_incref", calls.inspect_llvm(signature))
