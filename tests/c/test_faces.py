@@ -10,6 +10,7 @@ import fastnn as fn
 from fastnn.c.compiler import WARNINGS
 from fastnn.c.export import TOLERANCE
 from tests.helpers.c_files import require
+from tests.helpers.sweeps import sampled
 
 
 def recurrent_model(dtype="float32"):
@@ -72,7 +73,7 @@ def check(numbers, model):
     assert abs(numbers[3:] - expected).max() <= limit
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", sampled(["float32", "float64"], 2))
 def test_fortran(dtype, tmp_path):
     require("gfortran")
     model = recurrent_model(dtype)

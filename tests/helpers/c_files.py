@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastnn as fn
 from fastnn.c.compiler import WARNINGS
+from fastnn.c.export import TOLERANCE
 
 C = {"gcc": ["gcc", "-std=c99"], "clang": ["clang", "-std=c99"], "g++": ["g++", "-std=c++17", "-x", "c++"]}
 REAL = {"float32": ctypes.c_float, "float64": ctypes.c_double}
@@ -76,3 +78,27 @@ def call_with(library, name, *arrays):
     function = getattr(library, name)
     function.restype = None
     function(*(ctypes.c_void_p(array.ctypes.data) for array in arrays))
+
+
+def difference(y, expected):
+    """The largest one, relative to the largest number, or to 1e-3 where all nearly cancel."""
+    return np.abs(np.float64(y) - np.float64(expected)).max() / max(np.abs(expected).max(), 1e-3)
+
+
+def agrees(y, expected, dtype, exact=None):
+    """To the tolerance; where a network amplifies rounding errors, as `predict` agrees with `exact`."""
+    limit = TOLERANCE[dtype] if exact is None else max(TOLERANCE[dtype], 4 * difference(expected, exact))
+    assert difference(y, expected) <= limit
+
+
+def double(make, model, x):
+    """What float64 makes of the weights of a float32 model."""
+    other = make("float64")
+    other.parameters[...] = model.parameters
+    other.state.statistics[...] = model.state.statistics
+    return other.predict(x)
+
+
+def dense_model(dtype="float32", **options):
+    layers = [fn.Dense(32, "relu"), fn.Dense(16, "tanh"), fn.Dense(3)]
+    return fn.Model(layers, "cross_entropy", dtype=dtype, seed=0, **options).build(4)
