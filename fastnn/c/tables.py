@@ -76,21 +76,23 @@ def _require_numbers(c: Writer, layer: CategoryColumns) -> None:
 def write_one_hot(c: Writer, layer: OneHot, shape: Shape, x: Value) -> Value:
     """Compare each coded column with its categories; zeros for unknown ones."""
     _require_numbers(c, layer)
-    (n_in,) = shape
+    *places, n_in = shape
     known = layer.by_column(n_in)
-    (width,) = layer.output_shape(shape)
-    y = c.new(width)
+    y = c.new(math.prod(layer.output_shape(shape)))
     sizes = c.table("sizes", [len(known[j]) if j in known else 0 for j in range(n_in)])
     place = c.weights(np.concatenate([known[j] for j in sorted(known)]))
     c.function(
         "one_hot",
         data(x, place, y),
         [
-            f"for (int i = 0; i < {n_in}; i++) {{",
-            f"    if ({sizes}[i] == 0)",
-            "        *y++ = x[i];",
-            f"    for (int k = 0; k < {sizes}[i]; k++)",
-            "        *y++ = x[i] == *w++ ? 1.0r : 0.0r;",
+            f"for (int p = 0; p < {math.prod(places)}; p++, x += {n_in}) {{",
+            "    const $real *category = w;",
+            f"    for (int i = 0; i < {n_in}; i++) {{",
+            f"        if ({sizes}[i] == 0)",
+            "            *y++ = x[i];",
+            f"        for (int k = 0; k < {sizes}[i]; k++)",
+            "            *y++ = x[i] == *category++ ? 1.0r : 0.0r;",
+            "    }",
             "}",
         ],
     )
@@ -124,10 +126,9 @@ def write_embedding(c: Writer, layer: Embedding, shape: Shape, x: Value) -> Valu
 def write_entities(c: Writer, layer: EntityEmbedding, shape: Shape, x: Value) -> Value:
     """Find each category among those of its column, and copy its vector; zeros for unknown ones."""
     _require_numbers(c, layer)
-    (n_in,) = shape
+    *places, n_in = shape
     known = layer.by_column(n_in)
-    (width,) = layer.output_shape(shape)
-    y = c.new(width)
+    y = c.new(math.prod(layer.output_shape(shape)))
     vectors = [c.parameters[f"weights_{j}"] for j in sorted(known)]
     dims = {j: vector.shape[1] for j, vector in zip(sorted(known), vectors, strict=True)}
     sizes = c.table("sizes", [len(known[j]) if j in known else 0 for j in range(n_in)])
@@ -139,16 +140,19 @@ def write_entities(c: Writer, layer: EntityEmbedding, shape: Shape, x: Value) ->
         "entities",
         data(x, place, y),
         [
-            f"for (int i = 0; i < {n_in}; i++) {{",
-            f"    const int size = {sizes}[i], length = {lengths}[i];",
-            "    int found = -1;",
-            "    for (int k = 0; k < size; k++)",
-            "        found = x[i] == w[k] ? k : found;",
-            "    w += size;",
-            "    for (int j = 0; j < length; j++)",
-            "        y[j] = size == 0 ? x[i] : found < 0 ? 0.0r : w[found * length + j];",
-            "    w += size * length;",
-            "    y += length;",
+            f"for (int p = 0; p < {math.prod(places)}; p++, x += {n_in}) {{",
+            "    const $real *v = w;",
+            f"    for (int i = 0; i < {n_in}; i++) {{",
+            f"        const int size = {sizes}[i], length = {lengths}[i];",
+            "        int found = -1;",
+            "        for (int k = 0; k < size; k++)",
+            "            found = x[i] == v[k] ? k : found;",
+            "        v += size;",
+            "        for (int j = 0; j < length; j++)",
+            "            y[j] = size == 0 ? x[i] : found < 0 ? 0.0r : v[found * length + j];",
+            "        v += size * length;",
+            "        y += length;",
+            "    }",
             "}",
         ],
     )

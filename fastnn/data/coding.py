@@ -92,6 +92,7 @@ def coded(
     n_in: int | None = None,
     found: Found | None = None,
     numeric: NDArray[np.int64] | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> Any:
     """Samples with codes in place of categories that a dtype may not hold; `X` itself if there are none.
 
@@ -110,13 +111,15 @@ def coded(
         Result of `find`, for layers that are not adapted yet.
     numeric : array of int, optional
         Result of `numeric_columns`.
+    shape : tuple of int, optional
+        Of a sample. Those of several axes hold numbers only, and are left as they are.
 
     Raises
     ------
     TypeError, ValueError
         If a column does not hold categories, or holds an unknown one where that is an error.
     """
-    if not any(layer.codes for layer in layers):
+    if not any(layer.codes for layer in layers) or (shape is not None and len(shape) > 1):
         return X
     if not isinstance(X, np.ndarray) and not tables.is_table(X):
         given = array_checks.as_array(name, X)
@@ -146,20 +149,25 @@ def coded(
 
 
 def find(
-    layers: Sequence[Layer], X: Any, rows: Callable[[int], NDArray[np.bool_]], *, again: bool = False
+    layers: Sequence[Layer],
+    X: Any,
+    rows: Callable[[int], NDArray[np.bool_]],
+    *,
+    again: bool = False,
+    shape: tuple[int, ...] | None = None,
 ) -> Found:
     """The categories of the columns that layers code: of unadapted layers, or of all with `again`.
 
     Parameters
     ----------
-    layers, X
+    layers, X, shape
         As for `coded`.
     rows : callable
         Given their number, tells which samples count.
     """
     found: Found = {}
     wanted = [coder for coder in coders(layers) if not coder.is_given and (again or not coder.adapted)]
-    if not wanted:
+    if not wanted or (shape is not None and len(shape) > 1):
         return found
     samples = Samples("X", X)
     if len(samples.shape) != 2 or 0 in samples.shape:

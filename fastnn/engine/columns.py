@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .graph import Layer
+    from .ops import Shape
     from .prediction import PredictorPool
 
 
@@ -35,15 +36,17 @@ class Columns:
     def __init__(self, layers: tuple[Layer, ...], dtype: str, predictors: PredictorPool) -> None:
         self._layers, self._dtype, self._predictors = layers, dtype, predictors
         self.names: tuple[str, ...] | None = None
-        self._n_in: int | None = None
+        self._shape: Shape | None = None
         self._numeric: NDArray[np.int64] | None = None  # see `coding.numeric_columns`
         self._waits_for_names = False
         self.refresh(None)
 
-    def refresh(self, n_in: int | None) -> None:
-        """Take over what the layers are adapted to, and how many columns the model is built for."""
-        self._n_in = n_in
-        self._numeric = None if n_in is None else coding.numeric_columns(self._layers, n_in)
+    def refresh(self, shape: Shape | None) -> None:
+        """Take over what the layers are adapted to, and what samples the model is built for."""
+        self._shape = shape
+        self._numeric = None
+        if shape is not None and len(shape) == 1:
+            self._numeric = coding.numeric_columns(self._layers, shape[0])
         self._check_arrays(bool(self.names))
 
     def check_names(self, X: Any, name: str = "X") -> None:
@@ -61,7 +64,9 @@ class Columns:
 
     def coded(self, X: Any) -> Any:
         """Samples in which categories that the dtype may not hold are numbers of categories."""
-        return coding.coded(self._layers, X, self._dtype, n_in=self._n_in, numeric=self._numeric)
+        shape = self._shape
+        n_in = None if shape is None else shape[0]
+        return coding.coded(self._layers, X, self._dtype, n_in=n_in, numeric=self._numeric, shape=shape)
 
     def _check_arrays(self, for_names: bool) -> None:
         """Let `predict` check the names of arrays, which have none, and categories, or only these."""

@@ -246,7 +246,7 @@ class Executor:
         built.bind(arrays)
         self._builder = built
         self._state = State(vector, np.zeros(0, self.dtype), numbers, self.seed, statistics=statistics)
-        self.columns.refresh(self.n_in)
+        self.columns.refresh(self.input_shape)
 
     def require_adapted(self, layers: Sequence[Layer] | None = None) -> None:
         """Raise a ValueError if one of the layers has no numbers yet."""
@@ -257,7 +257,7 @@ class Executor:
 
     def refresh_constants(self) -> None:
         """Take over the numbers of layers that were adapted; a ValueError if sizes do not fit."""
-        self.columns.refresh(self.n_in)
+        self.columns.refresh(self.input_shape)
         if self._state is not None:
             numbers = self.built.refresh()
             with self.weights_lock.change():
@@ -292,7 +292,7 @@ class Executor:
                 vector[...] = state["parameters"]
                 statistics[...] = state["statistics"]
             result._state = State.from_dict(state, vector, statistics)
-        result.columns.refresh(result.n_in)
+        result.columns.refresh(result.input_shape)
         return result
 
     # ---- running -------------------------------------------------------------------------------

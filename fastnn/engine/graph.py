@@ -50,7 +50,7 @@ class Layer(Protocol):
     def bind(self, views: dict[str, NDArray[Any]]) -> None: ...  # noqa: D102
     def check_values(self, name: str, values: NDArray[Any], label: str) -> None: ...  # noqa: D102
     def penalties(self) -> tuple[float, float, float]: ...  # noqa: D102
-    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None: ...  # noqa: D102
+    def check_rows(self, x: NDArray[Any], shape: Shape, first: int, name: str) -> None: ...  # noqa: D102
     def changed_columns(self, n_in: int) -> list[int] | None: ...  # noqa: D102
     def added_columns(self) -> int | None: ...  # noqa: D102
     def missing_columns(self, n_in: int) -> list[int]: ...  # noqa: D102

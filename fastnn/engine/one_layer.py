@@ -27,7 +27,7 @@ def call(executor: Executor, layer: Layer, X: ArrayLike) -> NDArray[Any]:
     executor.require_adapted(layers[:before])
     is_alone = not executor.is_built and len(layers) == 1
     shape = sample_shape(X) if is_alone else executor.built.graph.node(layer).inputs[0]
-    rows = coding.coded([layer], as_rows(X, shape, "x"), dtype, "x")
+    rows = coding.coded([layer], as_rows(X, shape, "x"), dtype, "x", shape=shape)
     nan = missing.columns([layer], shape or sizes_of(rows)[-1:] or (0,))
     given = array_checks.array("x", rows, dtype, (1, 2), missing=nan)
     x = given if given.ndim == 2 else given.reshape(1, -1)

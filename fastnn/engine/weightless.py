@@ -11,6 +11,7 @@ from ..data import array_checks
 from ..memory.buffers import empty
 from . import launch
 from .builder import without_weights
+from .graph import shapes
 from .index_limits import index_limits
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def check_rows(
     check_indices(layers, X, dtype, name, shape, table)
     for i, layer in enumerate(layers):
         if layer.checks_rows and layer.adapted:
-            first = 0
+            first, given = 0, [shape, *shapes(layers[:i], shape)][-1]
             for block, _ in blocks(layers[:i], X, None, dtype, shape):
-                layer.check_rows(block, first, name)
+                layer.check_rows(block, given, first, name)
                 first += len(block)
 
 

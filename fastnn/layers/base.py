@@ -198,8 +198,8 @@ class Layer(KnownAttributes):
         """Add what it computes to a graph, and return its output."""
         raise TypeError(f"{type(self).__name__} does not say what it computes")
 
-    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:
-        """Raise a ValueError if it cannot take these checked rows; the first of them has number `first`."""
+    def check_rows(self, x: NDArray[Any], shape: Shape, first: int, name: str) -> None:
+        """Raise a ValueError if it cannot take these checked rows of samples of a shape, from `first` on."""
 
     def missing_columns(self, n_in: int) -> list[int]:
         """Numbers of the columns in which it takes NaN."""

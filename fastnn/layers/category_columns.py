@@ -10,6 +10,7 @@ import numpy as np
 from ..data import array_checks, sample_checks
 from ..data import categories as checked
 from .preprocessing import Preprocessing
+from .scaling import by_position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,19 +109,27 @@ class CategoryColumns(Preprocessing):
         """How many columns replace each coded column, for these numbers of categories."""
         raise NotImplementedError
 
+    @property
+    def runs_by_step(self) -> bool:  # noqa: D102
+        return True
+
+    def columns_of(self, shape: Shape) -> int:  # noqa: D102
+        return shape[-1]
+
     def output_shape(self, *inputs: Shape) -> Shape:  # noqa: D102
-        n_in = self.columns_of(inputs[0])
+        *places, n_in = inputs[0]
         if not self._statistics:
-            return (0,)
-        return (n_in - len(self.coded_columns(n_in)) + sum(self.widths(self.sizes)),)
+            return (*places, 0)
+        return (*places, n_in - len(self.coded_columns(n_in)) + sum(self.widths(self.sizes)))
 
     def trace(self, origins: Origins, limits: IndexLimits) -> Origins:  # noqa: D102
         changed = super().trace(origins, limits)
         if changed is None:
             return None
-        widths = np.ones(changed.size, int)
-        widths[self.coded_columns(changed.size)] = self.widths(self.sizes)
-        return np.repeat(changed, widths)
+        n_in = changed.shape[-1]
+        widths = np.ones(n_in, int)
+        widths[self.coded_columns(n_in)] = self.widths(self.sizes)
+        return np.repeat(changed, widths, axis=-1)
 
     def counts_and_categories(self, n_in: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of each column of the input, how many categories it has, 0 if it is not coded; and these."""
@@ -134,7 +143,7 @@ class CategoryColumns(Preprocessing):
         if self._given is not None:
             return self.statistics
         found = [np.zeros(0)] * len(columns)
-        for x, weight in blocks:
+        for x, weight in by_position(blocks, n_in):
             for i, column in enumerate(columns):
                 new = np.unique(x[:, column] if weight is None else x[weight > 0, column])
                 if (new != np.floor(new)).any():
@@ -145,12 +154,14 @@ class CategoryColumns(Preprocessing):
         counts = np.array([len(known) for known in found], float)
         return {"counts": counts, "categories": np.concatenate(found)}
 
-    def check_rows(self, x: NDArray[Any], first: int, name: str) -> None:  # noqa: D102
-        for column, known in self.by_column(x.shape[1]).items():
-            unknown = np.flatnonzero(~np.isin(x[:, column], known))
+    def check_rows(self, x: NDArray[Any], shape: Shape, first: int, name: str) -> None:  # noqa: D102
+        values = x.reshape(-1, *shape)
+        for column, known in self.by_column(shape[-1]).items():
+            unknown = np.argwhere(~np.isin(values[..., column], known))
             if unknown.size:
-                row = unknown[0]
-                raise checked.unknown(name, x[row, column], f"({first + row}, {column})", known)
+                row, *places = unknown[0].tolist()
+                at = (first + row, *places, column)
+                raise checked.unknown(name, values[(row, *places, column)], str(at), known)
 
     def coded_columns(self, n_in: int) -> list[int]:
         """The numbers of the coded columns, of which there are as many as of counts."""

@@ -133,7 +133,7 @@ class EntityEmbedding(CategoryColumns):
     A layer before all others with weights, like `OneHot`; C. Guo, F. Berkhahn, *Entity Embeddings of
     Categorical Variables*, 2016. The numbers of a vector take the place of the old column, and the other
     columns pass through. Categories are integers of any size or text, found and looked up as by `OneHot`;
-    so is what the user's compiled code takes.
+    so is what the user's compiled code takes, and samples of several axes.
 
     The gradient is zero for categories that do not occur in a batch; see `Embedding` for what optimizers
     do nevertheless.
@@ -202,7 +202,7 @@ class EntityEmbedding(CategoryColumns):
         if executor is None or executor.graph is None:
             return list(self.views.values()) or [self.parameter("weights")]
         (shape,) = executor.graph.node(self).inputs
-        return [self.parameter(_name(column)) for column in self.coded_columns(shape[0])]
+        return [self.parameter(_name(column)) for column in self.coded_columns(shape[-1])]
 
     @property
     def has_parameters(self) -> bool:  # noqa: D102
@@ -240,15 +240,18 @@ class EntityEmbedding(CategoryColumns):
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
         specs = self.parameters(inputs[0].shape)
         numbers, n_coded = sum(math.prod(spec.shape) for spec in specs), len(specs)
+        *places, columns = inputs[0].shape
+        positions = math.prod(places)
         return graph.op(
             "layers.embedding.entity",
             inputs,
             self.output_shape(inputs[0].shape),
             parameters=[specs[0].name],
-            settings=(self._number("categories").size, numbers, n_coded),
+            settings=(self._number("categories").size, numbers, n_coded, positions, columns),
             constants=True,
-            scratch_per_row=n_coded,
-            multiplications=sum(self.widths(self.sizes)) + n_coded * _MULTIPLICATIONS_OF_A_LOOK_UP,
+            scratch_per_row=n_coded * positions,
+            multiplications=positions
+            * (sum(self.widths(self.sizes)) + n_coded * _MULTIPLICATIONS_OF_A_LOOK_UP),
             matrix=(numbers, 1),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,9 @@ class OneHot(CategoryColumns):
     A first layer of a model. The new columns take the place of the old one, in the order of the
     categories. These are integers of any size or text, and are read before the data is converted to
     the model's dtype: tables, lists and arrays of objects may hold text in these columns.
+
+    In samples of several axes, such as sequences, the columns are the channels of the last axis, each with
+    the same categories at all positions. These are then integers of at most ``2**24`` in size.
 
     Inside compiled code (`fastnn.forward`), where an input is an array of numbers, a category is an
     integer of at most ``2**24`` in size. Of a column with larger ones, or with text, the input is the number
@@ -63,8 +67,10 @@ class OneHot(CategoryColumns):
         return np.concatenate(self.counts_and_categories(self.columns_of(inputs[0])))
 
     def lower(self, graph: Graph, *inputs: Tensor) -> Tensor:  # noqa: D102
-        size, shape = float(self._number("categories").size), self.output_shape(inputs[0].shape)
-        return graph.op("layers.one_hot", inputs, shape, settings=(size,), constants=True)
+        *places, columns = inputs[0].shape
+        settings = (self._number("categories").size, math.prod(places), columns)
+        shape = self.output_shape(inputs[0].shape)
+        return graph.op("layers.one_hot", inputs, shape, settings=settings, constants=True)
 
     def __repr__(self) -> str:
         settings: dict[str, Any] = self._settings()

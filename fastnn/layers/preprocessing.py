@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -158,10 +159,11 @@ class Preprocessing(Layer):
         dtype = "float64" if executor is None else executor.dtype
         if executor is not None and executor.layers[0] is self:
             executor.columns.check_names(X)
-        found = coding.find([self], X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
         graph = None if executor is None else executor.graph
         shape = sample_shape(X) if graph is None else graph.node(self).inputs[0]
-        x = coding.coded([self], as_rows(X, shape, "X"), dtype, found=found)
+        counting = functools.partial(weights.counting, sample_weight, dtype=dtype)
+        found = coding.find([self], X, counting, again=True, shape=shape)
+        x = coding.coded([self], as_rows(X, shape, "X"), dtype, found=found, shape=shape)
         nan = missing.columns([self], shape if shape and len(shape) > 1 else sizes_of(x)[-1:] or (0,))
         x = sample_checks.features(x, dtype, None, keep_mapped=True, table=X, missing=nan)
         n_in = self.columns_of(x.shape[1:] if shape is None or len(shape) == 1 else shape)

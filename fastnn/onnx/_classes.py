@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..layers.one_hot import OneHot
-from ._affine import Columns, Matrix
+from ._affine import Matrix
 from ._assembly import Assembly
 from ._layout import BATCH
 from ._rows import Rows
@@ -21,21 +22,23 @@ if TYPE_CHECKING:
 def one_hot(
     assembly: Assembly,
     x: Rows,
+    axis: int,
     columns: NDArray[Any],
     categories: NDArray[Any],
     coded: NDArray[Any] | None = None,
 ) -> Rows:
     """Columns of categories as `fastnn.onnx.export` writes them."""
-    if len(x.row) != 1:
-        raise ValueError("the number of its columns is not known")
+    n = x.sizes[-1]
+    if axis % len(x.sizes) != len(x.sizes) - 1 or n == BATCH:
+        raise ValueError("it codes what is along another axis than the last")
     is_coded = np.ones(columns.shape, bool) if coded is None else coded
     if columns.ndim != 1 or not columns.shape == categories.shape == is_coded.shape:
         raise ValueError("it does not compare each column with one number")
-    assembly.use_codes(x.row[0] + columns.size)
+    assembly.use_codes(n + columns.size)
     if (categories != np.floor(assembly.numbers("categories", categories))).any():
         raise ValueError("categories must be integers")
     source = columns.tolist()
-    known: dict[int, list[int]] = {column: [] for column in range(x.row[0])}
+    known: dict[int, list[int]] = {column: [] for column in range(n)}
     if source != sorted(source) or set(source) != set(known):
         raise ValueError("it does not take the columns in their order")
     for column, category, own in zip(source, categories.tolist(), is_coded.tolist(), strict=True):
@@ -44,17 +47,14 @@ def one_hot(
     chosen = {column: of for column, of in known.items() if of}
     if len(source) != sum(len(of) or 1 for of in known.values()):
         raise ValueError("it both codes and keeps a column")
-    before = assembly.step(x)
-    step = Step(
-        len(source),
-        before,
+    made = Step(
+        math.prod(x.row[:-1]) * len(source),
         make=lambda: OneHot(list(chosen), list(chosen.values()), "ignore"),
-        takes=(before.width,),
-        gives=(len(source),),
-        trained=before.trained,
+        takes=x.row,
+        gives=(*x.row[:-1], len(source)),
     )
-    sizes = tuple(size if size == BATCH else step.width for size in x.sizes)
-    return Rows(step, Columns(step.width), sizes, x.samples)
+    axes = [axis for axis, size in enumerate(x.sizes) if size != BATCH]
+    return assembly.layer(x, axes, made, [*x.sizes[:-1], len(source)])
 
 
 def two_classes(assembly: Assembly, x: Rows, axis: int) -> Rows:

@@ -118,7 +118,7 @@ def _write_impute(graph: Writer, layer: Impute, shape: Shape) -> None:
 def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
     """For each output column take its input column, and compare it with the category if it has one."""
     _require_numbers(layer)
-    (n_in,) = shape
+    axis, n_in = len(shape), shape[-1]
     by_column = layer.by_column(n_in)
     coded, source, categories = [], [], []
     for column in range(n_in):
@@ -127,7 +127,7 @@ def _write_one_hot(graph: Writer, layer: OneHot, shape: Shape) -> None:
         coded += [own is not None] * count
         source += [column] * count
         categories += [0.0] if own is None else list(own)
-    columns = graph.node("Gather", [graph.output, graph.constant("columns", source, np.int64)], axis=1)
+    columns = graph.node("Gather", [graph.output, graph.constant("columns", source, np.int64)], axis=axis)
     graph.node("Equal", [columns, graph.constant("categories", categories)])
     codes = graph.node("Cast", [graph.output], to=helper.np_dtype_to_tensor_dtype(graph.dtype))
     if not all(coded):
@@ -142,20 +142,20 @@ def _write_embedding(graph: Writer, layer: Embedding, shape: Shape) -> None:
 def _write_entities(graph: Writer, layer: EntityEmbedding, shape: Shape) -> None:
     """Find each category among those of its column, and take its vector; zeros if it is none of them."""
     _require_numbers(layer)
-    x, (n_in,) = graph.output, shape
+    x, axis, n_in = graph.output, len(shape), shape[-1]
     known, parts = layer.by_column(n_in), []
     for column in range(n_in):
-        part = graph.node("Gather", [x, graph.constant(f"column_{column}", [column], np.int64)], axis=1)
+        part = graph.node("Gather", [x, graph.constant(f"column_{column}", [column], np.int64)], axis=axis)
         if column in known:
             weights = layer.views[f"weights_{column}"]
             table = np.concatenate([np.zeros_like(weights[:1]), weights])
             # No integer is equal to the first of these, so that its index is found for unknown ones.
             categories = graph.constant(f"categories_{column}", [NONE, *known[column]])
             codes = graph.node("Cast", [graph.node("Equal", [part, categories])], to=TensorProto.FLOAT)
-            index = graph.node("ArgMax", [codes], axis=1, keepdims=0)
+            index = graph.node("ArgMax", [codes], axis=axis, keepdims=0)
             part = graph.node("Gather", [graph.constant(f"weights_{column}", table), index], axis=0)
         parts.append(part)
-    graph.node("Concat", parts, axis=1)
+    graph.node("Concat", parts, axis=axis)
 
 
 def _write_unscale(graph: Writer, layer: Unscale, shape: Shape) -> None:

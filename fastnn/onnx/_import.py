@@ -55,13 +55,13 @@ _FREE = (
     "the size of its input {!r} is not known: a model has a fixed one, so export it with a fixed number of "
     "time steps, or of pixels, and only that of the samples free"
 )
-_ROWS = "Gather(x, columns, axis=1)"
+_ROWS = "Gather(x, columns, axis=axis)"
 # What several operators together are; names are arguments of the method of `Assembly`, x is the data.
 _FILLED = ("Where(IsNaN(x), fill, x)", "Where(And(IsNaN(x), imputed), fill, x)")
 _STEPS: dict[str, Callable[..., Value]] = {
     f"Where(coded, Equal({_ROWS}, categories), {_ROWS})": _classes.one_hot,
     f"Equal({_ROWS}, categories)": _classes.one_hot,
-    f"Gather(weights, ArgMax(Equal({_ROWS}, categories), axis=1, keepdims=0))": _import_embeddings.vectors,
+    f"Gather(weights, ArgMax(Equal({_ROWS}, categories), axis=last, keepdims=0))": _import_embeddings.vectors,
     **dict.fromkeys(_FILLED, _import_missing.imputed),
     **{
         f"Concat({filled}, Gather(IsNaN(x), indicated, axis=-1), axis=-1)": _import_missing.imputed

@@ -46,10 +46,19 @@ def embedding(call: Call) -> Rows:
 
 
 def vectors(
-    assembly: Assembly, x: Rows, columns: NDArray[Any], categories: NDArray[Any], weights: NDArray[Any]
+    assembly: Assembly,
+    x: Rows,
+    axis: int,
+    columns: NDArray[Any],
+    categories: NDArray[Any],
+    last: int,
+    weights: NDArray[Any],
 ) -> Vectors:
     """Vectors of a column of categories as `fastnn.onnx.export` writes them."""
-    if len(x.row) != 1 or columns.shape != (1,) or categories.ndim != 1 or weights.ndim != 2:
+    rank = len(x.sizes)
+    if axis % rank != rank - 1 or last % rank != rank - 1 or x.sizes[-1] == BATCH:
+        raise ValueError("it looks up categories along another axis than the last")
+    if columns.shape != (1,) or categories.ndim != 1 or weights.ndim != 2:
         raise ValueError("it does not compare one column with each category")
     known, table = assembly.numbers("categories", categories), assembly.numbers("weights", weights)
     if len(known) != len(table) or len(known) < 2 or known[0] != NONE or table[0].any():
@@ -58,7 +67,7 @@ def vectors(
         raise ValueError("categories must be integers")
     assembly.use(table.size)
     order = 1 + np.argsort(known[1:], kind="stable")
-    return Vectors(assembly.moved(x, lambda own: taken(own, columns, 1)), known[order], table[order])
+    return Vectors(assembly.moved(x, lambda own: taken(own, columns, axis)), known[order], table[order])
 
 
 def entities(call: Call) -> Rows:
@@ -66,23 +75,21 @@ def entities(call: Call) -> Rows:
     assembly = call.assembly
     parts = [value if isinstance(value, Vectors) else call.rows(i) for i, value in enumerate(call.inputs)]
     columns = [part.rows if isinstance(part, Vectors) else part for part in parts]
-    if any(len(column.row) != 1 for column in columns):
-        raise ValueError("it joins vectors of categories with more than columns")
+    if call.attributes["axis"] % len(columns[0].sizes) != len(columns[0].sizes) - 1:
+        raise ValueError("it joins vectors of categories along another axis than the last")
     whole = assembly.joined(columns, call.attributes["axis"])
-    ends = np.cumsum([column.row[0] for column in columns])
+    ends = np.cumsum([column.sizes[-1] for column in columns])
     found = {int(end) - 1: part for end, part in zip(ends, parts, strict=True) if isinstance(part, Vectors)}
-    before, weights = assembly.step(whole), [part.weights for part in found.values()]
-    width = before.width + sum(table.shape[1] - 1 for table in weights)
+    weights = [part.weights for part in found.values()]
     given = [part.categories.astype(int).tolist() for part in found.values()]
+    gives = (*whole.row[:-1], whole.sizes[-1] + sum(table.shape[1] - 1 for table in weights))
     made = Step(
-        width,
-        before,
+        math.prod(gives),
         make=lambda: EntityEmbedding([table.shape[1] for table in weights], list(found), given, "ignore"),
         arrays={f"weights_{column}": part.weights for column, part in found.items()},
-        takes=(before.width,),
-        gives=(width,),
+        takes=whole.row,
+        gives=gives,
         trained=True,
     )
-    assembly.use(made.size)
-    sizes = tuple(size if size == BATCH else width for size in whole.sizes)
-    return Rows(made, Columns(width), sizes, whole.samples)
+    axes = [axis for axis, size in enumerate(whole.sizes) if size != BATCH]
+    return assembly.layer(whole, axes, made, [*whole.sizes[:-1], gives[-1]])

@@ -102,7 +102,7 @@ def check_samples(
     executor.require_fits(table, shape, f"{name}X")
     n_in, X = None if shape is None else math.prod(shape), as_rows(X, shape, f"{name}X")
     if not coded:
-        X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found)
+        X = coding.coded(layers, X, dtype, f"{name}X", n_in=n_in, found=found, shape=shape)
     nan = missing.columns(layers, shape or sizes_of(X)[-1:] or (0,))
     x = sample_checks.features(X, dtype, n_in, name=f"{name}X", keep_mapped=True, table=table, missing=nan)
     check_rows(layers, x, dtype, f"{name}X", shape or x.shape[1:], table)
@@ -172,7 +172,12 @@ def check_fit_arguments(
     executor.columns.check_names(X)
     split = validation_split if validation_data is None else 0.0
     layers, dtype = executor.layers, executor.dtype
-    found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)))
+    found = coding.find(
+        layers,
+        X,
+        lambda n: weights.counting(sample_weight, n, dtype, kept(split, n)),
+        shape=executor.input_shape,
+    )
     x, target, present = check(X, y, None, found=found)
     assert executor.loss is not None
     shape = executor.shape_of_input(X, x)

@@ -108,9 +108,10 @@ class Trainer(Gradients):
         """
         executor, layers, dtype = self._executor, self.layers, self.dtype
         executor.columns.check_names(X)
-        found = coding.find(layers, X, lambda n: weights.counting(sample_weight, n, dtype), again=True)
-        x = as_rows(X, executor.input_shape or sample_shape(X), "X")
-        x = coding.coded(layers, x, dtype, n_in=self.n_in, found=found)
+        shape = executor.input_shape or sample_shape(X)
+        counting = functools.partial(weights.counting, sample_weight, dtype=dtype)
+        found = coding.find(layers, X, counting, again=True, shape=shape)
+        x = coding.coded(layers, as_rows(X, shape, "X"), dtype, n_in=self.n_in, found=found, shape=shape)
         nan = missing.columns(layers, executor.input_shape or sample_shape(X) or sizes_of(x)[-1:] or (0,))
         x = sample_checks.features(x, dtype, self.n_in, keep_mapped=True, table=X, missing=nan)
         weight = weights.of_samples(sample_weight, len(x), dtype)

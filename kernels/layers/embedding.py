@@ -11,7 +11,7 @@ import numpy as np
 from ..abi.descriptor import NOT_FINITE, OK
 from ..abi.entries import Op, entry
 from ..abi.oprow import OP
-from ..abi.tensors import tensor, tensor_address
+from ..abi.tensors import tensor_address
 from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import element, flat, view
 
@@ -269,11 +269,20 @@ def entity_backward_weights(codes, counts, dimensions, dy, first, dw):
         column += 1
 
 
+_before, _after = "rows * positions, columns", "rows * positions, width"
 _entity = Op(
+    tensors={"x": _before, "y": _after, "dx": _before, "dy": _after},
     parameters={"tables": "n_tables"},
-    constants={"counts": "n_in", "dimensions": "n_in", "categories": "n_categories"},
-    scratch={"codes": "rows, n_coded"},
-    settings={"n_categories": np.int64, "n_tables": np.int64, "n_coded": np.int64},
+    constants={"counts": "columns", "dimensions": "columns", "categories": "n_categories"},
+    scratch={"codes": "rows * positions, n_coded"},
+    settings={
+        "n_categories": np.int64,
+        "n_tables": np.int64,
+        "n_coded": np.int64,
+        "positions": np.int64,
+        "columns": np.int64,
+    },
+    numbers={"width": "n_out // positions"},
     optional=("codes",),
 )
 
@@ -281,12 +290,14 @@ _entity = Op(
 @entry(OP)
 def _entity_backward_weights_entry(op, net, T):
     """The gradient of `n_weights` numbers of the tables from `first_weight` on."""
-    n_in, first = op.n_in, net.first_weight
+    first = net.first_weight
     n_tables, n_coded = np.int64(op.settings[1]), np.int64(op.settings[2])
-    codes = tensor(net, op.scratch, n_coded, T)
-    counts = view(element(net.constants, op.constants, T), n_in, T)
-    dimensions = view(element(net.constants, op.constants + n_in, T), n_in, T)
-    dy = tensor(net, op.dy, op.n_out, T)
+    positions, columns = np.int64(op.settings[3]), np.int64(op.settings[4])
+    n, width = net.rows * positions, op.n_out // positions
+    codes = view(tensor_address(net, op.scratch, n_coded * positions, T), (n, n_coded), T)
+    counts = view(element(net.constants, op.constants, T), columns, T)
+    dimensions = view(element(net.constants, op.constants + columns, T), columns, T)
+    dy = view(tensor_address(net, op.dy, op.n_out, T), (n, width), T)
     start = element(net.rows_gradient, op.parameters[0] + first, T)
     dw = view(start, min(net.n_weights, n_tables - first), T)
     entity_backward_weights(codes, counts, dimensions, dy, first, dw)

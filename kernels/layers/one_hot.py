@@ -45,6 +45,12 @@ def one_hot_backward(counts, dy, dx):
             out += count if count > 0 else 1
 
 
-_op = Op(constants={"counts": "n_in", "categories": "n_categories"}, settings={"n_categories": np.int64})
+_before, _after = "rows * positions, columns", "rows * positions, width"
+_op = Op(
+    tensors={"x": _before, "y": _after, "dx": _before, "dy": _after},
+    constants={"counts": "columns", "categories": "n_categories"},
+    settings={"n_categories": np.int64, "positions": np.int64, "columns": np.int64},
+    numbers={"width": "n_out // positions"},
+)
 forward_entry = _op.entry(one_hot_forward, writes="y")
 backward_input_entry = _op.entry(one_hot_backward, writes="dx")

@@ -159,7 +159,6 @@ def test_other_shapes_are_refused(wrong, use):
 
 
 NOT_TAKEN = {
-    "one_hot": (fn.OneHot, (), r"layer 0, OneHot\(\) takes .* \(n_in,\), got \(3, 4, 2\)"),
     "reshape": (fn.Reshape, ((5, 5),), r"layer 0, .*: 25 numbers do not fit .* \(3, 4, 2\), which has 24"),
     "select": (
         lambda i: fn.Sequential([fn.Select(i)]),

@@ -27,6 +27,12 @@ NETWORKS = {
         fn.LSTM(4, return_sequences=True),
         fn.GRU(3),
     ],
+    "categories": lambda: [
+        fn.OneHot(1, [[0, 4, 9]], "ignore"),
+        fn.EntityEmbedding(3, -1, [[-2, 0, 1, 7]], "ignore"),
+        fn.GRU(4),
+        fn.Dense(1),
+    ],
     "masked": lambda: [fn.Masking(), fn.GRU(3, return_sequences=True), fn.LSTM(3), fn.Dense(1)],
 }
 STEPS, ROWS = 7, 50
@@ -38,6 +44,8 @@ def built(layers, dtype):
     X[::5, 2:4] = 0
     if isinstance(model.layers[0], fn.Impute):
         X[1::5, 2:4, 1] = np.nan
+    if isinstance(model.layers[0], fn.OneHot):
+        X[..., 1:] = np.random.default_rng(2).choice([0, 4, 9, 1, -2, 7], (ROWS, STEPS, 2))
     model.adapt(X).build((STEPS, 3))
     model.parameters[...] = np.random.default_rng(1).normal(0, 0.5, model.parameters.size)
     return model, X

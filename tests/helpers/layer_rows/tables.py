@@ -25,8 +25,9 @@ def some_columns(scale, columns):
 def categories(rng, shape):
     """Numbers, and in columns 1 and 3 categories 0 ... 3, all of which are among the first samples."""
     x = rng.normal(size=shape)
-    x[:, 1] = (np.arange(len(x)) * 3) % 4
-    x[:, 3] = np.arange(len(x)) % 4
+    order = np.arange(x[..., 0].size).reshape(x.shape[:-1])
+    x[..., 1] = (order * 3) % 4
+    x[..., 3] = order % 4
     return x
 
 
@@ -38,9 +39,9 @@ def one_hot(*columns):
             zip(columns, np.split(p["categories"], np.cumsum(p["counts"])[:-1].astype(int)), strict=True)
         )
         parts = [
-            np.equal.outer(x[:, j], known[j]) if j in known else x[:, j : j + 1] for j in range(x.shape[1])
+            np.equal.outer(x[..., j], known[j]) if j in known else x[..., [j]] for j in range(x.shape[-1])
         ]
-        return np.hstack(parts).astype(float)
+        return np.concatenate(parts, axis=-1).astype(float)
 
     return reference
 
@@ -57,10 +58,10 @@ def entity_embedding(*columns):
         ends = np.cumsum(p["counts"])[:-1].astype(int)
         known = dict(zip(columns, np.split(p["categories"], ends), strict=True))
         parts = [
-            np.equal.outer(x[:, j], known[j]) @ p[f"weights_{j}"] if j in known else x[:, j : j + 1]
-            for j in range(x.shape[1])
+            np.equal.outer(x[..., j], known[j]) @ p[f"weights_{j}"] if j in known else x[..., [j]]
+            for j in range(x.shape[-1])
         ]
-        return np.hstack(parts)
+        return np.concatenate(parts, axis=-1)
 
     return reference
 
@@ -140,6 +141,12 @@ TABLES = {
         one_hot(3, 1),
         {"first": True, "draw": categories, "differentiable": False},
     ),
+    "one_hot of channels": (
+        lambda: fn.OneHot([3, -4]),
+        (3, 5),
+        one_hot(3, 1),
+        {"first": True, "draw": categories, "differentiable": False},
+    ),
     "embedding": (
         lambda: fn.Embedding(7, 3),
         (4,),
@@ -167,6 +174,12 @@ TABLES = {
     "entity_embedding of given categories": (
         lambda: fn.EntityEmbedding([3, 9], [3, 1], [[3, 0, 1, 2], [900, 3, 2, 1, 0, -7]]),
         (5,),
+        entity_embedding(3, 1),
+        {"first": True, "draw": categories, "differentiable": False},
+    ),
+    "entity_embedding of channels": (
+        lambda: fn.EntityEmbedding([5, 2], columns=[3, 1]),
+        (2, 3, 5),
         entity_embedding(3, 1),
         {"first": True, "draw": categories, "differentiable": False},
     ),
