@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 # Prediction and evaluation go through so many rows at a time that a layer's output has about this
 # many numbers: it then stays in the CPU's second cache.
 _CHUNK = 32768
+# Kernels of ops that do not know the number of a row in its batch, as those that drop numbers at random do.
+_BY_ROW = tuple(
+    f"layers.{name}"
+    for name in ("dense", "activation", "softmax", "derivatives", "combine", "scaling", "unscale")
+)
 
 
 class NetworkBuilder:
@@ -157,7 +162,7 @@ class NetworkBuilder:
         embedded = purpose == "embedded"
         measured = () if embedded else metrics
         shown = any(metric.of_output for metric in measured)
-        return network.network(
+        result = network.network(
             lay_out(training=True, head=head.ops, with_output=shown, input_gradient=purpose == "input"),
             state.parameters,
             statistics=state.statistics,
@@ -175,6 +180,12 @@ class NetworkBuilder:
             scales_targets=loss is not None and self.layers[-1].of_targets,
             limits=self._limits,
         )
+        # Nothing reads what the ops of a part left, once it has its gradient.
+        if result.fields.part_gradients and purpose in ("train", "gradient") and not metrics:
+            result.fields.reuses_rows = all(
+                op.kernel.startswith(_BY_ROW) for op in self.graph_of(lengths).ops
+            )
+        return result
 
     def _for_passes(self, state: State, rows: int, lengths: bool) -> Network:
         layout = plan(self.graph_of(lengths), rows, self.dtype, training=True, input_gradient=True)

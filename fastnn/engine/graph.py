@@ -324,9 +324,8 @@ class Graph:
 
     def set_aside(self) -> list[Op]:
         """Take away all ops so far, in whose place others are put by `append`; `until` still knows them."""
-        aside, self.ops = self.ops, []
-        self._aside += aside
-        return aside
+        self._aside, self.ops = self.ops, []
+        return self._aside
 
     def append(self, op: Op) -> Tensor:
         """Add an op whose output gets another number; the output."""

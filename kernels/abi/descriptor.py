@@ -72,6 +72,7 @@ _FIELDS = [
     # How a batch is cut, by what follows from the problem alone
     ("n_parts", np.int64),  # most parts that its rows are cut into
     ("part_gradients", np.int64),  # 1: each part has a gradient of its own, which are added up
+    ("reuses_rows", np.int64),  # 1: all parts that a thread computes take the rows of its first one in turn
     ("coupled", np.int64),  # 1: an op couples rows of a batch
     ("cost", np.int64),  # of the gradient of the parameters and of their update: that of all ops
     # The team of threads

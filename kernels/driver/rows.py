@@ -72,7 +72,7 @@ def _losses(own, part, end, parts):
     losses, rows = view(own.losses, parts, np.float64), own.batch_rows
     loss = record(own.loss, LOSS)
     for i in range(part, end):
-        if parts > 1:
+        if end > part + 1:
             place_rows(own, i * rows // parts, (i + 1) * rows // parts)
         call_kernel(loss.forward, loss, own)
         losses[i] = own.loss_value
@@ -155,18 +155,33 @@ def parts_at_a_time(net, rows, parts):
 
 
 @force_inline
-def _run_parts(net, own, part, end, parts, with_gradient):
-    """Do all that is to be done for some parts of the batch."""
+def _move_rows(own, rows):
+    """Take the inputs, targets and weights at hand for those of rows that come so many before."""
+    own.first_row -= rows
+    rows *= own.itemsize
+    own.input += rows * own.n_features
+    own.target += rows * own.n_targets
+    own.weight += rows * own.weight_width if own.weight != 0 else 0
+
+
+@force_inline
+def _run_parts(net, own, start, part, end, parts, with_gradient):
+    """Do all that is to be done for some parts of the batch, of a thread whose first row is `start`."""
     rows = own.batch_rows
     place_parts(own, part, end, parts)
     if own.order != 0 or own.convert == 1:
         call(own.gather, 0, address(own))
+    moved = own.first_row - start if net.reuses_rows == 1 else 0
+    if moved > 0:
+        _move_rows(own, moved)
     forward_rows(net, own)
     _losses(own, part, end, parts)
     if with_gradient:
         if end > part + 1:
             place_rows(own, part * rows // parts, end * rows // parts)
         backward_rows(net, own, part, end, parts)
+    if moved > 0:
+        _move_rows(own, -moved)
 
 
 @force_inline
@@ -182,11 +197,11 @@ def run_rows(net, thread, step, position, rows, with_gradient):
     _place_batch(own)
     parts, team = rows_parts(own), net.team
     part, last = share(parts, thread, team), share(parts, thread + 1, team)
-    at_a_time = parts_at_a_time(net, rows, parts)
+    at_a_time, start = parts_at_a_time(net, rows, parts), part * rows // parts
     goes_on = part < last or net.coupled == 1
     while goes_on:
         end = min(part + at_a_time, last)
-        _run_parts(net, own, part, end, parts, with_gradient)
+        _run_parts(net, own, start, part, end, parts, with_gradient)
         part = end
         goes_on = part < last
     if thread == 0:

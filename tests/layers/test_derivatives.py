@@ -175,6 +175,22 @@ def test_the_same_bits_at_any_number_of_threads():
     assert found[0] == found[1]
 
 
+def test_parts_of_a_long_batch_take_turns_at_the_memory():
+    """The same bits as with memory for all of them, by any number of threads; order and weights are kept."""
+    x, y = RNG.normal(size=(3000, 3)), RNG.normal(size=(3000, 8))
+    weight = RNG.uniform(0.5, 2, 3000)
+    found = []
+    for reuses, threads in ((0, 1), (1, 1), (1, 2), (1, 3)):
+        model = built([fn.Dense(20, "tanh"), fn.Dense(2)])
+        net = model.executor.network("train", 2900)
+        assert (net.fields.reuses_rows, net.fields.part_gradients) == (1, 1)
+        net.fields.reuses_rows = reuses
+        history = model.fit(x, y, epochs=2, batch_size=2900, sample_weight=weight, threads=threads).history
+        assert model.executor.network("train", 2900) is net
+        found.append((history, model.parameters.tobytes()))
+    assert found[1:] == found[:1] * 3
+
+
 def test_a_new_architecture_compiles_nothing():
     y = np.zeros((9, 4))
     built([fn.Dense(4, "tanh"), fn.Dense(1)]).fit(X, y)
