@@ -27,6 +27,7 @@ PICTURES = {
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
 PROGRAMS |= {
     "autoencoder",
+    "burgers",
     "c_program",
     "convolution",
     "forecast",
@@ -267,6 +268,17 @@ def test_sweep(run, tmp_path):
     assert alone > 90 and together > 90
     pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_burgers(run, tmp_path):
+    """A short run: half of the error is gone."""
+    pytest.importorskip("scipy")
+    [(error,)] = numbers(
+        r"relative error of u: ([\d.e+-]+)", run("burgers", "--points", "1000", "--iterations", "150")
+    )
+    assert error < 0.5
+    pytest.importorskip("matplotlib", reason="the picture is drawn only where matplotlib is installed")
+    assert (tmp_path / "burgers.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_autoencoder(run, tmp_path):
