@@ -142,7 +142,7 @@ def test_a_fit_without_a_standard_error(make, monkeypatch):
         patch.setattr(sys, "stderr", file)
         patch.setattr(notice, "_SHORT", 0.0)
         patch.setattr(loader, "_ADDRESSES", {})
-        patch.setattr(object_cache, "read", lambda symbol: None)
+        patch.setattr(object_cache, "read", lambda symbol, for_host=False: None)
         patch.setattr(workers, "compile_together", lambda kernels, cpus: {})
         loader.prepare([("training.schedule.constant.forward", "float64")])
     with monkeypatch.context() as patch:
