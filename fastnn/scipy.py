@@ -30,6 +30,7 @@ from .engine import launch
 from .engine.frozen import frozen_ranges
 from .memory.buffers import empty
 from .training.arguments import check_samples
+from .training.hessian import central_difference
 from .training.least_squares import require_squares
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def __dir__() -> list[str]:
     return __all__
 
 
+# Methods of `minimize` that take products of the Hessian matrix and a vector.
+_BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov")
 # Method -> memory that it needs at its peak, as a multiple of the Jacobian's: measured with tracemalloc.
 _METHODS = {"lm": 5, "trf": 12, "dogbox": 6}
 
@@ -75,7 +78,9 @@ def minimize(
     y : array of shape (n, n_out) or (n,)
     method : str
         One of SciPy's: "L-BFGS-B", "BFGS", "CG", "TNC", ... "BFGS" keeps a matrix of
-        8 * n_parameters**2 bytes, "L-BFGS-B" some vectors.
+        8 * n_parameters**2 bytes, "L-BFGS-B" some vectors. "Newton-CG", "trust-ncg" and "trust-krylov" are
+        given products of the Hessian matrix, as `Model.hessian_vector_product` computes them, each at the
+        price of two gradients.
     sample_weight : array of shape (n,) or (n, n_out), optional
     threads : int, optional
         As for `Model.fit`.
@@ -122,13 +127,23 @@ def minimize(
     executor.columns.take_names(column_names(X))
     with executor.weights_lock.held(), _Search(executor) as search:
 
-        def loss_and_gradient(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        def at(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             search.move_to(w)
             loss, gradient = executor.weights_lock.run_exclusive(executor.loss_and_gradient, data, threads)
-            search.note(loss)
             # A copy, whatever the dtype: it is written over.
             return loss, search.without_frozen(gradient.astype(np.float64))
 
+        def loss_and_gradient(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            loss, gradient = at(w)
+            search.note(loss)
+            return loss, gradient
+
+        def hessian_product(w: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
+            direction = search.without_frozen(np.array(vector, np.float64))
+            return central_difference(lambda moved: at(moved)[1], w.astype(model.dtype), direction)
+
+        if method.lower() in _BY_PRODUCTS and not {"hess", "hessp"} & options.keys():
+            options["hessp"] = hessian_product
         result = optimize.minimize(loss_and_gradient, search.start, jac=True, method=method, **options)
         search.end_at(result.x, result.fun)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..training.trainer import Trainer
+from ..training.hessian import Hessian
 from . import torch_state
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..c.export import CFile
 
 
-class Exports(Trainer):
+class Exports(Hessian):
     """The base of `fastnn.Model` that writes a model for other programs."""
 
     def to_torch_state(self, as_numpy: bool = False) -> dict[str, Any]:

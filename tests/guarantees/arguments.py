@@ -179,6 +179,10 @@ def _fit_many(models, x, y, weight=None, validation=None):
     return [history.history for history in histories]
 
 
+def _hessian_vector_product(model, x, y, *weight):
+    return model.hessian_vector_product(x, y, np.ones(model.parameters.size), *weight)
+
+
 def _importance(m, x, y, weight=None):
     return fn.explain.permutation_importance(m, x, y, sample_weight=weight).values
 
@@ -267,6 +271,7 @@ ARGUMENTS = {
     **_data("permutation_importance", model, _importance),
     **_data("Model.evaluate", model, lambda m, *data: m.evaluate(*data)),
     **_data("Model.loss_and_gradient", model, lambda m, *data: m.loss_and_gradient(*data)),
+    **_data("Model.hessian_vector_product", model, _hessian_vector_product),
     **_data("Model.fit", model, _fit),
     **_data("Model.fit of values", lambda: model("mse"), _fit),
     **_data("Model.partial_fit", model, lambda m, *data: plainly(m.partial_fit(*data))),
