@@ -175,6 +175,8 @@ ELSEWHERE = {
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
     "Model.fit: validation_lengths": "tests/layers/test_lengths.py",
     "Model.backward: lengths": "tests/engine/test_passes.py",
+    "Model.hessian_vector_product: vector": "tests/training/test_hessian.py",
+    "Model.hessian_vector_product: lengths": "tests/training/test_hessian.py",
     **{
         f"Model.{function}: lengths": "test_lengths_are_taken_or_refused, tests/layers/test_lengths.py"
         for function in ("fit", "partial_fit", "evaluate", "loss_and_gradient")
@@ -230,6 +232,9 @@ def data_of(function):
             yield name
 
 
+BASES = rf"^({'|'.join(base.__name__ for base in fn.Model.__mro__[1:-1])})\."
+
+
 def rows_needed():
     """``"Model.fit: X"`` and so on, for all that `fastnn.__all__` and `fastnn.scipy` name."""
     for name in fn.__all__:
@@ -239,8 +244,7 @@ def rows_needed():
             own = list(functions_of(value))
         for function in [*own, *(getattr(fn.scipy, name) for name in fn.scipy.__all__)]:
             is_public = function.__module__.startswith("fastnn") and ".kernels" not in function.__module__
-            bases = r"^(Trainer|Gradients|Probabilities|Inference)\."
-            named = re.sub(bases, "Model.", function.__qualname__)
+            named = re.sub(BASES, "Model.", function.__qualname__)
             if is_public and named not in OF_THE_ENGINE:
                 yield from (f"{named}: {parameter}" for parameter in data_of(function))
 

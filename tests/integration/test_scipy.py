@@ -30,8 +30,13 @@ def test_minimize_is_scipys(method):
         by_hand.parameters[...] = w
         return by_hand.loss_and_gradient(X, Y, WEIGHT)
 
+    def product(w, vector):
+        by_hand.parameters[...] = w
+        return by_hand.hessian_vector_product(X, Y, vector, WEIGHT)
+
     options = {"options": {"maxfun" if method == "TNC" else "maxiter": 20}, "tol": 1e-10}
-    expected = optimize.minimize(objective, by_hand.parameters.copy(), jac=True, method=method, **options)
+    start, own = by_hand.parameters.copy(), {"hessp": product} if method == "Newton-CG" else {}
+    expected = optimize.minimize(objective, start, jac=True, method=method, **options, **own)
     result = fn.scipy.minimize(model, X, Y, method, sample_weight=WEIGHT, **options)
     assert np.array_equal(result.x, expected.x)
     assert (result.fun, result.nit) == (expected.fun, expected.nit)

@@ -106,6 +106,20 @@ def test_bad_vectors(vector, error, words):
     assert np.array_equal(model.parameters, before)
 
 
+def test_lengths_are_those_of_the_gradient():
+    model = fn.Model([fn.GRU(3), fn.Dense(1)], "mse", dtype="float64", seed=0).build((4, 2))
+    sequences, y, lengths = RNG.normal(size=(5, 4, 2)), RNG.normal(size=(5, 1)), np.array([1, 2, 3, 4, 4])
+    vector, before = RNG.normal(size=model.parameters.size), model.parameters.copy()
+    product = model.hessian_vector_product(sequences, y, vector, lengths=lengths)
+    gradients = []
+    for side in (-1, 1):
+        model.parameters[...] = before + side * 1e-5 * vector
+        gradients.append(model.loss_and_gradient(sequences, y, lengths=lengths)[1])
+    np.testing.assert_allclose(product, (gradients[1] - gradients[0]) / 2e-5, rtol=1e-5, atol=1e-8)
+    with pytest.raises(ValueError, match="lengths"):
+        model.hessian_vector_product(sequences, y, vector, lengths=lengths + 1)
+
+
 @pytest.mark.parametrize("method", ["Newton-CG", "trust-ncg", "trust-krylov"])
 def test_scipy_is_given_the_products(method):
     model, other = network(), network()
