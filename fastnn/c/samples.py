@@ -43,11 +43,10 @@ def draw(layers: Sequence[Layer], shape: Shape, count: int, seed: int = 0) -> ND
             _spread(X, layer, origins)
         elif isinstance(layer, CategoryColumns):
             for column, known in layer.by_column(origins.shape[-1]).items():
-                if origins[column] >= 0:
-                    X[:, origins[column]] = generator.choice(known, count)
+                places = _known(origins[..., column])
+                X[:, places] = generator.choice(known, (count, places.size))
         elif isinstance(layer, Impute):
-            places = origins[..., layer.missing_columns(origins.shape[-1])].ravel()
-            places = places[places >= 0]
+            places = _known(origins[..., layer.missing_columns(origins.shape[-1])])
             missing[:, places] = generator.random((count, places.size)) < 0.2
         origins = layer.trace(origins, limits)
     indices = ~np.isnan(limits.values)
@@ -58,6 +57,11 @@ def draw(layers: Sequence[Layer], shape: Shape, count: int, seed: int = 0) -> ND
 
 def _numbered(shape: Shape) -> Origins:
     return np.arange(math.prod(shape)).reshape(shape)
+
+
+def _known(origins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those places that are known to be columns of the samples."""
+    return origins[origins >= 0]
 
 
 def _spread(X: NDArray[Any], layer: Scaling, origins: NDArray[np.int64]) -> None:

@@ -259,7 +259,7 @@ def work():
     while not stop.is_set():
         loader._ADDRESSES.clear()
         if compiles:  # what is compiled is not found again
-            loader.object_cache.read = lambda symbol: None
+            loader.object_cache.read = lambda symbol, for_host=False: None
         loader.prepare(SMALL)
         time.sleep(0.001)  # what is loaded stays, and there is room for some ten thousand
 

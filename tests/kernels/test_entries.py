@@ -300,10 +300,16 @@ SETTINGS = {
     "layers.resizing.cropping": (1, 4, 1, 1, 2, 0, 1),
     "layers.dropout.spatial": (0.5, 1, 4),
     "layers.impute": (1, 4, 0),
+    "layers.one_hot": (4, 1, 4),
+    "layers.embedding.entity": (4, 4, 4, 1, 4),
+    "layers.derivatives.seed": 1,
+    "layers.derivatives.scaling": 2,
+    "layers.derivatives.tanh": (2, 1, 1),
 }
 WIDTHS = {
     "layers.combine.concatenate": 8,
     "layers.attention": 2,
+    "layers.derivatives.seed": 8,
     "layers.pooling.max_pooling": 2,
     "layers.pooling.average_pooling": 2,
     "layers.resizing.upsampling": 8,
