@@ -142,14 +142,15 @@ def make_calls() -> dict[str, Callable[[], object]]:
     single, some, model, whole = (small_model().build(8) for _ in range(4))
     model.loss_and_gradient(X, y)
     gradient = model.executor.network("gradient", len(X))
-    parts, dy = small_model().build(8), rng.standard_normal((32, 2), np.float32)
+    one, parts = small_model().build(8), small_model().build(8)  # a network is kept for a number of rows
+    dy = rng.standard_normal((32, 2), np.float32)
     small_gradient = parts.backward(few[0], dy)
     calls: dict[str, Callable[[], object]] = {
         "partial_fit, 1 row": lambda: single.partial_fit(*row),
         "partial_fit, 32 rows": lambda: some.partial_fit(*few),
         "loss_and_gradient, 256 rows": lambda: model.loss_and_gradient(X, y),
         "  its compiled part": lambda: launch.run("gradient", gradient),
-        "backward, 1 row": lambda: parts.backward(row[0], dy[:1]),
+        "backward, 1 row": lambda: one.backward(row[0], dy[:1]),
         "backward, 32 rows": lambda: parts.backward(few[0], dy),
         "apply_gradient": lambda: parts.apply_gradient(small_gradient),
         "evaluate, 256 rows": lambda: model.evaluate(X, y),

@@ -92,25 +92,19 @@ class Function(NamedTuple):
 
 def header(name: str, layers: Sequence[tuple[str, str, str]], compared: str) -> str:
     """The first comment: what is in the file, and what it was compared with."""
-    widths = [max(len(row[i]) for row in layers) for i in (0, 1)]
+    cells = [[in_comment(cell) for cell in row] for row in layers]
+    widths = [max(len(row[i]) for row in cells) for i in (0, 1)]
     lines = [
         f"{name}: a neural network as C99 and C++17, written by fastnn {__version__}.",
         "",
-        *(f"    {a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in layers),
+        *(f"    {a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in cells),
         "",
-        *compared.splitlines(),
+        *(in_comment(line) for line in compared.splitlines()),
         "",
         "Do not compile it with -ffast-math if NaN must stay NaN. Copyright (c) 2026 the fastnn authors.",
     ]
-    body = "\n".join(f" * {in_comment_line(line)}".rstrip() for line in lines)
+    body = "\n".join(f" * {line}".rstrip() for line in lines)
     return f"/*\n{body}\n *{_LICENSE}"
-
-
-def in_comment_line(line: str) -> str:
-    """A line as it may stand in a comment, with its blanks."""
-    indent = len(line) - len(line.lstrip())
-    parts = [in_comment(part) for part in line.strip().split("  ")]
-    return " " * indent + "  ".join(parts)
 
 
 def numbers(name: str, values: NDArray[np.floating]) -> str:

@@ -58,6 +58,15 @@ def test_file_needs_nothing(tmp_path):
     assert not {kind for kind in kinds.values()} & set("BbDdC")
 
 
+def test_the_first_comment_is_a_table_of_the_layers(tmp_path):
+    layers = [fn.MinMax(), fn.Dense(64, "relu"), fn.Dense(10)]
+    model = fn.Model(layers, seed=0).adapt([[0.0, 1.0], [2.0, 3.0]]).build(2)
+    model.to_c(tmp_path / "net.h")
+    lines = (tmp_path / "net.h").read_text().splitlines()[3:7]
+    assert [line.split()[-1] for line in lines] == ["(2,)", "(2,)", "(64,)", "(10,)"]
+    assert len({line.rindex("(") for line in lines}) == 1
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_weights_are_exact(dtype, tmp_path):
     model = fn.Model([fn.Dense(1, use_bias=False)], dtype=dtype, seed=0).build(5)
