@@ -4,6 +4,7 @@
 #   make quick     lint, types and the tests that take no time; 80 seconds, while you work
 #   make test      lint, types and all tests but the long sweeps; six minutes on two cores
 #   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
+#   make ecosystem  the tests with Dask, Ray, MPI, Arrow, Optuna and MLflow, which it installs; also in `make test-all`
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes
@@ -31,7 +32,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 # The steps of `test` and `test-all` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
 .PHONY: help venv demo quick test test-all lint types unit sweeps nojit boundscheck wheel release-check
-.PHONY: bounds fuzz memcheck soak mutants bench peers compare clean
+.PHONY: ecosystem bounds fuzz memcheck soak mutants bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +54,12 @@ $(VENV)/peers.stamp: $(VENV)/dev.stamp
 	$(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
 
+# Last of `test-all`, so that the other tests run with what pip chooses for them alone.
+$(VENV)/ecosystem.stamp: $(VENV)/dev.stamp
+	@echo "Installing the libraries that fastnn works with into $(VENV)."
+	$(PIP_INSTALL) --editable '.[ecosystem]'
+	@touch $@
+
 # numba's cache sees a change in a function's own file only, so any newer kernel source empties it.
 .cache/stamp: $(wildcard kernels/*.py kernels/*/*.py)
 	@rm -rf .cache
@@ -72,11 +79,11 @@ demo: $(VENV)/demo.stamp
 
 # The kernels' own tests compile each of them; without compilation they take seconds.
 quick: lint types nojit .cache/warm
-	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep' --ignore=tests/kernels
+	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep and not ecosystem' --ignore=tests/kernels
 
 test: lint types unit
 
-test-all: sweeps nojit boundscheck wheel
+test-all: sweeps nojit boundscheck wheel ecosystem
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .
@@ -86,10 +93,14 @@ types: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy
 
 unit: .cache/warm
-	$(call run_with_cache,plain) $(PYTEST) -m 'not sweep'
+	$(call run_with_cache,plain) $(PYTEST) -m 'not sweep and not ecosystem'
 
 sweeps: .cache/warm
 	$(call run_with_cache,plain) $(PYTEST) -m sweep
+
+# One process: each of these tests starts its own workers.
+ecosystem: $(VENV)/ecosystem.stamp .cache/warm
+	$(call run_with_cache,plain) $(BIN)/python -m pytest -m ecosystem tests
 
 nojit: $(VENV)/dev.stamp .cache/stamp
 	NUMBA_DISABLE_JIT=1 $(call run_with_cache,nojit) $(PYTEST) tests/kernels
@@ -98,7 +109,7 @@ boundscheck: $(VENV)/dev.stamp .cache/stamp
 	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST) tests/kernels
 
 bounds: $(VENV)/dev.stamp .cache/stamp
-	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST)
+	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST) -m 'not ecosystem'
 
 # Another SEED draws other networks.
 SEED ?= 0
