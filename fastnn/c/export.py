@@ -21,6 +21,7 @@ from .interface import Network, Step
 from .layers import write_layers
 from .names import checked_prefix
 from .samples import draw, how_many
+from .training import Learning, write_training
 from .writer import Value, Writer
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def export(
     weights: str = "static",
     samples: ArrayLike | None = None,
     gradient: bool = False,
+    train: bool = False,
     quantize: str | None = None,
     fortran: bool = False,
     cpp: bool = False,
@@ -108,7 +110,7 @@ def export(
     """See `Model.to_c`."""
     name = checked_prefix(prefix, path)
     probabilities, check = validate.boolean("probabilities", probabilities), validate.boolean("check", check)
-    gradient = validate.boolean("gradient", gradient)
+    gradient, train = validate.boolean("gradient", gradient), validate.boolean("train", train)
     fortran, cpp = validate.boolean("fortran", fortran), validate.boolean("cpp", cpp)
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be 'static' or 'separate', got {weights!r}")
@@ -117,8 +119,9 @@ def export(
         raise ValueError(f"quantize must be None or 'int8', got {quantize!r}")
     if quantize and separate:
         raise ValueError("quantize='int8' writes integers into the C file; leave weights at 'static'")
-    if quantize and gradient:
-        raise ValueError("gradient=True is for weights that are not rounded; leave quantize out")
+    if quantize and (gradient or train):
+        name = "gradient" if gradient else "train"
+        raise ValueError(f"{name}=True is for weights that are not rounded; leave quantize out")
     if check:
         compiler.command()
     _require_exportable(model)
@@ -135,12 +138,13 @@ def export(
             own = _write_network(c, model, graph, probabilities)
             step = Step(own, math.prod(graph.input.shape), math.prod(graph.output.shape))
         slopes = _write_gradient(c, model, probabilities) if gradient else None
+        steps = _write_training(c, model, probabilities, separate) if train else None
     x, y = _tests(model, samples, probabilities)
     if quantize:
         before = _tests(whole, samples, probabilities)[1]
         lost = float(abs(y - before).max() / (abs(before).max() or 1.0))
     numbers = np.concatenate([np.zeros(0, c.dtype), *c.numbers])
-    network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step, slopes)
+    network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step, slopes, steps)
     data = numbers.astype(c.dtype.newbyteorder("<")).tobytes() if separate else None
     found = None
     if check:
@@ -190,6 +194,12 @@ def _write_network(c: Writer, model: Inference, graph: Graph, probabilities: boo
     """The calls that compute the output of a graph of the model's layers."""
     nodes = {id(node.layer): node for node in graph.nodes}
     x = write_layers(c, model.layers, Value("x", math.prod(graph.input.shape)), nodes)
+    _write_output(c, model, graph, probabilities, x)
+    return c.calls
+
+
+def _write_output(c: Writer, model: Inference, graph: Graph, probabilities: bool, x: Value) -> None:
+    """What becomes of the output of the layers."""
     c.name = "output"
     if probabilities:
         helper = _probabilities(model)
@@ -199,7 +209,6 @@ def _write_network(c: Writer, model: Inference, graph: Graph, probabilities: boo
             c.call(helper, x.name, *sizes, y.name)
             x = y
     c.call("copy", x.name, str(x.size), "y")
-    return c.calls
 
 
 def _write_gradient(c: Writer, model: Inference, probabilities: bool) -> Gradient:
@@ -209,6 +218,15 @@ def _write_gradient(c: Writer, model: Inference, probabilities: bool) -> Gradien
     nodes = {id(node.layer): node for node in graph.nodes}
     c.begin(keeps_state=False)
     return write_gradient(c, model.layers, nodes, math.prod(graph.input.shape), math.prod(graph.output.shape))
+
+
+def _write_training(c: Writer, model: Inference, probabilities: bool, separate: bool) -> Learning:
+    graph = _graph(model)
+
+    def tail(x: Value) -> None:
+        _write_output(c, model, graph, probabilities, x)
+
+    return write_training(c, model, graph, tail, separate)
 
 
 def _probabilities(model: Inference) -> str | None:

@@ -54,34 +54,35 @@ def write_gradient(
 ) -> Gradient:
     """Write both passes; what the way back reads is kept, however often it is gone."""
     unit, x, steps = c.new(n_out), Value("x", n_in), []
-    for layer, parameters in folded(list(_in_a_row(layers))):
+    for layer, parameters in folded(list(in_a_row(layers))):
         node = nodes[id(layer)]
         c.name, c.parameters, c.comment = f"gradient_{node.path}", parameters, ""
-        x, back = _forward(c, layer, node, x)
+        x, back = forward(c, layer, node, x)
         steps += back
-    forward, c.calls = c.calls, []
+    statements, c.calls = c.calls, []
     d = Value("dy", n_out)
     for back_step in reversed(steps):
         d = back_step(d)
     c.call("copy", d.name, str(d.size), "dx")
-    return Gradient(forward, c.calls, unit)
+    return Gradient(statements, c.calls, unit)
 
 
-def _in_a_row(layers: Sequence[Layer]) -> Iterator[Layer]:
+def in_a_row(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """The layers, those of a `Sequential` in its place."""
     for layer in layers:
         if isinstance(layer, Sequential):
-            yield from _in_a_row(layer.layers)
+            yield from in_a_row(layer.layers)
         else:
             yield layer
 
 
-def _forward(c: Writer, layer: Layer, node: Node, x: Value) -> tuple[Value, list[Back]]:
+def forward(c: Writer, layer: Layer, node: Node, x: Value) -> tuple[Value, list[Back]]:
     """The output of a layer, and the ways back through it, from its input to its output."""
     shape: Shape = node.inputs[0]
     if isinstance(layer, (Dropout, Flatten, Reshape)):
         return x, []
     if isinstance(layer, Activation):
-        return _activated(c, layer.activation, x, shape[-1])
+        return activated(c, layer.activation, x, shape[-1])
     if isinstance(layer, Dense):
         weights, positions, name = np.asarray(c.parameters["weights"]), math.prod(shape[:-1]), c.name
 
@@ -92,7 +93,7 @@ def _forward(c: Writer, layer: Layer, node: Node, x: Value) -> tuple[Value, list
         y = write_product(c, x, positions, weights, c.parameters.get("bias"))
         if layer.activation is None:
             return y, [back]
-        y, more = _activated(c, layer.activation, y, layer.units)
+        y, more = activated(c, layer.activation, y, layer.units)
         return y, [back, *more]
     if isinstance(layer, Scaling):
         shift, scale = layer.shift_and_scale()
@@ -109,7 +110,7 @@ def _forward(c: Writer, layer: Layer, node: Node, x: Value) -> tuple[Value, list
     )
 
 
-def _activated(c: Writer, activation: ActivationSpec, x: Value, columns: int) -> tuple[Value, list[Back]]:
+def activated(c: Writer, activation: ActivationSpec, x: Value, columns: int) -> tuple[Value, list[Back]]:
     """The output of an activation, whose input and output are kept."""
     if activation.name == "identity":
         return x, []

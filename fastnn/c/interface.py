@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .compiler import Checked
     from .gradient import Gradient
+    from .training import Learning
     from .writer import Writer
 
 
@@ -51,6 +52,7 @@ class Network(NamedTuple):
         Of each layer its path, what it is, and the shape of its output.
     step : Step or None
     gradient : Gradient or None
+    training : Learning or None
     """
 
     writer: Writer
@@ -62,6 +64,7 @@ class Network(NamedTuple):
     layers: list[tuple[str, str, str]]
     step: Step | None = None
     gradient: Gradient | None = None
+    training: Learning | None = None
 
     def file(self, found: Checked | None) -> bytes:
         """The text; `found` is what a check of it said."""
@@ -74,7 +77,11 @@ class Network(NamedTuple):
             arrays.insert(0, text.integers("$p_codes", np.concatenate(c.codes)))
         functions = [self._predict(), *(self._steps() if self.step else [])]
         functions += [*(self._gradients() if self.gradient else []), self._selftest()]
+        functions += self.training.functions if self.training else []
         types = "typedef struct {\n    $real values[$P_STATE];\n} $p_state;\n" if self.step else ""
+        if self.training:
+            rate = self.training.rate
+            types += f"/* That of the model, {rate!r}. */\n#define $P_LEARNING_RATE {c.number(rate)}\n"
         return text.assembled(c, first, self.macros(), types, arrays, functions).encode("ascii")
 
     @property
@@ -100,6 +107,7 @@ class Network(NamedTuple):
                 ("STEP_OUTPUTS", self.step.n_out, "numbers of its result"),
                 ("STATE", max(c.n_state, 1), f"numbers of type {c.real} of a state"),
             ]
+        macros += self.training.macros if self.training else []
         return macros
 
     def _predict(self) -> Function:

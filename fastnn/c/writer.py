@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import array_checks
-from . import elementary, vector
+from . import elementary, learning, vector
 from .names import identifier, in_comment
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Writer:
     def helper(self, name: str) -> str:
         """The name in C of a function that several layers call; it is written once."""
         if name not in self._helpers:
-            needs, own, by_libm = (elementary.FUNCTIONS | vector.FUNCTIONS)[name]
+            needs, own, by_libm = (elementary.FUNCTIONS | vector.FUNCTIONS | learning.FUNCTIONS)[name]
             for other in needs:
                 self.helper(other)
             text = own

@@ -66,6 +66,7 @@ class Exports(Hessian):
         weights: str = "static",
         samples: ArrayLike | None = None,
         gradient: bool = False,
+        train: bool = False,
         quantize: str | None = None,
         fortran: bool = False,
         cpp: bool = False,
@@ -96,6 +97,12 @@ class Exports(Hessian):
             Whether there are also ``net_input_gradient(x, dy, dx, scratch)`` and ``net_jacobian(x, jacobian,
             scratch)``, which compute what `input_gradient` and `jacobian` do: for dense layers in a row, with
             what prepares their data. The matrices are then in the file twice.
+        train : bool
+            Whether there are also ``net_train_init(parameters, state)``, ``net_train_step(x, y, n, rate,
+            parameters, state, scratch)``, a step of the model's optimizer with its loss, and
+            ``net_train_predict(x, y, parameters, scratch)``: for dense layers in a row, the losses "mse",
+            "cross_entropy" and "binary_cross_entropy", and the optimizers `SGD` and `Adam`. The weights are
+            then in the file twice.
         quantize : {None, "int8"}
             With "int8", the matrices of `Dense`, `Conv1D`, `Conv2D`, `SeparableConv2D` (its mixture) and
             `MultiHeadAttention` are integers of 8 bits with a factor for each output; activations and sums
@@ -142,6 +149,7 @@ class Exports(Hessian):
             weights=weights,
             samples=samples,
             gradient=gradient,
+            train=train,
             quantize=quantize,
             fortran=fortran,
             cpp=cpp,

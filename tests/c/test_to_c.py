@@ -82,7 +82,7 @@ def test_weights_are_exact(dtype, tmp_path):
 def test_the_program_of_the_page(tmp_path):
     """The C program of docs/deploy.md compiles, and runs."""
     require("gcc")
-    [program] = [block.code for block in blocks("docs/deploy.md") if block.language == "c"]
+    program, _ = [block.code for block in blocks("docs/deploy.md") if block.language == "c"]
     fn.Model([fn.Dense(3)], "cross_entropy", seed=0).build(4).to_c(tmp_path / "digits.h")
     (tmp_path / "main.c").write_text(program)
     command = [*C["gcc"], *WARNINGS, "-O1", "main.c", "-o", "main"]

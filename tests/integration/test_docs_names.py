@@ -45,6 +45,7 @@ CAPITALS |= {"FASTNN_CACHE_DIR", "FASTNN_OBJECTS_ONLY", "FASTNN_SHARED_CACHE_DIR
 CAPITALS |= {"CC", "OMP_NUM_THREADS"}
 # Of the C file that docs/deploy.md writes.
 CAPITALS |= {f"DIGITS_{name}" for name in ("INPUTS", "OUTPUTS", "SCRATCH", "API", "USE_LIBM", "STEP_INPUTS")}
+CAPITALS |= {"LEARNER_LEARNING_RATE"}
 
 
 def set_in_methods(kind):
