@@ -16,6 +16,7 @@ from ..layers.base import walk
 from ..layers.head import TABLE
 from . import compiler, faces
 from . import quantize as int8
+from .calibration import calibrated
 from .gradient import Gradient, write_gradient
 from .interface import Network, Step
 from .layers import write_layers
@@ -63,8 +64,10 @@ class CFile:
     microseconds : float or None
         What a call took then.
     lost : float or None
-        With ``quantize="int8"``: how far outputs of the samples of the self-test are from those of the model
-        before, relative to the largest.
+        With ``quantize="int8"``: how far outputs of the samples of the calibration, or of the self-test, are
+        from those of the model before, relative to the largest.
+    lost_by_rounding : float or None
+        The same without the calibration, if there is one.
     saved : int or None
         Bytes that the weights take less then.
     """
@@ -78,6 +81,7 @@ class CFile:
     error: float | None = None
     microseconds: float | None = None
     lost: float | None = None
+    lost_by_rounding: float | None = None
     saved: int | None = None
 
     def __str__(self) -> str:
@@ -88,7 +92,11 @@ class CFile:
         if self.compiler is not None:
             lines.append(f"{self.microseconds:.3g} us a call, error {self.error:.2g} ({self.compiler})")
         if self.lost is not None:
-            lines.append(f"int8: {self.saved} bytes less, outputs change by {self.lost:.2g} of the largest")
+            plain = self.lost_by_rounding
+            without = "" if plain is None else f" ({plain:.2g} without calibration)"
+            lines.append(
+                f"int8: {self.saved} bytes less, outputs change by {self.lost:.2g} of the largest{without}"
+            )
         return "\n".join(lines)
 
 
@@ -103,6 +111,7 @@ def export(
     gradient: bool = False,
     train: bool = False,
     quantize: str | None = None,
+    calibration: ArrayLike | None = None,
     fortran: bool = False,
     cpp: bool = False,
     check: bool = False,
@@ -117,6 +126,8 @@ def export(
     separate = weights == "separate"
     if quantize not in (None, "int8"):
         raise ValueError(f"quantize must be None or 'int8', got {quantize!r}")
+    if calibration is not None and not quantize:
+        raise ValueError("calibration is for quantize='int8'; give both, or neither")
     if quantize and separate:
         raise ValueError("quantize='int8' writes integers into the C file; leave weights at 'static'")
     if quantize and (gradient or train):
@@ -125,9 +136,10 @@ def export(
     if check:
         compiler.command()
     _require_exportable(model)
-    whole, lost, saved = model, None, None
+    losses: dict[str, Any] = {}
     if quantize:
-        model, saved = int8.quantized(model), int8.saved(model)
+        model, losses = _rounded(model, samples, calibration)
+        samples = calibration if samples is None else samples
     with model.executor.weights_lock.exclusive():  # between two steps of a fit in another thread
         c = Writer(name, model.dtype, "weights" if separate else f"{name}_weights")
         c.quantizes = quantize is not None
@@ -140,9 +152,6 @@ def export(
         slopes = _write_gradient(c, model, probabilities) if gradient else None
         steps = _write_training(c, model, probabilities, separate) if train else None
     x, y = _tests(model, samples, probabilities)
-    if quantize:
-        before = _tests(whole, samples, probabilities)[1]
-        lost = float(abs(y - before).max() / (abs(before).max() or 1.0))
     numbers = np.concatenate([np.zeros(0, c.dtype), *c.numbers])
     network = Network(c, calls, numbers, x, y, separate, _listed_layers(model), step, slopes, steps)
     data = numbers.astype(c.dtype.newbyteorder("<")).tobytes() if separate else None
@@ -171,7 +180,29 @@ def export(
     scratch = max(c.scratch, 1) * c.dtype.itemsize
     checked: dict[str, Any] = {} if found is None else found._asdict()
     size_of_weights = numbers.nbytes + c.n_codes
-    return CFile(paths, name, size, size_of_weights, scratch, **checked, lost=lost, saved=saved)
+    return CFile(paths, name, size, size_of_weights, scratch, **checked, **losses)
+
+
+def _rounded(
+    model: Inference, samples: ArrayLike | None, calibration: ArrayLike | None
+) -> tuple[Inference, dict[str, Any]]:
+    """A model with weights of 8 bits, and what it loses and saves."""
+    if calibration is not None:
+        samples = np.asarray(calibration)
+        if not model.predict(samples).size:  # refuses what is not samples
+            raise ValueError("calibration must have at least one sample, got none")
+    else:
+        samples = _tests(model, samples, False)[0].reshape(-1, *_graph(model).input.shape)
+    before = model.predict(samples)
+
+    def lost(other: Inference) -> float:
+        return float(abs(other.predict(samples) - before).max() / (abs(before).max() or 1.0))
+
+    result, losses = int8.quantized(model), {"saved": int8.saved(model)}
+    if calibration is None:
+        return result, {"lost": lost(result), **losses}
+    best = calibrated(model, samples)
+    return best, {"lost": lost(best), "lost_by_rounding": lost(result), **losses}
 
 
 def _graph(model: Inference) -> Graph:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from ..inference import Inference
 
-_LARGEST = 127
+LARGEST = 127
+_ROUNDED = 1e-3  # how near to integers a column is that is rounded already
 #: Parameters whose last axis is that of the outputs of a product.
 MATRICES = {
     Dense: ("weights",),
@@ -32,11 +33,24 @@ MATRICES = {
 
 
 def codes(weights: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Integers of the shape of weights, and the factor of each column: ``weights ~ codes * factors``."""
+    """Integers of the shape of weights, and the factor of each column: ``weights ~ codes * factors``.
+
+    Columns that are integers times a factor already keep these.
+    """
     values = np.asarray(weights, np.float64)
     columns = values.reshape(-1, values.shape[-1])
-    factors = np.abs(columns).max(axis=0) / _LARGEST
-    factors[factors == 0] = 1.0
+    largest = np.abs(columns).max(axis=0)
+    largest[largest == 0] = LARGEST
+    factors = largest / LARGEST
+    left = np.arange(len(factors))
+    for count in range(LARGEST, 0, -1):
+        for rows in (columns[:32], columns):  # few suffice to say no
+            units = rows[:, left] * (count / largest[left])
+            near = (np.abs(units - np.rint(units)) <= _ROUNDED).all(axis=0)
+            if not near.any():
+                break
+        factors[left[near]] = largest[left[near]] / count
+        left = left[~near]
     return np.rint(values / factors).astype(np.int8), factors
 
 

@@ -68,6 +68,7 @@ class Exports(Hessian):
         gradient: bool = False,
         train: bool = False,
         quantize: str | None = None,
+        calibration: ArrayLike | None = None,
         fortran: bool = False,
         cpp: bool = False,
         check: bool = False,
@@ -108,6 +109,10 @@ class Exports(Hessian):
             `MultiHeadAttention` are integers of 8 bits with a factor for each output; activations and sums
             stay of the model's dtype. The self-test then compares with predictions of these weights, and the
             result says what they change, and the bytes that they save.
+        calibration : array of shape (n, *input_shape), optional
+            Samples, such as those of the training, for which the rounding of the weights of `Dense`, and of
+            `Conv1D` and `Conv2D` in one group, is chosen: each makes up for those before it in the layer's
+            output, and the bias for the mean of what is left (see ``docs/deploy.md``).
         fortran, cpp : bool
             Whether to write a Fortran module, ``net.f90``, or a C++ class, ``net.hpp``, beside the C file.
         check : bool
@@ -151,6 +156,7 @@ class Exports(Hessian):
             gradient=gradient,
             train=train,
             quantize=quantize,
+            calibration=calibration,
             fortran=fortran,
             cpp=cpp,
             check=check,

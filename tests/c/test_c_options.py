@@ -5,6 +5,7 @@ import pytest
 
 import fastnn as fn
 from fastnn.c import quantize as int8
+from fastnn.c.calibration import calibrated, windows
 from fastnn.c.export import TOLERANCE
 from tests.helpers.c_files import agrees, call_with, compiled, dense_model, difference, predict, selftest
 from tests.helpers.networks import ACTIVATION_CASES, activation
@@ -113,3 +114,85 @@ def test_int8(dtype, tmp_path):
     rounded, largest = int8.quantized(models[0]), abs(models[0].parameters).max()
     assert all(len(np.unique(column)) <= 255 for column in rounded.layers[0].weights.T)
     np.testing.assert_allclose(rounded.parameters, models[0].parameters, atol=largest / 250)
+
+
+def digits_and_spiral():
+    """Trained networks, samples for the calibration, and others."""
+    X, y = fn.datasets.digits()
+    dense = fn.Model([fn.MinMax(), fn.Dense(64, "relu"), fn.Dense(10)], "cross_entropy", seed=0)
+    images = [
+        fn.Reshape((8, 8, 1)),
+        fn.Conv2D(9, 3, use_bias=False),
+        fn.BatchNormalization(),
+        fn.Activation("relu"),
+    ]
+    images += [fn.Residual([fn.Conv2D(9, 3, padding="same")]), fn.MaxPooling2D(2), fn.Flatten(), fn.Dense(10)]
+    conv = fn.Model(images, "cross_entropy", seed=0)
+    for model, samples in ((dense, X), (conv, X / 16)):
+        model.fit(samples[:1000], y[:1000], epochs=3, verbose=0)
+        yield model, samples[:1000], samples[1000:]
+    X, y = fn.datasets.spiral(seed=0)
+    model = fn.Model([fn.Dense(32, "tanh"), fn.Dense(32, "tanh"), fn.Dense(3)], "cross_entropy", seed=0)
+    yield model.fit(X[::2], y[::2], epochs=50, verbose=0) and model, X[::2], X[1::2]
+
+
+@pytest.mark.slow
+def test_calibration(tmp_path):
+    """It lowers the error for samples that it has not seen, and the file computes what it gives."""
+    cases = list(digits_and_spiral())
+    written = [
+        model.to_c(tmp_path / f"net{i}.h", quantize="int8", calibration=X)
+        for i, (model, X, _) in enumerate(cases)
+    ]
+    library = compiled(tmp_path, written)
+    for each, (model, X, others) in zip(written, cases, strict=True):
+        assert selftest(library, each, model) <= 2 * TOLERANCE["float32"]
+        assert each.lost < each.lost_by_rounding and "without calibration" in str(each)
+        exact, plain = model.predict(others), int8.quantized(model).predict(others)
+        agrees(predict(library, each, model, others[:9]), calibrated(model, X).predict(others[:9]), "float32")
+        errors = [
+            np.square(other - exact).mean() ** 0.5 for other in (calibrated(model, X).predict(others), plain)
+        ]
+        assert errors[0] < 0.7 * errors[1]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (fn.Conv2D(3, (2, 3), (2, 1), "same"), (5, 6, 2)),
+        (fn.Conv2D(3, 2, dilation_rate=(2, 3)), (5, 6, 2)),
+        (fn.Conv2D(3, 3, 2, use_bias=False), (6, 6, 1)),
+        (fn.Conv1D(4, 3, padding="causal", dilation_rate=2), (7, 2)),
+        (fn.Conv1D(4, 3, 2, "same"), (7, 2)),
+    ],
+    ids=repr,
+)
+def test_windows(layer, shape):
+    """What is calibrated is what the weights are multiplied with."""
+    model = fn.Model([layer], dtype="float64", seed=0).build(shape)
+    x = np.random.default_rng(0).normal(size=(2, *shape))
+    weights = layer.weights.reshape(-1, layer.filters)
+    np.testing.assert_allclose(windows(layer, x) @ weights, model.predict(x), atol=1e-12)
+
+
+def test_rounded_weights_keep_their_factors():
+    rng = np.random.default_rng(0)
+    integers, factors = rng.integers(-100, 101, size=(50, 40)), rng.uniform(0.1, 2, 40)
+    integers[:, 7] = 0
+    found, other = int8.codes((integers * factors).astype("float32"))
+    np.testing.assert_allclose(found * other, integers * factors, rtol=1e-6)
+    weights = rng.normal(size=(50, 40))
+    np.testing.assert_allclose(int8.codes(weights)[1], abs(weights).max(axis=0) / 127)
+
+
+def test_calibration_that_is_refused(tmp_path):
+    model, path = dense_model(), tmp_path / "net.h"
+    with pytest.raises(ValueError, match="calibration is for quantize='int8'"):
+        model.to_c(path, calibration=np.ones((2, 4)))
+    with pytest.raises(ValueError, match="at least one sample|empty|0 samples"):
+        model.to_c(path, quantize="int8", calibration=np.ones((0, 4)))
+    with pytest.raises(ValueError, match="5"):
+        model.to_c(path, quantize="int8", calibration=np.ones((2, 5)))
+    with pytest.raises(ValueError, match="nan|NaN"):
+        model.to_c(path, quantize="int8", calibration=np.full((2, 4), np.nan))
+    assert not list(tmp_path.iterdir())

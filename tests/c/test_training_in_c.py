@@ -135,7 +135,8 @@ def same_curve(learner, model, name):
 
 @pytest.mark.parametrize("dtype", sampled(["float32", "float64"], 2))
 def test_loss_curves(dtype, tmp_path):
-    models = {name: made(name, dtype) for name in CASES}
+    names = [name for name in CASES if dtype == "float64" or not name.startswith("activation")]
+    models = {name: made(name, dtype) for name in names}
     written = {
         name: model.to_c(tmp_path / f"net{i}.h", train=True) for i, (name, model) in enumerate(models.items())
     }
@@ -148,7 +149,7 @@ def test_loss_curves(dtype, tmp_path):
         assert selftest(library, written[name], model) <= TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", fn.SGD(0.1, 0.9), fn.Adam(0.01)], ids=repr)
+@pytest.mark.parametrize("optimizer", sampled([fn.Adam(0.01), fn.SGD(0.1, 0.9), fn.SGD()], 3), ids=repr)
 def test_a_trained_model_goes_on(optimizer, tmp_path):
     """With the optimizer's state; behind scaling, with probabilities, and weights in another file."""
     layers = [fn.Standardize(), *dense()]

@@ -170,6 +170,7 @@ def test_lengths_are_taken_or_refused(kind):
 
 ELSEWHERE = {
     "Model.to_c: samples": "tests/c/test_to_c.py",
+    "Model.to_c: calibration": "tests/c/test_c_options.py",
     "Model.predict: out": "test_out_is_written_where_it_lies_or_refused",
     "Model.fit: shuffle": "test_an_order_of_samples_is_taken_or_refused",
     "Preprocessing.set_statistics: numbers": "the rows of mean and scale",
