@@ -208,7 +208,7 @@ def processor() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():  # Linux, where `platform` knows only the architecture
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 name = line.split(":")[1].strip()
                 break

@@ -39,7 +39,7 @@ def _quota() -> float:
     """CPUs that the control groups of this process (Linux) may use; infinite without a limit."""
     least = float("inf")
     with contextlib.suppress(OSError):
-        for line in _OWN_GROUPS.read_text().splitlines():
+        for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             names = controllers.split(",")
             if controllers == "":  # version 2: one tree for all controllers
@@ -55,7 +55,7 @@ def _least(root: Path, path: str, *names: str) -> float:
     least, folder = float("inf"), root / path.lstrip("/")
     for group in (folder, *folder.parents):
         with contextlib.suppress(OSError, ValueError):  # no such file; "max": no quota
-            quota, period = " ".join((group / name).read_text() for name in names).split()
+            quota, period = " ".join((group / name).read_text(encoding="utf-8") for name in names).split()
             if int(quota) > 0:
                 least = min(least, int(quota) / int(period))
         if group == root:

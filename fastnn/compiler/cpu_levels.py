@@ -1,6 +1,7 @@
 """Levels of CPUs, for each of which a wheel may hold kernels.
 
-Those of x86-64 are levels of its System V psABI: v3 is AVX2 with fused multiply-add, v4 AVX-512.
+Those of x86-64 are levels of its System V psABI: v3 is AVX2 with fused multiply-add, v4 AVX-512. That of
+64-bit ARM is what all of its CPUs have, vectors of 128 bits among it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 #: Features of each level by LLVM's name of its CPU, for each kind of machine; the best level comes first.
 LEVELS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {"x86-64-v4": _V4, "x86-64-v3": _V3},
-    "aarch64": {"generic": ("neon",)},
+    "aarch64": {"generic": ()},
 }
 
 

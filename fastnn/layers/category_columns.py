@@ -71,7 +71,7 @@ class CategoryColumns(Preprocessing):
     @property
     def sizes(self) -> list[int]:
         """How many categories each coded column has; empty as long as that is not known."""
-        return self._statistics["counts"].astype(int).tolist() if self._statistics else []
+        return self._statistics["counts"].astype(np.int64).tolist() if self._statistics else []
 
     @property
     def labels(self) -> list[NDArray[Any] | None]:
@@ -102,7 +102,7 @@ class CategoryColumns(Preprocessing):
 
     def _split(self) -> list[NDArray[np.float64]]:
         """For each coded column, the numbers that stand for its categories."""
-        ends = self._number("counts").cumsum().astype(int)[:-1]
+        ends = self._number("counts").cumsum().astype(np.int64)[:-1]
         return np.split(self._statistics["categories"], ends)
 
     def widths(self, sizes: list[int]) -> list[int]:
@@ -127,7 +127,7 @@ class CategoryColumns(Preprocessing):
         if changed is None:
             return None
         n_in = changed.shape[-1]
-        widths = np.ones(n_in, int)
+        widths = np.ones(n_in, np.int64)
         widths[self.coded_columns(n_in)] = self.widths(self.sizes)
         return np.repeat(changed, widths, axis=-1)
 
@@ -135,7 +135,7 @@ class CategoryColumns(Preprocessing):
         """Of each column of the input, how many categories it has, 0 if it is not coded; and these."""
         counts, columns, known = np.zeros(n_in), self.coded_columns(n_in), self._statistics
         counts[columns] = known["counts"]
-        column = np.repeat(columns, known["counts"].astype(int))
+        column = np.repeat(columns, known["counts"].astype(np.int64))
         return counts, known["categories"][np.argsort(column, kind="stable")]
 
     def compute_statistics(self, blocks: Blocks, n_in: int) -> dict[str, NDArray[np.float64]]:  # noqa: D102
@@ -183,7 +183,7 @@ class CategoryColumns(Preprocessing):
         if np.abs(second).max() > checked.LARGEST:
             limit = f"at most {checked.LARGEST} in size in a float32 array or between two layers"
             raise ValueError(f"categories must be {limit}, got {np.abs(second).max():g}")
-        column = np.repeat(np.arange(first.size), first.astype(int))
+        column = np.repeat(np.arange(first.size), first.astype(np.int64))
         order = np.lexsort((second, column))
         if ((np.diff(column[order]) == 0) & (np.diff(second[order]) == 0)).any():
             raise ValueError("the categories of a column must differ from each other")
@@ -191,7 +191,7 @@ class CategoryColumns(Preprocessing):
     def config(self) -> dict[str, Any]:  # noqa: D102
         given: Any = "auto"
         if self._given is not None:
-            given = [(of.astype(int) if of.dtype.kind == "f" else of).tolist() for of in self.categories]
+            given = [(of.astype(np.int64) if of.dtype.kind == "f" else of).tolist() for of in self.categories]
         return {**super().config(), "categories": given, "handle_unknown": self.handle_unknown}
 
     def _settings(self) -> dict[str, Any]:

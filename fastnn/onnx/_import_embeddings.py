@@ -81,7 +81,7 @@ def entities(call: Call) -> Rows:
     ends = np.cumsum([column.sizes[-1] for column in columns])
     found = {int(end) - 1: part for end, part in zip(ends, parts, strict=True) if isinstance(part, Vectors)}
     weights = [part.weights for part in found.values()]
-    given = [part.categories.astype(int).tolist() for part in found.values()]
+    given = [part.categories.astype(np.int64).tolist() for part in found.values()]
     gives = (*whole.row[:-1], whole.sizes[-1] + sum(table.shape[1] - 1 for table in weights))
     made = Step(
         math.prod(gives),

@@ -228,7 +228,7 @@ class LastLayerLaplace(KnownAttributes):
                 )
             else:
                 factors = np.stack([p[:, a] * ((a == b) - p[:, b]) for a, b in pairs], axis=1)
-                own = np.log(np.maximum(p[np.arange(len(p)), target[part].ravel().astype(int)], tiny))
+                own = np.log(np.maximum(p[np.arange(len(p)), target[part].ravel().astype(np.int64)], tiny))
             likelihood += float(own.sum())
             add_sums(hidden[part], np.ascontiguousarray(factors), matrices)
         if not labels:

@@ -19,7 +19,7 @@ import os
 
 from llvmlite import binding
 from numba import njit, types
-from numba.core import config
+from numba.core import codegen, config
 
 from . import target
 
@@ -27,10 +27,12 @@ from . import target
 # first. In strict ones it is said: the argument reductions in `math` do not survive reordering.
 _OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
 
-# A process that only makes object code calls nothing from Python, and spares the functions for that.
+# A process that only makes object code calls nothing from Python, and spares the functions for that, and the
+# machine code for itself that Numba makes of each function, at once, to tell it where its environment is.
 _WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 if os.environ.get("FASTNN_OBJECTS_ONLY") == "1":
     _OPTIONS |= _WITHOUT_WRAPPERS
+    codegen.JitEngine.finalize_object = codegen.JITCPUCodegen.set_env = lambda *_: None
 
 kernel = njit(**_OPTIONS)
 reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})

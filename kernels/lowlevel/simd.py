@@ -6,7 +6,6 @@ Python twin.
 """
 
 import functools
-import platform
 
 import numpy as np
 from llvmlite import ir
@@ -16,12 +15,15 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
+from . import target
 from ._jit import INTERPRETED
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
-_IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
-_IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
+# By these bits of a CPU's word of control denormal numbers are zeros: FTZ, of results, and DAZ, of operands,
+# in MXCSR; FZ, of both, in FPCR. Intel, *Software Developer's Manual*, 10.2.3; Arm, *Architecture Reference
+# Manual*, DDI 0487, C5.2.8.
+_MXCSR_FLUSH, _FPCR_FLUSH = 1 << 15 | 1 << 6, 1 << 24
 
 
 @intrinsic
@@ -126,17 +128,18 @@ def flush_denormals(typingctx):
     """Make the CPU treat denormal numbers as zero; return the control word to restore later.
 
     A denormal operand makes an instruction some ten times slower, and saturated sigmoids and second
-    moments near zero produce them by the thousand. Does nothing on other CPUs than x86.
+    moments near zero produce them by the thousand. Does nothing on other CPUs than x86 and 64-bit ARM.
     """
 
     def codegen(context, builder, sig, args):
-        if not _IS_X86:
-            return _I32(0)
-        word = cgutils.alloca_once(builder, _I32)
-        _control_word(builder, "stmxcsr", word)
-        before = builder.load(word)
-        builder.store(builder.or_(before, _I32(0x8040)), word)  # FTZ is bit 15, DAZ bit 6
-        _control_word(builder, "ldmxcsr", word)
+        if target.is_x86():
+            before = _read_mxcsr(builder)
+            _write_mxcsr(builder, builder.or_(before, _I32(_MXCSR_FLUSH)))
+        elif target.is_arm64():
+            before = builder.trunc(_call_intrinsic(builder, "llvm.aarch64.get.fpcr", _I64), _I32)
+            _write_fpcr(builder, builder.or_(before, _I32(_FPCR_FLUSH)))
+        else:
+            before = _I32(0)
         return before
 
     return types.int32(), codegen
@@ -147,19 +150,38 @@ def restore_denormals(typingctx, before):
     """Set the CPU's floating-point control word to what `flush_denormals` returned."""
 
     def codegen(context, builder, sig, args):
-        if _IS_X86:
-            word = cgutils.alloca_once_value(builder, args[0])
-            _control_word(builder, "ldmxcsr", word)
+        if target.is_x86():
+            _write_mxcsr(builder, args[0])
+        elif target.is_arm64():
+            _write_fpcr(builder, args[0])
         return context.get_dummy_value()
 
     return types.void(types.int32), codegen
 
 
-def _control_word(builder, instruction, word):
-    pointer = ir.IntType(8).as_pointer()
-    signature = ir.FunctionType(ir.VoidType(), [pointer])
-    function = builder.module.declare_intrinsic(f"llvm.x86.sse.{instruction}", (), signature)
-    builder.call(function, [builder.bitcast(word, pointer)])
+def _read_mxcsr(builder):
+    word = cgutils.alloca_once(builder, _I32)
+    _call_intrinsic(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), _bytes_at(builder, word))
+    return builder.load(word)
+
+
+def _write_mxcsr(builder, value):
+    word = cgutils.alloca_once_value(builder, value)
+    _call_intrinsic(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), _bytes_at(builder, word))
+
+
+def _bytes_at(builder, place):
+    return builder.bitcast(place, ir.IntType(8).as_pointer())
+
+
+def _write_fpcr(builder, value):
+    _call_intrinsic(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), builder.zext(value, _I64))
+
+
+def _call_intrinsic(builder, name, result, *args):
+    """Call an intrinsic of LLVM's for one kind of CPU."""
+    signature = ir.FunctionType(result, [arg.type for arg in args])
+    return builder.call(builder.module.declare_intrinsic(name, (), signature), args)
 
 
 @intrinsic
@@ -190,12 +212,10 @@ def spin_hint(typingctx):
     """Tell the CPU that this thread waits in a loop."""
 
     def codegen(context, builder, sig, args):
-        if _IS_X86:
-            signature = ir.FunctionType(ir.VoidType(), [])
-            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), signature), [])
-        elif _IS_ARM:  # hint 1 is the instruction YIELD
-            signature = ir.FunctionType(ir.VoidType(), [_I32])
-            builder.call(builder.module.declare_intrinsic("llvm.aarch64.hint", (), signature), [_I32(1)])
+        if target.is_x86():
+            _call_intrinsic(builder, "llvm.x86.sse2.pause", ir.VoidType())
+        elif target.is_arm64():  # hint 1 is the instruction YIELD
+            _call_intrinsic(builder, "llvm.aarch64.hint", ir.VoidType(), _I32(1))
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -206,7 +226,7 @@ def yield_thread(typingctx):
     """Let the operating system run another thread."""
 
     def codegen(context, builder, sig, args):
-        name = "SwitchToThread" if platform.system() == "Windows" else "sched_yield"
+        name = "SwitchToThread" if target.is_windows() else "sched_yield"
         signature = ir.FunctionType(_I32, [])
         builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [])
         return context.get_dummy_value()

@@ -1,4 +1,4 @@
-"""The CPU that code is compiled for: the host, or one that Numba's settings name."""
+"""The machine that code is compiled for: its kind by LLVM's triple, its CPU by Numba's settings."""
 
 from llvmlite import binding
 from numba.core import config
@@ -19,3 +19,23 @@ def features():
 def has(*wanted):
     """Whether it has all of these features."""
     return {f"+{feature}" for feature in wanted} <= set(features().split(","))
+
+
+def triple():
+    """LLVM's name of the kind of machine, its operating system and its ABI: that of this process."""
+    return binding.get_process_triple()
+
+
+def is_x86():
+    """Whether the instructions are those of x86, of 32 or 64 bits."""
+    return triple().startswith(("x86_64", "i386", "i486", "i586", "i686"))
+
+
+def is_arm64():
+    """Whether the instructions are those of 64-bit ARM, which Apple's triples name otherwise."""
+    return triple().startswith(("aarch64", "arm64"))
+
+
+def is_windows():
+    """Whether the operating system is Windows."""
+    return "windows" in triple()
