@@ -5,6 +5,7 @@
 #   make test      lint, types and all tests but the long sweeps; six minutes on two cores
 #   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
 #   make ecosystem  the tests with Dask, Ray, MPI, Arrow, Optuna and MLflow, which it installs; also in `make test-all`
+#   make docs      the site, into docs/_build/html; `make docs-serve` shows it at http://127.0.0.1:8000
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes
@@ -32,7 +33,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 # The steps of `test` and `test-all` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
 .PHONY: help venv demo quick test test-all lint types unit sweeps nojit boundscheck wheel release-check
-.PHONY: ecosystem bounds fuzz memcheck soak mutants bench peers compare clean
+.PHONY: docs docs-serve ecosystem bounds fuzz memcheck soak mutants bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,6 +53,11 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 $(VENV)/peers.stamp: $(VENV)/dev.stamp
 	@echo "Installing the other frameworks of the comparison into $(VENV)."
 	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/dev.stamp
+	@echo "Installing what builds the site into $(VENV)."
+	$(PIP_INSTALL) --editable '.[docs]'
 	@touch $@
 
 # Last of `test-all`, so that the other tests run with what pip chooses for them alone.
@@ -131,6 +137,15 @@ wheel: $(VENV)/dev.stamp
 release-check: $(VENV)/dev.stamp
 	$(BIN)/python tools/check_wheel.py --prebuilt
 
+# A warning is an error; a page for each public name is made anew.
+docs: $(VENV)/docs.stamp .cache/stamp
+	rm -rf docs/api/generated
+	$(call run_with_cache,plain) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-serve: docs
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html
+
 bench: $(VENV)/dev.stamp
 	env -u OPENBLAS_CORETYPE $(BIN)/python -m pytest bench --benchmark-only
 
@@ -140,5 +155,5 @@ compare: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.compare
 
 clean:
-	rm -rf $(VENV) .cache .nox .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) docs/_build docs/api/generated .cache .nox .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,14 +29,15 @@ _MULTIPLICATIONS_OF_A_LOOK_UP = 1000
 
 
 class Embedding(Layer):
-    """Replace each integer by a learned vector: ``y[..., :] = weights[x]``, as in Keras.
+    """Replace each integer by a learned vector, as in Keras.
 
-    The integers are 0 ... ``input_dim - 1``: numbers of words, of users, codes of categories. Inputs of shape
-    (n, time) become outputs of shape (n, time, output_dim). They are numbers of the samples themselves: the
-    layer is the first, or stands behind `Select`, `Flatten` or `Reshape`, also in a branch of `Concatenate`;
-    layers before it may prepare other columns. Arrays of integers, and of floats that are integers, are
-    accepted; others are refused wherever samples come in. In the user's compiled code, where nothing is
-    checked, what is not such an integer becomes zeros.
+    Row ``x`` of the weights is the output for the integer ``x``: ``y = weights[x]``. The integers are
+    0 ... ``input_dim - 1``: numbers of words, of users, codes of categories. Inputs of shape (n, time) become
+    outputs of shape (n, time, output_dim). They are numbers of the samples themselves: the layer is the
+    first, or stands behind `Select`, `Flatten` or `Reshape`, also in a branch of `Concatenate`; layers before
+    it may prepare other columns. Arrays of integers, and of floats that are integers, are accepted; others
+    are refused wherever samples come in. In the user's compiled code, where nothing is checked, what is not
+    such an integer becomes zeros.
 
     The gradient is zero for vectors that do not occur in a batch. As with dense gradients in Keras and
     PyTorch, optimizers nevertheless go through all of them: with a momentum (`Adam`, `RMSprop`, `SGD` with

@@ -147,7 +147,7 @@ class Standardize(Scaling):
 
 
 class MinMax(Scaling):
-    """Scale each column to the range ``low ... high``, as scikit-learn's MinMaxScaler.
+    """Scale each column to the range from `low` to `high`, as scikit-learn's MinMaxScaler.
 
     A first layer of a model: `Model.fit` adapts it to the training samples. Values beyond theirs are
     mapped outside the range. A column that does not vary becomes `low`. In samples of several axes the

@@ -133,11 +133,13 @@ def levenberg_marquardt(
     KeyboardInterrupt
         The model then has the best parameters that were found.
 
-    Notes ----- J. More, *The Levenberg-Marquardt algorithm: implementation and theory*, Lecture Notes in
-    Mathematics 630 (1978), for the scaling and the tests of convergence; H. Nielsen, *Damping parameter in
-    Marquardt's method*, Technical University of Denmark (1999); M. Hagan, M. Menhaj, *Training feedforward
-    networks with the Marquardt algorithm*, IEEE Trans. Neural Networks 5 (1994). The equations are solved by
-    Cholesky factors of ``J' J``, which the damping keeps positive definite.
+    Notes
+    -----
+    J. More, *The Levenberg-Marquardt algorithm: implementation and theory*, Lecture Notes in Mathematics 630
+    (1978), for the scaling and the tests of convergence; H. Nielsen, *Damping parameter in Marquardt's
+    method*, Technical University of Denmark (1999); M. Hagan, M. Menhaj, *Training feedforward networks with
+    the Marquardt algorithm*, IEEE Trans. Neural Networks 5 (1994). The equations are solved by Cholesky
+    factors of ``J' J``, which the damping keeps positive definite.
 
     Examples
     --------

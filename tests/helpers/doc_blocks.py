@@ -24,12 +24,29 @@ GUIDES = [
     "docs/deploy.md",
     "docs/losses_of_rows.md",
     "docs/uncertainty.md",
+    "docs/what_a_network_sees.md",
     "docs/derivatives.md",
     "docs/compiled_code.md",
     "docs/many_networks.md",
     "docs/callbacks.md",
 ]
-DOCS = ["README.md", "docs/architecture.md", *GUIDES, "docs/what_you_can_rely_on.md"]
+# The guide by task: the code of each section runs on its own.
+TASKS = "docs/tasks.md"
+# Pages of the site's folders that have code.
+SITE = [
+    "docs/index.md",
+    "docs/start/first_network.md",
+    "docs/start/which_interface.md",
+    "docs/fields/tables.md",
+    "docs/fields/images.md",
+    "docs/fields/sequences.md",
+    "docs/fields/control.md",
+    "docs/fields/reinforcement_learning.md",
+    "docs/fields/many_models.md",
+    "docs/fields/embedded.md",
+    "docs/fields/teaching.md",
+]
+DOCS = ["README.md", "docs/architecture.md", TASKS, *GUIDES, *SITE, "docs/what_you_can_rely_on.md"]
 COMMENT = r"^<!-- (not run|prints the next block|(?:add to|replace in|check:) [^\n]+) -->$"
 BLOCK = re.compile(rf"(?:{COMMENT}\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

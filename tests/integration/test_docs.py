@@ -1,4 +1,4 @@
-"""Runs the code of README.md, docs/architecture.md and the guides; `pages` says what a comment asks for."""
+"""Runs the code of README.md and of the pages in docs/; `doc_blocks` says what a comment asks for."""
 
 import os
 import re
@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from tests.helpers.doc_blocks import ARCHITECTURE, DOCS, GUIDES, README, ROOT, blocks, commented, read
+from tests.helpers.doc_blocks import (
+    ARCHITECTURE,
+    DOCS,
+    GUIDES,
+    README,
+    ROOT,
+    SITE,
+    TASKS,
+    blocks,
+    commented,
+    read,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +38,10 @@ def test_every_block_and_comment_is_read(path):
 
 
 def test_blocks_are_found():
-    assert sum(block.language == "python" for block in README) >= 15
-    assert not any(block.comment for block in README)  # all are run
+    assert sum(block.language == "python" for block in blocks(TASKS)) >= 15
+    assert not any(block.comment for block in [*README, *blocks(TASKS)])  # all are run
+    pages = [str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")]
+    assert {path for path in pages if "```python" in read(path)} <= set(DOCS)
     assert list(CHECKS) == ["activation", "loss", "optimizer", "layer"]
     assert len(commented("add to")) >= 2 * len(CHECKS) + 1
     # On the page for newcomers nothing is shown that is not run.
@@ -36,9 +49,8 @@ def test_blocks_are_found():
     assert not commented("not run")
 
 
-# What the code of a section of the README leaves behind.
+# What the code of a section of the guide by task leaves behind.
 RESULTS = {
-    "fastnn": lambda n: 0.97 < n["model"].evaluate(n["X"][1350:], n["y"][1350:])["accuracy"] < 0.99,
     "Classify": lambda n: np.mean(n["classes"] == n["y"]) > 0.95 and n["probabilities"].shape == (1797, 10),
     "Regress": lambda n: n["precise"].evaluate(n["inputs"], n["wave"])["loss"] < 1e-4,
     "Branches and shapes": lambda n: n["model"].evaluate(n["X"][1350:], n["y"][1350:])["accuracy"] > 0.9,
@@ -72,20 +84,27 @@ def sections(path):
     return found
 
 
-def test_every_section_of_the_readme_has_a_result():
-    assert list(sections("README.md")) == list(RESULTS)
+def test_every_section_of_the_guide_by_task_has_a_result():
+    assert list(sections(TASKS)) == list(RESULTS)
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_a_section_of_the_readme_runs_alone(name, tmp_path, monkeypatch):
+def test_a_section_of_the_guide_by_task_runs_alone(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "readme"}
-    for block in sections("README.md")[name]:
+    namespace = {"__name__": "tasks"}
+    for block in sections(TASKS)[name]:
         block.run(namespace)
     assert RESULTS[name](namespace)
 
 
-@pytest.mark.parametrize("path", GUIDES)
+def test_the_first_example_runs():
+    namespace = {"__name__": "readme"}
+    README[0].run(namespace)
+    accuracy = namespace["model"].evaluate(namespace["X"][1350:], namespace["y"][1350:])["accuracy"]
+    assert 0.97 < accuracy < 0.99
+
+
+@pytest.mark.parametrize("path", [*GUIDES, *(pytest.param(path, marks=pytest.mark.sweep) for path in SITE)])
 def test_guide(path, tmp_path, monkeypatch):
     if path == "docs/streams.md":
         pytest.importorskip("river", reason="the extra `river` is not installed")
@@ -104,8 +123,8 @@ def test_the_first_example_has_about_ten_lines():
     assert len(README[0].code.splitlines()) <= 12
 
 
-def test_readme_has_a_place_for_the_benchmarks():
-    marks = re.findall(r"^<!-- bench\.compare: (\w+) -->$", read("README.md"), re.MULTILINE)
+def test_the_benchmarks_have_a_place_for_the_table():
+    marks = re.findall(r"^<!-- bench\.compare: (\w+) -->$", read("bench/README.md"), re.MULTILINE)
     assert marks == ["begin", "end"]
 
 

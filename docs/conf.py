@@ -1,0 +1,77 @@
+"""Sphinx builds the site from this folder: ``make docs``."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from _site import compiled_functions, escape_shapes, links  # noqa: E402
+
+import fastnn  # noqa: E402
+
+project = "fastnn"
+author = copyright = "the fastnn authors"
+version = release = fastnn.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+nitpicky = False
+suppress_warnings = ["config.cache"]
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 4
+
+autosummary_generate = True
+# The attributes that the page of a layer shows, of those that it has; the page of `Layer` has the rest.
+autosummary_context = {
+    "layer_attributes": {
+        *("weights", "bias", "recurrent_weights", "depthwise_weights", "pointwise_weights"),
+        *("projection_weights", "projection_bias", "output_weights", "output_bias"),
+        *("gamma", "beta", "moving_mean", "moving_variance"),
+        *("mean", "scale", "data_min", "data_max", "fill_values", "categories"),
+        *("forward_layer", "backward_layer", "branches", "body", "shortcut"),
+    }
+}
+autodoc_typehints = "none"
+# Every method has its place on the page of its class.
+numpydoc_show_class_members = False
+autodoc_default_options = {
+    "members": True,
+    # Methods of other libraries' classes are described by their own sites.
+    "inherited-members": "object, int, BaseEstimator, ClassifierMixin, RegressorMixin, "
+    "Base, Classifier, Regressor",
+    "exclude-members": "get_metadata_routing, set_fit_request, set_partial_fit_request, set_score_request, "
+    "set_predict_request, with_traceback, add_note",
+}
+default_role = "py:obj"
+
+templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme = "pydata_sphinx_theme"
+html_title = "fastnn"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+}
+
+
+def setup(app):
+    """Connect what docs/_site.py does to pages and docstrings."""
+    compiled_functions(fastnn)
+    app.connect("source-read", links)
+    app.connect("include-read", lambda app, path, name, source: links(app, name, source))
+    app.connect("autodoc-process-docstring", escape_shapes, priority=100)
