@@ -43,6 +43,12 @@ def sample_weights(sample_weight: Any, n: int, *, prefix: str = "", outputs: int
 
     Of shape (n,), or (n, outputs) with a weight for each of several outputs: see `of_outputs`.
     """
+    weight = _checked(sample_weight, n, prefix=prefix, outputs=outputs)
+    return None if weight is None else _not_all_zero(f"{prefix}sample_weight", weight)
+
+
+def _checked(sample_weight: Any, n: int, *, prefix: str, outputs: int) -> NDArray[Any] | None:
+    """The same for weights that may all be zero."""
     if sample_weight is None:
         return None
     name = f"{prefix}sample_weight"
@@ -56,7 +62,7 @@ def sample_weights(sample_weight: Any, n: int, *, prefix: str = "", outputs: int
     array_checks.finite(name, result)
     if result.min() < 0:
         raise ValueError(f"{name} must be >= 0, got {result.min():g}")
-    return _not_all_zero(name, result)
+    return result
 
 
 def _not_all_zero(name: str, weight: NDArray[Any]) -> NDArray[Any]:
@@ -192,6 +198,32 @@ def of_training(
     product = times(*given.values())
     assert product is not None
     return rows, in_dtype(name, _not_all_zero(name, product), dtype, counts)
+
+
+def of_batch(
+    sample_weight: Any,
+    present: NDArray[Any] | None,
+    class_weight: Any,
+    y: NDArray[Any],
+    loss: Loss,
+    n_out: int,
+    *,
+    prefix: str = "",
+) -> NDArray[Any] | None:
+    """The product of all weights of a part of the samples, which may all be zero; None where all are one.
+
+    Parameters
+    ----------
+    sample_weight : array of shape (n,) or (n, n_out), or None
+        As given.
+    present, class_weight, y, loss, n_out
+        As for `of_training`; the class weights are not "balanced", which needs all samples.
+    """
+    dtype, outputs = dtype_name(y.dtype), of_outputs(loss, n_out)
+    weight = _checked(sample_weight, len(y), prefix=prefix, outputs=outputs)
+    by_class = None if class_weight is None else _class_weights(class_weight, y, present, loss, max(n_out, 2))
+    product = times(by_class, weight, present)
+    return None if product is None else np.ascontiguousarray(product, dtype)
 
 
 def _class_weights(

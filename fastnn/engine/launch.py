@@ -45,6 +45,20 @@ def set_data(net: Network, data: DataSet, lengths: NDArray[np.int64] | None = No
             fields.n_targets = y.shape[1]  # last: it says that the rows have it, whatever is raised before
 
 
+def place_piece(net: Network, data: DataSet, first: int, order: NDArray[np.int64] | None = None) -> None:
+    """Make checked arrays a piece of a data set: their first, or the first of `order`, is sample `first`.
+
+    Those before it are not there: the call is to begin at this position.
+    """
+    set_data(net, data)
+    fields, (X, y, weight) = net.fields, data
+    fields.order = 0 if order is None else address(order) - 8 * first
+    if order is None:
+        fields.x -= first * X.strides[0]
+        fields.y -= first * y.strides[0]
+        fields.sample_weight -= 0 if weight is None else first * weight.strides[0]
+
+
 def draw_order(net: Network) -> None:
     """Write the order of the samples for the epoch in the descriptor, as the driver does at its start."""
     if net.fields.order:

@@ -21,6 +21,7 @@ class InterruptedEpoch:
     Attributes
     ----------
     n_samples, batch_size : int
+        The former is 0 where an iterable gave the batches, and so was the number not known.
     shuffle : bool
     sums : float64 array
         `launch.sums`: of the loss and the metrics.
@@ -34,6 +35,12 @@ class InterruptedEpoch:
     def check(self, n_samples: int, batch_size: int, shuffle: object, position: int) -> None:
         """Raise a ValueError if the epoch cannot be resumed like this, from sample `position` on."""
         before = (self.n_samples, self.batch_size, self.shuffle)
+        if 0 in (self.n_samples, n_samples) and self.n_samples != n_samples:
+            kinds = ("an iterable of batches", "samples of a known number")
+            one, other = kinds if self.n_samples == 0 else kinds[::-1]
+            raise ValueError(f"the interrupted epoch was over {one}, and cannot be resumed over {other}")
+        if n_samples == 0:
+            return
         if before != (n_samples, batch_size, shuffle):
             raise ValueError(
                 f"the interrupted epoch had {self.n_samples} samples, batch_size={self.batch_size} and "

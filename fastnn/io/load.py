@@ -206,10 +206,10 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
     state.callbacks = _callback_states(training.get("callbacks", {}), file)
     if pause is None:
         return
-    n_samples = _counter("n_samples", pause["n_samples"], low=2)
+    n_samples = _counter("n_samples", pause["n_samples"])  # 0: of an iterable
     batch_size = _counter("batch_size", pause["batch_size"], low=1)
     state.position = _counter("position", pause["position"], low=1)
-    if state.position >= n_samples or state.position % batch_size:
+    if n_samples and (state.position >= n_samples or state.position % batch_size):
         raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
     shuffle = validate.boolean("shuffle", pause["shuffle"])
     state.interrupted_epoch = InterruptedEpoch(

@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -221,10 +222,18 @@ def adapt(
 
     The samples are rows of numbers; `shape` is that of a sample.
     """
+    adapt_to_parts(layers, lambda: [(X, weight)], dtype, shape, again=again)
+
+
+def adapt_to_parts(
+    layers: Sequence[Layer], parts: Callable[[], Blocks], dtype: str, shape: Shape, *, again: bool
+) -> None:
+    """The same to samples that come part by part: each layer goes through `parts()` once."""
     shape_here = shape
     for i, layer in enumerate(layers):
         if isinstance(layer, Preprocessing) and not layer.of_targets and (again or not layer.adapted):
-            blocks = weightless.blocks(layers[:i], X, weight, dtype, shape)
+            found = (weightless.blocks(layers[:i], X, weight, dtype, shape) for X, weight in parts())
+            blocks = itertools.chain.from_iterable(found)
             layer._take_statistics(layer.compute_statistics(blocks, layer.columns_of(shape_here)))
         shape_here = layer.output_shape(shape_here)
 
@@ -236,12 +245,11 @@ def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None,
     """
     if not isinstance(layer, Preprocessing) or not layer.of_targets or layer.adapted:
         return
-    dtype, n_out = y.dtype.name, layer.columns_of(shape)
+    n_out = layer.columns_of(shape)
     if weight is None or weight.ndim == 1:
-        blocks = weightless.blocks([], y, weight, dtype, y.shape[1:])
-        layer._take_statistics(layer.compute_statistics(blocks, n_out))
+        adapt_to_parts_of_targets(layer, lambda: [(y, weight)], shape)
         return
-    y, weight = y.reshape(-1, n_out), weight.reshape(-1, n_out)
+    dtype, y, weight = y.dtype.name, y.reshape(-1, n_out), weight.reshape(-1, n_out)
     alone = np.flatnonzero(~weight.any(axis=0))
     if alone.size:
         raise ValueError(f"{layer!r} cannot be adapted: no target of output {alone[0]} counts, or is there")
@@ -251,6 +259,23 @@ def adapt_to_targets(layer: Layer, y: NDArray[Any], weight: NDArray[Any] | None,
         for target, own in columns
     ]
     layer._take_statistics({name: np.concatenate([each[name] for each in found]) for name in layer.names})
+
+
+def adapt_to_parts_of_targets(layer: Layer, parts: Callable[[], Blocks], shape: Shape) -> None:
+    """The same to targets that come part by part, with a weight for each sample or none."""
+    if not isinstance(layer, Preprocessing) or not layer.of_targets or layer.adapted:
+        return
+
+    def blocks() -> Blocks:
+        for y, weight in parts():
+            if weight is not None and weight.ndim == 2:
+                raise ValueError(
+                    f"{layer!r} cannot be adapted to targets that come batch by batch, some of them missing "
+                    "or with a weight for each output; call model.layers[-1].adapt(y) with targets first"
+                )
+            yield from weightless.blocks([], y, weight, y.dtype.name, y.shape[1:])
+
+    layer._take_statistics(layer.compute_statistics(blocks(), layer.columns_of(shape)))
 
 
 def _sizes(layer: Layer, inputs: tuple[Shape, ...]) -> list[Shape]:

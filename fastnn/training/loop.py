@@ -82,8 +82,7 @@ class Training:
         thread_tuner: ThreadTuner,
         stop: threading.Event | None,
     ) -> None:
-        self.model, self.executor, self.net = model, executor, net
-        self.data, self.lengths, self.state = task.data, task.lengths, executor.state
+        self.model, self.executor, self.net, self.state = model, executor, net, executor.state
         self.thread_tuner = thread_tuner
         self.epochs, self.evaluate, self.history = task.epochs, evaluate, task.history
         self.progress, self.stop = progress, stop or outer_stop()
@@ -93,13 +92,7 @@ class Training:
         shape = min(task.epochs, MOST_EPOCHS), len(self.names) + 1
         logs, self.logs_address = executor.fit_memory.take("logs", math.prod(shape), "float64")
         self.logs = logs.reshape(shape)
-        n = len(task.data[0])
-        self.give_order = task.shuffle if callable(task.shuffle) else None
-        ordered = self.give_order or (task.shuffle and task.rows < n)
-        size = n if ordered else 0
-        self.order, self.order_address = executor.fit_memory.take("the order of the samples", size, "int64")
-        self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
-        self.ordered = self.first_epoch  # the epoch that they last until
+        self._take_task(task)
         self.resumed = self.state.interrupted_epoch if task.resume else None
         if self.resumed is None and (self.state.interrupted_epoch is not None or self.state.position):
             with executor.weights_lock.change():
@@ -109,6 +102,22 @@ class Training:
         executor.refresh_optimizer(net)
         executor.last_finite_state = self.state.copy(executor.last_finite_state)
         self.reported = 0
+        self.steps = thread_tuner.steps_in(SLICE)
+        self.kept_at = time.perf_counter()
+        self.is_new = not task.callbacks  # whether the optimizer is as it was when this began
+
+    def _take_task(self, task: FitArguments) -> None:
+        """Take over the samples, and make memory for their order."""
+        self.data, self.lengths = task.data, task.lengths
+        n = len(task.data[0])
+        self.give_order = task.shuffle if callable(task.shuffle) else None
+        ordered = self.give_order or (task.shuffle and task.rows < n)
+        size = n if ordered else 0
+        self.order, self.order_address = self.executor.fit_memory.take(
+            "the order of the samples", size, "int64"
+        )
+        self.orders = np.zeros((0, n), np.int64)  # those that were given for the next epochs
+        self.ordered = self.state.epoch  # the epoch that they last until
 
     def run(self) -> None:
         """Train; the model's state is that of a finished step, however this ends."""
@@ -138,9 +147,8 @@ class Training:
             self.progress.close(*self._done())
 
     def _fill_descriptor(self) -> None:
-        launch.set_data(self.net, self.data, self.lengths)
         fields = self.net.fields
-        fields.order = self.order_address if self.order.size else 0
+        self._place_samples()
         fields.orders = 0
         fields.training = 1
         fields.batch_means = self.executor.loss is not None and self.executor.loss.reported != ""
@@ -151,6 +159,11 @@ class Training:
             launch.draw_order(self.net)
             launch.set_sums(self.net, self.resumed.sums)
 
+    def _place_samples(self) -> None:
+        """Tell the network where the samples and their order are."""
+        launch.set_data(self.net, self.data, self.lengths)
+        self.net.fields.order = self.order_address if self.order.size else 0
+
     def _take_results(self) -> None:
         """Read back what a compiled call has done: counters, logs, and what is needed to continue."""
         if not self.under_way:
@@ -160,57 +173,63 @@ class Training:
         self._take_figures()
         state.interrupted_epoch = None
         if state.position and self.give_order is None:
-            batch = fields.batch_size
-            state.interrupted_epoch = InterruptedEpoch(
-                len(self.data[0]), batch, self.order.size > 0, launch.sums(self.net)
-            )
+            state.interrupted_epoch = InterruptedEpoch(*self._way(), launch.sums(self.net))
         self.under_way = False
 
+    def _way(self) -> tuple[int, int, bool]:
+        """How an epoch goes through the data: number of samples, that of a batch, whether in random order."""
+        return len(self.data[0]), self.net.fields.batch_size, self.order.size > 0
+
     def _run_slices(self) -> None:
+        while self.epoch < self.first_epoch + self.epochs and not self.model.stop_training:
+            self._run_slice()
+
+    def _run_slice(self, most_steps: int | None = None) -> None:
+        """Train for about `SLICE` seconds, and for so many steps at most; then callbacks and progress."""
         state, fields = self.state, self.net.fields
-        last_epoch = self.first_epoch + self.epochs
-        steps = self.thread_tuner.steps_in(SLICE)
-        kept_at = time.perf_counter()
-        is_new = not self.callbacks.callbacks  # whether the optimizer is as it was when this began
-        while self.epoch < last_epoch and not self.model.stop_training:
-            fields.last_epoch = self._last_epoch()  # may call the user's function: before all that follows
-            if not is_new:
-                self.executor.refresh_optimizer(self.net)
-            is_new = False
-            fields.history = self.logs_address
-            fields.seed, fields.step = state.seed, (before := state.step)
-            threads, part = self.thread_tuner.choose()
-            fields.max_steps = most = max(1, int(part * steps))
-            start = time.perf_counter()
-            try:
-                with defer_interrupt():  # what the call did and what is recorded of it belong together
-                    with self.executor.weights_lock.change():
-                        self.under_way = True
-                        try:
-                            launch.run("train", self.net, threads)
-                        finally:  # a signal's handler may raise here, and then `run` does this
-                            self._take_results()
-            except KeyboardInterrupt:  # history and callbacks know the epochs that are in the weights
-                self._finish_epochs()
-                raise
-            now = time.perf_counter()
-            self.thread_tuner.note(threads, state.step - before, now - start)
-            late = now - kept_at > SLICE
-            if fields.status == DIVERGED:
-                self._diverged()
-            if late or self.callbacks.callbacks or self.epoch == last_epoch:
-                if not self.state.is_finite():
-                    self._diverged()
-                if late:
-                    self.executor.last_finite_state = state.copy(self.executor.last_finite_state)
-                    kept_at = now
+        fields.last_epoch = self._last_epoch()  # may call the user's function: before all that follows
+        if not self.is_new:
+            self.executor.refresh_optimizer(self.net)
+        self.is_new = False
+        fields.history = self.logs_address
+        fields.seed, fields.step = state.seed, (before := state.step)
+        threads, part = self.thread_tuner.choose()
+        most = max(1, int(part * self.steps))
+        fields.max_steps = most if most_steps is None else min(most, most_steps)
+        start = time.perf_counter()
+        try:
+            with defer_interrupt():  # what the call did and what is recorded of it belong together
+                with self.executor.weights_lock.change():
+                    self.under_way = True
+                    try:
+                        launch.run("train", self.net, threads)
+                    finally:  # a signal's handler may raise here, and then `run` does this
+                        self._take_results()
+        except KeyboardInterrupt:  # history and callbacks know the epochs that are in the weights
             self._finish_epochs()
-            if self.progress is not None:
-                self.progress.update(*self._done())
-            if self.stop is not None and self.stop.is_set():
-                raise KeyboardInterrupt
-            if state.step - before == most:
-                steps = max(1, int(steps * min(part * SLICE / max(now - start, 1e-9), 100.0)))
+            raise
+        now = time.perf_counter()
+        self.thread_tuner.note(threads, state.step - before, now - start)
+        self._require_finite(now)
+        self._finish_epochs()
+        if self.progress is not None:
+            self.progress.update(*self._done())
+        if self.stop is not None and self.stop.is_set():
+            raise KeyboardInterrupt
+        if state.step - before == most:
+            self.steps = max(1, int(self.steps * min(part * SLICE / max(now - start, 1e-9), 100.0)))
+
+    def _require_finite(self, now: float) -> None:
+        """Raise an error if training has diverged; keep a copy of the state every `SLICE` seconds."""
+        late = now - self.kept_at > SLICE
+        if self.net.fields.status == DIVERGED:
+            self._diverged()
+        if late or self.callbacks.callbacks or self.epoch == self.first_epoch + self.epochs:
+            if not self.state.is_finite():
+                self._diverged()
+            if late:
+                self.executor.last_finite_state = self.state.copy(self.executor.last_finite_state)
+                self.kept_at = now
 
     @property
     def epoch(self) -> int:
@@ -259,8 +278,11 @@ class Training:
 
     def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
         """How many epochs are done, with a part of the present one, and what gives the latest logs."""
-        part = self.state.position / len(self.data[0])
-        return len(self.history.epoch) + part, self.history.last_figures
+        return len(self.history.epoch) + self._part_done(), self.history.last_figures
+
+    def _part_done(self) -> float:
+        """The part of the present epoch that is done."""
+        return float(self.state.position / len(self.data[0]))
 
     def _diverged(self) -> None:
         state, what = self.state, "the loss or a weight"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import optimizers
@@ -22,6 +22,8 @@ from .arguments import (
     keep_samples,
     single_step,
 )
+from .batch_arguments import adapt_to_batches, batches_of, check_batches, evaluate_batches
+from .batch_loop import BatchArguments, train_on_batches
 from .callback import Callback
 from .gradients import Gradients
 from .loop import train
@@ -93,7 +95,7 @@ class Trainer(Gradients):
         Parameters
         ----------
         X, sample_weight
-            As for `fit`.
+            As for `fit`; X may be an iterable of batches but a generator: each layer goes through them once.
 
         Returns
         -------
@@ -107,6 +109,10 @@ class Trainer(Gradients):
             columns or categories; the layers are then unchanged.
         """
         executor, layers, dtype = self._executor, self.layers, self.dtype
+        if sample_weight is None and not hasattr(X, "__next__") and (source := batches_of(X, None)):
+            with executor.weights_lock.held():
+                adapt_to_batches(executor, layers, source)
+            return self
         executor.columns.check_names(X)
         shape = executor.input_shape or sample_shape(X)
         counting = functools.partial(weights.counting, sample_weight, dtype=dtype)
@@ -124,8 +130,8 @@ class Trainer(Gradients):
 
     def evaluate(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Iterable[Any],
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         lengths: ArrayLike | None = None,
@@ -135,7 +141,7 @@ class Trainer(Gradients):
         Parameters
         ----------
         X, y, sample_weight, lengths
-            As for `fit`; or one sample, as for `partial_fit`.
+            As for `fit`, also batches; or one sample, as for `partial_fit`.
 
         Returns
         -------
@@ -148,6 +154,8 @@ class Trainer(Gradients):
         TypeError, ValueError
             As `fit`.
         """
+        if y is None and (source := batches_of(X, y)) is not None:
+            return evaluate_batches(self._executor, source)
         data, lengths = check_call(self._executor, X, y, sample_weight, lengths)
         found = evaluation.evaluate(self._executor, data, lengths=lengths)
         self._executor.samples.put_back(data)
@@ -189,8 +197,8 @@ class Trainer(Gradients):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Iterable[Any],
+        y: ArrayLike | None = None,
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
@@ -206,15 +214,18 @@ class Trainer(Gradients):
         threads: int | None = None,
         resume: bool = False,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         """Train the model.
 
         Parameters
         ----------
-        X : array of shape (n, n_in)
+        X : array of shape (n, n_in), or iterable of batches
             Finite numbers. A C-contiguous array of the model's dtype is used in place, and so is a
             C-contiguous `numpy.memmap` of any real dtype but float16, which may be larger than memory; any
-            other array is converted once.
+            other array is converted once. An iterable, given without `y`, yields batches ``(X, y)`` or
+            ``(X, y, sample_weight)``, the next of them in a thread: see ``docs/beyond_one_machine.md``.
         y : array of shape (n, n_out), or (n,) for one output
             For `cross_entropy` and `nll` also class numbers of shape (n,) or (n, 1).
         epochs : int
@@ -237,7 +248,7 @@ class Trainer(Gradients):
             How many time steps each sample has, at least 1; behind its end X holds any finite numbers.
             Recurrent layers leave these steps out, as with a mask in Keras: they keep their state and repeat
             their output. Layers before them must take each time step alone: see `Masking`.
-        validation_data : (X, y) or (X, y, sample_weight), optional
+        validation_data : (X, y) or (X, y, sample_weight), or iterable of batches where X is one; optional
             Evaluated after each epoch.
         validation_lengths : array of int, optional
             The lengths of `validation_data`, if `lengths` are given.
@@ -259,6 +270,8 @@ class Trainer(Gradients):
         initial_epoch : int
             Number of the first epoch, as in Keras: training runs from there to `epochs`, and the history
             and the callbacks count from it.
+        steps_per_epoch, validation_steps : int, optional
+            How many batches of an iterable are an epoch, or are evaluated; all if not given.
 
         Returns
         -------
@@ -280,34 +293,36 @@ class Trainer(Gradients):
             threads = validate.integer("threads", threads, low=1)
         plain = sample_weight is class_weight is validation_data is None
         plain = plain and isinstance(validation_split, (int, float)) and validation_split == 0
-        usual = lengths is validation_lengths is threads is None and not shown
+        steps = steps_per_epoch, validation_steps
+        usual = lengths is validation_lengths is threads is None and not shown and steps == (None, None)
         if plain and usual and is_usual(epochs, batch_size, shuffle, callbacks, resume, initial_epoch):
             with defer_interrupt():  # what the call did and what is recorded of it belong together
                 history = self.fit_short(X, y, epochs, batch_size, bool(shuffle))
             if history is not None:
                 return history
-        known = self._executor.samples.take(X, y) if plain else None
-        task = check_fit_arguments(
-            self._executor,
-            functools.partial(check_samples, self._executor) if known is None else lambda *_, **__: known,
-            X,
-            y,
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            lengths=lengths,
-            validation_data=validation_data,
-            validation_lengths=validation_lengths,
-            validation_split=validation_split,
-            callbacks=callbacks,
-            resume=resume,
-            initial_epoch=initial_epoch,
-        )
+        options: dict[str, Any] = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "sample_weight": sample_weight,
+            "class_weight": class_weight,
+            "lengths": lengths,
+            "validation_data": validation_data,
+            "validation_lengths": validation_lengths,
+            "validation_split": validation_split,
+            "callbacks": callbacks,
+            "resume": resume,
+            "initial_epoch": initial_epoch,
+        }
+        executor, known = self._executor, None
+        task: FitArguments | None = check_batches(executor, X, y, *steps, options)
+        if task is None:
+            known = executor.samples.take(X, y) if plain else None
+            check = functools.partial(check_samples, executor) if known is None else lambda *_, **__: known
+            task = check_fit_arguments(executor, check, X, y, **options)
         watched = [str(getattr(callback, "monitor", "")) for callback in task.callbacks]
         self.train(task, threads, reporter(shown, task.epochs, task.initial_epoch, watched))
-        keep_samples(self._executor, X, y, known)
+        keep_samples(executor, X, y, known)
         return task.history
 
     def partial_fit(
@@ -393,7 +408,5 @@ class Trainer(Gradients):
         stop: threading.Event | None = None,
     ) -> None:
         """Do what `check_fit_arguments` has checked: see `Training`."""
-        executor = self._executor
-        executor.weights_lock.run_fit(
-            train, self, executor, task, self._thread_tuners, threads, progress, stop
-        )
+        executor, run = self._executor, train_on_batches if isinstance(task, BatchArguments) else train
+        executor.weights_lock.run_fit(run, self, executor, task, self._thread_tuners, threads, progress, stop)

@@ -100,16 +100,19 @@ def predict_entry(T):
 
 
 def evaluate_entry(T):
-    """A row of `history` is written: loss and metrics of all samples, `batch_size` rows at a time."""
+    """A row of `history` is written: loss and metrics of all samples, `batch_size` rows at a time.
+
+    Those before `position` were seen by earlier calls, whose sums are added to.
+    """
 
     def evaluate(thread, net_address):
         net = record(net_address, DESCRIPTOR)
         mode = flush_denormals()
         prepare_worker(net, thread)
-        n = net.n_samples
-        if thread == 0:
+        first, n = net.position, net.n_samples
+        if thread == 0 and first == 0:
             _start_sums(net)
-        for position in range(0, n, net.batch_size):
+        for position in range(first, n, net.batch_size):
             rows = min(net.batch_size, n - position)
             if not wait_for_team(net):  # for the metrics of the last batch
                 break

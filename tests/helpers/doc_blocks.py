@@ -29,6 +29,7 @@ GUIDES = [
     "docs/compiled_code.md",
     "docs/many_networks.md",
     "docs/callbacks.md",
+    "docs/beyond_one_machine.md",
 ]
 # The guide by task: the code of each section runs on its own.
 TASKS = "docs/tasks.md"

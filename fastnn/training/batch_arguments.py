@@ -1,0 +1,181 @@
+"""The arguments of a `fit` on data that comes batch by batch, checked before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checks import validate
+from ..data import names
+from ..data.readers import Reader
+from ..data.rows import sample_shape, sizes_of
+from ..data.tables import column_names, is_table
+from ..layers import preprocessing
+from .arguments import check_samples
+from .batch_loop import BatchArguments, adapt_layers, evaluate_source
+from .callback import Callback, as_callback
+from .pieces import BatchCheck
+from .sources import Source, source_of
+
+if TYPE_CHECKING:
+    from ..engine.data_set import DataSet
+    from ..engine.executor import Executor
+    from ..layers.base import Layer
+
+#: The defaults of `fit` for what an iterable decides itself.
+_BATCH_SIZE = 32
+
+
+_NO_BATCHES = (np.ndarray, str, bytes, bytearray, memoryview, dict, set, frozenset)
+
+
+def check_batches(
+    executor: Executor, X: Any, y: Any, steps_per_epoch: Any, validation_steps: Any, options: dict[str, Any]
+) -> BatchArguments | None:
+    """A call of `fit`, checked, if X gives batches; None if it is an array.
+
+    `options` are all other arguments.
+    """
+    if isinstance(X, Reader) or (y is None and _yields(X)):
+        return _checked(executor, X, y, steps_per_epoch, validation_steps, **options)
+    for name, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
+        if value is not None:
+            raise ValueError(f"{name} is for iterables of batches; for arrays give batch_size")
+    return None
+
+
+def batches_of(X: Any, y: Any) -> Source | None:
+    """What gives the batches of X, once; None if it is an array."""
+    is_reader = isinstance(X, Reader)
+    return source_of(X, "X", None, 1, "steps") if is_reader or (y is None and _yields(X)) else None
+
+
+def evaluate_batches(executor: Executor, source: Source) -> dict[str, float]:
+    """Loss and metrics on batches, checked first."""
+    _, shape = checked_head(executor, source, None)
+    executor.require_adapted()
+    executor.build(shape)
+    return evaluate_source(executor, source)
+
+
+def adapt_to_batches(executor: Executor, layers: tuple[Layer, ...], source: Source) -> None:
+    """Adapt all layers again, each in a pass through the batches."""
+    X, y, weight = source.head()
+    names.check(executor.columns.names, source.names or column_names(X), "X")
+    shape = executor.input_shape or sample_shape(X) or sizes_of(X)[1:]
+    with preprocessing.undone_on_error(layers):
+        adapt_layers(executor, layers, source, shape, again=True)
+        executor.refresh_constants()
+        executor.columns.take_names(source.names or column_names(X))
+
+
+def _yields(X: Any) -> bool:
+    """Whether X yields batches, as no array does."""
+    if X is None or isinstance(X, _NO_BATCHES) or is_table(X) or hasattr(X, "shape"):
+        return False
+    return hasattr(X, "__iter__") and not (isinstance(X, (list, tuple)) and not _is_batch(X))
+
+
+def _is_batch(X: Any) -> bool:
+    """Whether a list begins with a batch, and not with a sample."""
+    return bool(X) and isinstance(X[0], (list, tuple)) and all(np.ndim(part) > 0 for part in X[0][:2])
+
+
+def _checked(
+    executor: Executor,
+    X: Any,
+    y: Any,
+    steps_per_epoch: Any,
+    validation_steps: Any,
+    *,
+    epochs: Any,
+    initial_epoch: Any,
+    batch_size: Any,
+    shuffle: Any,
+    class_weight: Any,
+    validation_data: Any,
+    callbacks: Any,
+    resume: Any,
+    **others: Any,
+) -> BatchArguments:
+    executor.load_kernels(training=True)
+    if y is not None:
+        raise ValueError("y must not be given where X gives batches: these are (X, y)")
+    for name, value in others.items():
+        if value is not None and not (isinstance(value, (int, float)) and value == 0):
+            raise ValueError(f"{name} is for arrays, not for batches; {_INSTEAD[name]}")
+    if callable(shuffle):
+        raise ValueError("shuffle must not be a function where X gives batches, which have their order")
+    if batch_size != _BATCH_SIZE:
+        raise ValueError(
+            f"batch_size={batch_size!r} is for arrays: X gives batches, which have their own size"
+        )
+    if isinstance(class_weight, str):
+        raise ValueError(f"class_weight={class_weight!r} needs all targets; give a dict of class to weight")
+    initial_epoch = validate.integer("initial_epoch", initial_epoch, low=0)
+    epochs = validate.integer("epochs", epochs, low=initial_epoch)
+    resume = validate.boolean("resume", resume)
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a sequence, got {callbacks!r}")
+    called = [as_callback(callback) for callback in callbacks]
+    steps = _steps("steps_per_epoch", steps_per_epoch)
+    validation_steps = _steps("validation_steps", validation_steps)
+    executor.check_optimizer()
+    source = source_of(X, "X", steps, epochs - initial_epoch, "steps_per_epoch")
+    data, shape = checked_head(executor, source, class_weight)
+    held_out, validation_source = None, None
+    if validation_data is not None:
+        if isinstance(validation_data, tuple) and len(validation_data) in (2, 3):
+            Xv, yv, weight = (*validation_data, None)[:3]
+            held_out = check_samples(executor, Xv, yv, weight, shape, "validation ")
+        else:
+            given = validation_data, "validation_data", validation_steps
+            validation_source = source_of(*given, max(1, epochs - initial_epoch), "validation_steps")
+            checked_head(executor, validation_source, None, shape, "validation ")
+    return BatchArguments(
+        data,
+        shape,
+        None,
+        held_out,
+        epochs - initial_epoch,
+        source.batch_size,
+        False,
+        called,
+        source.names,
+        resume=resume,
+        initial_epoch=initial_epoch,
+        source=source,
+        validation_source=validation_source,
+        class_weight=class_weight,
+    )
+
+
+_INSTEAD = {
+    "sample_weight": "yield (X, y, sample_weight)",
+    "lengths": "use fn.Masking for sequences of different lengths",
+    "validation_lengths": "use fn.Masking for sequences of different lengths",
+    "validation_split": "give validation_data",
+}
+
+
+def _steps(name: str, value: Any) -> int | None:
+    return None if value is None else validate.integer(name, value, low=1)
+
+
+def checked_head(
+    executor: Executor,
+    source: Source,
+    class_weight: Any,
+    shape: tuple[int, ...] | None = None,
+    name: str = "",
+) -> tuple[DataSet, tuple[int, ...]]:
+    """The first batch, checked, and the shape of a sample."""
+    X, y, weight = source.head()
+    given = source.names or column_names(X)
+    names.check(executor.columns.names, given, f"{name}X")
+    source.names = given
+    data = check_samples(executor, X, y, None, shape, name)
+    shape = executor.shape_of_input(X, data.X) if shape is None else shape
+    return BatchCheck(executor, class_weight, shape)(X, y, weight, name), shape

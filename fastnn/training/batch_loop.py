@@ -1,0 +1,218 @@
+"""Training on data that comes batch by batch: `Training` whose samples are a piece at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..engine import evaluation, launch
+from ..engine.threads import team_size
+from ..engine.weightless import check_rows
+from ..layers import preprocessing
+from .arguments import FitArguments
+from .loop import Training
+from .pieces import BatchCheck, Piece
+from .prefetch import Prefetch
+from .sources import Source
+
+if TYPE_CHECKING:
+    from ..engine.data_set import DataSet
+    from ..engine.executor import Executor
+    from ..layers.base import Layer
+    from .progress import Bar, Lines
+    from .thread_tuner import ThreadTuners
+
+
+@dataclass
+class BatchArguments(FitArguments):
+    """A call of `fit` on data that comes batch by batch; `data` is the first of it.
+
+    Attributes
+    ----------
+    source, validation_source : Source or None
+    class_weight : dict, list of dict, or None
+    """
+
+    source: Source | None = None
+    validation_source: Source | None = None
+    class_weight: Any = None
+
+
+class BatchTraining(Training):
+    """One call of `fit` on data that comes batch by batch."""
+
+    def _take_task(self, task: FitArguments) -> None:
+        assert isinstance(task, BatchArguments) and task.source is not None  # noqa: PT018
+        self.source = task.source
+        self.check = BatchCheck(self.executor, task.class_weight)
+        self.rows, self.threads = task.rows, None
+        self.give_order = None
+        self.piece: Piece | None = None
+
+    def _place_samples(self) -> None:
+        self.net.fields.order = 0
+
+    def _way(self) -> tuple[int, int, bool]:
+        return self.source.n_samples, self.rows, self.source.shuffle
+
+    def _run_slices(self) -> None:
+        while self.epoch < self.first_epoch + self.epochs and not self.model.stop_training:
+            epoch, position = self.epoch, int(self.net.fields.position)
+            pieces = self.source.pieces(self.check, epoch, self.state.seed, position)
+            with Prefetch(pieces, self._is_stopped) as ready:
+                for piece in ready:
+                    self._train_on(piece)
+
+    def _is_stopped(self) -> bool:
+        return self.stop is not None and self.stop.is_set()
+
+    def _train_on(self, piece: Piece) -> None:
+        """All steps of a piece."""
+        self.piece = piece  # keeps the arrays alive
+        rows = len(piece.data.X) if piece.order is None else len(piece.order)
+        largest = min(rows, piece.batch_size)
+        if largest > self.rows:
+            self._lay_out(largest)
+        launch.place_piece(self.net, piece.data, piece.first, piece.order)
+        fields, epoch = self.net.fields, self.epoch
+        fields.batch_size = piece.batch_size
+        # As long as the epoch goes on, there is one sample more than will be reached.
+        fields.n_samples = piece.end + (not piece.is_last)
+        while self.epoch == epoch and (left := piece.end - int(fields.position)) > 0:
+            self._run_slice(-(-left // piece.batch_size))
+
+    def _lay_out(self, rows: int) -> None:
+        """Train by a network for larger batches from now on."""
+        sums, position = launch.sums(self.net), int(self.net.fields.position)
+        epoch = self.epoch
+        self._restore_batch_size()
+        self.net, self.rows = self.executor.network("train", rows), rows
+        self.executor.refresh_optimizer(self.net)
+        self._fill_descriptor()
+        self.net.fields.epoch, self.net.fields.position = epoch, position
+        launch.set_sums(self.net, sums)
+
+    def _tidy_up(self) -> None:
+        super()._tidy_up()
+        self._restore_batch_size()
+        self.piece = None
+
+    def _restore_batch_size(self) -> None:
+        """Leave the network as others expect it."""
+        self.net.fields.batch_size = self.rows
+
+    def _last_epoch(self) -> int:
+        return self.epoch + 1
+
+    def _part_done(self) -> float:
+        n = self.source.n_samples
+        return float(self.state.position / n) if n else 0.0
+
+
+def train_on_batches(
+    model: Any,
+    executor: Executor,
+    task: BatchArguments,
+    tuners: ThreadTuners,
+    threads: int | None,
+    progress: Bar | Lines | None,
+    stop: threading.Event | None,
+) -> None:
+    """All of a fit on data that comes batch by batch."""
+    assert task.source is not None
+    adapt_and_build(executor, model.layers, task)
+    state = executor.state
+    if task.resume and state.interrupted_epoch is not None:
+        source = task.source
+        state.interrupted_epoch.check(source.n_samples, task.rows, source.shuffle, state.position)
+    model.history = task.history
+    team = team_size(task.rows, executor.built.graph.multiplications, threads)
+    training = BatchTraining(
+        model,
+        executor,
+        executor.network("train", task.rows),
+        task,
+        evaluate=_validation(executor, task, threads),
+        progress=progress,
+        thread_tuner=tuners.of(task.rows, team, threads is not None),
+        stop=stop,
+    )
+    try:
+        training.run()
+    except Exception as error:
+        task.history.note(error)
+        raise
+
+
+def adapt_and_build(executor: Executor, layers: tuple[Layer, ...], task: BatchArguments) -> None:
+    """Adapt layers that are not yet, each in a pass through the data, and build; unchanged if that fails."""
+    assert task.source is not None
+    with preprocessing.undone_on_error(layers):
+        if not all(layer.adapted for layer in layers):
+            adapt_layers(executor, layers, task.source, task.shape, again=False)
+            executor.refresh_constants()
+            check_rows(layers, task.data.X, executor.dtype, "X", task.shape)
+        executor.build(task.shape)
+        executor.columns.take_names(task.names)
+
+
+def adapt_layers(
+    executor: Executor, layers: tuple[Layer, ...], source: Source, shape: tuple[int, ...], *, again: bool
+) -> None:
+    """Adapt those of the layers that are not yet, or all; without a last layer of targets if `again`."""
+    check = BatchCheck(executor, None, shape)
+    preprocessing.adapt_to_parts(
+        layers,
+        lambda: ((data.X, _of_rows(data)) for data in source.pass_for_layers(check)),
+        executor.dtype,
+        shape,
+        again=again,
+    )
+    if not again:
+        preprocessing.adapt_to_parts_of_targets(
+            layers[-1],
+            lambda: ((data.y, data.weight) for data in source.pass_for_layers(check)),
+            executor.shape_of_output(shape),
+        )
+
+
+def _of_rows(data: DataSet) -> Any:
+    """A weight for each sample."""
+    weight = data.weight
+    return weight if weight is None or weight.ndim == 1 else np.ascontiguousarray(weight.mean(axis=1))
+
+
+def _validation(
+    executor: Executor, task: BatchArguments, threads: int | None
+) -> Callable[[], dict[str, float]] | None:
+    if task.validation is None and task.validation_source is None:
+        return None
+
+    def evaluate() -> dict[str, float]:
+        if task.validation is not None:
+            found = evaluation.evaluate(executor, task.validation, threads)
+        else:
+            assert task.validation_source is not None
+            found = evaluate_source(executor, task.validation_source, threads)
+        return {f"val_{name}": value for name, value in found.items()}
+
+    return evaluate
+
+
+def evaluate_source(executor: Executor, source: Source, threads: int | None = None) -> dict[str, float]:
+    """Loss and metrics on data that comes batch by batch."""
+    with Prefetch(source.pieces(BatchCheck(executor), 0, executor.seed)) as ready:
+        return evaluation.evaluate_pieces(executor, _samples(ready), threads)
+
+
+def _samples(pieces: Iterable[Piece]) -> Iterator[DataSet]:
+    for piece in pieces:
+        data, order = piece.data, piece.order
+        if order is not None and len(order) < len(data.X):
+            weight = None if data.weight is None else data.weight[order]
+            data = type(data)(data.X[order], data.y[order], weight)
+        yield data

@@ -1,0 +1,232 @@
+"""Where the batches of a fit come from: an iterable of batches, or a reader of blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.readers import Reader
+from ..data.tables import is_table
+from ..engine.data_set import DataSet
+from .pieces import Batch, BatchCheck, Piece, collected
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def source_of(value: Any, name: str, steps: int | None, epochs: int, steps_name: str) -> Source:
+    """What gives the batches of `value`, an iterable or a reader; a reader needs no number of steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, or cannot be gone through so many times.
+    """
+    if isinstance(value, Reader):
+        if steps is not None:
+            raise ValueError(f"{steps_name} is for iterables; {name} has {len(value)} batches in an epoch")
+        return ReaderSource(value)
+    if isinstance(value, (str, bytes, dict, np.ndarray)) or is_table(value) or not hasattr(value, "__iter__"):
+        raise TypeError(
+            f"{name} without y must yield batches (X, y) or (X, y, sample_weight), got {type(value).__name__}"
+        )
+    return IterableSource(value, name, steps, epochs, steps_name)
+
+
+class Source:
+    """Base of both.
+
+    Attributes
+    ----------
+    n_samples : int
+        Of an epoch; 0 if that is not known.
+    batch_size : int
+        Of the first batch.
+    shuffle : bool
+    names : tuple of str
+        Of the columns, if they have names.
+    """
+
+    n_samples = 0
+    batch_size = 1
+    shuffle = False
+    names: tuple[str, ...] = ()
+
+    def head(self) -> Batch:
+        """The first batch, or the first rows."""
+        raise NotImplementedError
+
+    def pieces(self, check: BatchCheck, epoch: int, seed: int, position: int = 0) -> Iterator[Piece]:
+        """An epoch, from a sample on; `epoch` and `seed` determine the order if it shuffles."""
+        raise NotImplementedError
+
+    def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:
+        """All samples of an epoch once, for layers that adapt to them."""
+        raise NotImplementedError
+
+
+class IterableSource(Source):
+    """Batches of an iterable."""
+
+    def __init__(self, value: Any, name: str, steps: int | None, epochs: int, steps_name: str) -> None:
+        self.value, self.name, self.steps, self.steps_name = value, name, steps, steps_name
+        self.iterator = iter(value)
+        self.restarts = self.iterator is not value
+        if not self.restarts and steps is None and epochs > 1:
+            raise ValueError(
+                f"{name} is a {type(value).__name__}, which can be gone through once, but there are {epochs} "
+                f"epochs; give {steps_name}, the number of its batches that are an epoch, or an object whose "
+                "__iter__ begins again"
+            )
+        self.is_fresh, self.number = True, 0
+        first = self._next()
+        if first is None:
+            raise ValueError(f"{name} yields no batches: it is empty, or a generator that is used up")
+        self.first: Batch | None = first
+        self.kept = first
+        self.batch_size = int(getattr(first[0], "shape", (0,))[0] or len(first[0]))
+
+    def head(self) -> Batch:  # noqa: D102
+        return self.kept
+
+    def pieces(  # noqa: D102
+        self, check: BatchCheck, epoch: int, seed: int, position: int = 0
+    ) -> Iterator[Piece]:
+        if not self.is_fresh and self.steps is None:
+            self.iterator = iter(self.value)
+        self.is_fresh, self.number = False, 0
+        if position and self.restarts:
+            self._skip(position)
+        yield from collected(self._following, check, position, self.number, self.steps)
+
+    def _skip(self, position: int) -> None:
+        """Skip the batches of an interrupted epoch that are done."""
+        seen = 0
+        while seen < position and (batch := self._following()) is not None:
+            seen += len(batch[0])
+        if seen != position:
+            raise ValueError(
+                f"no batch of {self.name} begins at sample {position}, where the epoch was interrupted"
+            )
+
+    def _following(self) -> Batch | None:
+        """The next batch of the epoch; None at its end."""
+        if self.first is not None:
+            first, self.first = self.first, None
+            self.number += 1
+            return first
+        batch = self._next()
+        if batch is None and self.steps is not None:
+            if not self.restarts:
+                raise ValueError(
+                    f"{self.name} ended after {self.number} of the {self.steps_name}={self.steps} batches of "
+                    "an epoch; the weights are those after the last of them"
+                )
+            self.iterator = iter(self.value)
+            batch = self._next()
+        if batch is None and self.number == 0:
+            raise ValueError(f"{self.name} yields no batches any more when it is gone through again")
+        self.number += batch is not None
+        return batch
+
+    def _next(self) -> Batch | None:
+        try:
+            item = next(self.iterator)
+        except StopIteration:
+            return None
+        if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+            got = (
+                f"{type(item).__name__} of {len(item)}"
+                if isinstance(item, (tuple, list))
+                else repr(item)[:80]
+            )
+            raise ValueError(
+                f"batch {self.number} of {self.name} must be (X, y) or (X, y, sample_weight), got {got}"
+            )
+        X, y, weight = (*item, None)[:3]
+        return X, y, weight
+
+    def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:  # noqa: D102
+        if not self.restarts:
+            raise ValueError(
+                f"layers that prepare the data are not adapted, and {self.name} is a "
+                f"{type(self.value).__name__}, which can be gone through once; call model.adapt(X) first "
+                "with samples or an iterable of batches, or give an object whose __iter__ begins again"
+            )
+        other = IterableSource(self.value, self.name, self.steps, 1, self.steps_name)
+        number = 0
+        while (self.steps is None or number < self.steps) and (batch := other._following()) is not None:
+            yield check(*batch, f"batch {number}: ")
+            number += 1
+
+
+class ReaderSource(Source):
+    """Batches of a reader, cut from groups of its blocks."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.n_samples, self.batch_size = reader.n_samples, min(reader.batch_size, reader.n_samples)
+        self.shuffle, self.names = reader.shuffle, reader.names
+
+    def head(self) -> Batch:  # noqa: D102
+        return self.reader.head(self.batch_size)
+
+    def pieces(  # noqa: D102
+        self, check: BatchCheck, epoch: int, seed: int, position: int = 0
+    ) -> Iterator[Piece]:
+        reader, size, total = self.reader, self.batch_size, self.n_samples
+        start, first, rest = 0, position, None
+        for k, blocks in enumerate(reader.groups(epoch, seed)):
+            n = sum(reader.sizes[i] for i in blocks)
+            at, start = max(0, position - start), start + n
+            if start <= position:
+                continue
+            data, order = (
+                check(*reader.read(blocks), reader.describe(blocks)),
+                reader.order(epoch, seed, k, n),
+            )
+            if rest is not None:
+                at = min(size - len(rest.X), n)
+                rest = _joined(rest, _part(data, order, 0, at))
+                if len(rest.X) < size and start < total:
+                    continue
+                yield Piece(rest, None, first, size, is_last=first + len(rest.X) == total)
+                first, rest = first + len(rest.X), None
+            end = n if start == total else at + (n - at) // size * size
+            if end > at:
+                whole = data if order is not None else _part(data, None, at, end)
+                chosen = None if order is None else order[at:end]
+                yield Piece(whole, chosen, first, size, is_last=start == total)
+                first += end - at
+            rest = _part(data, order, end, n) if end < n else None
+
+    def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:  # noqa: D102
+        for blocks in self.reader.groups(0, 0):
+            yield check(*self.reader.read(blocks), self.reader.describe(blocks))
+
+
+def _part(data: DataSet, order: NDArray[np.int64] | None, start: int, end: int) -> DataSet:
+    """Some rows of data, in an order."""
+    rows: Any = slice(start, end) if order is None else order[start:end]
+    return DataSet(data.X[rows], data.y[rows], None if data.weight is None else data.weight[rows])
+
+
+def _joined(one: DataSet, other: DataSet) -> DataSet:
+    X, y = np.concatenate([one.X, other.X]), np.concatenate([one.y, other.y])
+    if one.weight is None or other.weight is None:
+        return DataSet(X, y, _ones(one, other))
+    return DataSet(X, y, np.concatenate([one.weight, other.weight]))
+
+
+def _ones(one: DataSet, other: DataSet) -> NDArray[Any] | None:
+    """The weights of both, one of which has none: ones in their place."""
+    given = one.weight if other.weight is None else other.weight
+    if given is None:
+        return None
+    parts = [
+        np.ones((len(of.X), *given.shape[1:]), given.dtype) if of.weight is None else of.weight
+        for of in (one, other)
+    ]
+    return np.concatenate(parts)
