@@ -11,7 +11,7 @@ True
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import activations, callbacks, datasets, initializers, losses, metrics, optimizers, schedules
+from . import activations, callbacks, data, datasets, initializers, losses, metrics, optimizers, schedules
 from ._public import set_module as _set_module
 from ._version import __version__ as __version__
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
@@ -169,6 +169,7 @@ __all__ = [
     "callbacks",
     "check_gradient",
     "clone_workspace",
+    "data",
     "datasets",
     "explain",
     "fit_many",

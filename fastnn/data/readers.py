@@ -29,8 +29,7 @@ class Reader:
     buffer_size : int
     """
 
-    #: Shape of a sample of X, and the names of its columns if they have names.
-    sample_shape: tuple[int, ...]
+    #: Names of the columns of X, if they have names.
     names: tuple[str, ...] = ()
     #: The numbers of rows of the blocks.
     sizes: list[int]

@@ -52,7 +52,7 @@ def place_piece(net: Network, data: DataSet, first: int, order: NDArray[np.int64
     """
     set_data(net, data)
     fields, (X, y, weight) = net.fields, data
-    fields.order = 0 if order is None else address(order) - 8 * first
+    fields.order = fields.orders = 0 if order is None else address(order) - 8 * first
     if order is None:
         fields.x -= first * X.strides[0]
         fields.y -= first * y.strides[0]

@@ -10,6 +10,8 @@ import numpy as np
 from ..checks import validate
 from ..data import names
 from ..data.readers import Reader
+from ..data.row_reader import Rows
+from ..data.row_sources import is_large
 from ..data.rows import sample_shape, sizes_of
 from ..data.tables import column_names, is_table
 from ..layers import preprocessing
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _BATCH_SIZE = 32
 
 
+#: Arguments of `fit` that are those of `Rows`.
+_OF_ROWS = ("batch_size", "shuffle")
 _NO_BATCHES = (np.ndarray, str, bytes, bytearray, memoryview, dict, set, frozenset)
 
 
@@ -38,6 +42,9 @@ def check_batches(
 
     `options` are all other arguments.
     """
+    if y is not None and is_large(X) and not isinstance(X, Reader):
+        X, y = Rows(X, y, options["sample_weight"], **{name: options[name] for name in _OF_ROWS}), None
+        options = {**options, "sample_weight": None, "batch_size": _BATCH_SIZE, "shuffle": True}
     if isinstance(X, Reader) or (y is None and _yields(X)):
         return _checked(executor, X, y, steps_per_epoch, validation_steps, **options)
     for name, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
@@ -48,6 +55,8 @@ def check_batches(
 
 def batches_of(X: Any, y: Any) -> Source | None:
     """What gives the batches of X, once; None if it is an array."""
+    if y is not None and is_large(X):
+        X, y = Rows(X, y, shuffle=False), None
     is_reader = isinstance(X, Reader)
     return source_of(X, "X", None, 1, "steps") if is_reader or (y is None and _yields(X)) else None
 
@@ -129,8 +138,11 @@ def _checked(
     if validation_data is not None:
         if isinstance(validation_data, tuple) and len(validation_data) in (2, 3):
             Xv, yv, weight = (*validation_data, None)[:3]
-            held_out = check_samples(executor, Xv, yv, weight, shape, "validation ")
-        else:
+            if is_large(Xv):
+                validation_data = Rows(Xv, yv, weight, shuffle=False)
+            else:
+                held_out = check_samples(executor, Xv, yv, weight, shape, "validation ")
+        if held_out is None:
             given = validation_data, "validation_data", validation_steps
             validation_source = source_of(*given, max(1, epochs - initial_epoch), "validation_steps")
             checked_head(executor, validation_source, None, shape, "validation ")

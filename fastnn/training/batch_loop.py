@@ -89,7 +89,7 @@ class BatchTraining(Training):
         """Train by a network for larger batches from now on."""
         sums, position = launch.sums(self.net), int(self.net.fields.position)
         epoch = self.epoch
-        self._restore_batch_size()
+        self._restore()
         self.net, self.rows = self.executor.network("train", rows), rows
         self.executor.refresh_optimizer(self.net)
         self._fill_descriptor()
@@ -98,12 +98,13 @@ class BatchTraining(Training):
 
     def _tidy_up(self) -> None:
         super()._tidy_up()
-        self._restore_batch_size()
+        self._restore()
         self.piece = None
 
-    def _restore_batch_size(self) -> None:
+    def _restore(self) -> None:
         """Leave the network as others expect it."""
-        self.net.fields.batch_size = self.rows
+        fields = self.net.fields
+        fields.batch_size, fields.order, fields.orders = self.rows, 0, 0
 
     def _last_epoch(self) -> int:
         return self.epoch + 1

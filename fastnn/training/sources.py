@@ -183,10 +183,7 @@ class ReaderSource(Source):
             at, start = max(0, position - start), start + n
             if start <= position:
                 continue
-            data, order = (
-                check(*reader.read(blocks), reader.describe(blocks)),
-                reader.order(epoch, seed, k, n),
-            )
+            data, order = self._read(blocks, check), reader.order(epoch, seed, k, n)
             if rest is not None:
                 at = min(size - len(rest.X), n)
                 rest = _joined(rest, _part(data, order, 0, at))
@@ -204,7 +201,17 @@ class ReaderSource(Source):
 
     def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:  # noqa: D102
         for blocks in self.reader.groups(0, 0):
-            yield check(*self.reader.read(blocks), self.reader.describe(blocks))
+            yield self._read(blocks, check)
+
+    def _read(self, blocks: list[int], check: BatchCheck) -> DataSet:
+        """Blocks, checked together; an error names the one that it is in."""
+        reader = self.reader
+        try:
+            return check(*reader.read(blocks), reader.describe(blocks))
+        except (TypeError, ValueError):
+            for block in blocks if len(blocks) > 1 else []:
+                check(*reader.read([block]), reader.describe([block]))
+            raise
 
 
 def _part(data: DataSet, order: NDArray[np.int64] | None, start: int, end: int) -> DataSet:

@@ -60,8 +60,11 @@ def _write_sums(net):
 
 @kernel
 def _order_samples(net, epoch):
-    """Write the epoch's order of the samples into `order`: the next given one, or a random one."""
-    if net.order == 0:
+    """Write the epoch's order of the samples into `order`: the next given one, or a random one.
+
+    Unless it is the given one itself.
+    """
+    if net.order == 0 or net.order == net.orders:
         return
     order = view(net.order, net.n_samples, np.int64)
     if net.orders == 0:
