@@ -48,7 +48,7 @@ def check_batches(
     if isinstance(X, Reader) or (y is None and _yields(X)):
         return _checked(executor, X, y, steps_per_epoch, validation_steps, **options)
     for name, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
-        if value is not None:
+        if _steps(name, value) is not None:
             raise ValueError(f"{name} is for iterables of batches; for arrays give batch_size")
     return None
 
