@@ -13,7 +13,17 @@ TABLE = re.compile(
     r"^\.\. currentmodule:: (\S+)\n\n\.\. autosummary::\n((?:   .*\n)+)\n((?:   \S+\n)+)", re.MULTILINE
 )
 # Modules of what a model takes by name, and those that need an extra.
-MODULES = ["activations", "datasets", "explain", "initializers", "losses", "plot", "schedules", "uncertainty"]
+MODULES = [
+    "activations",
+    "data",
+    "datasets",
+    "explain",
+    "initializers",
+    "losses",
+    "plot",
+    "schedules",
+    "uncertainty",
+]
 EXTRAS = ["onnx", "river", "scipy", "sklearn"]
 
 
