@@ -25,7 +25,7 @@ from ..layers.reshaping import Flatten, Reshape, Select
 from ..layers.resizing import Cropping, UpSampling, ZeroPadding
 from ..layers.scaling import Scaling
 from ..layers.unscale import Unscale
-from . import dense, images, sequences, tables
+from . import convolutions, dense, images, sequences, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,11 +60,11 @@ WRITERS: dict[type[Layer], LayerWriter] = {
     Flatten: _as_it_is,
     Reshape: _as_it_is,
     Select: tables.write_select,
-    Conv1D: images.write_convolution,
-    Conv2D: images.write_convolution,
-    Conv2DTranspose: images.write_transposed,
-    DepthwiseConv2D: images.write_depthwise,
-    SeparableConv2D: images.write_separable,
+    Conv1D: convolutions.write_convolution,
+    Conv2D: convolutions.write_convolution,
+    Conv2DTranspose: convolutions.write_transposed,
+    DepthwiseConv2D: convolutions.write_depthwise,
+    SeparableConv2D: convolutions.write_separable,
     WindowPooling: images.write_pooling,
     GlobalPooling: images.write_global_pooling,
     UpSampling: images.write_up_sampling,

@@ -86,6 +86,13 @@ def blocks(columns: int) -> list[tuple[int, int]]:
     return found
 
 
+def own_functions(name: str, columns: int, *, codes: bool) -> str:
+    """The functions of a product with a matrix of so many columns, under another name."""
+    texts = [_block(width) for width in dict.fromkeys(width for _, width in blocks(columns))]
+    text = "".join(texts).replace("$p_add_", f"{name}_")
+    return _of_codes(text) if codes else text
+
+
 def laid_out(matrix: NDArray[Any]) -> NDArray[Any]:
     """The numbers of a matrix in the order in which blocks read them."""
     parts = [matrix[:, first : first + width].ravel() for first, width in blocks(matrix.shape[1])]
@@ -103,20 +110,23 @@ def product(
     first: str = "",
     count: str = "",
     codes: bool = False,
+    own: str = "",
 ) -> tuple[list[str], list[str]]:
     """Lines that add ``x @ w`` to y, and the helpers they need; optionally of some of the rows only.
 
     `first` and `count` are expressions: x begins with number `first` of the rows, and has `count` numbers.
-    With `codes` the weights are integers of 8 bits.
+    With `codes` the weights are integers of 8 bits. `own` is the name of functions that no other
+    product calls, so that compilers make them for its number of rows: see `own_functions`.
     """
     lines, helpers, n = [], [], count or str(rows)
     add, dot = ("add_codes", "dot_codes") if codes else ("add", "dot")
     for start, width in blocks(columns):
-        helpers.append(f"{add}_{width}")
+        if not own:
+            helpers.append(f"{add}_{width}")
         at = [f"{start * rows}"] if start else []
         at += [f"{first} * {width}"] if first else []
         here = " + ".join([w, *at])
-        lines.append(f"$p_{add}_{width}({x}, {n}, {here}, {f'{y} + {start}' if start else y});")
+        lines.append(f"{own or f'$p_{add}'}_{width}({x}, {n}, {here}, {f'{y} + {start}' if start else y});")
     rest = sum(width for _, width in blocks(columns))
     if rest < columns:
         helpers.append(dot)
