@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     )
     from .training.fit_many import fit_many
     from .training.least_squares import levenberg_marquardt
+    from .training.optuna_pruning import OptunaPruning
 
 __all__ = [
     "UpSampling1D",
@@ -149,6 +150,7 @@ __all__ = [
     "Network",
     "OneHot",
     "OptimizerState",
+    "OptunaPruning",
     "RMSNormalization",
     "RMSprop",
     "ReduceLROnPlateau",
@@ -232,6 +234,7 @@ _EXTRAS = ("onnx", "river", "scipy", "sklearn")
 _LATER = {
     "Ensemble": ".ensemble",
     "check_gradient": ".gradient_check",
+    "OptunaPruning": ".training.optuna_pruning",
     "fit_many": ".training.fit_many",
     "levenberg_marquardt": ".training.least_squares",
     "load_keras": ".io.load_keras",

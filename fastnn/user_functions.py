@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from .losses import Loss
 from .schedules import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     Functions = dict[str, tuple[Callable[..., Any], int]]
 
@@ -171,6 +172,23 @@ def _take_in(
         room.TABLE[name] = make(name, kernel, **settings)
     _from_pickles.add(kernel)
     return kernel
+
+
+@contextlib.contextmanager
+def named(specifications: Iterable[UserDefined]) -> Iterator[None]:
+    """A block in which the names of specifications refer to them, as in the process where they were made."""
+    before = []
+    for made in specifications:
+        room, make = _KINDS[made.kernel.split(".")[1]]
+        before.append((room.TABLE, made.name, room.TABLE.get(made.name)))
+        settings = {key: value for key in _SETTINGS if (value := getattr(made, key, None))}
+        room.TABLE[made.name] = make(made.name, made.kernel, **settings)
+    try:
+        yield
+    finally:
+        for table, name, value in reversed(before):
+            if value is not None:
+                table[name] = value
 
 
 @functools.cache

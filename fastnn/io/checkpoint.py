@@ -30,6 +30,11 @@ CALLBACK = "callback."  # prefix of the names of callback arrays, followed by th
 
 def save(model: Inference, path: str | os.PathLike[str], training: bool = False) -> None:
     """Write a built model; the file is replaced in one step, or left as it was."""
+    files.replace(path, content(model, training))
+
+
+def content(model: Inference, training: bool = False) -> bytes:
+    """The file of a built model."""
     from safetensors.numpy import save as to_bytes
 
     training, executor = validate.boolean("training", training), model.executor
@@ -77,13 +82,13 @@ def save(model: Inference, path: str | os.PathLike[str], training: bool = False)
         for name, values in tensors.items():
             array_checks.finite(f"the model is not saved: its tensor {name!r}", values)
         text = json.dumps(config, default=lambda number: number.item())  # NumPy's numbers as Python's
-        content = to_bytes(tensors, {"fastnn": text})
-    size = int.from_bytes(content[:8], "little")
+        found: bytes = to_bytes(tensors, {"fastnn": text})
+    size = int.from_bytes(found[:8], "little")
     if size > LARGEST_HEADER:
         raise ValueError(
             f"the model's configuration is too large for a file: {size} bytes, the limit is {LARGEST_HEADER}"
         )
-    files.replace(path, content)
+    return found
 
 
 def _training(executor: Executor, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any
 # Module and name; or the pickled function itself, where no other process could import it.
 Carried = tuple[str, str] | bytes
 
-_MAIN = ("__main__", "__mp_main__")  # another process has another main program
+#: Names of the main program's module: another process has another one.
+MAIN = ("__main__", "__mp_main__")
 
 
 def carry(function: Any) -> Carried | None:
@@ -21,7 +22,7 @@ def carry(function: Any) -> Carried | None:
     """
     plain = getattr(function, "py_func", function)
     module, name = getattr(plain, "__module__", None), getattr(plain, "__qualname__", None)
-    if module in sys.modules and module not in _MAIN and name is not None:
+    if module in sys.modules and module not in MAIN and name is not None:
         found: Any = sys.modules[module]
         for part in name.split("."):
             found = getattr(found, part, None)

@@ -149,6 +149,11 @@ def as_callback(callback: Any) -> Callback:
     return _Function(callback)
 
 
+def function_of(callback: Callback) -> Callable[..., Any] | None:
+    """The function that `as_callback` made a callback of; None for others."""
+    return callback.function if isinstance(callback, _Function) else None
+
+
 class CallbackList:
     """The callbacks of a fit, and after which epochs each is called.
 

@@ -6,9 +6,9 @@ by one thread, which avoids barriers.
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,9 @@ def fit_many(
     threads: int | None = None,
     resume: bool = False,
     initial_epoch: int | Sequence[int] = 0,
+    executor: Any = None,
 ) -> list[History]:
-    """Train many models at once, each on one thread.
+    """Train many models at once, each on one thread, or by the workers of an executor.
 
     Each ends up, to the bit, as after its own `Model.fit`. Architectures, losses, optimizers,
     dtypes and seeds may differ.
@@ -88,9 +89,17 @@ def fit_many(
         1 shows one bar for the epochs of all models; 2 prints a line when a model has finished; "auto" is as
         for `Model.fit`.
     threads : int, optional
-        Number of models trained at a time; `fastnn.get_threads` if not given.
+        Number of models trained at a time; `fastnn.get_threads` if not given. With an `executor`, which knows
+        how many workers it has, the number of threads of each model, 1 if not given.
     resume : bool
         As for `Model.fit`: resume the latest fits, and the epochs that were interrupted.
+    executor : Executor, Dask client, "ray" or "joblib", optional
+        What trains the models instead of threads of this process: any `concurrent.futures.Executor`, such as
+        a ``ProcessPoolExecutor``, those of loky, or ``mpi4py.futures.MPIPoolExecutor``; a
+        ``distributed.Client``; Ray, or the backend of ``joblib.parallel_config``. The models become, to the
+        bit, what they would be otherwise. Callbacks and functions are pickled, and run in the worker; the
+        attributes of a `Callback` come back. The models of a worker that dies are tried once more, or as
+        often as Dask is configured to. See ``docs/beyond_one_machine.md``.
 
     Returns
     -------
@@ -108,8 +117,12 @@ def fit_many(
     TypeError, ValueError
         If an argument is not what is described above; no model has then been trained. The message says which
         model is concerned.
+    ImportError, RuntimeError
+        If the executor is not installed or is shut down, or if a worker has no fastnn or that of another
+        version. Models that were trained by then stay so, the others are as before.
     KeyboardInterrupt
-        On Ctrl-C, within a fraction of a second; each model is that of a finished step.
+        On Ctrl-C, within a fraction of a second; each model is that of a finished step. With an executor,
+        those that have ended are trained, and the others as before.
 
     Examples
     --------
@@ -126,8 +139,10 @@ def fit_many(
     3
     """
     models = sequence_of_models(models)
-    threads = get_threads() if threads is None else validate.integer("threads", threads, low=1)
+    if threads is not None:
+        threads = validate.integer("threads", threads, low=1)
     shown = style(verbose)
+    train = _way_to_train(executor, threads)
     check = _SharedChecks()
     columns = {
         "X": _one_each("X", X, len(models)),
@@ -150,7 +165,7 @@ def fit_many(
             tasks.append(check_fit_arguments(model.executor, check.of(model.executor), **own, **shared))
         except (TypeError, ValueError) as error:
             raise type(error)(f"model {i}: {error}") from error
-    _train_all(models, tasks, threads, shown)
+    _train_all(models, tasks, train, shown)
     return [task.history for task in tasks]
 
 
@@ -240,46 +255,36 @@ class _SharedChecks:
         return self._converted[key][1]
 
 
-def _train_all(models: list[Trainer], tasks: list[FitArguments], threads: int, verbose: int) -> None:
-    """Train every model; record errors in the histories, and warn about them."""
-    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+def _way_to_train(executor: Any, threads: int | None) -> Callable[..., None]:
+    """A function that trains models by an executor, or by threads of this process."""
+    if executor is None:
+        return functools.partial(_train_here, None, threads or get_threads(), 1)
+    from ..distributed import dispatch, engines  # only here: few processes need them
 
-    stop, outer, caller = threading.Event(), outer_stop(), threading.get_ident()
-    todo = deque(sorted(range(len(models)), key=lambda i: _work(models[i], tasks[i]), reverse=True))
+    if engines.is_threads(executor):
+        return functools.partial(_train_here, executor, 0, threads or 1)
+    return functools.partial(dispatch.train, engines.engine_of(executor), threads or 1)
+
+
+def _train_all(
+    models: list[Trainer], tasks: list[FitArguments], train: Callable[..., None], verbose: int
+) -> None:
+    """Train every model; record errors in the histories, and warn about them."""
+    outer = outer_stop()
+    order = sorted(range(len(models)), key=lambda i: _work(models[i], tasks[i]), reverse=True)
     ended: set[int] = set()
     show = {0: None, 1: _bar, 2: _lines}[verbose]
     progress = None if show is None else show(tasks, ended)
 
-    def train_the_next() -> None:
-        while not stop.is_set():
-            try:
-                i = todo.popleft()
-            except IndexError:
-                return
-            try:
-                with working_for(caller):
-                    models[i].train(tasks[i], threads=1, stop=stop)
-            except Exception as error:
-                tasks[i].history.error = error
-            ended.add(i)
+    def look() -> None:
+        if outer is not None and outer.is_set():
+            raise KeyboardInterrupt
+        if progress is not None:
+            progress(False)
 
-    # This thread only waits, so that Ctrl-C finds it at once.
-    pool = ThreadPoolExecutor(min(threads, len(models)), thread_name_prefix="fastnn")
     try:
-        workers: list[Future[None]] = [pool.submit(train_the_next) for _ in range(min(threads, len(models)))]
-        while True:
-            done, running = wait(workers, _LOOK_UP, FIRST_EXCEPTION)
-            if outer is not None and outer.is_set():
-                raise KeyboardInterrupt
-            if progress is not None:
-                progress(False)
-            if not running or any(worker.exception() for worker in done):
-                break
-        for worker in done:
-            worker.result()  # raised, but not a failure of a model: SystemExit, say
+        train(models, tasks, order, ended, look)
     finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
         if progress is not None:
             progress(True)
     failed = [i for i, task in enumerate(tasks) if task.history.error is not None]
@@ -288,6 +293,53 @@ def _train_all(models: list[Trainer], tasks: list[FitArguments], threads: int, v
         more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
         text = f"{len(failed)} of {len(models)} models failed, see error of their histories: {reasons}{more}"
         warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+def _train_here(
+    given: Any,
+    count: int,
+    threads: int,
+    models: list[Trainer],
+    tasks: list[FitArguments],
+    order: list[int],
+    ended: set[int],
+    look: Callable[[], None],
+) -> None:
+    """Train by threads of this process: those of a pool that was given, or so many."""
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+    stop, caller = threading.Event(), threading.get_ident()
+
+    def train(i: int) -> None:
+        if stop.is_set():
+            return
+        try:
+            with working_for(caller):
+                models[i].train(tasks[i], threads=threads, stop=stop)
+        except Exception as error:
+            tasks[i].history.error = error
+        ended.add(i)
+
+    # This thread only waits, so that Ctrl-C finds it at once.
+    pool = given or ThreadPoolExecutor(min(count, len(models)), thread_name_prefix="fastnn")
+    calls: list[Future[None]] = []
+    try:
+        try:
+            calls += (pool.submit(train, i) for i in order)
+        except RuntimeError as error:
+            raise RuntimeError(f"the executor takes no calls: {error}; no model was trained") from error
+        while True:
+            done, running = wait(calls, _LOOK_UP, FIRST_EXCEPTION)
+            look()
+            if not running or any(call.exception() for call in done):
+                break
+        for call in done:
+            call.result()  # raised, but not a failure of a model: SystemExit, say
+    finally:
+        stop.set()
+        wait([call for call in calls if not call.cancel()])
+        if given is None:
+            pool.shutdown(wait=True)
 
 
 def _work(model: Trainer, task: FitArguments) -> int:

@@ -1,0 +1,1 @@
+"""Training by other processes, on this machine and on others."""
