@@ -11,8 +11,8 @@ class OptunaPruning(Callback):
     """Report a value to a trial of Optuna after each epoch; the trial may be pruned.
 
     Training then ends by ``optuna.TrialPruned``, which `Model.fit` raises and ``study.optimize`` expects. The
-    Training then ends by ``optuna.TrialPruned``, which `Model.fit` raises and ``study.optimize`` expects. The
     model is that of the finished epoch. Other callbacks are called before it, and have seen the epoch.
+
     Parameters
     ----------
     trial : optuna.trial.Trial
