@@ -139,7 +139,7 @@ release-check: $(VENV)/dev.stamp
 
 # A warning is an error; a page for each public name is made anew.
 docs: $(VENV)/docs.stamp .cache/stamp
-	rm -rf docs/api/generated
+	rm -rf docs/api/generated docs/gallery docs/learn
 	$(call run_with_cache,plain) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
@@ -155,5 +155,5 @@ compare: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.compare
 
 clean:
-	rm -rf $(VENV) docs/_build docs/api/generated .cache .nox .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) docs/_build docs/api/generated docs/gallery docs/learn .cache .nox .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

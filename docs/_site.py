@@ -2,6 +2,9 @@
 
 import re
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 #: Files of the repository that pages link to, and the pages of the site that hold them.
 PAGES = {
     "../README.md": "index.md",
@@ -28,6 +31,21 @@ def escape_shapes(app, what, name, value, options, lines):
         parts = line.split("`")  # every second one is code
         parts[::2] = [re.sub(r"(?<![\w*])\*(?=[a-z_]+[,)\[])", r"\*", part) for part in parts[::2]]
         lines[number] = "`".join(parts)
+
+
+def inline_math(translator, node):
+    """Write a formula as MathML, which browsers show without a script from elsewhere."""
+    translator.body.append(convert(node.astext()))
+    raise SkipNode
+
+
+def displayed_math(translator, node):
+    """Write a formula that stands by itself: several lines, aligned at ``&``, where it has line breaks."""
+    formula = node.astext()
+    if r"\\" in formula:
+        formula = rf"\begin{{split}}{formula}\end{{split}}"
+    translator.body.append(f'<div class="formula">{convert(formula, display="block")}</div>')
+    raise SkipNode
 
 
 def compiled_functions(package):

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from _site import compiled_functions, escape_shapes, links  # noqa: E402
+from _site import compiled_functions, displayed_math, escape_shapes, inline_math, links  # noqa: E402
 
 import fastnn  # noqa: E402
 
@@ -20,11 +20,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "lessons"]
 nitpicky = False
 suppress_warnings = ["config.cache"]
 
@@ -55,10 +55,24 @@ autodoc_default_options = {
 }
 default_role = "py:obj"
 
+sphinx_gallery_conf = {
+    "examples_dirs": ["lessons"],
+    "gallery_dirs": ["learn"],
+    "within_subsection_order": "FileNameSortKey",
+    "filename_pattern": r"\.py$",
+    "abort_on_example_error": True,
+    "copyfile_regex": r"",
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1e9,
+}
+
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = "fastnn"
 html_show_sourcelink = False
 html_theme_options = {
@@ -72,6 +86,7 @@ html_theme_options = {
 def setup(app):
     """Connect what docs/_site.py does to pages and docstrings."""
     compiled_functions(fastnn)
+    app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("source-read", links)
     app.connect("include-read", lambda app, path, name, source: links(app, name, source))
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)
