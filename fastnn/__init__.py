@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from . import activations, callbacks, data, datasets, initializers, losses, metrics, optimizers, schedules
 from ._public import set_module as _set_module
 from ._version import __version__ as __version__
-from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from .callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    JSONLines,
+    MLflow,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+)
 from .checks.hints import nearest as _nearest
 from .custom import register_activation, register_loss, register_schedule
 from .engine.network import Network, OptimizerState, clone_workspace
@@ -140,8 +149,10 @@ __all__ = [
     "GroupNormalization",
     "History",
     "Impute",
+    "JSONLines",
     "Layer",
     "LayerNormalization",
+    "MLflow",
     "Masking",
     "MinMax",
     "Model",
@@ -162,6 +173,7 @@ __all__ = [
     "SimpleRNN",
     "Standardize",
     "Status",
+    "TensorBoard",
     "Unscale",
     "activations",
     "apply_gradient",

@@ -24,27 +24,23 @@ from .checks import paths, validate
 from .io import files
 from .schedules import Schedule
 from .training.callback import Callback, as_callback
+from .training.loggers import JSONLines, MLflow, TensorBoard
 
 __all__ = [
     "CSVLogger",
     "Callback",
     "EarlyStopping",
+    "JSONLines",
+    "MLflow",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "TensorBoard",
     "as_callback",
 ]
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def _text(path: Any) -> str:
-    """The path of a file."""
-    text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(text, str):
-        raise TypeError(f"path must be a string or a pathlib.Path, got {path!r}")
-    return text
 
 
 class _Monitor(Callback):
@@ -285,7 +281,7 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, 0.0)
-        self.path = _text(path)
+        self.path = paths.text(path)
         self.save_best_only = validate.boolean("save_best_only", save_best_only)
         self.training = validate.boolean("training", training)
         self.initial_value_threshold = initial_value_threshold
@@ -330,7 +326,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path = _text(path)
+        self.path = paths.text(path)
         self.append = validate.boolean("append", append)
         self._adds = False  # whether the next line is appended
         self._columns: list[str] | None = None

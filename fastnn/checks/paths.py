@@ -5,6 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from string import Formatter
+from typing import Any
+
+
+def text(path: Any, name: str = "path") -> str:
+    """The path of a file as text."""
+    result = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(result, str):
+        raise TypeError(f"{name} must be a string or a pathlib.Path, got {path!r}")
+    return result
 
 
 def fields(path: str, known: Iterable[str]) -> set[str]:

@@ -106,22 +106,20 @@ class Parquet(Reader):
     def read(self, blocks: list[int]) -> tuple[Any, Any, Any]:  # noqa: D102
         import pyarrow
 
-        tables = []
-        for i in blocks:
-            try:
-                tables.append(self._blocks[i][1].to_table(columns=self._columns, schema=self._schema))
-            except (OSError, ValueError) as error:
-                raise ValueError(f"{self._places[i]}cannot be read: {error}") from error
-        return self._split(pyarrow.concat_tables(tables))
+        return self._split(pyarrow.concat_tables([self._table(i) for i in blocks]))
 
     def head(self, rows: int) -> tuple[Any, Any, Any]:  # noqa: D102
-        fragment = next(part for size, part in self._blocks if size)
-        return self._split(fragment.head(rows, columns=self._columns, schema=self._schema))
+        return self._split(self._table(next(i for i, size in enumerate(self.sizes) if size), rows))
 
-    @property
-    def _columns(self) -> list[str]:
+    def _table(self, block: int, rows: int | None = None) -> Any:
+        """The columns of a block, or of its first rows, as a table of Arrow's."""
         weight = [] if self._weight is None else [self._weight]
-        return list(dict.fromkeys([*self.names, *self._targets, *weight]))
+        columns = list(dict.fromkeys([*self.names, *self._targets, *weight]))
+        try:
+            scanner = self._blocks[block][1].scanner(columns=columns, schema=self._schema)
+            return scanner.to_table() if rows is None else scanner.head(rows)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self._places[block]}cannot be read: {error}") from error
 
     def _split(self, table: Any) -> tuple[Any, Any, Any]:
         """Samples as a table of Arrow's, targets and weights as arrays."""

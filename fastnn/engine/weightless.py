@@ -52,13 +52,15 @@ def blocks(
 def check_rows(
     layers: Sequence[Layer], X: NDArray[Any], dtype: str, name: str, shape: Shape, table: Any = None
 ) -> None:
-    """Raise a ValueError if checked samples of a shape hold what an adapted layer cannot take.
+    """Raise a ValueError if checked samples of a shape hold what a layer behind adapted ones cannot take.
 
     `table` is what X was made of, which may name the columns.
     """
     check_indices(layers, X, dtype, name, shape, table)
     for i, layer in enumerate(layers):
-        if layer.checks_rows and layer.adapted:
+        if not layer.adapted and not layer.of_targets:
+            break  # what it makes of the samples is not known yet
+        if layer.checks_rows:
             first, given = 0, [shape, *shapes(layers[:i], shape)][-1]
             for block, _ in blocks(layers[:i], X, None, dtype, shape):
                 layer.check_rows(block, given, first, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..data import coding
-from ..engine.weightless import check_indices, check_rows
+from ..engine.weightless import check_rows
 from ..layers import preprocessing
 
 if TYPE_CHECKING:
@@ -30,6 +30,6 @@ def adapt_and_build(executor: Executor, layers: tuple[Layer, ...], task: FitArgu
             executor.refresh_constants()
             if task.validation is not None:
                 check_rows(layers, task.validation.X, dtype, "validation X", task.shape)
-            check_indices(layers, x, dtype, "X", task.shape)
+            check_rows(layers, x, dtype, "X", task.shape)
         executor.build(task.shape)
         executor.columns.take_names(task.names)

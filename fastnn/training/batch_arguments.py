@@ -188,6 +188,7 @@ def checked_head(
     given = source.names or column_names(X)
     names.check(executor.columns.names, given, f"{name}X")
     source.names = given
+    name += source.where
     data = check_samples(executor, X, y, None, shape, name)
     shape = executor.shape_of_input(X, data.X) if shape is None else shape
     return BatchCheck(executor, class_weight, shape)(X, y, weight, name), shape

@@ -47,12 +47,15 @@ class Source:
     shuffle : bool
     names : tuple of str
         Of the columns, if they have names.
+    where : str
+        What messages about `head` begin with.
     """
 
     n_samples = 0
     batch_size = 1
     shuffle = False
     names: tuple[str, ...] = ()
+    where = "batch 0: "
 
     def head(self) -> Batch:
         """The first batch, or the first rows."""
@@ -169,6 +172,7 @@ class ReaderSource(Source):
         self.reader = reader
         self.n_samples, self.batch_size = reader.n_samples, min(reader.batch_size, reader.n_samples)
         self.shuffle, self.names = reader.shuffle, reader.names
+        self.where = reader.describe([next(i for i, size in enumerate(reader.sizes) if size)])
 
     def head(self) -> Batch:  # noqa: D102
         return self.reader.head(self.batch_size)

@@ -210,3 +210,13 @@ def test_representations():
         "MinMax(-1, 1, columns=[0])",
         "OneHot([1, 2])",
     ]
+
+
+def test_given_categories_behind_a_layer_that_is_not_adapted_yet():
+    X = np.column_stack([RNG.normal(size=20), RNG.integers(0, 2, 20)])
+    model = fn.Model([fn.Standardize(0), fn.OneHot(1, categories=[[0, 1]]), fn.Dense(1)], loss="mse", seed=0)
+    with pytest.raises(ValueError, match="unknown category 5"):
+        model.fit(np.vstack([X, [[0, 5]]]), np.zeros(21))
+    assert not model.layers[0].adapted
+    assert not model.executor.is_built
+    model.fit(X, np.zeros(20))
