@@ -19,7 +19,7 @@ nox.options.reuse_existing_virtualenvs = True
 ROOT = Path(__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 #: Python versions that are tested with the packages that pip chooses.
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The dependencies of the core, and the oldest version of each that is asked for.
 CORE = dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", entry).groups() for entry in PROJECT["dependencies"])
 OLDEST = [f"{name}=={version}" for name, version in CORE.items()]
@@ -39,7 +39,7 @@ def run_tests(session, *arguments):
     [
         *(nox.param(version, [], id=version) for version in PYTHONS),
         nox.param("3.11", OLDEST, id="oldest"),
-        nox.param("3.13", ["--upgrade", "llvmlite", *CORE], id="newest"),
+        nox.param("3.14", ["--upgrade", "llvmlite", *CORE], id="newest"),
     ],
 )
 def tests(session, pins):
@@ -48,9 +48,13 @@ def tests(session, pins):
     run_tests(session)
 
 
-@nox.session(python="3.11")
+@nox.session(python=["3.11", "3.14t"])
 def core(session):
-    """The tests that need no extra, without any extra installed."""
+    """The tests that need no extra, without any extra installed; also without the GIL.
+
+    For 3.14t, the free-threaded build, NumPy, Numba and llvmlite have wheels. safetensors has none and is
+    built from its sources, for which Rust must be installed.
+    """
     session.install("--editable", ".", "hypothesis", "pytest")
     run_tests(
         session,

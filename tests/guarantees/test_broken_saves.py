@@ -12,6 +12,7 @@ import pytest
 import fastnn as fn
 from fastnn.io import files
 from tests.guarantees.programs import run
+from tests.helpers.posix import needs_posix
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +119,7 @@ while True:
 """
 
 
+@needs_posix
 @pytest.mark.parametrize("milliseconds", range(0, 40, 4))
 def test_killed_at_any_time(milliseconds, tmp_path):
     path = tmp_path / "m"

@@ -19,6 +19,7 @@ from fastnn.engine import launch, threads, weights_lock
 from fastnn.training import loop
 from tests.guarantees import soak
 from tests.guarantees.soak import at_once
+from tests.helpers.posix import needs_posix
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +99,7 @@ class Stop(Exception):
     pass
 
 
+@needs_posix
 @pytest.mark.parametrize("number, raised", [("SIGINT", KeyboardInterrupt), ("SIGALRM", Stop)])
 @pytest.mark.parametrize("slow", [0, 1])
 def test_a_signal_is_raised_when_all_calls_have_ended(number, raised, slow):

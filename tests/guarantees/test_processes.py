@@ -10,6 +10,7 @@ import pytest
 
 from tests.guarantees.programs import run
 from tests.guarantees.soak import start_cold_at_once
+from tests.helpers.posix import needs_posix
 from tests.helpers.sweeps import sampled
 
 pytestmark = pytest.mark.slow
@@ -173,11 +174,13 @@ def run_script(script):
     return result.stderr
 
 
+@needs_posix
 @pytest.mark.parametrize("count", [1, 4])
 def test_an_interrupt_leaves_the_weights_of_a_whole_step(count):
     run_script(f"count = {count}" + INTERRUPTED)
 
 
+@needs_posix
 def test_a_signal_at_the_end_of_a_thread():
     run_script(SIGNALLED)
 
@@ -235,6 +238,7 @@ def cold(script, folder, timeout=120):
     return run("-c", COLD + script, timeout=timeout, FASTNN_CACHE_DIR=str(folder))
 
 
+@needs_posix
 @pytest.mark.parametrize(
     ("get", "delay"),
     sampled(itertools.product(["loader.prepare(SMALL)", "fn.forward"], [0.02, 0.1, 0.3, 0.5]), every=3),
@@ -245,6 +249,7 @@ def test_an_interrupt_of_the_first_compilation(get, delay, tmp_path):
     assert cold(script, tmp_path / "cache") == "interrupted\n"
 
 
+@needs_posix
 def test_an_interrupt_while_other_processes_compile(tmp_path):
     script = "delay, get, alone = 0.5, lambda: loader.prepare(SMALL), 'no'" + INTERRUPTED_WHILE_COMPILING
     assert cold(script, tmp_path / "cache") == "interrupted\n"

@@ -1,11 +1,14 @@
 """Training that is stopped by Ctrl-C: in a program, and after a step that is chosen."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
 from unittest import mock
+
+import pytest
 
 from fastnn.engine import launch
 from fastnn.training.short_fit import ShortFit
@@ -16,6 +19,8 @@ def assert_interrupt_stops(script, within):
 
     A busy machine may let it wait.
     """
+    if os.name != "posix":
+        pytest.skip("needs signals of POSIX")
     seconds = []
     while not seconds or (seconds[-1] >= within and len(seconds) < 3):
         seconds.append(interrupt(script))

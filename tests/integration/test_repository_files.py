@@ -65,6 +65,13 @@ def test_links_of_the_security_policy_lead_to_files():
     assert links and all((ROOT / link).is_file() for link in links)
 
 
+def test_versions_of_python_are_those_of_nox():
+    prefix = "Programming Language :: Python :: 3."
+    named = [f"3.{line.removeprefix(prefix)}" for line in PROJECT["classifiers"] if line.startswith(prefix)]
+    assert named == pythons_of_nox()
+    assert PROJECT["requires-python"] == f">={named[0]}"
+
+
 def test_nox_runs_tests_that_exist():
     files = re.findall(r"tests/[\w/]+\.py", read("noxfile.py"))
     assert files and all((ROOT / file).is_file() for file in files)
@@ -104,3 +111,24 @@ def test_the_recipe_of_conda_asks_for_what_the_project_asks_for():
     assert recipe["context"]["version"] == __version__
     assert recipe["package"]["name"] == PROJECT["name"]
     assert recipe["about"]["license"] == PROJECT["license"]
+
+
+def test_what_builds_a_release_is_pinned_by_digests():
+    text = read("packaging/build-requirements.txt")
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+) \\\n {4}--hash=sha256:[0-9a-f]{64}\b", text, re.MULTILINE))
+    assert len(pins) == text.count("==")
+    backend = re.search(r"^_REQUIRED = (\[.*\])$", read("packaging/build_backend.py"), re.MULTILINE)[1]
+    project = tomllib.loads(read("pyproject.toml"))
+    needed = [
+        "build",
+        *project["build-system"]["requires"],
+        *PROJECT["dependencies"],
+        *ast.literal_eval(backend),
+    ]
+    for requirement in needed:
+        name, _, least = requirement.partition(">=")
+        assert numbers(pins[name]) >= numbers(least), requirement
+
+
+def numbers(version):
+    return [int(number) for number in version.split(".") if number]

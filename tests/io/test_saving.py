@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 import fastnn as fn
 from tests.helpers.networks import outputs_for
+from tests.helpers.posix import needs_posix
 from tests.helpers.rejections import refused
 from tests.helpers.saved_models import LAYERS, LOSSES, OPTIMIZERS, X, Y, interrupted, trained
 
@@ -147,6 +148,7 @@ def test_loading_unpickles_nothing(tmp_path, monkeypatch):
         fn.load(tmp_path / "foreign")
 
 
+@needs_posix
 def test_mode_of_the_file(tmp_path):
     path, model = tmp_path / "m", trained()
     mask = os.umask(0o027)
@@ -171,11 +173,12 @@ def test_paths(tmp_path, monkeypatch):
         fn.load(tmp_path)
     with pytest.raises(OSError):
         model.save(tmp_path)
-    os.mkfifo(tmp_path / "pipe")
-    for call in (model.save, fn.load):
-        with pytest.raises(OSError, match="not a regular file"):
-            call(tmp_path / "pipe")
-    os.unlink(tmp_path / "pipe")
+    if os.name == "posix":
+        os.mkfifo(tmp_path / "pipe")
+        for call in (model.save, fn.load):
+            with pytest.raises(OSError, match="not a regular file"):
+                call(tmp_path / "pipe")
+        os.unlink(tmp_path / "pipe")
     with pytest.raises(OSError):
         model.save(tmp_path / "no folder" / "m")
     assert os.listdir(tmp_path) == ["here"]

@@ -8,6 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 import fastnn as fn
+from tests.helpers.posix import needs_posix
 
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(3, 2)
 BYTES = WEIGHTS.tobytes()
@@ -94,6 +95,7 @@ ATTACKS = {
 }
 
 
+@needs_posix
 @pytest.mark.parametrize(("fields", "piece"), ATTACKS.values(), ids=ATTACKS)
 def test_attacks(fields, piece, tmp_path):
     folder, outside = tmp_path / "models", tmp_path / "outside"
