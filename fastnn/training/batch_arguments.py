@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..checks import validate
-from ..data import names
+from ..data import missing, names, sample_checks, weights
 from ..data.readers import Reader
 from ..data.row_reader import Rows
 from ..data.row_sources import is_large
-from ..data.rows import sample_shape, sizes_of
+from ..data.rows import as_rows, sample_shape, sizes_of
 from ..data.tables import column_names, is_table
+from ..engine.data_set import DataSet
 from ..layers import preprocessing
 from .arguments import check_samples
-from .batch_loop import BatchArguments, adapt_layers, evaluate_source
+from .batch_loop import BatchArguments, evaluate_source
 from .callback import Callback, as_callback
 from .pieces import BatchCheck
 from .sources import Source, source_of
 
 if TYPE_CHECKING:
-    from ..engine.data_set import DataSet
     from ..engine.executor import Executor
     from ..layers.base import Layer
 
@@ -71,11 +73,21 @@ def evaluate_batches(executor: Executor, source: Source) -> dict[str, float]:
 
 def adapt_to_batches(executor: Executor, layers: tuple[Layer, ...], source: Source) -> None:
     """Adapt all layers again, each in a pass through the batches."""
-    X, y, weight = source.head()
+    X, _, _ = source.head()
     names.check(executor.columns.names, source.names or column_names(X), "X")
     shape = executor.input_shape or sample_shape(X) or sizes_of(X)[1:]
+    nan, dtype = missing.columns(layers, shape), executor.dtype
+
+    def samples(X: Any, y: Any, weight: Any, where: str) -> DataSet:
+        name = f"{where}X"
+        x = as_rows(X, shape, name)
+        x = sample_checks.features(x, dtype, math.prod(shape), name=name, table=X, missing=nan)
+        return DataSet(x, None, weights.of_samples(weight, len(x), dtype, prefix=where))
+
     with preprocessing.undone_on_error(layers):
-        adapt_layers(executor, layers, source, shape, again=True)
+        parts = functools.partial(source.pass_for_layers, samples)
+        rows = lambda: ((data.X, data.weight) for data in parts())  # noqa: E731
+        preprocessing.adapt_to_parts(layers, rows, dtype, shape, again=True)
         executor.refresh_constants()
         executor.columns.take_names(source.names or column_names(X))
 

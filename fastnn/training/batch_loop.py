@@ -154,31 +154,27 @@ def adapt_and_build(executor: Executor, layers: tuple[Layer, ...], task: BatchAr
     assert task.source is not None
     with preprocessing.undone_on_error(layers):
         if not all(layer.adapted for layer in layers):
-            adapt_layers(executor, layers, task.source, task.shape, again=False)
+            _adapt(executor, layers, task.source, task.shape)
             executor.refresh_constants()
             check_rows(layers, task.data.X, executor.dtype, "X", task.shape)
         executor.build(task.shape)
         executor.columns.take_names(task.names)
 
 
-def adapt_layers(
-    executor: Executor, layers: tuple[Layer, ...], source: Source, shape: tuple[int, ...], *, again: bool
-) -> None:
-    """Adapt those of the layers that are not yet, or all; without a last layer of targets if `again`."""
+def _adapt(executor: Executor, layers: tuple[Layer, ...], source: Source, shape: tuple[int, ...]) -> None:
     check = BatchCheck(executor, None, shape)
     preprocessing.adapt_to_parts(
         layers,
         lambda: ((data.X, _of_rows(data)) for data in source.pass_for_layers(check)),
         executor.dtype,
         shape,
-        again=again,
+        again=False,
     )
-    if not again:
-        preprocessing.adapt_to_parts_of_targets(
-            layers[-1],
-            lambda: ((data.y, data.weight) for data in source.pass_for_layers(check)),
-            executor.shape_of_output(shape),
-        )
+    preprocessing.adapt_to_parts_of_targets(
+        layers[-1],
+        lambda: ((data.y, data.weight) for data in source.pass_for_layers(check)),
+        executor.shape_of_output(shape),
+    )
 
 
 def _of_rows(data: DataSet) -> Any:

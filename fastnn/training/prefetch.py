@@ -13,7 +13,7 @@ from ..engine.weights_lock import working_for
 T = TypeVar("T")
 
 _WAIT = 0.1  # seconds after which one who waits looks whether training is to stop
-_PATIENCE = 1.0  # seconds that the end of training waits for an iterator that does not return
+_PATIENCE = 0.2  # seconds that the end of training waits for an iterator that does not return
 
 
 class Prefetch(Generic[T]):

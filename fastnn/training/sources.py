@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from .pieces import Batch, BatchCheck, Piece, collected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: Checks samples, targets and weights of a place that messages begin with.
+Check = Callable[[Any, Any, Any, str], DataSet]
 
 
 def source_of(value: Any, name: str, steps: int | None, epochs: int, steps_name: str) -> Source:
@@ -65,7 +68,7 @@ class Source:
         """An epoch, from a sample on; `epoch` and `seed` determine the order if it shuffles."""
         raise NotImplementedError
 
-    def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:
+    def pass_for_layers(self, check: Check) -> Iterator[DataSet]:
         """All samples of an epoch once, for layers that adapt to them."""
         raise NotImplementedError
 
@@ -151,7 +154,7 @@ class IterableSource(Source):
         X, y, weight = (*item, None)[:3]
         return X, y, weight
 
-    def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:  # noqa: D102
+    def pass_for_layers(self, check: Check) -> Iterator[DataSet]:  # noqa: D102
         if not self.restarts:
             raise ValueError(
                 f"layers that prepare the data are not adapted, and {self.name} is a "
@@ -203,11 +206,11 @@ class ReaderSource(Source):
                 first += end - at
             rest = _part(data, order, end, n) if end < n else None
 
-    def pass_for_layers(self, check: BatchCheck) -> Iterator[DataSet]:  # noqa: D102
+    def pass_for_layers(self, check: Check) -> Iterator[DataSet]:  # noqa: D102
         for blocks in self.reader.groups(0, 0):
             yield self._read(blocks, check)
 
-    def _read(self, blocks: list[int], check: BatchCheck) -> DataSet:
+    def _read(self, blocks: list[int], check: Check) -> DataSet:
         """Blocks, checked together; an error names the one that it is in."""
         reader = self.reader
         try:

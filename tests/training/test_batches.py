@@ -1,6 +1,8 @@
 """`fit` on iterables of batches: the same bits as on arrays, faults, Ctrl-C, resuming."""
 
+import _thread
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -337,3 +339,40 @@ def test_arrays_afterwards():
         each.fit(X, Y, batch_size=10, epochs=2)
         each.partial_fit(X[:10], Y[:10])
     assert same(model, other)
+
+
+def test_adapt_again_to_other_categories_and_weights():
+    layers = [fn.OneHot(0), fn.Standardize(), fn.Dense(1)]
+    model = fn.Model(layers, loss="mse", seed=0)
+    codes = np.column_stack([np.arange(90) % 3, rng.normal(size=90)])
+    model.adapt(Batches(codes[:60], Y[:60]))
+    model.adapt(Batches(codes + [[4, 0]], Y[:90], W[:90]))
+    assert [each.tolist() for each in model.layers[0].categories] == [[4, 5, 6]]
+    expected = fn.Standardize().adapt(codes[:, 1:].astype("float32"), W[:90]).mean
+    np.testing.assert_allclose(model.layers[1].mean[-1:], expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="batch 1: X must be finite"):
+        model.adapt(Batches(np.where(np.arange(90)[:, None] == 40, np.nan, codes), Y[:90]))
+    assert [each.tolist() for each in model.layers[0].categories] == [[4, 5, 6]]
+
+
+def test_ctrl_c_within_an_epoch_and_resumed():
+    def slow():
+        for batch in Batches(X, Y):
+            time.sleep(0.02)
+            yield batch
+
+    class Slow(Batches):
+        def __iter__(self):
+            return slow()
+
+    whole, model = make(), make()
+    whole.fit(Batches(X, Y), epochs=40)
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    model.build(5)
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        model.fit(Slow(X, Y), epochs=40)
+    done = model.state.epoch
+    assert done < 40
+    model.fit(Batches(X, Y), epochs=40, initial_epoch=done, resume=True)
+    assert same(whole, model)
