@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-import os
 import pickle
-import tempfile
 import traceback
 from dataclasses import replace
 from types import FunctionType
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import user_functions
 from ..engine.data_set import DataSet
 from ..io import checkpoint
-from ..io.load import load
+from ..io.load import from_content
 from ..io.pickled_functions import MAIN
 from ..layers.base import walk
 from ..training.adapt import adapt_and_build
@@ -161,7 +159,7 @@ def unpack(content: bytes, arrays: Sequence[NDArray[Any]]) -> tuple[Model, FitAr
     """What `pack` packed."""
     file, own, metrics, task, threads = _loads(content, arrays)
     with user_functions.named(own):
-        return _from_file(file, metrics), task, threads
+        return from_content(file, metrics), task, threads
 
 
 def pack_result(
@@ -178,7 +176,7 @@ def take_result(model: Model, task: FitArguments, content: bytes, arrays: Sequen
     """Let a model, its history and its callbacks become what `pack_result` packed."""
     file, history, stop_training, states, error = _loads(content, arrays)
     with user_functions.named(_user_defined(model)):
-        trained = _from_file(file, ())
+        trained = from_content(file)
     model.executor.weights_lock.run_fit(_take_over, model, task, trained)
     vars(task.history).update(vars(history))
     task.history.error = _loads(error, ())
@@ -202,14 +200,6 @@ def _take_over(model: Model, task: FitArguments, trained: Model) -> None:
     with executor.weights_lock.change():
         executor.state.restore(trained.state)
         executor.state.callbacks = trained.state.callbacks
-
-
-def _from_file(content: bytes, metrics: Sequence[Any]) -> Model:
-    with tempfile.TemporaryDirectory(prefix="fastnn-") as folder:
-        path = os.path.join(folder, "model.safetensors")
-        with open(path, "wb") as file:
-            file.write(content)
-        return load(path, metrics=metrics)
 
 
 def _user_defined(model: Model) -> list[Any]:

@@ -25,7 +25,7 @@ from ..layers.preprocessing import Preprocessing
 from ..layers.registry import TABLE, from_config
 from ..model import Model
 from .checkpoint import CALLBACK, FORMAT
-from .tensor_files import check_shapes, open_tensors, tensor
+from .tensor_files import TensorsInMemory, check_shapes, open_tensors, tensor
 
 _COLUMNS = 1 << 20  # of the input of a model without weights
 _REPEATED = 4  # how often layers that prepare the data may have so many columns
@@ -86,21 +86,7 @@ def load(
     path = os.fspath(path)
     own = metric_table.functions([] if metrics is None else metrics, only=True)
     with open_tensors(path) as file:
-        text = (file.metadata() or {}).get("fastnn")
-        if text is None:
-            raise ValueError(
-                f"{path} is a safetensors file, but not of a fastnn model; fn.load_torch(path, model) reads "
-                "weights of PyTorch layers"
-            )
-        try:
-            config = json.loads(text)
-            if config["format"] > FORMAT:
-                raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
-            names = ", ".join([str(name) for name in config.get("metric_functions", [])])
-            model = _model(config, file, own, compute_dtype)
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
-            raise ValueError(f"{path} does not hold a consistent fastnn model: {what}") from error
+        model, names = _read(file, path, own, compute_dtype)
     if names and metrics is None:
         warnings.warn(
             f"the model was saved with user-defined metrics, {names}, and files do not hold functions; pass "
@@ -108,6 +94,33 @@ def load(
             stacklevel=2,
         )
     return model
+
+
+def from_content(content: bytes, metrics: Sequence[Callable[..., Any]] = ()) -> Model:
+    """The model of a file's content that another process of this library has sent."""
+    own = metric_table.functions(metrics, only=True)
+    return _read(TensorsInMemory(content), "what was sent", own, None)[0]
+
+
+def _read(
+    file: Any, path: str, functions: tuple[Callable[..., Any], ...], compute_dtype: str | None
+) -> tuple[Model, str]:
+    """The model, and the names of its user-defined metrics."""
+    text = (file.metadata() or {}).get("fastnn")
+    if text is None:
+        raise ValueError(
+            f"{path} is a safetensors file, but not of a fastnn model; fn.load_torch(path, model) reads "
+            "weights of PyTorch layers"
+        )
+    try:
+        config = json.loads(text)
+        if config["format"] > FORMAT:
+            raise ValueError(f"it is of format {config['format']}, from a later version of fastnn")
+        names = ", ".join([str(name) for name in config.get("metric_functions", [])])
+        return _model(config, file, functions, compute_dtype), names
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:500]
+        raise ValueError(f"{path} does not hold a consistent fastnn model: {what}") from error
 
 
 def _model(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import numpy as np
 
 from ..data import array_checks
 from . import files, signatures
@@ -33,6 +36,46 @@ def open_tensors(path: str) -> Any:
         return safe_open(path, framework="numpy")
     except (SafetensorError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from error
+
+
+class TensorsInMemory:
+    """The content of a safetensors file, read as an open one."""
+
+    def __init__(self, content: bytes) -> None:
+        from safetensors import deserialize
+
+        self._tensors: dict[str, Any] = dict(deserialize(content))  # type: ignore[no-untyped-call]
+        size = int.from_bytes(content[:8], "little")
+        self._metadata: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+
+    def metadata(self) -> dict[str, str]:
+        """Texts by name."""
+        return self._metadata
+
+    def keys(self) -> list[str]:
+        """Names of the tensors."""
+        return list(self._tensors)
+
+    def get_slice(self, name: str) -> _Slice:
+        """What is known of a tensor without reading it."""
+        return _Slice(self._tensors[name])
+
+    def get_tensor(self, name: str) -> Any:
+        """A tensor as an array, which may only be read."""
+        found = self._tensors[name]
+        dtype = {"F32": np.float32, "F64": np.float64}[found["dtype"]]
+        return np.frombuffer(found["data"], dtype).reshape(found["shape"])
+
+
+class _Slice:
+    def __init__(self, found: dict[str, Any]) -> None:
+        self._found = found
+
+    def get_shape(self) -> list[int]:
+        return list(self._found["shape"])
+
+    def get_dtype(self) -> str:
+        return str(self._found["dtype"])
 
 
 def check_shapes(file: Any, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -35,6 +35,8 @@ PROGRAMS |= {
     "reinforce",
     "ppo",
     "dqn",
+    "search_halving",
+    "search_optuna",
     "stream",
     "learned_ode",
 }
@@ -333,3 +335,24 @@ def test_c_program(run):
     for numbers_of_others in lines.values():
         np.testing.assert_allclose(np.array(numbers_of_others.split(), float), python, atol=2e-4)
     assert "wave.h: " in output and "wave.f90: " in output
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), pytest.param(("--dask",), marks=pytest.mark.ecosystem)], ids=["threads", "dask"]
+)
+def test_search_halving(run, arguments):
+    pytest.importorskip("distributed" if arguments else "sklearn")
+    output = run("search_halving", "--settings", "9", *arguments)
+    assert numbers(r"(\d+) settings, +(\d+) epochs", output) == [(9, 3), (3, 9), (1, 27)]
+    [(accuracy,)] = numbers(r"the best: ([\d.]+)%", output)
+    assert 90 < accuracy < 99
+
+
+@pytest.mark.ecosystem
+def test_search_optuna(run):
+    pytest.importorskip("optuna")
+    output = run("search_optuna", "--trials", "15")
+    [(trials, pruned, epochs)] = numbers(r"(\d+) trials in .* s, (\d+) of them pruned: (\d+) epochs", output)
+    assert trials == 15 and 0 < pruned < 15 and epochs < 300
+    [(accuracy,)] = numbers(r"the best: ([\d.]+)%", output)
+    assert 85 < accuracy < 99
