@@ -6,6 +6,7 @@
 #   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
 #   make ecosystem  the tests with Dask, Ray, MPI, Arrow, Optuna and MLflow, which it installs; also in `make test-all`
 #   make docs      the site, into docs/_build/html; `make docs-serve` shows it at http://127.0.0.1:8000
+#   make browser   tests of the site in Chromium, if it is installed
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes
@@ -33,7 +34,7 @@ run_with_cache = NUMBA_CACHE_DIR='$(CURDIR)/.cache/$(1)/numba' FASTNN_CACHE_DIR=
 # The steps of `test` and `test-all` share .venv and .cache, so they run one after another, under `make -j` too.
 .NOTPARALLEL:
 .PHONY: help venv demo quick test test-all lint types unit sweeps nojit boundscheck wheel release-check
-.PHONY: docs docs-serve ecosystem bounds fuzz memcheck soak mutants bench peers compare clean
+.PHONY: docs docs-serve browser ecosystem bounds fuzz memcheck soak mutants bench peers compare clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -85,7 +86,7 @@ demo: $(VENV)/demo.stamp
 
 # The kernels' own tests compile each of them; without compilation they take seconds.
 quick: lint types nojit .cache/warm
-	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep and not ecosystem' --ignore=tests/kernels
+	$(call run_with_cache,plain) $(PYTEST) -m 'not slow and not sweep and not ecosystem and not browser' --ignore=tests/kernels
 
 test: lint types unit
 
@@ -99,7 +100,7 @@ types: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy
 
 unit: .cache/warm
-	$(call run_with_cache,plain) $(PYTEST) -m 'not sweep and not ecosystem'
+	$(call run_with_cache,plain) $(PYTEST) -m 'not sweep and not ecosystem and not browser'
 
 sweeps: .cache/warm
 	$(call run_with_cache,plain) $(PYTEST) -m sweep
@@ -115,7 +116,7 @@ boundscheck: $(VENV)/dev.stamp .cache/stamp
 	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST) tests/kernels
 
 bounds: $(VENV)/dev.stamp .cache/stamp
-	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST) -m 'not ecosystem'
+	NUMBA_BOUNDSCHECK=1 $(call run_with_cache,boundscheck) $(PYTEST) -m 'not ecosystem and not browser'
 
 # Another SEED draws other networks.
 SEED ?= 0
@@ -142,6 +143,10 @@ docs: $(VENV)/docs.stamp .cache/stamp
 	rm -rf docs/api/generated docs/gallery docs/learn
 	$(call run_with_cache,plain) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# Chromium comes from the system: `apt-get install chromium`.
+browser: docs
+	$(BIN)/python -m pytest -m browser tests
 
 docs-serve: docs
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html

@@ -74,6 +74,8 @@ html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
 html_math_renderer = "mathml"
 html_title = "fastnn"
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": False,

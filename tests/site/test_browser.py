@@ -1,0 +1,141 @@
+"""The built site in a real browser: `make browser`. Screenshots are in docs/_build/screenshots/."""
+
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "docs" / "_build" / "html"
+SCREENSHOTS = ROOT / "docs" / "_build" / "screenshots"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WIDTHS = [390, 1440]
+PAGES = [
+    "index",
+    "start/first_network",
+    "tasks",
+    "fields/tables",
+    "learn/index",
+    "learn/n3_chain_rule",
+    "api/layers",
+    "api/generated/fastnn.GRU",
+    "api/generated/fastnn.Model",
+    "benchmarks",
+    "architecture",
+    "search",
+]
+
+# The text of a small picture that leads to a page is the title of that page, beside it.
+PICTURES = """[...document.images].map(image => ({
+    src: image.src,
+    shown: image.complete && image.naturalWidth > 0,
+    text: image.alt || image.closest(".sphx-glr-thumbcontainer")?.textContent.trim(),
+}))"""
+
+pytestmark = [pytest.mark.browser]
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    if not (HTML / "index.html").exists():
+        pytest.skip("the site is not built: make docs")
+    handler = functools.partial(Quiet, directory=HTML)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page that notes what goes wrong, and every request that leaves this machine."""
+    context = browser.new_context(base_url=address, permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.faults = []
+    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("requestfailed", lambda request: page.faults.append(f"failed: {request.url}"))
+    page.on("response", lambda answer: answer.status >= 400 and page.faults.append(answer.url))
+    page.on("request", lambda request: request.url.startswith(address) or page.faults.append(request.url))
+    yield page
+    context.close()
+
+
+def open_page(page, name):
+    page.goto(f"/{name}.html")
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_readable_and_quiet(page, name, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    open_page(page, name)
+    assert page.locator("h1").first.is_visible()
+    # What is wider than the window scrolls within its own frame.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [picture["src"] for picture in page.evaluate(PICTURES) if not picture["shown"]] == []
+    assert [picture["src"] for picture in page.evaluate(PICTURES) if not picture["text"]] == []
+    assert page.faults == []
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name.replace('/', '_')}_{width}.png")
+
+
+def test_the_search_finds_a_class_and_opens_its_page(page):
+    open_page(page, "index")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("EarlyStopping")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html*")
+    result = page.locator("#search-results a", has_text="EarlyStopping").first
+    result.wait_for()
+    result.click()
+    page.wait_for_load_state("networkidle")
+    assert "fastnn.EarlyStopping" in page.url
+    assert page.locator("h1").inner_text().startswith("EarlyStopping")
+    assert page.faults == []
+
+
+def test_a_code_block_is_copied(page):
+    open_page(page, "index")
+    page.locator("div.highlight").first.hover()
+    page.locator("button.copybtn").first.click()
+    page.wait_for_function("navigator.clipboard.readText().then(t => t.length > 0)")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("import fastnn as fn") and "model.fit(" in copied
+
+
+@pytest.mark.parametrize(
+    ("card", "heading"),
+    [("Train on your DataFrame", "Tables"), ("Save and deploy", "Deploy"), ("How fast is it?", "Benchmarks")],
+)
+def test_what_newcomers_look_for_is_one_click_away(page, card, heading):
+    open_page(page, "index")
+    page.locator(".sd-card", has_text=card).first.click()
+    page.wait_for_load_state("networkidle")
+    assert page.locator("h1").first.inner_text().startswith(heading)
+
+
+def test_the_keyboard_reaches_the_content(page):
+    open_page(page, "index")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").strip() == "Skip to main content"
