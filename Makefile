@@ -3,7 +3,7 @@
 #   make demo      train on handwritten digits and draw the learning curve
 #   make quick     lint, types and the tests that take no time; 80 seconds, while you work
 #   make test      lint, types and all tests but the long sweeps; six minutes on two cores
-#   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel; six minutes
+#   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel, the site; ten minutes
 #   make ecosystem  the tests with Dask, Ray, MPI, Arrow, Optuna and MLflow, which it installs; also in `make test-all`
 #   make docs      the site, into docs/_build/html; `make docs-serve` shows it at http://127.0.0.1:8000
 #   make browser   tests of the site in Chromium, if it is installed
@@ -90,7 +90,7 @@ quick: lint types nojit .cache/warm
 
 test: lint types unit
 
-test-all: sweeps nojit boundscheck wheel ecosystem
+test-all: sweeps nojit boundscheck wheel browser ecosystem
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .

@@ -73,7 +73,11 @@ def page(browser, address):
     page.faults = []
     page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("requestfailed", lambda request: page.faults.append(f"failed: {request.url}"))
+    # The search gives up what it was reading once a result is opened.
+    page.on(
+        "requestfailed",
+        lambda request: request.failure == "net::ERR_ABORTED" or page.faults.append(f"failed: {request.url}"),
+    )
     page.on("response", lambda answer: answer.status >= 400 and page.faults.append(answer.url))
     page.on("request", lambda request: request.url.startswith(address) or page.faults.append(request.url))
     yield page
