@@ -294,8 +294,13 @@ class Trainer(Gradients):
         plain = sample_weight is class_weight is validation_data is None
         plain = plain and isinstance(validation_split, (int, float)) and validation_split == 0
         steps = steps_per_epoch, validation_steps
-        usual = lengths is validation_lengths is threads is None and not shown and steps == (None, None)
-        if plain and usual and is_usual(epochs, batch_size, shuffle, callbacks, resume, initial_epoch):
+        usual = lengths is validation_lengths is threads is steps_per_epoch is validation_steps is None
+        if (
+            plain
+            and usual
+            and not shown
+            and is_usual(epochs, batch_size, shuffle, callbacks, resume, initial_epoch)
+        ):
             with defer_interrupt():  # what the call did and what is recorded of it belong together
                 history = self.fit_short(X, y, epochs, batch_size, bool(shuffle))
             if history is not None:
