@@ -28,7 +28,7 @@ from .checks.hints import nearest as _nearest
 from .custom import register_activation, register_loss, register_schedule
 from .engine.network import Network, OptimizerState, clone_workspace
 from .engine.threads import get_threads, set_threads
-from .errors import CompilationError, DivergenceError, GradientError
+from .errors import CompilationError, DivergenceError, GradientError, RankError
 from .io.load import load
 from .kernels.abi.status import Status
 from .layers.activation import Activation
@@ -164,6 +164,7 @@ __all__ = [
     "OptunaPruning",
     "RMSNormalization",
     "RMSprop",
+    "RankError",
     "ReduceLROnPlateau",
     "Reshape",
     "Residual",

@@ -270,6 +270,7 @@ class ModelCheckpoint(_Monitor):
     """
 
     called_last = True
+    first_rank_only = True
 
     def __init__(
         self,
@@ -324,6 +325,8 @@ class CSVLogger(Callback):
         Whether to append to an existing file. Otherwise the first fit with this object overwrites it; later
         fits, and those with ``resume=True``, append to it.
     """
+
+    first_rank_only = True
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = paths.text(path)

@@ -25,6 +25,23 @@ class DivergenceError(ArithmeticError):
         return type(self), (self.epoch, self.step, self._what)
 
 
+class RankError(RuntimeError):
+    """Another process of a data-parallel fit failed, and this one ended with it: see `fastnn.Model.fit`.
+
+    Attributes
+    ----------
+    rank : int
+        The number of that process.
+    """
+
+    def __init__(self, rank: int, text: str) -> None:
+        super().__init__(f"rank {rank} failed, and all others end with it: {text}")
+        self.rank, self._text = rank, text
+
+    def __reduce__(self) -> tuple[type, tuple[int, str]]:
+        return type(self), (self.rank, self._text)
+
+
 class GradientError(AssertionError):
     """A gradient does not match its function: see `fastnn.check_gradient`."""
 

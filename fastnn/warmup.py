@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BOTH = ("forward", "backward_input")
 _ALL = (*_BOTH, "backward_weights")
+_DATA_PARALLEL = ("begin", "gradient", "update", "finish")
 # What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
 # numbers that estimators report.
 _BESIDES = (
@@ -102,5 +103,6 @@ def common(dtype: str) -> Kernels:
         yield from ((kernel, dtype) for kernel in compute_dtype.products("bfloat16").values())
     yield f"driver.batch.{'float32' if dtype == 'float64' else 'float64'}.gather", dtype
     yield "driver.loop.gradient", "float64"
+    yield from ((f"driver.data_parallel.{entry}", "float64") for entry in _DATA_PARALLEL)
     yield "driver.sample.sample", "float64"
     yield "math.random.shuffle", "float64"

@@ -232,21 +232,27 @@ def _class_weights(
     """Weight of each sample's class, of shape (n,), or of each of its labels, of shape (n, n_out)."""
     if loss.target == "values":
         raise ValueError(f"class_weight needs classes, which {loss.name!r} does not have")
+    found = classes(y, loss)
     if loss.target in ("classes", "ranks"):
-        n_classes += loss.target == "ranks"
-        classes = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
-        return _of_column(class_weight, classes, present, n_classes)
-    labels = (y > 0.5).astype(np.int64)
-    if y.shape[1] == 1:
-        return _of_column(class_weight, labels[:, 0], present, n_classes)
+        return _of_column(class_weight, found, present, n_classes + (loss.target == "ranks"))
+    if found.ndim == 1:
+        return _of_column(class_weight, found, present, n_classes)
     each = class_weight if isinstance(class_weight, (list, tuple)) else [class_weight] * y.shape[1]
     if len(each) != y.shape[1]:
         raise ValueError(
             f"class_weight must have one entry for each of the {y.shape[1]} labels, got {len(each)}"
         )
     columns = [None] * len(each) if present is None else present.T
-    parts = zip(each, labels.T, columns, strict=True)
+    parts = zip(each, found.T, columns, strict=True)
     return np.stack([_of_column(own, label, there, 2) for own, label, there in parts], axis=1)
+
+
+def classes(y: NDArray[Any], loss: Loss) -> NDArray[np.int64]:
+    """The class of each sample, of shape (n,), or whether it has each label, of shape (n, n_out)."""
+    if loss.target in ("classes", "ranks"):
+        return y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
+    labels: NDArray[np.int64] = (y > 0.5).astype(np.int64)
+    return labels[:, 0] if y.shape[1] == 1 else labels
 
 
 def _of_column(

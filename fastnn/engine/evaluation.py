@@ -11,19 +11,28 @@ from . import launch
 from .threads import team_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     from .data_set import DataSet
     from .executor import Executor
+    from .network import Network
 
 
 def evaluate(
-    executor: Executor, data: DataSet, threads: int | None = None, lengths: Any = None
+    executor: Executor,
+    data: DataSet,
+    threads: int | None = None,
+    lengths: Any = None,
+    share: Callable[[Network], None] | None = None,
 ) -> dict[str, float]:
-    """Loss, metrics and user-defined metrics, by their names."""
-    logs, outputs = executor.weights_lock.run_exclusive(_measure, executor, data, threads, lengths)
+    """Loss, metrics and user-defined metrics, by their names.
+
+    `share` makes of the sums over these samples those over the samples of several processes.
+    """
+    run = executor.weights_lock.run_exclusive
+    logs, outputs = run(_measure, executor, data, threads, lengths, 0, None, share)
     found = dict(zip(executor.log_names, logs, strict=True))
     if outputs is not None and executor.loss is not None:
         _, y, weight = data
@@ -73,6 +82,7 @@ def _measure(
     lengths: Any,
     first: int = 0,
     sums: NDArray[np.float64] | None = None,
+    share: Callable[[Network], None] | None = None,
 ) -> tuple[list[float], NDArray[Any] | None]:
     """Loss and metrics; and the outputs for user-defined metrics, of the same weights.
 
@@ -89,9 +99,12 @@ def _measure(
         fields.n_samples += first
         launch.set_sums(net, sums)
     fields.position = first
-    logs, fields.history = executor.evaluation_memory.take("logs", len(executor.log_names), "float64")
-    fields.history_width = logs.size
+    logs, place = executor.evaluation_memory.take("logs", len(executor.log_names), "float64")
+    fields.history, fields.history_width = place, logs.size
     launch.run("evaluate", net, team_size(rows, fields.multiplications, threads))
+    if share is not None:
+        fields.history = place
+        share(net)
     outputs = None
     if executor.metric_functions:
         outputs = executor.predict(X, None, None, None, lengths).reshape(len(X), -1)

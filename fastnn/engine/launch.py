@@ -149,15 +149,16 @@ def derivatives(
 
 def run(entry: str, net: Network, threads: int = 1) -> None:
     """Call an entry of the driver, by a team of at most as many threads as there are parts of a batch."""
-    _run(loader.function(f"driver.loop.{entry}"), net, threads)
+    call(loader.function(f"driver.loop.{entry}"), net, threads)
 
 
 def run_pass(entry: str, net: Network, threads: int = 1) -> None:
     """The same for an entry of `kernels.embedded.passes`."""
-    _run(loader.function(f"embedded.passes.{entry}", dtype_name(net.parameters.dtype)), net, threads)
+    call(loader.function(f"embedded.passes.{entry}", dtype_name(net.parameters.dtype)), net, threads)
 
 
-def _run(function: Callable[[int, int], None], net: Network, threads: int) -> None:
+def call(function: Callable[[int, int], None], net: Network, threads: int) -> None:
+    """Call an entry by a team, as `run` does."""
     team = min(threads, len(net.workers))
     net.fields.team = team
     if team == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..distributed.ranks import Ranks
     from ..engine.executor import Executor
     from ..engine.samples import KnownSamples
 
@@ -60,6 +61,12 @@ class FitArguments:
     resume : bool
         Whether to resume the epoch that was interrupted, if there is one, and the state of the
         callbacks.
+    ranks : Ranks or None
+        The processes that train together, if there are several.
+    sizes : sequence of int
+        How many samples each process has; empty without `ranks`.
+    n_validation : int
+        How many samples are evaluated by all of them.
     """
 
     data: DataSet
@@ -77,6 +84,14 @@ class FitArguments:
     initial_epoch: int = 0
     lengths: NDArray[np.int64] | None = None
     validation_lengths: NDArray[np.int64] | None = None
+    ranks: Ranks | None = None
+    sizes: Sequence[int] = ()
+    n_validation: int = 0
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples there are, those of all processes."""
+        return sum(self.sizes) if self.sizes else len(self.data.X)
 
 
 def check_samples(

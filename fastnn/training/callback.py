@@ -39,10 +39,14 @@ class Callback(KnownAttributes):
     called_last : bool
         Whether it is called after all those that are not, wherever it stands: for what saves a model
         with all that the others know.
+    first_rank_only : bool
+        Whether it is called by one process only, rank 0, where several train together (`comm` of
+        `Model.fit`): for what writes files.
     """
 
     period: int = 1
     called_last: bool = False
+    first_rank_only: bool = False
     _model: weakref.ref[Any] | None = None
 
     @property

@@ -103,13 +103,13 @@ class Training:
         executor.last_finite_state = self.state.copy(executor.last_finite_state)
         self.reported = 0
         self.steps = thread_tuner.steps_in(SLICE)
-        self.kept_at = time.perf_counter()
+        self.kept_at = self._clock()
         self.is_new = not task.callbacks  # whether the optimizer is as it was when this began
 
     def _take_task(self, task: FitArguments) -> None:
         """Take over the samples, and make memory for their order."""
         self.data, self.lengths = task.data, task.lengths
-        n = len(task.data[0])
+        n = task.n_samples
         self.give_order = task.shuffle if callable(task.shuffle) else None
         ordered = self.give_order or (task.shuffle and task.rows < n)
         size = n if ordered else 0
@@ -180,6 +180,14 @@ class Training:
         """How an epoch goes through the data: number of samples, that of a batch, whether in random order."""
         return len(self.data[0]), self.net.fields.batch_size, self.order.size > 0
 
+    def _clock(self) -> float:
+        """Seconds, by which the length of slices is decided."""
+        return time.perf_counter()
+
+    def _make_steps(self, threads: int) -> None:
+        """A compiled call: the steps of a slice."""
+        launch.run("train", self.net, threads)
+
     def _run_slices(self) -> None:
         while self.epoch < self.first_epoch + self.epochs and not self.model.stop_training:
             self._run_slice()
@@ -196,19 +204,19 @@ class Training:
         threads, part = self.thread_tuner.choose()
         most = max(1, int(part * self.steps))
         fields.max_steps = most if most_steps is None else min(most, most_steps)
-        start = time.perf_counter()
+        start = self._clock()
         try:
             with defer_interrupt():  # what the call did and what is recorded of it belong together
                 with self.executor.weights_lock.change():
                     self.under_way = True
                     try:
-                        launch.run("train", self.net, threads)
+                        self._make_steps(threads)
                     finally:  # a signal's handler may raise here, and then `run` does this
                         self._take_results()
         except KeyboardInterrupt:  # history and callbacks know the epochs that are in the weights
             self._finish_epochs()
             raise
-        now = time.perf_counter()
+        now = self._clock()
         self.thread_tuner.note(threads, state.step - before, now - start)
         self._require_finite(now)
         self._finish_epochs()
@@ -219,12 +227,12 @@ class Training:
         if state.step - before == most:
             self.steps = max(1, int(self.steps * min(part * SLICE / max(now - start, 1e-9), 100.0)))
 
-    def _require_finite(self, now: float) -> None:
+    def _require_finite(self, now: float, always: bool = False) -> None:
         """Raise an error if training has diverged; keep a copy of the state every `SLICE` seconds."""
         late = now - self.kept_at > SLICE
         if self.net.fields.status == DIVERGED:
             self._diverged()
-        if late or self.callbacks.callbacks or self.epoch == self.first_epoch + self.epochs:
+        if late or always or self.callbacks.callbacks or self.epoch == self.first_epoch + self.epochs:
             if not self.state.is_finite():
                 self._diverged()
             if late:
@@ -238,12 +246,13 @@ class Training:
 
     def _last_epoch(self) -> int:
         """The epoch that the next slice may train until: no callback is due before it."""
-        epoch, n = self.epoch, len(self.data[0])
+        epoch = self.epoch
         last = self.callbacks.next_callback_epochs(min(self.first_epoch + self.epochs, epoch + MOST_EPOCHS))
         if self.evaluate is not None or (self.progress is not None and self.progress.each_epoch):
             last = epoch + 1
         if self.give_order is not None:
             if epoch == self.ordered:
+                n = self._way()[0]
                 count = min(last - epoch, max(1, MOST_ORDERED // n))
                 first = self.first_number + epoch - self.first_epoch
                 numbers = range(first, first + count)
@@ -282,7 +291,7 @@ class Training:
 
     def _part_done(self) -> float:
         """The part of the present epoch that is done."""
-        return float(self.state.position / len(self.data[0]))
+        return float(self.state.position / self._way()[0])
 
     def _diverged(self) -> None:
         state, what = self.state, "the loss or a weight"

@@ -216,6 +216,7 @@ class Trainer(Gradients):
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
+        comm: Any = None,
     ) -> History:
         """Train the model.
 
@@ -272,6 +273,9 @@ class Trainer(Gradients):
             and the callbacks count from it.
         steps_per_epoch, validation_steps : int, optional
             How many batches of an iterable are an epoch, or are evaluated; all if not given.
+        comm : mpi4py communicator or process group of torch.distributed, optional
+            The processes, as ``MPI.COMM_WORLD``, that train together, each with some of the samples and one
+            thread; where one fails, the others raise `RankError`. See docs/beyond_one_machine.md.
 
         Returns
         -------
@@ -291,7 +295,7 @@ class Trainer(Gradients):
         shown = style(verbose)
         if threads is not None:
             threads = validate.integer("threads", threads, low=1)
-        plain = sample_weight is class_weight is validation_data is None
+        plain = sample_weight is class_weight is validation_data is comm is None
         plain = plain and isinstance(validation_split, (int, float)) and validation_split == 0
         steps = steps_per_epoch, validation_steps
         usual = lengths is validation_lengths is threads is steps_per_epoch is validation_steps is None
@@ -320,6 +324,10 @@ class Trainer(Gradients):
             "initial_epoch": initial_epoch,
         }
         executor, known = self._executor, None
+        if comm is not None:
+            from .rank_loop import fit_by_ranks
+
+            return fit_by_ranks(self, executor, comm, X, y, threads, shown, steps, options)
         task: FitArguments | None = check_batches(executor, X, y, *steps, options)
         if task is None:
             known = executor.samples.take(X, y) if plain else None

@@ -143,6 +143,13 @@ _FIELDS = [
     ("state_width", np.int64),
     ("own_address", np.int64),  # the descriptor's own, by which a copy is told
     ("own_loss", np.int64),  # address of the float64 number that the loss is left in
+    # Training by several processes, each with a part of the rows: see `driver.data_parallel`
+    ("rank", np.int64),  # number of this process
+    ("own_rows", np.int64),  # rows of the batch that this process has,
+    ("own_weight", np.float64),  # and the sum of their weights
+    ("all_rows", np.int64),  # rows of the batch that all processes have,
+    ("all_weight", np.float64),  # and the sum of their weights
+    ("shared_penalties", np.int64),  # how many penalties count, once the gradients are added up
 ]
 
 #: int64 numbers that a descriptor takes: whole cache lines, so that threads do not write to the same one.

@@ -22,7 +22,8 @@ from .update import compute_gradient, update
 
 
 @kernel
-def _start_sums(net):
+def start_sums(net):
+    """Let the sums over the rows of an epoch be zeros."""
     net.total_loss = net.total_weight = net.total_penalty = 0.0
     state = view(net.metric_state, net.metric_state_size, np.float64)
     for i in range(state.size):
@@ -44,8 +45,8 @@ def _add_sums(net, rows, weight, loss):
 
 
 @kernel
-def _write_sums(net):
-    """Write the loss and the metrics of the rows since `_start_sums` into a row of the history."""
+def write_sums(net):
+    """Write the loss and the metrics of the rows since `start_sums` into a row of the history."""
     row = view(net.history, net.history_width, np.float64)
     weight = 1.0 if net.sum_loss == 1 else net.total_weight
     loss = net.total_loss / weight if weight != 0.0 else 0.0
@@ -59,7 +60,7 @@ def _write_sums(net):
 
 
 @kernel
-def _order_samples(net, epoch):
+def order_samples(net, epoch):
     """Write the epoch's order of the samples into `order`: the next given one, or a random one.
 
     Unless it is the given one itself.
@@ -114,7 +115,7 @@ def evaluate_entry(T):
         prepare_worker(net, thread)
         first, n = net.position, net.n_samples
         if thread == 0 and first == 0:
-            _start_sums(net)
+            start_sums(net)
         for position in range(first, n, net.batch_size):
             rows = min(net.batch_size, n - position)
             if not wait_for_team(net):  # for the metrics of the last batch
@@ -125,7 +126,7 @@ def evaluate_entry(T):
             if thread == 0:
                 _add_sums(net, rows, weight, batch_loss(net, thread))
         if thread == 0:
-            _write_sums(net)
+            write_sums(net)
         restore_denormals(mode)
 
     return evaluate
@@ -167,8 +168,8 @@ def train_entry(T):
             if epoch >= last_epoch:
                 break
             if thread == 0 and position == 0:
-                _start_sums(net)
-                _order_samples(net, epoch)
+                start_sums(net)
+                order_samples(net, epoch)
             if not wait_for_team(net):  # for the order of the samples, and for all parts of the last update
                 break
             rows = min(net.batch_size, n - position)
@@ -188,7 +189,7 @@ def train_entry(T):
                 position = 0
                 epoch += 1
                 if thread == 0:
-                    _write_sums(net)
+                    write_sums(net)
         if thread == 0:
             net.step, net.epoch, net.position, net.status = step, epoch, position, status
         restore_denormals(mode)

@@ -47,7 +47,7 @@ def backward(table, net):
 
 
 @force_inline
-def _place_batch(own):
+def _place_inputs(own):
     """Say where the inputs, targets and weights of the batch are, or will be when all are gathered."""
     if own.order != 0 or own.convert == 1:
         own.input, own.target = own.batch_x, own.batch_y
@@ -185,17 +185,22 @@ def _run_parts(net, own, start, part, end, parts, with_gradient):
 
 
 @force_inline
-def run_rows(net, thread, step, position, rows, with_gradient):
-    """Forward pass, loss and, if asked for, gradients of a thread's rows of a batch; the batch's weight."""
-    own = worker(net, thread)
+def place_batch(net, own, step, position, rows):
+    """Make rows from a position on the batch at hand, with the factor of its loss; the batch's weight."""
     own.step, own.position, own.batch_rows = step, position, rows
     weight = float(rows)
     if net.sample_weight != 0:
         call(net.weight_sum, 0, address(own))
         weight = own.scale
     own.scale = 1.0 if net.sum_loss == 1 else (1.0 / weight if weight > 0.0 else 0.0)
-    _place_batch(own)
-    parts, team = rows_parts(own), net.team
+    _place_inputs(own)
+    return weight
+
+
+@force_inline
+def run_batch(net, own, thread, with_gradient):
+    """Forward pass, loss and, if asked for, gradients of a thread's rows of the batch at hand."""
+    rows, parts, team = own.batch_rows, rows_parts(own), net.team
     part, last = share(parts, thread, team), share(parts, thread + 1, team)
     at_a_time, start = parts_at_a_time(net, rows, parts), part * rows // parts
     goes_on = part < last or net.coupled == 1
@@ -204,11 +209,25 @@ def run_rows(net, thread, step, position, rows, with_gradient):
         _run_parts(net, own, start, part, end, parts, with_gradient)
         part = end
         goes_on = part < last
+
+
+@force_inline
+def add_penalties(net, own, count):
+    """Compute the sum of the penalties on the weights, of so many rows of them."""
+    own.penalty = 0.0
+    for i in range(count):
+        penalty = record_at(net.penalties, i, PENALTY)
+        call_kernel(penalty.forward, penalty, own)
+
+
+@force_inline
+def run_rows(net, thread, step, position, rows, with_gradient):
+    """Forward pass, loss and, if asked for, gradients of a thread's rows of a batch; the batch's weight."""
+    own = worker(net, thread)
+    weight = place_batch(net, own, step, position, rows)
+    run_batch(net, own, thread, with_gradient)
     if thread == 0:
-        own.penalty = 0.0
-        for i in range(net.n_penalties):
-            penalty = record_at(net.penalties, i, PENALTY)
-            call_kernel(penalty.forward, penalty, own)
+        add_penalties(net, own, net.n_penalties)
     return weight
 
 

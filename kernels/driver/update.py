@@ -136,7 +136,7 @@ def _compute(net, own, thread, frozen, updates):
 
 
 @kernel
-def _own_blocks(net, thread):
+def own_blocks(net, thread):
     """Where a thread's share of the flat vector begins and ends, in whole blocks."""
     team, n = net.team, net.n_parameters
     if team == 1:  # without divisions, which small steps would feel
@@ -153,7 +153,7 @@ def compute_gradient(net, thread, frozen, updates):
     """
     own = worker(net, thread)
     if net.part_gradients == 1:
-        start, end = _own_blocks(net, thread)
+        start, end = own_blocks(net, thread)
         _sum_parts(net, own, start, end, frozen, updates)
     else:
         own.rows_gradient = net.gradient
@@ -191,7 +191,7 @@ def update(net, thread):
             call_kernel(op.update_statistics, op, own)
     if limit > 0.0:
         wait_for_team(net)  # for all of the gradient
-        start, end = _own_blocks(net, thread)
+        start, end = own_blocks(net, thread)
         own.norm_factor = _norm_factor(net, own, start, end, limit)
         _update_range(net, own, start, end, frozen)
 
@@ -203,7 +203,7 @@ def apply_gradient(net, thread):
     optimizer, schedule = record(net.optimizer, OPTIMIZER), record(net.schedule, SCHEDULE)
     frozen = view(net.optimizer + 2 * 8 * SIZE, 2 * optimizer.n_frozen, np.int64)
     limit = optimizer.global_clipnorm
-    start, end = _own_blocks(net, thread)
+    start, end = own_blocks(net, thread)
     call_kernel(schedule.forward, schedule, own)
     _clear(own, start, end, frozen)
     own.norm_factor = _norm_factor(net, own, start, end, limit) if limit > 0.0 else 1.0

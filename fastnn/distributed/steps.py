@@ -1,0 +1,237 @@
+"""Training steps of several processes, each with a part of the rows of every batch."""
+
+from __future__ import annotations
+
+import functools
+import math
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler import loader
+from ..engine import launch
+from ..engine.threads import defer_interrupt
+from ..errors import RankError
+from ..kernels.abi.descriptor import DIVERGED, OK
+from ..memory.buffers import address, allocate, dtype_name
+from .batches import Batches
+from .ranks import Doing
+from .sums import join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ..engine.executor import Executor
+    from ..engine.network import Network
+    from ..training.arguments import FitArguments
+    from .ranks import Ranks
+
+_BY_TEAM = ("gradient", "update")
+_ENTRIES = ("begin", *_BY_TEAM, "finish")
+
+
+class SharedSteps:
+    """The steps of a fit, of which each rank computes its part: in place of `driver.loop.train`.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    executor : Executor
+    net : Network
+        Laid out for as many rows of a batch as this rank may have.
+    task : FitArguments
+    order : int64 array of shape (n,)
+        Memory in which the order of the samples of all ranks is, or of shape (0,).
+    """
+
+    def __init__(
+        self, ranks: Ranks, executor: Executor, net: Network, task: FitArguments, order: NDArray[np.int64]
+    ) -> None:
+        self._ranks, self._executor, self._net, self._weight = ranks, executor, net, task.data.weight
+        self.clock = ranks.clock
+        self._batches = Batches(task.sizes, ranks.rank, task.rows)
+        self._is_given = callable(task.shuffle)
+        self._order = order
+        self._own_order, self._own_address = self._order, 0
+        self._laid_out: int | None = None  # the epoch
+        self._position = 0
+        self._own_sums: tuple[NDArray[np.float64], NDArray[Any]] | None = None  # at the end of a slice
+        loader.prepare((f"driver.data_parallel.{entry}", "float64") for entry in _ENTRIES)
+        self._entries = {name: loader.function(f"driver.data_parallel.{name}") for name in _ENTRIES}
+        self._make_gradient()
+
+    def _make_gradient(self) -> None:
+        """Make memory for the gradient of this rank's rows, and for the sum of those of all."""
+        net, ranks = self._net, self._ranks
+        n, dtype = net.gradient.size, dtype_name(net.gradient.dtype)
+        self._total = net.gradient
+        self._rows: NDArray[Any] | None = None  # the gradients of all ranks
+        self._vector = self._received = net.gradient[:0]
+        self._own = net.gradient
+        if ranks.size > 1 and ranks.room.shape[1]:  # they travel in the messages
+            self._rows = ranks.room.view(net.gradient.dtype)[:, :n]
+            if not net.fields.part_gradients:
+                self._own = self._rows[ranks.rank]
+        elif ranks.size > 1:
+            block = -(-n // ranks.size)
+            memory = allocate(max(net.gradients.size, ranks.size * block), dtype, "the gradient")
+            self._own = self._total = memory[:n]
+            self._vector = memory[: ranks.size * block].reshape(ranks.size, block)
+            self._received = np.zeros_like(self._vector)
+        self._addresses = address(self._own), address(self._total)
+
+    def agree(self, epoch: int) -> int:
+        """The least of the epochs that the ranks may train until."""
+        with defer_interrupt():
+            return int(min(self._ranks.meet(Doing.AGREE, float(epoch))))
+
+    def run(self, threads: int) -> None:
+        """Train until `last_epoch`, for `max_steps` at most, as `driver.loop.train` does."""
+        net, fields = self._net, self._net.fields
+        calls = [functools.partial(launch.call, self._entries[name], net, threads) for name in _BY_TEAM]
+        kept = fields.order, fields.gradient, fields.n_penalties
+        fields.rank, fields.shared_penalties, fields.n_penalties = self._ranks.rank, fields.n_penalties, 0
+        self._position, fields.status = fields.position, OK
+        try:
+            self._run_steps(*calls)
+        finally:
+            fields.order, fields.gradient, fields.n_penalties = kept
+            fields.position = self._position
+
+    def _run_steps(self, gradient: Callable[[], None], update: Callable[[], None]) -> None:
+        """See `run`."""
+        fields, batches = self._net.fields, self._batches
+        own_gradient, total = self._addresses
+        order, epoch = fields.order, fields.epoch
+        fields.order = self._own_address
+        if self._position:
+            self._take_own_sums()
+        for _ in range(fields.max_steps):
+            if epoch >= fields.last_epoch:
+                break
+            if self._laid_out != epoch:
+                fields.order = order
+                self._lay_out(epoch)
+                fields.order = self._own_address
+            batch = self._position // batches.batch_size
+            start, end = self._starts[batch : batch + 2]
+            fields.position, fields.own_rows = start, end - start
+            fields.all_rows, fields.all_weight = self._all_rows[batch], self._all_weights[batch]
+            fields.gradient = own_gradient
+            if end > start:
+                gradient()
+                loss = fields.loss_value
+            else:
+                self._own[...], loss = 0, 0.0
+            if not self._add_up(loss):
+                fields.status = DIVERGED
+                break
+            fields.gradient = total
+            update()
+            self._position += self._all_rows[batch]
+            if self._position == batches.n:
+                self._share_sums()
+                self._call("finish")
+                fields.epoch = epoch = epoch + 1
+                self._position = 0
+        if self._position:
+            self._own_sums = launch.sums(self._net), self._net.statistics.copy()
+            self._share_sums()
+
+    def _take_own_sums(self) -> None:
+        """Continue with the sums over this rank's rows, and its statistics, where the last slice ended.
+
+        What a slice leaves is of all ranks. With that, bits would depend on when slices end.
+        """
+        if self._own_sums is not None:
+            sums, self._net.statistics[...] = self._own_sums
+            launch.set_sums(self._net, sums)
+        elif self._ranks.rank:  # the epoch is resumed, and rank 0 has its sums so far
+            launch.set_sums(self._net, np.zeros_like(launch.sums(self._net)))
+
+    def _call(self, entry: str) -> None:
+        self._entries[entry](0, self._net.fields.own_address)
+
+    def _add_up(self, loss: float) -> bool:
+        """Add up the gradients of all ranks, in their order, if the loss is finite; and say whether it is."""
+        ranks, rows = self._ranks, self._rows
+        if rows is not None and self._own is self._total:
+            rows[ranks.rank] = self._own
+        if not math.isfinite(sum(ranks.meet(Doing.STEP, loss))):
+            return False
+        if rows is not None:
+            np.add(rows[0], rows[1], out=self._total)
+            for i in range(2, ranks.size):
+                np.add(self._total, rows[i], out=self._total)
+        elif ranks.size > 1:
+            ranks.sum(self._vector, self._received)
+        return True
+
+    def _lay_out(self, epoch: int) -> None:
+        """Find which rows of this rank are in which batch of an epoch."""
+        batches, is_first = self._batches, self._laid_out is None
+        if not self._position:
+            self._call("begin")
+        self._laid_out = epoch
+        if self._order.size:
+            if self._is_given:
+                self._require_same_order()
+            self._own_order, starts = batches.own(self._order)
+            self._own_address = address(self._own_order)
+        elif is_first:
+            starts = batches.in_turn()
+        else:  # as before
+            return
+        self._starts, rows = starts.tolist(), batches.rows()
+        self._all_rows, self._all_weights = rows.tolist(), self._weights(starts, rows)
+
+    def _weights(self, starts: NDArray[np.int64], rows: NDArray[np.int64]) -> list[float]:
+        """Sum of the weights of each batch, of all ranks."""
+        if self._weight is None:
+            return [float(count) for count in rows]
+        weight = self._weight.reshape(len(self._weight), -1)
+        width = weight.shape[1]
+        weight = weight[self._own_order] if self._order.size else weight
+        numbers = np.repeat(np.arange(len(rows)), np.diff(starts) * width)
+        sums = np.bincount(numbers, weight.ravel(), len(rows)) / width
+        total = np.zeros(len(rows))
+        for own in self._ranks.gather(sums):
+            total += own
+        return list(total.tolist())
+
+    def _require_same_order(self) -> None:
+        found = self._ranks.gather(np.array([zlib.crc32(self._order.data)], np.float64))[:, 0]
+        for rank in np.flatnonzero(found != found[0]).tolist():
+            raise RankError(rank, "shuffle gave another order of the samples than on rank 0")
+
+    def _share_sums(self) -> None:
+        """Let each rank have the sums of all, and the means of their running statistics."""
+        ranks, net = self._ranks, self._net
+        if ranks.size == 1:
+            return
+        parameters, statistics = net.parameters, net.statistics
+        sums = launch.sums(net)
+        found = ranks.gather(np.concatenate([sums, statistics, [zlib.crc32(parameters.data)]]))
+        for rank in np.flatnonzero(found[:, -1] != found[0, -1]).tolist():
+            what = "callbacks that change the model or its optimizer must be the same on all ranks"
+            raise RankError(rank, f"its weights are not those of rank 0 any more; {what}")
+        launch.set_sums(net, join(found[:, : sums.size], self._executor.metrics))
+        if statistics.size:
+            statistics[...] = found[:, sums.size : -1].mean(axis=0)
+
+
+def share_evaluation(ranks: Ranks, executor: Executor, n_samples: int) -> Callable[[Network], None] | None:
+    """What makes of the sums of an evaluation those of all ranks, which have so many samples together."""
+    if ranks.size == 1:
+        return None
+    finish = loader.function("driver.data_parallel.finish")
+
+    def share(net: Network) -> None:
+        launch.set_sums(net, join(ranks.gather(launch.sums(net)), executor.metrics))
+        net.fields.n_samples = n_samples
+        finish(0, net.fields.own_address)
+
+    return share

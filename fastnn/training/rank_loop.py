@@ -1,0 +1,137 @@
+"""One call of `fit` by several processes, each with a part of the samples."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from ..distributed.agreement import agree
+from ..distributed.state import take_state
+from ..distributed.steps import SharedSteps, share_evaluation
+from ..engine import evaluation
+from .adapt import adapt_and_build
+from .arguments import check_fit_arguments, check_samples
+from .loop import Training
+from .progress import reporter
+from .thread_tuner import ThreadTuner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..distributed.ranks import Ranks
+    from ..engine.executor import Executor
+    from .arguments import FitArguments
+    from .history import History
+
+
+class RankTraining(Training):
+    """One call of `fit`, of which other ranks make the same call; all decide the same."""
+
+    def _take_task(self, task: FitArguments) -> None:
+        super()._take_task(task)
+        assert task.ranks is not None
+        self.n_samples, self.batch_size, self.own_batch = (
+            task.n_samples,
+            task.rows,
+            self.net.fields.batch_size,
+        )
+        self.shared = SharedSteps(task.ranks, self.executor, self.net, task, self.order)
+        self.until = 0
+
+    def _place_samples(self) -> None:
+        super()._place_samples()
+        self.net.fields.n_samples, self.net.fields.batch_size = self.n_samples, self.batch_size
+
+    def _tidy_up(self) -> None:
+        super()._tidy_up()
+        self.net.fields.batch_size = self.own_batch
+
+    def _way(self) -> tuple[int, int, bool]:
+        return self.n_samples, self.batch_size, self.order.size > 0
+
+    def _clock(self) -> float:
+        return self.shared.clock()
+
+    def _run_slices(self) -> None:
+        while self.epoch < self.first_epoch + self.epochs:
+            until = self.epoch if self.model.stop_training else super()._last_epoch()
+            self.until = self.shared.agree(until)
+            if self.until == self.epoch:
+                break
+            self._run_slice()
+
+    def _last_epoch(self) -> int:
+        return self.until
+
+    def _make_steps(self, threads: int) -> None:
+        self.shared.run(threads)
+
+    def _require_finite(self, now: float, always: bool = True) -> None:
+        super()._require_finite(now, always)
+
+
+def fit_by_ranks(
+    model: Any,
+    executor: Executor,
+    comm: Any,
+    X: Any,
+    y: Any,
+    threads: int | None,
+    shown: int,
+    steps: tuple[Any, Any],
+    options: dict[str, Any],
+) -> History:
+    """`Model.fit` with `comm`; `steps` those of iterables, `options` the other arguments."""
+
+    def check(**options: Any) -> FitArguments:
+        if y is None or steps != (None, None):
+            raise ValueError(
+                "with comm, X and y must be arrays: batches from an iterable are for one process"
+            )
+        return check_fit_arguments(executor, functools.partial(check_samples, executor), X, y, **options)
+
+    ranks, task = agree(comm, executor, check, options)
+    with ranks.together():
+        progress = reporter(0 if ranks.rank else shown, task.epochs, task.initial_epoch)
+        executor.weights_lock.run_fit(_train, model, executor, ranks, task, threads or 1, progress)
+    return task.history
+
+
+def _train(
+    model: Any, executor: Executor, ranks: Ranks, task: FitArguments, threads: int, progress: Any
+) -> None:
+    adapt_and_build(executor, model.layers, task)
+    state = executor.state
+    take_state(ranks, executor)
+    if task.resume and state.interrupted_epoch is not None:
+        state.interrupted_epoch.check(task.n_samples, task.rows, task.shuffle, state.position)
+    model.history = task.history
+    training = RankTraining(
+        model,
+        executor,
+        executor.network("train", min(task.rows, len(task.data.X)), task.lengths),
+        task,
+        evaluate=_validation(executor, ranks, task, threads),
+        progress=progress,
+        thread_tuner=ThreadTuner(
+            threads, fixed=True
+        ),  # it has measured what is the same on all ranks: nothing
+        stop=None,
+    )
+    try:
+        training.run()
+    except Exception as error:
+        task.history.note(error)
+        raise
+
+
+def _validation(
+    executor: Executor, ranks: Ranks, task: FitArguments, threads: int
+) -> Callable[[], dict[str, float]] | None:
+    """A function that evaluates the validation data of all ranks, if there are such data."""
+    if task.validation is None:
+        return None
+    share = share_evaluation(ranks, executor, task.n_validation)
+    given = executor, task.validation, threads, task.validation_lengths, share
+    evaluate = functools.partial(evaluation.evaluate, *given)
+    return lambda: {f"val_{name}": value for name, value in evaluate().items()}
