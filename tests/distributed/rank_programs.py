@@ -353,3 +353,8 @@ if __name__ == "__main__":
     COMM_OBJECTS = connect(COMM).gather_objects
     globals()[sys.argv[1]](folder)
     print("done", flush=True)
+    if "RANKS" in os.environ:
+        import torch.distributed
+
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
