@@ -94,9 +94,16 @@ class SharedSteps:
         calls = [functools.partial(launch.call, self._entries[name], net, threads) for name in _BY_TEAM]
         kept = fields.order, fields.gradient, fields.n_penalties
         fields.rank, fields.shared_penalties, fields.n_penalties = self._ranks.rank, fields.n_penalties, 0
-        self._position, fields.status = fields.position, OK
+        self._position = start = fields.position
+        fields.status = OK
+        sums, statistics = launch.sums(net), net.statistics.copy()
         try:
             self._run_steps(*calls)
+        except BaseException:
+            if start and self._position == start:  # another rank has failed: these are still those of all
+                launch.set_sums(net, sums)
+                net.statistics[...] = statistics
+            raise
         finally:
             fields.order, fields.gradient, fields.n_penalties = kept
             fields.position = self._position
