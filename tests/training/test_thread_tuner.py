@@ -61,7 +61,7 @@ def test_calls_of_a_step_each_are_measured_together(monkeypatch):
         Clock.now += 0.002 if threads == 1 else 0.007
 
     monkeypatch.setattr(engine, "run", run_on_a_busy_machine)
-    monkeypatch.setattr("fastnn.training.steps.time", Clock())
+    monkeypatch.setattr("fastnn.training.loop.time", Clock())
     fn.set_threads(2)
     try:
         rng = np.random.default_rng(0)
