@@ -122,7 +122,8 @@ def _row_by_row(
     taps, comment, name = windows.size[1] * channels, c.comment, c.new_name(f"{c.name}_add")
     parts = [vector.laid_out(rows.reshape(taps, columns)) for rows in weights]
     image, at = f"x + (h * {width} + column", f"{base} + a * {taps * columns}"
-    c.functions.append(c.text(vector.own_functions(name, columns, codes=c.quantizes)))
+    if windows.size[1] <= width:
+        c.functions.append(c.text(vector.own_functions(name, columns, codes=c.quantizes)))
     lines, helpers = vector.product(
         taps, columns, x=f"{image}) * {channels}", w=at, y=sums, codes=c.quantizes, own=name
     )
@@ -155,13 +156,12 @@ def _row_by_row(
             ],
         )
         c.comment = comment
-        inner = [
-            f"if (column < 0 || column > {width - size}) {{",
-            f"    {function}(x, {base[0]}, {sums}, row, column, top, bottom);",
-            "} else {",
-            *indented(inner),
-            "}",
-        ]
+        call = f"{function}(x, {base[0]}, {sums}, row, column, top, bottom);"
+        if size > width:  # all of them stick out
+            inner = [call]
+        else:
+            test = f"if (column < 0 || column > {width - size}) {{"
+            inner = [test, f"    {call}", "} else {", *indented(inner), "}"]
     for helper in helpers:
         c.helper(helper)
     return parts, inner

@@ -15,7 +15,7 @@ from tests.helpers.c_files import C, agrees, compiled, double, predict, require,
 from tests.helpers.check_layer import LayerCase
 from tests.helpers.layer_rows import LAYERS
 from tests.helpers.networks import ACTIVATION_CASES, activation
-from tests.helpers.random_networks import drawn_network
+from tests.helpers.random_networks import drawn_network, drawn_prefix, prepared_network
 from tests.helpers.sweeps import sampled
 
 DTYPES = ["float32", "float64"]
@@ -70,14 +70,24 @@ def test_every_layer(part, compiler, tmp_path):
     check_rows(tmp_path, ROWS[part::4], [compiler])
 
 
+def drawn(seed, dtype):
+    """A network and samples: every other one begins with preprocessing, indices or masked time steps."""
+    if seed % 2:
+        return prepared_network(seed, dtype)
+    model = drawn_network(seed, dtype)
+    return model, np.random.default_rng(seed).normal(size=(5, *model.input_shape))
+
+
 @pytest.mark.parametrize("first", sampled([*range(0, 210, 10)], 21))
 def test_random_networks(first, tmp_path):
-    """Ten networks a time, in both dtypes, with each compiler that there is."""
+    """Ten networks a time, in both dtypes, under names drawn at random, with each compiler that there is."""
     found = []
-    for seed in range(first, first + (10 if first else 4)):  # the sample of `make test` is smaller
+    for seed in range(first, first + (10 if first else 5)):  # the sample of `make test` is smaller
         for dtype in DTYPES if first else ["float32"]:
-            model = drawn_network(seed, dtype)
-            found.append((seed, model, model.to_c(tmp_path / f"net{seed}_{dtype}.h")))
+            model, x = drawn(seed, dtype)
+            prefix = drawn_prefix(np.random.default_rng(seed), f"{seed}_{dtype}")
+            options = {"prefix": prefix, "samples": x[:3]}
+            found.append((seed, model, x[:5], model.to_c(tmp_path / f"net{seed}_{dtype}.h", **options)))
     for compiler in C if first else ["gcc"]:
         if shutil.which(compiler) is None:
             continue
@@ -87,11 +97,10 @@ def test_random_networks(first, tmp_path):
             compiler=compiler,
             options=["-O2" if first else "-O0"],
         )
-        for seed, model, written in found:
-            x = np.random.default_rng(seed).normal(size=(5, *model.input_shape)).astype(model.dtype)
+        for seed, model, x, written in found:
 
             def make(dtype, seed=seed):
-                return drawn_network(seed, dtype)
+                return drawn(seed, dtype)[0]
 
             exact = double(make, model, x) if model.dtype == "float32" else None
             try:

@@ -1,6 +1,8 @@
 """Draws networks of all layers that come after preprocessing, with their shapes."""
 
+import copy
 import math
+import string
 
 import numpy as np
 
@@ -76,15 +78,12 @@ FIRST = {
     2: SEQUENCES,
     3: IMAGES,
 }
-LARGEST = 3000  # numbers of a tensor
 
 
-def drawn_network(seed, dtype="float32"):
-    """A network of 1 to 8 layers, with weights that keep numbers of size 1; and the same for a seed."""
-    rng = np.random.default_rng(seed)
-    shape = [(int(rng.integers(1, 20)),), (6, 3), (5, 4, 2), (1, 1, 1)][rng.integers(4)]
-    start, layers = shape, []
-    for _ in range(rng.integers(1, 9)):
+def drawn_layers(rng, shape, count, largest=3000):
+    """So many layers, as far as any is found that takes what the one before gives; tensors stay small."""
+    layers = []
+    for _ in range(count):
         for _ in range(10):
             pool = [*ANY, *FIRST[len(shape)]]
             layer = pool[rng.integers(len(pool))](rng, shape)
@@ -92,12 +91,72 @@ def drawn_network(seed, dtype="float32"):
                 new = layer.output_shape(shape)
             except ValueError:
                 continue
-            if math.prod(new) <= LARGEST:
+            if math.prod(new) <= largest:
                 layers.append(layer)
                 shape = new
                 break
-    if not layers:
-        layers = [fn.Dense(1)]
-    model = fn.Model(layers, dtype=dtype, seed=seed).build(start)
+    return layers or [fn.Dense(1)]
+
+
+def drawn_network(seed, dtype="float32"):
+    """A network of 1 to 8 layers, with weights that keep numbers of size 1; and the same for a seed."""
+    rng = np.random.default_rng(seed)
+    shape = [(int(rng.integers(1, 20)),), (6, 3), (5, 4, 2), (1, 1, 1)][rng.integers(4)]
+    model = fn.Model(drawn_layers(rng, shape, rng.integers(1, 9)), dtype=dtype, seed=seed).build(shape)
     model.state.statistics[...] = rng.uniform(0.5, 2, model.state.statistics.size)
     return model
+
+
+def table(rng, x):
+    """Layers that prepare columns of numbers, some with missing values, and of categories."""
+    columns = rng.permutation(x.shape[1]).tolist()
+    coded, missing = columns[: len(columns) // 3], columns[len(columns) // 3 :][: rng.integers(3)]
+    x[:, coded] = rng.integers(0, 5, size=(len(x), len(coded)))
+    for column in missing:
+        x[rng.random(len(x)) < 0.3, column] = np.nan
+    layers = []
+    if missing:
+        strategy = str(rng.choice(["mean", "median", "most_frequent"]))
+        layers.append(fn.Impute(strategy, add_indicator=bool(rng.integers(2)), columns=missing))
+    numbers = [column for column in columns if column not in coded]
+    if numbers:
+        layers.append(
+            fn.MinMax(-1, 2, columns=numbers) if rng.integers(2) else fn.Standardize(columns=numbers)
+        )
+    if coded:
+        one_hot = fn.OneHot(coded, handle_unknown="ignore")
+        layers.append(one_hot if rng.integers(2) else fn.EntityEmbedding(2, coded, handle_unknown="ignore"))
+    return layers
+
+
+def prepared_network(seed, dtype="float32"):
+    """A network that begins with what prepares data, and samples: columns, indices, or masked time steps.
+
+    Every fourth has 50 layers behind that.
+    """
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(4)
+    if kind == 2:
+        x, first = rng.integers(0, 9, size=(30, 6)).astype(float), [fn.Embedding(9, units(rng))]
+    elif kind == 3:
+        x, cell = rng.normal(size=(30, 6, 3)), [fn.SimpleRNN, fn.GRU, fn.LSTM][rng.integers(3)]
+        x[rng.random((30, 6)) < 0.3] = 0
+        first = [fn.Masking(), cell(units(rng), return_sequences=True), cell(units(rng))]
+    else:
+        x = rng.normal(3, 2, size=(30, rng.integers(1, 9)))
+        first = table(rng, x)
+    shape = fn.Model(copy.deepcopy(first)).adapt(x).build(x.shape[1:]).output_shape
+    deep = rng.integers(4) == 0
+    layers = drawn_layers(rng, shape, 50, 70) if deep else drawn_layers(rng, shape, rng.integers(1, 9))
+    model = fn.Model([*first, *layers], dtype=dtype, seed=seed).adapt(x).build(x.shape[1:])
+    model.state.statistics[...] = rng.uniform(0.5, 2, model.state.statistics.size)
+    if kind < 2:
+        x[:3, ~np.isnan(x).any(axis=0) & (x == np.floor(x)).all(axis=0)] = 77  # of no category that is known
+    return model, x
+
+
+def drawn_prefix(rng, ending):
+    """A name that C takes, with an ending that makes it the only one."""
+    letters = [*string.ascii_letters, *string.digits, "_", "_"]
+    parts = "".join(rng.choice(letters, rng.integers(1, 24))).split("_")
+    return f"{string.ascii_letters[rng.integers(52)]}{'_'.join(filter(None, parts))}_{ending}"
