@@ -44,7 +44,7 @@ def check_batches(
 
     `options` are all other arguments.
     """
-    if y is not None and is_large(X) and not isinstance(X, Reader):
+    if y is not None and type(X) is not np.ndarray and is_large(X):
         X, y = Rows(X, y, options["sample_weight"], **{name: options[name] for name in _OF_ROWS}), None
         options = {**options, "sample_weight": None, "batch_size": _BATCH_SIZE, "shuffle": True}
     if isinstance(X, Reader) or (y is None and _yields(X)):
@@ -57,6 +57,8 @@ def check_batches(
 
 def batches_of(X: Any, y: Any) -> Source | None:
     """What gives the batches of X, once; None if it is an array."""
+    if type(X) is np.ndarray:
+        return None
     if y is not None and is_large(X):
         X, y = Rows(X, y, shuffle=False), None
     is_reader = isinstance(X, Reader)
