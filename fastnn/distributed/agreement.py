@@ -74,7 +74,7 @@ def agree(
     settings = [own for _, own in found]
     for rank, own in enumerate(settings):
         _compare(settings[0], own, rank)
-    ranks.open(_room(executor.parameter_count(task.shape) * np.dtype(executor.dtype).itemsize, ranks.size))
+    ranks.open(room(executor.parameter_count(task.shape) * np.dtype(executor.dtype).itemsize, ranks.size))
     with ranks.telling():
         if ranks.size > 1 and _is_balanced(class_weight):
             table = _balanced(ranks, executor, task, class_weight)
@@ -88,7 +88,7 @@ def agree(
     return ranks, task
 
 
-def _room(size: int, ranks: int) -> int:
+def room(size: int, ranks: int) -> int:
     """Bytes of a message for a gradient of so many; none where it is exchanged by itself."""
     return -(-size // 64) * 64 if ranks > 1 and size * (ranks - 1) <= _IN_MESSAGES else 0
 
