@@ -27,12 +27,17 @@ from . import target
 # first. In strict ones it is said: the argument reductions in `math` do not survive reordering.
 _OPTIONS = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
 
+#: LLVM's level of optimization, for entries: see `compile_entry`.
+_LEVEL = int(config.OPT)
+
 # A process that only makes object code calls nothing from Python, and spares the functions for that, and the
 # machine code for itself that Numba makes of each function, at once, to tell it where its environment is.
+# Nor is a function optimized by itself: LLVM does that once more in each that it is merged into.
 _WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 if os.environ.get("FASTNN_OBJECTS_ONLY") == "1":
     _OPTIONS |= _WITHOUT_WRAPPERS
     codegen.JitEngine.finalize_object = codegen.JITCPUCodegen.set_env = lambda *_: None
+    config.OPT = type(config.OPT)(0)
 
 kernel = njit(**_OPTIONS)
 reduction = njit(**_OPTIONS | {"fastmath": {"reassoc", "nsz", "contract"}})
@@ -94,8 +99,8 @@ def compile_entry(body, symbol):
     """Compile an entry's body to object code with one plain C function in it.
 
     Numba's own wrapper around a C callback prints an exception and continues, with the help of Python and of
-    Numba's run-time library, and has all of the code optimized again. The wrapper here needs neither, so that
-    the object can be loaded by a process that has not imported Numba.
+    Numba's run-time library. The wrapper here needs neither, so that the object can be loaded by a process that
+    has not imported Numba.
 
     Parameters
     ----------
@@ -121,11 +126,21 @@ def compile_entry(body, symbol):
         if not value.is_declaration and value.name != symbol:
             value.linkage = "internal"
     machine = target_machine()
-    passes = binding.create_new_module_pass_manager()
-    passes.add_always_inliner_pass()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
+    _optimize(module, machine)
     return machine.emit_object(module)
+
+
+def _optimize(module, machine):
+    """Let LLVM optimize a whole entry, all that is merged into it included."""
+    options = binding.create_pipeline_tuning_options(_LEVEL)
+    options.loop_vectorization = bool(config.LOOP_VECTORIZE)
+    options.slp_vectorization = bool(config.SLP_VECTORIZE)
+    builder = binding.create_pass_builder(machine, options)
+    first = binding.create_new_module_pass_manager()
+    first.add_always_inliner_pass()
+    first.add_global_dead_code_eliminate_pass()
+    for passes in (first, builder.getModulePassManager()):
+        passes.run(module, builder)
 
 
 def target_machine():

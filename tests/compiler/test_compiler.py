@@ -16,7 +16,7 @@ import fastnn as fn
 import fastnn.kernels
 from fastnn import warmup
 from fastnn.__main__ import main
-from fastnn.compiler import available_cpus, build, cache_key, loader, object_cache, workers
+from fastnn.compiler import build, cache_key, loader, object_cache, workers
 from fastnn.engine import required_kernels
 from tests.helpers.fresh_process import CLASSIFIER, NOTICE, ROOT, objects, run_script
 from tests.helpers.sweeps import sampled
@@ -29,8 +29,6 @@ REQUESTS = [(*entry, f"symbol {i}") for i, entry in enumerate(SMALL)]
 
 @pytest.mark.sweep
 def test_the_first_fit_of_all_is_compiled_by_other_processes(tmp_path):
-    if available_cpus.cpus() < 2:
-        pytest.skip("with one CPU it is compiled here")
     first = run_script(CLASSIFIER, FASTNN_CACHE_DIR=tmp_path)
     second = run_script(CLASSIFIER, FASTNN_CACHE_DIR=tmp_path)
     assert NOTICE.fullmatch(first.stderr) and "once" in first.stderr
@@ -110,8 +108,6 @@ assert "numba" not in sys.modules, "compiled by the process itself"
 )
 def test_nothing_of_the_current_folder_is_run(flags, paths, variables, tmp_path):
     """By the processes that compile; what the process itself runs is not theirs to say."""
-    if available_cpus.cpus() < 2:
-        pytest.skip("with one CPU it is compiled here")
     strange = tmp_path / "strange"
     for folder in (strange, strange / "strange"):
         folder.mkdir()

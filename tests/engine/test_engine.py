@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn.compiler import available_cpus, loader
+from fastnn.compiler import loader
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +110,32 @@ def test_a_new_kind_needs_only_its_own_entries(name, kernels_of):
     assert kernels_of(lambda: train([4, 9, 8], **options)) == set()
 
 
+# The rooms of the kernels that layers of a kind add to those of a dense network.
+OTHER_LAYERS = {
+    "convolution": (
+        [fn.Conv2D(2, 3, activation="relu"), fn.MaxPooling2D(), fn.Flatten()],
+        (6, 6, 1),
+        {"layers.convolution", "layers.pooling", "linalg.indirect"},
+    ),
+    "recurrent": ([fn.GRU(3)], (4, 2), {"layers.recurrent"}),
+}
+
+
+@pytest.mark.parametrize(("layers", "shape", "rooms"), OTHER_LAYERS.values(), ids=OTHER_LAYERS)
+def test_another_kind_of_network_needs_only_the_kernels_of_its_layers(layers, shape, rooms, kernels_of):
+    kernels_of(lambda: train([8]))
+    x = np.resize(X, (90, *shape))
+
+    def train_other():
+        model = fn.Model([*layers, fn.Dense(4, "relu"), fn.Dense(2)], loss="mse", seed=0)
+        model.fit(x, Y, epochs=1)
+        model.predict(x)
+
+    added = kernels_of(train_other)
+    assert {".".join(kernel.split(".")[:2]) for kernel, _ in added} == rooms
+    assert kernels_of(lambda: train([5, 6])) == set()
+
+
 def test_the_driver_is_of_no_dtype(kernels_of):
     single = kernels_of(lambda: train([8]))
     double = kernels_of(lambda: train([8], dtype="float64"))
@@ -121,7 +147,7 @@ def test_the_driver_is_of_no_dtype(kernels_of):
 COLD_AND_WARM = """
 import sys
 import numpy as np, fastnn as fn
-from fastnn.compiler import available_cpus, loader
+from fastnn.compiler import loader
 
 def train(*widths, act="relu"):
     X, y = fn.datasets.spiral(20, 3, seed=0)
@@ -132,21 +158,35 @@ def train(*widths, act="relu"):
     return loader.compilations, len(loader._ADDRESSES)
 
 print(*train(4), *train(7, 30, 2), *train(9, act="tanh"), *train(1, 2, act="tanh"), "numba" in sys.modules)
+
+known = set(loader._ADDRESSES)
+layers = [fn.Conv1D(2, 3, activation="relu"), fn.Flatten(), fn.Dense(3)]
+model = fn.Model(layers, loss="cross_entropy", optimizer="sgd", metrics=[], seed=0)
+model.fit(np.ones((20, 8, 1)), np.arange(20) % 3, epochs=2)
+model.predict(np.ones((20, 8, 1)))
+print(loader.compilations, *sorted(kernel for kernel, _ in set(loader._ADDRESSES) - known))
 """
+OF_CONVOLUTIONS = [f"layers.convolution.convolution.{entry}" for entry in ("backward_weights", "forward")]
 
 
 @pytest.mark.sweep
 def test_compilations_of_a_cold_and_of_a_warm_process(tmp_path):
     cache = str(tmp_path / "cache")
     output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)
-    *counts, numba = output.split()
+    dense, convolutional = output.splitlines()
+    *counts, numba = dense.split()
     first = int(counts[0])
     assert first > 10
     assert [int(count) for count in counts] == [first] * 4 + [first + 2] * 4
-    assert numba == str(available_cpus.cpus() < 2)  # otherwise other processes compile
-    assert len(errors.splitlines()) == 1 and "compil" in errors
+    assert numba == "False"  # other processes compile
+    count, *added = convolutional.split()
+    assert added == [*OF_CONVOLUTIONS, "linalg.indirect.product"]
+    assert int(count) == first + 2 + len(added)
+    assert len(errors.splitlines()) == 2 and "compil" in errors
     output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)
-    *counts, numba = output.split()
+    dense, convolutional = output.splitlines()
+    *counts, numba = dense.split()
     assert [int(count) for count in counts] == [0, first, 0, first, 0, first + 2, 0, first + 2]
     assert numba == "False"
+    assert convolutional.split()[0] == "0"
     assert errors == ""
