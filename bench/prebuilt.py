@@ -1,10 +1,11 @@
 """Kernels compiled for a level of CPUs beside those compiled for this one: training steps and predictions.
 
-    python packaging/prebuild.py FOLDER     # minutes, once
+    python packaging/prebuild.py FOLDER     # minutes, once; or the folder fastnn/prebuilt of a wheel
     python -m bench.prebuilt FOLDER
 
-Two processes, one with each kind of kernels and one thread, take turns in each case, a row of `bench.workloads`.
-Printed are the least microseconds of CPU time of a step or a call, and the median over the rounds of the ratio.
+Two processes, one with each kind of kernels and one thread, take turns in each case, a row of
+`bench.workloads`. Printed are the least microseconds of CPU time of a step or a call, and the median over the
+rounds of the ratio.
 """
 
 from __future__ import annotations
@@ -93,8 +94,7 @@ class Side:
 def compare(case: str, sides: list[Side], rounds: int, seconds: float) -> tuple[list[float], float]:
     """Least microseconds of each side, and the median of the second's time over the first's."""
     steps = WORKLOADS[case].steps_per_epoch if case in WORKLOADS else 1
-    taken = [side.seconds(case, 1) for side in sides]
-    times = 1
+    taken, times = [side.seconds(case, 1) for side in sides], 1
     while times * taken[0] * steps < seconds / 2:
         times = max(2 * times, int(seconds / max(taken[0] * steps, 1e-9)) // 4)
         taken = [side.seconds(case, times) for side in sides]
