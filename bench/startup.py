@@ -110,7 +110,13 @@ def measure(program: str, cold: bool, wheel: Path | None = None) -> tuple[float,
             environment["PYTHONPATH"] = str(wheel)
         command = [sys.executable, "-c", MEASURE, program]
         output = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+            command,
+            env=environment,
+            cwd=wheel,  # not where another fastnn may lie
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
         ).stdout
     seconds, memory = map(float, output.split())
     return seconds, memory
