@@ -99,8 +99,8 @@ def compile_entry(body, symbol):
     """Compile an entry's body to object code with one plain C function in it.
 
     Numba's own wrapper around a C callback prints an exception and continues, with the help of Python and of
-    Numba's run-time library. The wrapper here needs neither, so that the object can be loaded by a process that
-    has not imported Numba.
+    Numba's run-time library. The wrapper here needs neither, so that the object can be loaded by a process
+    that has not imported Numba.
 
     Parameters
     ----------
