@@ -138,7 +138,7 @@ wheel: $(VENV)/dev.stamp
 release-check: $(VENV)/dev.stamp
 	$(BIN)/python tools/check_wheel.py --release
 
-# A warning is an error; a page for each public name is made anew.
+# A warning is an error; pages of public names, examples and lessons are made anew.
 docs: $(VENV)/docs.stamp .cache/stamp
 	rm -rf docs/api/generated docs/gallery docs/learn
 	$(call run_with_cache,plain) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

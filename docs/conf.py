@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+import _gallery  # noqa: E402, F401 (it keeps the functions that `setup` replaces)
 from _site import compiled_functions, displayed_math, escape_shapes, inline_math, links  # noqa: E402
 
 import fastnn  # noqa: E402
@@ -24,9 +25,11 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "lessons"]
+# docs/examples.md lists the gallery instead of its own first page.
+exclude_patterns = ["_build", "lessons", "gallery/index.rst"]
 nitpicky = False
-suppress_warnings = ["config.cache"]
+# The second: docs/examples.md names programs, and needs no list of what each of them uses.
+suppress_warnings = ["config.cache", "sphinx_gallery.config"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
@@ -56,12 +59,21 @@ autodoc_default_options = {
 default_role = "py:obj"
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["lessons"],
-    "gallery_dirs": ["learn"],
+    "examples_dirs": ["../examples", "lessons"],
+    "gallery_dirs": ["gallery", "learn"],
     "within_subsection_order": "FileNameSortKey",
-    "filename_pattern": r"\.py$",
+    "minigallery_sort_order": "_gallery.position",
+    "ignore_pattern": r"^(pole|plain_numpy)\.py",  # modules that examples import
+    "filename_pattern": r"[/\\](?!mnist)\w+\.py$",  # whose files are not here
+    "reset_argv": "_gallery.arguments",
+    "reset_modules": ("matplotlib", "_gallery.compiled"),
+    "reset_modules_order": "both",
+    "image_scrapers": ("_gallery.pictures",),
+    "first_notebook_cell": "# The arguments of a program: a notebook has none.\n"
+    "import sys\n\nsys.argv = ['']\n%matplotlib inline",
     "abort_on_example_error": True,
     "copyfile_regex": r"",
+    "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,

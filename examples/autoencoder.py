@@ -1,4 +1,10 @@
-"""A denoising autoencoder: a convolutional network learns to remove noise from handwritten digits.
+"""Noise removed from digits: a denoising autoencoder
+==================================================
+
+A convolutional network learns to remove noise from handwritten digits: it is shown each digit with noise, and
+has to draw it without.
+
+::
 
     python examples/autoencoder.py [--epochs 40]
 
@@ -27,7 +33,8 @@ def noisy(images):
     return (images + rng.normal(0.0, 0.4, images.shape)).astype(np.float32)
 
 
-# %% From 64 pixels to 2 x 2 x 16 numbers, and back.
+# %%
+# From 64 pixels to 2 x 2 x 16 numbers, and back.
 model = fn.Model(
     [
         fn.Conv2D(16, 3, padding="same", activation="relu"),
@@ -49,6 +56,8 @@ cleaned = model.predict(given)
 before, after = (float(np.mean((images - test) ** 2)) for images in (given, cleaned))
 print(f"mean squared error on digits it has not seen: {before:.4f} with noise, {after:.4f} without")
 
+# %%
+# Eight digits that it has not seen.
 try:
     import matplotlib  # noqa: F401
 except ImportError:

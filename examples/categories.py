@@ -1,4 +1,11 @@
-"""A table with categories and missing values: rents of flats, by district, month, size and age.
+"""A table with categories and missing values
+==========================================
+
+The rents of flats, by district, month, size and age: what does a network learn of districts?
+
+::
+
+    python examples/categories.py
 
 Each district is replaced by a vector of two numbers, which are trained with the rest of the network. What
 they come to say of a district is compared with the two numbers that the rents were drawn from, and that the
@@ -39,16 +46,13 @@ def explained(hidden, vectors):
 def draw(hidden, vectors, path="categories.png"):
     """The vectors of the districts, coloured by what they were never told."""
     try:
-        import matplotlib
-
-        matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
         return
     names = ["rent per square metre", "rent whatever the size"]
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for axis, name, values in zip(axes, names, hidden.T, strict=True):
-        points = axis.scatter(*vectors.T, c=values, s=60)
+        points = axis.scatter(*vectors.T, c=values, s=60, edgecolors="0.3")
         axis.set(title=f"districts, coloured by {name}", xlabel="first number", ylabel="second number")
         figure.colorbar(points, ax=axis)
     figure.savefig(path, dpi=110)

@@ -1,4 +1,10 @@
-"""Digits by a small convolutional network: trained in seconds, 99 % of the held-out pictures read.
+"""What a convolution sees: digits by a small network
+==================================================
+
+A convolutional network is trained in seconds, reads 99 % of the held-out digits, and shows what its first
+layer makes of one.
+
+::
 
     python examples/convolution.py [--epochs 20]
 
@@ -22,10 +28,8 @@ X = X.reshape(-1, 8, 8, 1) / 16
 order = np.random.default_rng(0).permutation(len(X))
 held_out, rest = order[: len(X) // 4], order[len(X) // 4 :]
 
-# %% [markdown]
-# A digit is the same digit a pixel to the side: each picture is shown five times.
-
 # %%
+# A digit is the same digit a pixel to the side: each picture is shown five times.
 framed = np.pad(X[rest], ((0, 0), (1, 1), (1, 1), (0, 0)))
 places = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
 shifted = np.concatenate([framed[:, i : i + 8, j : j + 8] for i, j in places])
@@ -59,10 +63,8 @@ print(
     f"accuracy on {len(held_out)} held-out digits: {model.evaluate(X[held_out], y[held_out])['accuracy']:.2%}"
 )
 
-# %% [markdown]
-# What the first layer makes of a digit: one picture per filter.
-
 # %%
+# What the first layer makes of a digit: one picture per filter.
 try:
     import matplotlib  # noqa: F401
 except ImportError:

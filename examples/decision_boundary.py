@@ -1,4 +1,8 @@
-"""Decision boundaries: what two networks make of the same three spirals, side by side.
+"""Decision boundaries
+===================
+
+What two networks make of the same three spirals, side by side: one without a hidden layer, one with 64 hidden
+units.
 
 A program with cells (# %%), which notebooks and editors run one by one. It needs matplotlib.
 """
@@ -13,10 +17,8 @@ small = fn.Model([fn.Dense(3)], loss="cross_entropy", optimizer=fn.Adam(0.03), s
 large = fn.Model([fn.Dense(64, "relu"), fn.Dense(3)], loss="cross_entropy", optimizer=fn.Adam(0.03), seed=0)
 fn.fit_many([small, large], X, y, epochs=150)
 
-# %% [markdown]
-# Without a hidden layer the borders are straight lines.
-
 # %%
+# Without a hidden layer the borders are straight lines.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for ax, model, name in zip(axes, (small, large), ("no hidden layer", "64 hidden units"), strict=True):
     fn.plot.decision_boundary(model, X, y, ax=ax)

@@ -1,4 +1,9 @@
-"""Learn to read handwritten digits, and race the same training written in plain NumPy.
+"""Handwritten digits, and a race with NumPy
+=========================================
+
+A network learns to read handwritten digits, and races the same training written in plain NumPy.
+
+::
 
     python examples/digits.py [--epochs 30]
 
@@ -68,14 +73,14 @@ def train_numpy(weights, train, held_out, epochs):
 def draw(history, path):
     """Draw loss and accuracy by epoch, if matplotlib is installed; return whether it is."""
     try:
-        from matplotlib.figure import Figure
+        from matplotlib import pyplot as plt
     except ImportError:
         return False
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     epochs = range(1, len(history["loss"]) + 1)
-    for axes, name in zip(figure.subplots(1, 2), ["loss", "accuracy"], strict=True):
-        axes.plot(epochs, history[name], label="training")
-        axes.plot(epochs, history[f"val_{name}"], label="held out")
+    for axes, name in zip(panels, ["loss", "accuracy"], strict=True):
+        axes.plot(epochs, history[name], color="#0072B2", label="training")
+        axes.plot(epochs, history[f"val_{name}"], "--", color="#D55E00", label="held out")
         axes.set(xlabel="epoch", ylabel=name)
         axes.legend()
     figure.savefig(path, dpi=150)

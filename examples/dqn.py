@@ -1,9 +1,14 @@
-"""An agent learns to balance a pole by DQN, from Python: each step is a call of `partial_fit`.
+"""DQN: a pole is balanced from Python
+===================================
+
+An agent learns to balance a pole by DQN, from Python: each step is a call of `partial_fit`.
+
+::
+
+    python examples/dqn.py [--seeds 3] [--frames 60000]
 
 V. Mnih et al., *Human-level control through deep reinforcement learning* (2015).
 Random actions cut episodes short. After each one of full length, 100 are played without; these count.
-
-python examples/dqn.py [--seeds 3] [--frames 60000]
 """
 
 import argparse

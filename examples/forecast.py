@@ -1,4 +1,9 @@
-"""Forecast the load of a power grid for the next day with a GRU, which reads the four weeks before it.
+"""The load of a power grid, forecast by a GRU
+===========================================
+
+A recurrent network forecasts the load of the next day, for which it reads the four weeks before it.
+
+::
 
     python examples/forecast.py [--epochs 60]
 
@@ -61,9 +66,6 @@ def linear_forecast(X, y, train, days=8, penalty=10.0):
 def draw(load, forecasts, first, path="forecast.png"):
     """Two weeks from a Monday on: the load, and the forecasts, each made at midnight for the day to come."""
     try:
-        import matplotlib
-
-        matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
         return
@@ -72,7 +74,7 @@ def draw(load, forecasts, first, path="forecast.png"):
     figure, axes = pyplot.subplots(len(forecasts), figsize=(10, 6), sharex=True, layout="constrained")
     for axis, (name, forecast) in zip(axes, forecasts.items(), strict=True):
         axis.fill_between(hours, load[part].ravel(), color="0.85", label="as it was")
-        axis.plot(hours, forecast[part].ravel(), color="C0", label=name)
+        axis.plot(hours, forecast[part].ravel(), color="#0072B2", label=name)
         axis.legend(loc="upper right", ncols=2, frameon=False)
         axis.set(xlim=(0, 14), ylim=(0, 1.3 * load[part].max()), ylabel="load")
     axes[-1].set(xlabel="day", xticks=range(15))
@@ -82,7 +84,7 @@ def draw(load, forecasts, first, path="forecast.png"):
 
 def main():
     """Train on three years and forecast each day of the fourth."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Forecast the load of the next day.")
     parser.add_argument("--epochs", type=int, default=60)
     epochs = parser.parse_args().epochs
     load, holiday = draw_load(np.random.default_rng(0))

@@ -1,6 +1,13 @@
-"""Feed-forward by hand: what a layer computes, and how layers make a network.
+"""Layers by hand
+==============
 
-python examples/layers.py
+What a layer computes, and how layers make a network.
+
+::
+
+    python examples/layers.py
+
+The two layers with given weights are those of many a first tutorial. The picture needs matplotlib.
 """
 
 import numpy as np
@@ -18,6 +25,8 @@ print("weights", layer.weights.shape, "and bias", layer.bias.shape)
 print("fastnn ", y)
 print("by hand", x @ layer.weights + layer.bias)
 
+# %%
+# An activation comes after it.
 print("\nAn activation bends the result, element by element:")
 z = np.array([[-5.0, 10.0], [15.0, -10.0]])
 print("relu of", z.tolist(), "is", fn.Activation("relu")(z).tolist())
@@ -26,6 +35,8 @@ print("\nor row by row, as softmax, which makes each row sum to one:")
 probabilities = fn.Activation("softmax")(np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]))
 print(probabilities, "sums", probabilities.sum(axis=1))
 
+# %%
+# Weights can be given, too.
 print("\nTwo layers with given weights, for three samples of four features at once.")
 model = fn.Model([fn.Dense(3), fn.Dense(3)], loss="mse", dtype="float64")
 model.build(4)
@@ -43,3 +54,18 @@ print("\nWithout an activation between them two layers are one, which is why net
 weights = first.weights @ second.weights
 bias = first.bias @ second.weights + second.bias
 print("one layer     ", *(samples @ weights + bias))
+
+# %%
+# The activations bend as follows.
+try:
+    from matplotlib import pyplot as plt
+except ImportError:
+    raise SystemExit("For a picture, install matplotlib.") from None
+z = np.linspace(-4, 4, 201)
+figure, panels = plt.subplots(1, 4, figsize=(10, 2.6), layout="constrained")
+for axes, name in zip(panels, ["relu", "sigmoid", "tanh", "gelu"], strict=True):
+    axes.plot(z, fn.Activation(name)(z[:, np.newaxis]), color="#0072B2")
+    axes.axhline(0, color="0.5", linewidth=0.8)
+    axes.set(title=name, xlabel="z")
+figure.savefig("activations.png", dpi=120)
+print("\nactivations.png")

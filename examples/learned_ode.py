@@ -1,11 +1,17 @@
-"""A network learns the right-hand side of a differential equation, and integrators call it by a C pointer.
+"""Rabbits and foxes: a learned equation behind a C pointer
+========================================================
+
+A network learns the right-hand side of a differential equation, and integrators call it by a C pointer.
+
+::
+
+    python examples/learned_ode.py [--epochs 800]
 
 Rabbits and foxes (A. Lotka 1925, V. Volterra 1926): from measurements with noise a network learns how fast
-their numbers change. `Model.c_function` gives its address. SciPy's `solve_ivp` takes Python functions, so
-it calls the address through ctypes; a program in C, compiled here if there is a compiler, calls it without
-Python. (`quad` and `nquad` of SciPy take it as it is: see docs/compiled_code.md.)
-
-python examples/learned_ode.py [--epochs 800]
+their numbers change. `Model.c_function` gives its address. SciPy's `solve_ivp` takes Python functions, so it
+calls the address through ctypes; a program in C, compiled here if there is a compiler, calls it without
+Python. (`quad` and `nquad` of SciPy take it as it is: see docs/compiled_code.md.) The picture needs
+matplotlib.
 """
 
 import argparse
@@ -69,8 +75,11 @@ def timed(what, call, true):
     states = call()
     seconds = time.perf_counter() - start
     print(f"{what:44}{1e3 * seconds:8.2f} ms, largest error {np.abs(states - true).max():.3f}")
+    return states
 
 
+# %%
+# Learn how fast the numbers change.
 parser = argparse.ArgumentParser(description="Integrate a learned right-hand side.")
 parser.add_argument("--epochs", type=int, default=800)
 epochs = parser.parse_args().epochs
@@ -83,6 +92,8 @@ model.fit(X, y, epochs=epochs, batch_size=100, verbose=0)
 error = np.sqrt(np.mean((model.predict(X) - change(*X.T)) ** 2))
 print(f"learned from {len(X)} measurements: the noise is 0.02, the error of the network {error:.4f}")
 
+# %%
+# Three integrators: SciPy with `predict`, SciPy with the address, and C with the address.
 f = model.c_function()
 times = np.linspace(0, END, STEPS + 1)
 options = {"t_span": (0, END), "y0": START, "t_eval": times, "rtol": 1e-8, "atol": 1e-8}
@@ -100,7 +111,7 @@ def by_pointer(t, state):
 timed(
     "solve_ivp, model.predict", lambda: solve_ivp(lambda t, state: model.predict(state), **options).y.T, true
 )
-timed("solve_ivp, the pointer through ctypes", lambda: solve_ivp(by_pointer, **options).y.T, true)
+found = timed("solve_ivp, the pointer through ctypes", lambda: solve_ivp(by_pointer, **options).y.T, true)
 with tempfile.TemporaryDirectory() as folder:
     integrate = compile_integrator(Path(folder))
     if integrate is None:
@@ -114,3 +125,18 @@ with tempfile.TemporaryDirectory() as folder:
             return states
 
         timed(f"Runge-Kutta in C, {STEPS} steps", in_c, true)
+
+# %%
+# The numbers of animals in the course of time.
+try:
+    from matplotlib import pyplot as plt
+except ImportError:
+    raise SystemExit("For a picture, install matplotlib.") from None
+figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+for k, (name, colour) in enumerate([("rabbits", "#0072B2"), ("foxes", "#D55E00")]):
+    axes.plot(times, true[:, k], color=colour, linewidth=1, label=f"{name}, true equation")
+    axes.plot(times, found[:, k], "--", color=colour, linewidth=3, alpha=0.6, label=f"{name}, learned")
+axes.set(xlabel="time", ylabel="thousands of animals")
+axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+figure.savefig("learned_ode.png", dpi=120)
+print("learned_ode.png")

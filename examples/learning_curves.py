@@ -1,4 +1,7 @@
-"""Learning curves: loss, accuracy and learning rate over the epochs.
+"""Learning curves
+===============
+
+Loss, accuracy and learning rate over the epochs.
 
 A program with cells (# %%), which notebooks and editors run one by one.
 """
@@ -17,10 +20,8 @@ model = fn.Model(
 history = model.fit(X, y, epochs=30, validation_split=0.25)
 history  # a notebook shows its figures and small curves
 
-# %% [markdown]
-# A panel for each figure, the validation data as a broken line. The learning rate is drawn where it changes.
-
 # %%
+# A panel for each figure, the validation data as a broken line. The learning rate is drawn where it changes.
 axes = history.plot()
 axes[0].set_title("Handwritten digits")
 axes[0].figure.savefig("learning_curves.png", dpi=150)

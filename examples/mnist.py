@@ -1,4 +1,9 @@
-"""LeNet-5 on MNIST, read from the four files in a folder of yours; nothing is downloaded.
+"""LeNet-5 on the files of MNIST
+=============================
+
+MNIST is read from the four files in a folder of yours; nothing is downloaded, so this page shows no results.
+
+::
 
     python examples/mnist.py FOLDER [--epochs 10] [--batch 128]
 

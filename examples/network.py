@@ -1,4 +1,7 @@
-"""Networks as diagrams: a small one that computes exclusive or, and a large one in short.
+"""Networks as diagrams
+====================
+
+Two networks are drawn: a small one that computes exclusive or, and a large one in short.
 
 A program with cells (# %%), which notebooks and editors run one by one. It needs matplotlib.
 """
@@ -14,18 +17,14 @@ model.fit(X, y, epochs=500, batch_size=None)
 print("predicted", (model.predict(X)[:, 0] > 0).astype(int))
 model  # a notebook shows its layers
 
-# %% [markdown]
-# Orange lines are positive weights, blue ones negative; the thicker, the larger.
-
 # %%
+# Orange lines are positive weights, blue ones negative; the thicker, the larger.
 ax = fn.plot.network(model)
 ax.figure.savefig("network.png", dpi=150)
 print("network.png")
 
-# %% [markdown]
-# Of wide layers the first and the last units are drawn.
-
 # %%
+# Of wide layers the first and the last units are drawn.
 layers = [fn.Standardize(), fn.Dense(128, "relu"), fn.Dropout(0.2), fn.Dense(64, "relu"), fn.Dense(10)]
 large = fn.Model(layers, loss="cross_entropy", seed=0).build(784)
 ax = fn.plot.network(large, most=8)

@@ -1,9 +1,14 @@
-"""A differential equation with a network in it: a pendulum whose friction was only measured.
+"""A pendulum whose friction was only measured
+===========================================
+
+A differential equation with a network in it: compiled code integrates the equation and calls the network.
+
+::
 
     python examples/neural_ode.py [--epochs 300]
 
 The network learns the friction from noisy samples. It is then a term of the equation of motion, which is
-integrated in compiled code, with the network's forward pass inside.
+integrated in compiled code, with the network's forward pass inside. The picture needs matplotlib.
 """
 
 import argparse
@@ -50,6 +55,8 @@ def integrate(acceleration, net, angle, speed, steps):
     return path
 
 
+# %%
+# First the friction is learned, then it is a term of the equation.
 parser = argparse.ArgumentParser(description="Learn a term of a differential equation.")
 parser.add_argument("--epochs", type=int, default=300)
 epochs = parser.parse_args().epochs
@@ -70,3 +77,24 @@ for i in range(0, 1000, 100):
     print(f"{i * STEP:5.1f} s {expected[i, 0]:11.3f} {path[i, 0]:14.3f}")
 print(f"largest error of the angle: {abs(path - expected)[:, 0].max():.3f} rad in 10 s")
 print(f"{4 * len(path) / seconds / 1e6:.2f} million evaluations of the network a second, one by one")
+
+# %%
+# Left what was learned, right where the pendulum is with it.
+try:
+    from matplotlib import pyplot as plt
+except ImportError:
+    raise SystemExit("For a picture, install matplotlib.") from None
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+speed = np.linspace(-7, 7, 200)[:, np.newaxis]
+left.plot(speeds, measured, ".", color="0.5", markersize=3, label="measured")
+left.plot(speed, friction(speed), color="#0072B2", label="true friction")
+left.plot(speed, model.predict(speed), "--", color="#D55E00", linewidth=2, label="network")
+left.set(xlabel="speed, rad/s", ylabel="friction, rad/s$^2$")
+time_passed = STEP * np.arange(len(path))
+right.plot(time_passed, expected[:, 0], color="#0072B2", label="true friction")
+right.plot(time_passed, path[:, 0], "--", color="#D55E00", linewidth=2, label="network")
+right.set(xlabel="time, s", ylabel="angle, rad")
+for axes in (left, right):
+    axes.legend(frameon=False)
+figure.savefig("neural_ode.png", dpi=120)
+print("neural_ode.png")

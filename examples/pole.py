@@ -9,6 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
+COLOURS, LINES = ("#0072B2", "#D55E00", "#009E73", "#000000"), ("-", "--", "-.", ":")  # of seeds
 LONGEST, SOLVED = 500, 475  # pushes of an episode; the mean of 100 episodes that is asked for
 
 
@@ -59,8 +60,14 @@ def draw(file, runs, over=100):
         sums = np.cumsum([0, *lengths])
         ends = np.arange(1, len(sums))
         starts = np.maximum(ends - over, 0)
-        axes.plot(sums[1:] / 1000, (sums[ends] - sums[starts]) / (ends - starts), label=f"seed {number}")
-    axes.axhline(SOLVED, color="0.6", linestyle="--", linewidth=1)
+        axes.plot(
+            sums[1:] / 1000,
+            (sums[ends] - sums[starts]) / (ends - starts),
+            color=COLOURS[number % 4],
+            linestyle=LINES[number % 4],
+            label=f"seed {number}",
+        )
+    axes.axhline(SOLVED, color="0.5", linestyle="--", linewidth=1)
     axes.set(
         xlabel="thousands of frames", ylabel=f"mean return of the last {over} episodes", ylim=(0, LONGEST)
     )

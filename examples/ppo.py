@@ -1,9 +1,14 @@
-"""An agent learns to balance a pole by PPO, with environments and learner in one compiled function.
+"""PPO: environments and learner in one compiled function
+======================================================
+
+An agent learns to balance a pole by PPO, with eight carts side by side.
+
+::
+
+    python examples/ppo.py [--seeds 3] [--rounds 200]
 
 J. Schulman et al., *Proximal policy optimization algorithms* (2017), with the advantages of J. Schulman
 et al., *High-dimensional continuous control using generalized advantage estimation* (2016).
-
-python examples/ppo.py [--seeds 3] [--rounds 200]
 """
 
 import argparse

@@ -1,9 +1,14 @@
-"""An agent learns to balance a pole by REINFORCE, with environment and learner in one compiled function.
+"""REINFORCE: the shortest policy gradient
+=======================================
+
+An agent learns to balance a pole by REINFORCE, with environment and learner in one compiled function.
+
+::
+
+    python examples/reinforce.py [--seeds 3] [--updates 300]
 
 R. Williams, *Simple statistical gradient-following algorithms for connectionist reinforcement learning*
 (1992): each step follows the derivatives of log-probabilities of actions taken, times what came after.
-
-python examples/reinforce.py [--seeds 3] [--updates 300]
 """
 
 import argparse

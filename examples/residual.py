@@ -1,6 +1,13 @@
-"""Very deep networks: a plain one learns nothing, one of residual blocks learns as well as a shallow one.
+"""Very deep networks need residual blocks
+=======================================
 
-python examples/residual.py [--epochs 60]
+A plain network of 64 layers learns nothing, one of residual blocks learns as well as a shallow one.
+
+::
+
+    python examples/residual.py [--epochs 60]
+
+The picture needs matplotlib.
 """
 
 import argparse
@@ -36,9 +43,31 @@ def accuracy(hidden):
     return model.evaluate(X, y)["accuracy"]
 
 
+# %%
+# A network of one block, and then networks of up to 64 hidden layers.
 fn.Model([*residual(2), fn.Dense(3)], seed=0).build(2).summary()
 
 print(f"\naccuracy on three spirals after {epochs} epochs; a guess would be right in 33.3%\n")
 print("hidden layers     plain  residual")
-for depth in (4, 16, 64):
-    print(f"{depth:13}{accuracy(plain(depth)):10.1%}{accuracy(residual(depth)):10.1%}")
+depths, found = (4, 16, 64), []
+for depth in depths:
+    found.append((accuracy(plain(depth)), accuracy(residual(depth))))
+    print(f"{depth:13}{found[-1][0]:10.1%}{found[-1][1]:10.1%}")
+
+# %%
+try:
+    from matplotlib import pyplot as plt
+except ImportError:
+    raise SystemExit("For a picture, install matplotlib.") from None
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+for shares, name, style, colour in zip(
+    zip(*found, strict=True), ("plain", "residual"), ("s--", "o-"), ("#D55E00", "#0072B2"), strict=True
+):
+    axes.plot(depths, shares, style, color=colour, label=name)
+axes.axhline(1 / 3, color="0.5", linewidth=1, linestyle=":", label="a guess")
+axes.set_xscale("log", base=2)
+axes.set_xticks(depths, depths)
+axes.set(xlabel="hidden layers", ylabel="accuracy", ylim=(0, 1.05))
+axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+figure.savefig("residual.png", dpi=120)
+print("residual.png")

@@ -1,9 +1,14 @@
-"""scikit-learn's halving search on an estimator: many settings train briefly, the best ones longer.
+"""scikit-learn's halving search
+=============================
 
-python examples/search_halving.py [--settings 24] [--dask]
+A search over settings of an estimator: many settings train briefly, the best ones longer.
 
-With --dask the fits run on a Dask cluster, here one of this machine, by joblib's backend:
-python -m pip install "fastnn-jit[dask,sklearn]"
+::
+
+    python examples/search_halving.py [--settings 24] [--dask]
+
+With --dask the fits run on a Dask cluster, here one of this machine, by joblib's backend; that needs the
+extras `dask` and `sklearn`.
 """
 
 import argparse

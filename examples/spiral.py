@@ -1,6 +1,13 @@
-"""Three spirals, one class each: a network learns regions that no straight line could bound.
+"""Three spirals
+=============
 
-python examples/spiral.py [--epochs 200]
+One class each: a network learns regions that no straight line could bound.
+
+::
+
+    python examples/spiral.py [--epochs 200]
+
+It draws them in letters; the picture needs matplotlib.
 """
 
 import argparse
@@ -25,6 +32,7 @@ model.fit(X, y, epochs=epochs, batch_size=32)
 model.summary()
 print(f"accuracy after {epochs} epochs: {model.evaluate(X, y)['accuracy']:.1%}\n")
 
+# %%
 # Ask the network about a grid of points: the largest of the three logits is its answer. A letter is a point
 # of the data, a dot, a comma or a blank what the network says of the places where it saw none.
 width, height = 72, 32
@@ -35,3 +43,13 @@ picture = np.array([".", ",", " "])[answers]
 for (horizontal, vertical), label in zip(X, y, strict=True):
     picture[np.abs(rows - vertical).argmin(), np.abs(columns - horizontal).argmin()] = "ABC"[label]
 print("\n".join("".join(line) for line in picture))
+
+# %%
+# The same in colours.
+try:
+    import matplotlib  # noqa: F401
+except ImportError:
+    raise SystemExit("For a picture, install matplotlib.") from None
+axes = fn.plot.decision_boundary(model, X, y)
+axes.set_aspect("equal")
+axes.figure.savefig("spiral.png", dpi=120)

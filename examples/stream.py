@@ -1,10 +1,16 @@
-"""A stream whose sensors come and go, and whose law changes: learned one sample at a time, with river.
+"""A stream whose sensors come and go
+==================================
+
+Sensors are installed and fail, and the law changes: all of it is learned one sample at a time, with river.
+
+::
 
     python examples/stream.py [--samples 6000]
 
 Three sensors report at first. A fourth is installed after a third of the stream; another one fails for a
 while, and reports nothing. After two thirds the law itself changes, as machines wear. A network is compared
-with a linear model of river's; both predict each value before they learn it. Needs the extra `river`.
+with a linear model of river's; both predict each value before they learn it. Needs the extra `river`; the
+picture needs matplotlib.
 """
 
 import argparse
@@ -32,8 +38,27 @@ def stream(n):
         yield x, y
 
 
+def draw(n, rows):
+    """The errors of the network and of the linear model, and what happens meanwhile."""
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError:
+        return
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    samples, network, linear = zip(*rows, strict=True)
+    axes.plot(samples, linear, "s--", color="#D55E00", label="linear model")
+    axes.plot(samples, network, "o-", color="#0072B2", label="network")
+    for at, what in ((1 / 3, "a sensor\nis new"), (1 / 2, "one\nfails"), (2 / 3, "the law\nchanges")):
+        axes.axvline(at * n, color="0.5", linewidth=1)
+        axes.text(at * n, 0.05, f" {what}", va="bottom", transform=axes.get_xaxis_transform())
+    axes.set(xlabel="samples", ylabel="mean absolute error", ylim=(0, None))
+    axes.legend(frameon=False)
+    figure.savefig("stream.png", dpi=120)
+    print("stream.png")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Learn a stream whose sensors come and go.")
     parser.add_argument("--samples", type=int, default=6000)
     n = parser.parse_args().samples
 
@@ -42,7 +67,7 @@ def main():
         "network": preprocessing.StandardScaler() | network,
         "linear model": preprocessing.StandardScaler() | linear_model.LinearRegression(optim.SGD(0.01)),
     }
-    errors = [metrics.MAE() for _ in models]
+    errors, rows = [metrics.MAE() for _ in models], []
     seconds = dict.fromkeys(models, 0.0)
     print(f"mean absolute error of the last {n // 12} samples, each predicted before it is learned")
     print(f"{'samples':>8}  {'inputs':>6}  " + "  ".join(f"{name:>12}" for name in models))
@@ -55,9 +80,11 @@ def main():
         if k % (n // 12) == 0:
             shown = "  ".join(f"{error.get():>12.3f}" for error in errors)
             print(f"{k:>8}  {len(network.features):>6}  {shown}")
+            rows.append((k, *(error.get() for error in errors)))
             errors = [metrics.MAE() for _ in models]
     for name in models:
         print(f"{name}: {1e6 * seconds[name] / n:.0f} us to learn a sample, scaling included")
+    draw(n, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
-"""64 networks at once: which width and which learning rate read handwritten digits best?
+"""64 networks at once
+===================
 
-python examples/sweep.py [--epochs 15]
+Which width and which learning rate read handwritten digits best? All of them are trained in one call.
+
+::
+
+    python examples/sweep.py [--epochs 15]
 """
 
 import argparse
@@ -42,22 +47,24 @@ ensemble = fn.Ensemble([models[i] for i in best], combine="probabilities")
 print(f"the best alone {curves[best[-1], -1]:.1%}, ", end="")
 print(f"the best five together {ensemble.evaluate(*held_out)['accuracy']:.1%}")
 
+# %%
+# Left all networks, right the learning curves of one width.
 try:
-    from matplotlib.figure import Figure
+    from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
-figure = Figure(figsize=(12, 4.4), layout="constrained")
+figure = plt.figure(figsize=(12, 4.4), layout="constrained")
 table, lines = figure.subplots(1, 2, width_ratios=[1.25, 1])
 image = table.imshow(accuracy, cmap="viridis", origin="lower", aspect="auto", vmin=0.5, vmax=1)
 for (i, j), share in np.ndenumerate(accuracy):
-    colour = "black" if share > 0.8 else "white"
+    colour = "black" if share > 0.71 else "white"
     table.text(j, i, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=9)
 table.set_xticks(range(len(rates)), [f"{rate:.1g}" for rate in rates])
 table.set_yticks(range(len(widths)), widths)
 table.set(xlabel="learning rate", ylabel="hidden units", title="held-out accuracy, %")
 figure.colorbar(image, ax=table, extend="min", format="{x:.0%}")
 for j, rate in enumerate(rates):
-    curve, colour = curves[5 * len(rates) + j], image.cmap(j / len(rates))
+    curve, colour = curves[5 * len(rates) + j], image.cmap(0.8 * j / len(rates))
     lines.plot(range(1, epochs + 1), curve, color=colour, label=f"{rate:.1g}")
 lines.set(xlabel="epoch", title=f"{widths[5]} hidden units, by learning rate", ylim=(0, 1))
 lines.yaxis.set_major_formatter("{x:.0%}")

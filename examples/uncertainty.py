@@ -1,4 +1,10 @@
-"""How far to trust a prediction: intervals that are to hold 90 % of the targets, made in five ways.
+"""How far to trust a prediction: five ways
+========================================
+
+Intervals that are to hold 90 % of the targets, made in five ways: an ensemble, dropout, Laplace's
+approximation and conformal prediction twice.
+
+::
 
     python examples/uncertainty.py
 
@@ -124,9 +130,6 @@ METHODS = {
 def plot(intervals, train, path="uncertainty.png"):
     """The intervals, from beyond the samples on the left to beyond those on the right."""
     try:
-        import matplotlib
-
-        matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
         return
@@ -134,9 +137,9 @@ def plot(intervals, train, path="uncertainty.png"):
     figure, axes = pyplot.subplots(1, len(intervals), figsize=(15, 3.4), sharey=True, layout="constrained")
     for axis, (name, interval) in zip(axes, intervals.items(), strict=True):
         low, high = interval(x[:, np.newaxis])
-        axis.plot(*train, ".", color="0.6", markersize=3)
-        axis.fill_between(x, low, high, color="C0", alpha=0.35, linewidth=0)
-        axis.plot(x, (low + high) / 2, color="C0")
+        axis.plot(*train, ".", color="0.5", markersize=3)
+        axis.fill_between(x, low, high, color="#0072B2", alpha=0.35, linewidth=0)
+        axis.plot(x, (low + high) / 2, color="#0072B2")
         axis.plot(x, np.sin(3 * x), color="k", linewidth=0.8, linestyle="--")
         axis.set(title=name, xlabel="x", ylim=(-3, 3))
     figure.savefig(path, dpi=110)

@@ -1,4 +1,7 @@
-"""Weights: the pictures that the hidden units of a network look for in handwritten digits.
+"""Weights of hidden units
+=======================
+
+The pictures that the hidden units of a network look for in handwritten digits.
 
 A program with cells (# %%), which notebooks and editors run one by one. It needs matplotlib.
 """
@@ -14,18 +17,14 @@ model = fn.Model(layers, loss="cross_entropy", seed=0)
 model.fit(X, y, epochs=40)
 print(f"accuracy {model.evaluate(X, y)['accuracy']:.3f}")
 
-# %% [markdown]
-# The weights of each dense layer: a row is an input, a column a unit; blue is negative, red positive.
-
 # %%
+# The weights of each dense layer: a row is an input, a column a unit; blue is negative, orange positive.
 axes = fn.plot.weights(model)
 axes[0].figure.savefig("weights.png", dpi=150)
 print("weights.png")
 
-# %% [markdown]
-# The inputs of the first layer are the pixels of a picture, and so are its columns.
-
 # %%
+# The inputs of the first layer are the pixels of a picture, and so are its columns.
 weights = model.layers[1].weights
 limit = abs(weights).max()
 figure, panels = plt.subplots(2, 8, figsize=(8, 2.2), layout="constrained")

@@ -1,4 +1,7 @@
-"""What a network of handwritten digits sees: which pixels it looks at, and what it takes for a digit.
+"""What a network sees
+===================
+
+Which pixels of a handwritten digit a network looks at, what it takes for a digit, and what misleads it.
 
 A program with cells (# %%), which notebooks and editors run one by one. It needs matplotlib.
 """
@@ -23,10 +26,8 @@ model = fn.Model(layers, loss="cross_entropy", seed=0)
 model.fit(X[train], y[train], epochs=30)
 print(f"accuracy on digits it has not seen: {model.evaluate(X[test], y[test])['accuracy']:.3f}")
 
-# %% [markdown]
-# Three ways to ask which pixels speak for the digit that the network reads, and which against it.
-
 # %%
+# Three ways to ask which pixels speak for the digit that the network reads, and which against it.
 digit = X[test][1]
 read = int(model.predict_class(digit))
 figure, panels = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
@@ -44,10 +45,8 @@ difference = model.predict(digit)[read] - model.predict(np.zeros_like(digit))[re
 print(f"the contributions sum up to {contributions:.2f}, the outputs differ by {difference:.2f}")
 print("attribution.png")
 
-# %% [markdown]
-# Pictures that excite each output most; and what a dream makes of one digit.
-
 # %%
+# Pictures that excite each output most; and what a dream makes of one digit.
 ideal = fn.explain.activation_maximization(
     model, -1, list(range(10)), total_variation=0.5, l2=0.2, low=0, high=1, seed=0
 )
@@ -58,10 +57,8 @@ axes = fn.plot.images(pictures, titles=[*map(str, range(10)), "a digit", "a drea
 axes[0].figure.savefig("excites.png", dpi=150)
 print("excites.png")
 
-# %% [markdown]
-# A small change of each pixel, the worst that can be found, misleads the network.
-
 # %%
+# A small change of each pixel, the worst that can be found, misleads the network.
 for epsilon in (0.05, 0.1, 0.2):
     changed = fn.explain.adversarial(model, X[test], y[test], epsilon, low=0, high=1)
     print(f"pixels changed by {epsilon:.2f}: accuracy {model.evaluate(changed, y[test])['accuracy']:.3f}")

@@ -156,7 +156,7 @@ def exists(kind, name):
     [
         ("README.md", {"target": 3, "program": 2, "name": 1}),
         ("docs/tasks.md", {"name": 1}),
-        ("docs/examples.md", {"file": 25, "program": 1}),
+        ("docs/examples.md", {"file": 4, "program": 1}),
         ("docs/start/install.md", {"target": 1, "program": 3}),
         ("docs/faq.md", {"program": 2, "name": 2}),
         ("docs/architecture.md", {"file": 40, "name": 120}),

@@ -21,8 +21,6 @@ PICTURES = {
     "weights": {"weights.png", "units.png"},
     "network": {"network.png", "large_network.png"},
     "categories": {"categories.png"},
-    "uncertainty": {"uncertainty.png"},
-    "what_a_network_sees": {"attribution.png", "excites.png", "adversarial.png"},
 }
 PROGRAMS = {"digits", "spiral", "residual", "xor", "bitmaps", "layers", "cartpole", "neural_ode", "sweep"}
 PROGRAMS |= {
@@ -39,13 +37,21 @@ PROGRAMS |= {
     "search_optuna",
     "stream",
     "learned_ode",
+    "feedforward",
+    "backpropagation",
+    "two_layers",
+    "uncertainty",
+    "what_a_network_sees",
+    "loss_landscape",
+    "training_boundary",
+    "balancing_pole",
 }
 PROGRAMS |= set(PICTURES)
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Run an example in an empty folder and return its lines."""
+    """Run an example in an empty folder and return its lines; each picture that these name must be there."""
 
     def run_example(name, *arguments):
         done = subprocess.run(
@@ -57,6 +63,8 @@ def run(tmp_path):
             timeout=600,
         )
         assert done.returncode == 0, done.stderr
+        for picture in re.findall(r"\w+\.(?:png|gif)", done.stdout):
+            assert (tmp_path / picture).read_bytes().startswith((b"\x89PNG", b"GIF89a"))
         return done.stdout
 
     return run_example
@@ -175,9 +183,44 @@ def test_pictures(name, run, tmp_path):
     pytest.importorskip("matplotlib", reason="the pictures are drawn only where matplotlib is installed")
     output = run(name)
     assert {path.name for path in tmp_path.iterdir()} == PICTURES[name]
-    for picture in PICTURES[name]:
-        assert picture in output
-        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+    assert all(picture in output for picture in PICTURES[name])
+
+
+def test_the_networks_of_first_tutorials(run):
+    for (difference,) in numbers(r"largest difference from NumPy ([\d.e+-]+)", run("feedforward")):
+        assert difference < 1e-12
+    output = run("backpropagation")
+    by_hand, by_fastnn = re.search(r"^by hand (.*)\nfastnn  (.*)$", output, re.MULTILINE).groups()
+    assert by_hand == by_fastnn
+    [(difference,)] = numbers(r"largest difference from NumPy ([\d.e+-]+)", output)
+    assert difference < 1e-9
+    rows = numbers(r"(?:column|or) +([\d.]+) ([\d.]+) ([\d.]+) ([\d.]+)", run("two_layers"))
+    assert rows[0] == pytest.approx([0, 0, 1, 1], abs=0.05)
+    assert rows[1] == pytest.approx(4 * [0.5], abs=0.01)
+    assert rows[2] == pytest.approx([0, 1, 1, 0], abs=0.05)
+
+
+@pytest.mark.sweep
+def test_a_loss_landscape(run):
+    rows = numbers(
+        r"loss ([\d.]+), accuracy ([\d.]+)%, at the edge of the picture from ([\d.]+)",
+        run("loss_landscape", "--points", "5"),
+    )
+    assert all(accuracy > 90 and edge > 10 * loss for loss, accuracy, edge in rows)
+    assert rows[1][2] < rows[0][2]  # residual blocks are flatter
+
+
+@pytest.mark.sweep
+def test_animations(run, tmp_path):
+    pytest.importorskip("matplotlib", reason="the pictures are drawn only where matplotlib is installed")
+    [(accuracy,)] = numbers(r"after 27 epochs: ([\d.]+)%", run("training_boundary", "--frames", "10"))
+    assert accuracy > 70
+    seconds = [value for (value,) in numbers(r"stays up for +([\d.]+) s", run("balancing_pole"))]
+    assert len(seconds) == 20 and seconds[-1] > 5 * seconds[0]
+    names = {"training_boundary", "balancing_pole"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{n}.{end}" for n in names for end in ("png", "gif")
+    }
 
 
 @pytest.mark.sweep

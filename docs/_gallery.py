@@ -1,0 +1,146 @@
+"""How the gallery of the site runs the examples: their arguments, and texts for their pictures."""
+
+import os
+import re
+import time
+from pathlib import Path
+from textwrap import indent
+
+from matplotlib import pyplot
+from sphinx_gallery.scrapers import figure_rst, matplotlib_scraper
+
+import fastnn
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+STARTED = time.time()
+COMPILED = {
+    name: getattr(fastnn, name) for name in fastnn.__all__ if hasattr(getattr(fastnn, name), "py_func")
+}
+
+#: Arguments with which an example takes seconds.
+ARGUMENTS = {
+    "autoencoder": ["--epochs", "20"],
+    "burgers": ["--points", "600", "--iterations", "250"],
+    "dqn": ["--seeds", "1"],
+    "forecast": ["--epochs", "30"],
+    "learned_ode": ["--epochs", "400"],
+    "search_halving": ["--settings", "9"],
+    "search_optuna": ["--trials", "20"],
+    "reinforce": ["--seeds", "2"],
+    "ppo": ["--seeds", "2"],
+    "stream": ["--samples", "3000"],
+}
+
+#: What a picture shows, for those who do not see it.
+PICTURES = {
+    "activations.png": "Curves of relu, sigmoid, tanh and gelu from -4 to 4.",
+    "adversarial.png": "Eight handwritten digits with small changes, each with what it is and what it is "
+    "read as.",
+    "attribution.png": "One digit three times: pixels that speak for what the network reads are orange, "
+    "those against it blue, by saliency, integrated gradients and occlusion.",
+    "autoencoder.png": "Eight digits in three rows: as they are, with noise, and with the noise removed.",
+    "backpropagation.png": "Left eight derivatives as pairs of equal bars, by hand and by fastnn; right the "
+    "sum of squared errors, which falls alike with NumPy and with fastnn.",
+    "balancing_pole.gif": "Animation of three carts that are pushed: the poles of the first two fall, that "
+    "of the last generation stays up for ten seconds.",
+    "balancing_pole.png": "Three carts with a pole: two poles have fallen, that of the last generation "
+    "stands.",
+    "bitmaps.png": "The digits zero to three as bitmaps of 4 by 5 pixels, and below each what the "
+    "network reads when a pixel is turned over: mostly the digit itself.",
+    "burgers.png": "The solution over time and place, with a steep front in the middle, and three "
+    "moments in which the network lies on the exact curve but near the front.",
+    "c_program.png": "A wave, the network that follows it, and four points of the C and the Fortran "
+    "program on the line.",
+    "cartpole.png": "The seconds that the pole stays up rise from generation to generation.",
+    "categories.png": "Forty districts as points in a plane, twice: in one direction the rent per "
+    "square metre changes, in another the rent whatever the size.",
+    "decision_boundary.png": "Three spirals: straight borders without a hidden layer, curved ones that "
+    "follow the spirals with 64 hidden units.",
+    "digits_learning_curve.png": "Loss and accuracy over the epochs, for training and held-out digits.",
+    "dqn.png": "The mean return of an agent rises over thousands of frames; random actions keep it below "
+    "the line at 475.",
+    "excites.png": "Pictures that excite each of the ten outputs most, a digit, and a dream of that digit.",
+    "feature_maps.png": "A digit and the sixteen pictures that the filters of the first layer make of it: "
+    "edges of several directions.",
+    "feedforward.png": "The input and the outputs of four layers as coloured rows; the first and the "
+    "last row are equal.",
+    "forecast.png": "The load of two weeks in grey under three forecasts: that of the GRU follows the "
+    "holiday, those of last week and of the linear regression do not.",
+    "large_network.png": "A diagram of a network of four layers, of each of which a few units are drawn.",
+    "learned_ode.png": "The numbers of rabbits and foxes rise and fall in turn; the learned curves lie "
+    "on the true ones.",
+    "learning_curves.png": "Panels of loss, accuracy and learning rate over thirty epochs.",
+    "loss_landscape.png": "Contours of the loss in two random directions: narrow and rugged for layers in a "
+    "row, wide and smooth for residual blocks.",
+    "network.png": "A diagram of a network of two inputs, four hidden units and one output; the "
+    "lines are weights.",
+    "neural_ode.png": "Left measured friction and the network's curve through it; right the angle of "
+    "the pendulum, with the network as with the true friction.",
+    "ppo.png": "The mean return of each agent over thousands of frames, up to the line at 475.",
+    "reinforce.png": "The mean return of each agent over thousands of frames, up to the line at 475.",
+    "residual.png": "Accuracy for 4, 16 and 64 hidden layers: the plain networks fall to a guess, "
+    "those of residual blocks stay above 95 %.",
+    "search_optuna.png": "Accuracy of twenty trials over the epochs: those below the others end early.",
+    "spiral.png": "Three spirals of points, each in a region of its own colour with a curved border.",
+    "stream.png": "The error of a linear model and of a network over the samples; the network's is "
+    "lower after each change.",
+    "sweep.png": "A table of accuracies by width and learning rate, best in the middle, and "
+    "learning curves of one width.",
+    "training_boundary.gif": "Animation of the regions of three classes: from straight borders they bend "
+    "until each follows its spiral.",
+    "training_boundary.png": "Three spirals, each in a region of its own colour, after the last epoch.",
+    "two_layers.png": "Outputs for four rows over the epochs: one layer learns the first column and "
+    "stays at one half for exclusive or, two layers learn it.",
+    "uncertainty.png": "Five panels with samples of a curve and intervals around it: those of the "
+    "ensemble widen where no samples are, those of conformal quantiles follow the "
+    "noise.",
+    "units.png": "The weights of sixteen hidden units as pictures of 8 by 8 pixels.",
+    "weights.png": "The weights of both dense layers as coloured tables.",
+    "xor.png": "Left one neuron, whose straight border separates nothing; right a network with eight "
+    "hidden neurons, whose regions separate the four points.",
+}
+
+
+def compiled(gallery_conf, file, when):
+    """Give examples the compiled functions, in whose place docs/_site.py puts those that Sphinx can read."""
+    for name, function in COMPILED.items():
+        setattr(fastnn, name, function if when == "before" else function.py_func)
+
+
+def arguments(gallery_conf, script_vars):
+    """The arguments of an example."""
+    return ARGUMENTS.get(Path(script_vars["src_file"]).stem, [])
+
+
+def position(path):
+    """Where an example stands in the page that lists them."""
+    return (HERE / "examples.md").read_text(encoding="utf-8").index(f"/{Path(path).name}")
+
+
+def pictures(block, block_vars, gallery_conf):
+    """Put what a cell has drawn into the page: for an example the files that it has saved, with texts."""
+    if EXAMPLES != Path(block_vars["src_file"]).resolve().parent:
+        return matplotlib_scraper(block, block_vars, gallery_conf)
+    shown = []
+    new = [path for path in Path.cwd().glob("*.[gp][in][fg]") if path.stat().st_mtime >= STARTED]
+    for path in sorted(new, key=lambda path: path.stat().st_mtime_ns):
+        if path.suffix == ".gif":
+            shown.append(player(block_vars["example_globals"]["animation"], PICTURES[path.name]))
+            path.unlink()
+        else:
+            place = next(block_vars["image_path_iterator"])
+            os.replace(path, place)
+            if path.with_suffix(".gif") not in new:  # else it is on the card of the example only
+                shown.append(figure_rst([place], gallery_conf["src_dir"], PICTURES[path.name]))
+    pyplot.close("all")
+    return "\n".join(shown)
+
+
+def player(animation, text):
+    """An animation with buttons, whose signs come with the theme and not from another server."""
+    html = re.sub(r"<link [^>]*>", "", animation.to_jshtml(default_mode="once"))
+    html = html.replace("<img ", f'<img alt="{text}" ').replace(
+        'type="range"', 'type="range" aria-label="frame"'
+    )
+    return f".. raw:: html\n\n{indent(html, '    ')}\n"

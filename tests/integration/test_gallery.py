@@ -1,0 +1,54 @@
+"""Every example is in the gallery of the site, with a title, and every picture has a text."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = {path.stem: path for path in (ROOT / "examples").glob("*.py")}
+MODULES = {"pole", "plain_numpy"}  # which examples import
+PAGE = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+
+
+def table(name):
+    """A dictionary of docs/_gallery.py, which needs Sphinx to be imported."""
+    tree = ast.parse((ROOT / "docs" / "_gallery.py").read_text(encoding="utf-8"))
+    [value] = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == name
+    ]
+    return ast.literal_eval(value)
+
+
+def test_every_example_is_in_the_gallery():
+    cards = re.findall(r"^   \.\./examples/(\w+)\.py$", PAGE, re.MULTILINE)
+    assert sorted(cards) == sorted(EXAMPLES.keys() - MODULES) and len(cards) >= 25
+    assert re.findall(r"^gallery/(\w+)$", PAGE, re.MULTILINE) == cards
+
+
+def test_every_example_has_a_title_of_its_own():
+    titles = []
+    for name in EXAMPLES.keys() - MODULES:
+        document = ast.get_docstring(ast.parse(EXAMPLES[name].read_text(encoding="utf-8")), clean=False)
+        title, line, empty, summary, *_ = document.split("\n")
+        assert line == "=" * len(title) and not empty and summary, name
+        titles.append(title)
+    assert len(set(titles)) == len(titles)
+
+
+def test_every_picture_has_a_text():
+    saved = {
+        picture
+        for name in EXAMPLES.keys() - {"mnist"}  # which is not executed
+        for picture in re.findall(r'"(\w+\.(?:png|gif))"', EXAMPLES[name].read_text(encoding="utf-8"))
+    }
+    texts = table("PICTURES")
+    assert saved == set(texts) and len(saved) > 30
+    assert all(len(text) > 30 and text.endswith(".") and '"' not in text for text in texts.values())
+
+
+@pytest.mark.parametrize("name, arguments", table("ARGUMENTS").items())
+def test_arguments_are_those_of_the_example(name, arguments):
+    known = re.findall(r'add_argument\("(--\w+)"', EXAMPLES[name].read_text(encoding="utf-8"))
+    assert set(arguments[::2]) <= set(known)
