@@ -299,30 +299,17 @@ class Trainer(Gradients):
         plain = plain and isinstance(validation_split, (int, float)) and validation_split == 0
         steps = steps_per_epoch, validation_steps
         usual = lengths is validation_lengths is threads is steps_per_epoch is validation_steps is None
-        if (
-            plain
-            and usual
-            and not shown
-            and is_usual(epochs, batch_size, shuffle, callbacks, resume, initial_epoch)
-        ):
+        course = epochs, batch_size, shuffle, callbacks, resume, initial_epoch
+        if plain and usual and not shown and is_usual(*course):
             with defer_interrupt():  # what the call did and what is recorded of it belong together
                 history = self.fit_short(X, y, epochs, batch_size, bool(shuffle))
             if history is not None:
                 return history
-        options: dict[str, Any] = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "shuffle": shuffle,
-            "sample_weight": sample_weight,
-            "class_weight": class_weight,
-            "lengths": lengths,
-            "validation_data": validation_data,
-            "validation_lengths": validation_lengths,
-            "validation_split": validation_split,
-            "callbacks": callbacks,
-            "resume": resume,
-            "initial_epoch": initial_epoch,
-        }
+        options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle}
+        options |= {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
+        options |= {"validation_data": validation_data, "validation_lengths": validation_lengths}
+        options |= {"validation_split": validation_split, "callbacks": callbacks}
+        options |= {"resume": resume, "initial_epoch": initial_epoch}
         executor, known = self._executor, None
         if comm is not None:
             from .rank_loop import fit_by_ranks
