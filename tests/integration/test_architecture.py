@@ -171,7 +171,7 @@ def foreign_private_members(tree):
 
 
 def offences(rule, paths):
-    found = {str(path.relative_to(ROOT)): rule(parse(path)) for path in paths}
+    found = {path.relative_to(ROOT).as_posix(): rule(parse(path)) for path in paths}
     assert found, "no file was read"
     return {path: what for path, what in found.items() if what}
 

@@ -40,7 +40,7 @@ def test_every_block_and_comment_is_read(path):
 def test_blocks_are_found():
     assert sum(block.language == "python" for block in blocks(TASKS)) >= 15
     assert not any(block.comment for block in [*README, *blocks(TASKS)])  # all are run
-    pages = [str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")]
+    pages = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")]
     assert {path for path in pages if "```python" in read(path)} <= set(DOCS)
     assert list(CHECKS) == ["activation", "loss", "optimizer", "layer"]
     assert len(commented("add to")) >= 2 * len(CHECKS) + 1
