@@ -109,13 +109,15 @@ def test_a_signal_is_raised_when_all_calls_have_ended(number, raised, slow):
         raise raised
 
     before = signal.signal(getattr(signal, number), stop)
-    ended, sent = [False, False], threading.Event()
+    ended, begun, sent = [False, False], threading.Event(), threading.Event()
 
     def send():
+        assert begun.wait(60)  # on a busy machine that takes longer than the timer
         signal.pthread_kill(threading.main_thread().ident, signal.Signals[number])
         sent.set()
 
     def call(i):
+        begun.set()
         if i == slow:
             assert sent.wait(60)
             time.sleep(0.1)
