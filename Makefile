@@ -13,7 +13,7 @@
 #   make fuzz      2,000 random networks between guard zones and between forbidden pages
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the longest tests: ten million steps, threads for minutes, 50 cold starts; half an hour
-#   make release-check  the distribution in dist/, with compiled kernels in the wheel, and a bill of materials; seven minutes
+#   make release-check  the distribution in dist/, with compiled kernels in the wheel, and a bill of materials
 #   make mutants   seeded faults in the kernels, each of which the tests must notice; half an hour or so
 #   make clean     delete all that make has made, .venv included
 
