@@ -30,7 +30,8 @@ def load(name, kind):
 
 
 def test_there_are_files_of_each_released_version():
-    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changes, re.MULTILINE)
     assert {f"version_{version}" for version in [*released, "0.1.0"]} <= set(VERSIONS)
 
 
