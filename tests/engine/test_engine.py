@@ -166,7 +166,13 @@ model.fit(np.ones((20, 8, 1)), np.arange(20) % 3, epochs=2)
 model.predict(np.ones((20, 8, 1)))
 print(loader.compilations, *sorted(kernel for kernel, _ in set(loader._ADDRESSES) - known))
 """
-OF_CONVOLUTIONS = [f"layers.convolution.convolution.{entry}" for entry in ("backward_weights", "forward")]
+# Before its input is known, a model with Flatten is taken to be one that may do nothing else.
+OF_CONVOLUTIONS = [
+    "layers.activation.identity.forward",
+    "layers.convolution.convolution.backward_weights",
+    "layers.convolution.convolution.forward",
+    "linalg.indirect.product",
+]
 
 
 @pytest.mark.sweep
@@ -180,9 +186,9 @@ def test_compilations_of_a_cold_and_of_a_warm_process(tmp_path):
     assert [int(count) for count in counts] == [first] * 4 + [first + 2] * 4
     assert numba == "False"  # other processes compile
     count, *added = convolutional.split()
-    assert added == [*OF_CONVOLUTIONS, "linalg.indirect.product"]
+    assert added == OF_CONVOLUTIONS
     assert int(count) == first + 2 + len(added)
-    assert len(errors.splitlines()) == 2 and "compil" in errors
+    assert len(errors.splitlines()) == 1 and "compil" in errors  # what takes long
     output, errors = run_script(COLD_AND_WARM, FASTNN_CACHE_DIR=cache)
     dense, convolutional = output.splitlines()
     *counts, numba = dense.split()
