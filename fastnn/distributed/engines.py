@@ -5,9 +5,11 @@ Each gives `concurrent.futures.Future` objects. No engine is imported here: whoe
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
@@ -32,6 +34,21 @@ _ACCEPTED = (
     "the cluster that ray.init knows and the backend of joblib.parallel_config"
 )
 
+_PATIENCE = 10.0  # seconds to wait for what should end in a tenth of one
+
+
+@functools.cache
+def _own_folder(process: int) -> str:
+    """Where the folders of this process's calls are: it tells workers of this machine of one that is gone."""
+    folder = tempfile.mkdtemp(prefix="fastnn-")
+    atexit.register(_remove, process, folder)
+    return folder
+
+
+def _remove(process: int, folder: str) -> None:
+    if process == os.getpid():  # and not a process that was forked from it
+        shutil.rmtree(folder, ignore_errors=True)
+
 
 class Engine:
     """Base of all: workers, and the folder by which those on this machine know that they are waited for.
@@ -52,7 +69,7 @@ class Engine:
 
     def hold(self, arrays: Sequence[NDArray[Any]]) -> None:
         """Give the workers the data."""
-        self.folder, self.arrays = tempfile.mkdtemp(prefix="fastnn-"), arrays
+        self.folder, self.arrays = tempfile.mkdtemp(dir=_own_folder(os.getpid())), arrays
 
     def submit(self, calls: Sequence[Call]) -> list[Future[Any]]:
         """Have calls of `worker.train` made."""
@@ -191,8 +208,9 @@ class Dask(Engine):
 
     def close(self, calls: Sequence[Future[Any]]) -> None:  # noqa: D102
         super().close(())
-        with contextlib.suppress(Exception):  # the client may be closed
-            self._client.cancel([self._calls[call] for call in calls])
+        if calls and self._client.status == "running":  # a call of another one would try to connect
+            with contextlib.suppress(Exception):
+                self._client.cancel([self._calls[call] for call in calls])
 
 
 def _pass_on(future: Future[Any], done: Any) -> None:
@@ -237,7 +255,8 @@ class Joblib(Engine):
     death = ("BrokenExecutor", "TerminatedWorkerError")
 
     def __init__(self, joblib: Any) -> None:
-        self._joblib, self._closed = joblib, False
+        self._joblib = joblib
+        self._threads: list[threading.Thread] = []
 
     def hold(self, arrays: Sequence[NDArray[Any]]) -> None:  # noqa: D102
         super().hold(arrays)
@@ -254,7 +273,8 @@ class Joblib(Engine):
         make = self._joblib.delayed(_numbered)
         parallel = self._joblib.Parallel(return_as="generator_unordered")
         results = parallel(make(i, function, *call) for i, call in enumerate(calls))
-        threading.Thread(target=self._collect, args=(results, futures), daemon=True).start()
+        self._threads.append(threading.Thread(target=self._collect, args=(results, futures), daemon=True))
+        self._threads[-1].start()
         return futures
 
     def _collect(self, results: Any, futures: list[Future[Any]]) -> None:
@@ -262,23 +282,23 @@ class Joblib(Engine):
         try:
             for i, result in results:
                 futures[i].set_result(result)
-                if self._closed:
-                    break
         except BaseException as failure:
             error = failure
-        finally:
-            results.close()
         for future in futures:
             if not future.done():
                 future.set_exception(error)
 
-    def renew(self) -> bool:  # noqa: D102
+    def renew(self) -> bool:
+        """Begin again when joblib has done with the workers that are left."""
+        for thread in self._threads:
+            thread.join(_PATIENCE)
         return True
 
     def close(self, calls: Sequence[Future[Any]]) -> None:
-        """Let the thread that collects results end with the next."""
-        self._closed = True
+        """Wait until joblib has made all calls, which end at once: it is of no use if it is stopped."""
         super().close(())
+        for thread in self._threads:
+            thread.join(_PATIENCE)
 
 
 def _numbered(i: int, function: Any, *arguments: Any) -> tuple[int, Any]:

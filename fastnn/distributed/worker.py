@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: What a worker answers: what became of the model, or why it was not begun.
 TRAINED, OTHER_VERSION, LACKS_DATA = "trained", "other version", "lacks data"
+GIVEN_UP = "given up"  # which no caller waits for
 
 _COUNT = ".arrays"  # ending of a file whose name says how many there are
 # The data that were sent last, and the folder of that call.
@@ -57,10 +58,14 @@ def train(
     Returns
     -------
     (str, Any)
-        `TRAINED` and what `parcels.pack_result` packed; `OTHER_VERSION` and that; or `LACKS_DATA` and who.
+        `TRAINED` and what `parcels.pack_result` packed; `OTHER_VERSION` and that; `LACKS_DATA` and who;
+        or `GIVEN_UP`.
     """
     if version != __version__:
         return OTHER_VERSION, __version__
+    stop = _WhileThere(folder) if os.path.isdir(os.path.dirname(folder)) else None
+    if stop is not None and stop.is_set():
+        return GIVEN_UP, None  # before it has begun
     with contextlib.suppress(OSError):
         open(os.path.join(folder, name), "wb").close()
     if arrays is None:
@@ -70,9 +75,13 @@ def train(
         except OSError:
             return LACKS_DATA, (socket.gethostname(), os.getpid())
     model, task, threads = parcels.unpack(content, arrays)
-    error, stop = None, _WhileThere(folder) if os.path.isdir(folder) else None
+    error = None
     try:
         model.train(task, threads, stop=stop)
+    except KeyboardInterrupt:
+        if stop is None or not stop.is_set():
+            raise
+        return GIVEN_UP, None  # an interrupt would end a worker of Dask
     except Exception as failure:
         error = failure
     return TRAINED, parcels.pack_result(model, task, error, arrays)

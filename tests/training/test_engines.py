@@ -1,8 +1,10 @@
 """`fit_many(executor=)` by loky, joblib, Dask, Ray and MPI: the bits of threads; workers that are killed."""
 
+import _thread
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,18 @@ def test_functions_of_the_main_program_travel(engine, request):
     executor = executor_of(engine, request)
     histories = fn.fit_many(some, X, LABELS, epochs=9, callbacks=[[found["stop"]]] * 2, executor=executor)
     assert [history.epoch for history in histories] == [[0, 1]] * 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ctrl_c_ends_the_call_and_frees_the_workers(engine, request):
+    some, executor = models()[:4], executor_of(engine, request)
+    fn.fit_many(models()[:1], X, LABELS, executor=executor)  # the workers are there
+    threading.Timer(1.0, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        fn.fit_many(some, X, LABELS, epochs=10_000_000, executor=executor)
+    assert not any(model.executor.is_built for model in some)
+    histories = fn.fit_many(some, X, LABELS, executor=executor)  # which would wait for hours
+    assert all(history.error is None for history in histories)
 
 
 def test_joblib_with_threads_and_without(request):

@@ -1,6 +1,7 @@
 """`fit_many(executor=)` by Python's own executors: the bits of threads, dead workers, what is refused."""
 
 import multiprocessing
+import pickle
 import threading
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -153,6 +154,14 @@ def test_an_interrupted_epoch_is_resumed_by_a_worker(here):
         assert model.state.position
     found = fn.fit_many(one, X, LABELS, epochs=3, resume=True, executor=here)
     assert_same(one, found, other, fn.fit_many(other, X, LABELS, epochs=3, resume=True))
+
+
+def test_a_call_that_begins_after_the_caller_gave_up_does_nothing(tmp_path):
+    """As one that a worker has taken already when Ctrl-C comes; elsewhere there is neither folder."""
+    given = worker.__version__, "0.0", b"no pickle"
+    assert worker.train(*given, str(tmp_path / "gone"), [X]) == (worker.GIVEN_UP, None)
+    with pytest.raises(pickle.UnpicklingError):  # it begins
+        worker.train(*given, str(tmp_path / "not here" / "gone"), [X])
 
 
 @forking
