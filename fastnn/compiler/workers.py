@@ -102,7 +102,7 @@ def _cost(kernel: str) -> float:
 
 def _count(kernels: int, cpus: int) -> int:
     """Number of processes for some kernels and CPUs; 0 if the caller compiles."""
-    return min(kernels, cpus, _PROCESSES) if kernels > 1 and _can_start() else 0
+    return min(kernels, cpus, _PROCESSES) if _can_start() else 0
 
 
 def _can_start() -> bool:

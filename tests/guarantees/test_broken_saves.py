@@ -12,7 +12,7 @@ import pytest
 import fastnn as fn
 from fastnn.io import files
 from tests.guarantees.programs import run
-from tests.helpers.posix import needs_posix
+from tests.helpers.posix_only import needs_posix
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from fastnn.engine import launch, threads, weights_lock
 from fastnn.training import loop
 from tests.guarantees import soak
 from tests.guarantees.soak import at_once
-from tests.helpers.posix import needs_posix
+from tests.helpers.posix_only import needs_posix
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.guarantees.programs import run
 from tests.guarantees.soak import start_cold_at_once
-from tests.helpers.posix import needs_posix
+from tests.helpers.posix_only import needs_posix
 from tests.helpers.sweeps import sampled
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 import fastnn as fn
 from tests.helpers.networks import outputs_for
-from tests.helpers.posix import needs_posix
+from tests.helpers.posix_only import needs_posix
 from tests.helpers.rejections import refused
 from tests.helpers.saved_models import LAYERS, LOSSES, OPTIMIZERS, X, Y, interrupted, trained
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 import fastnn as fn
-from tests.helpers.posix import needs_posix
+from tests.helpers.posix_only import needs_posix
 
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(3, 2)
 BYTES = WEIGHTS.tobytes()
