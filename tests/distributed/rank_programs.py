@@ -193,26 +193,26 @@ def resume(folder):
 
 
 def interrupted(folder):
-    X, y = samples(4_000)
+    X, y = samples(20_000)
     whole, shared = net(dtype="float64"), net(dtype="float64")
-    whole.fit(X, y, epochs=2, batch_size=1)
+    whole.fit(X, y, batch_size=1)
 
-    def interrupt():
-        while shared.executor.state.step < 500 if shared.executor.is_built else True:
+    def interrupt():  # in the second slice or the third, which have at most 100 and 10,000 steps
+        while not (shared.executor.is_built and shared.executor.state.step):
             time.sleep(1e-3)
         os.kill(os.getpid(), signal.SIGINT)
 
     if RANK == SIZE - 1:
         threading.Thread(target=interrupt, daemon=True).start()
     try:
-        shared.fit(*part(X, y), epochs=2, batch_size=1, comm=COMM)
+        shared.fit(*part(X, y), batch_size=1, comm=COMM)
     except KeyboardInterrupt:
         pass
     else:
         raise AssertionError("not interrupted")
     assert len(set(COMM_OBJECTS(tuple(shared.state.counters.tolist())))) == 1
     assert shared.state.position > 0
-    history = shared.fit(*part(X, y), epochs=2, batch_size=1, resume=True, comm=COMM)
+    history = shared.fit(*part(X, y), batch_size=1, resume=True, comm=COMM)
     np.testing.assert_allclose(shared.parameters, whole.parameters, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(history.history["loss"], whole.history.history["loss"], rtol=1e-8)
 
