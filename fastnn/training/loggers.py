@@ -31,6 +31,8 @@ class JSONLines(Callback):
         When training starts, if the file cannot be written.
     """
 
+    first_rank_only = True
+
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = paths.text(path)
         self.append = validate.boolean("append", append)
@@ -70,6 +72,8 @@ class TensorBoard(Callback):
     ImportError
         When training starts, if tensorboard is not installed.
     """
+
+    first_rank_only = True
 
     def __init__(self, log_dir: str | os.PathLike[str] = "logs") -> None:
         self.log_dir = paths.text(log_dir, "log_dir")
@@ -145,6 +149,8 @@ class MLflow(Callback):
     """
 
     run_id: str | None
+
+    first_rank_only = True
 
     def __init__(
         self, experiment: str = "fastnn", run_name: str | None = None, tracking_uri: str | None = None

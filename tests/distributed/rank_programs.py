@@ -176,7 +176,8 @@ def save(folder):
     model = net(dtype="float64")
     checkpoint = fn.ModelCheckpoint(folder / "model.safetensors", training=True)
     log = fn.callbacks.CSVLogger(folder / "log.csv")
-    model.fit(*part(X, y), epochs=3, callbacks=[checkpoint, log], comm=COMM)
+    lines = fn.callbacks.JSONLines(folder / "log.jsonl")
+    model.fit(*part(X, y), epochs=3, callbacks=[checkpoint, log, lines], comm=COMM)
 
 
 def resume(folder):
@@ -190,6 +191,7 @@ def resume(folder):
     np.testing.assert_allclose(shared.parameters, whole.parameters, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(shared.parameters, alone.parameters, rtol=1e-10, atol=1e-12)
     assert len((folder / "log.csv").read_text().splitlines()) == 4
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 3
 
 
 def interrupted(folder):
@@ -357,4 +359,4 @@ if __name__ == "__main__":
         import torch.distributed
 
         torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+        os._exit(0)  # at the end of Python, a thread of gloo's may abort the process
