@@ -315,6 +315,7 @@ def test_sweep(run, tmp_path):
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.sweep
 def test_burgers(run, tmp_path):
     """A short run: half of the error is gone."""
     pytest.importorskip("scipy")
@@ -381,7 +382,9 @@ def test_c_program(run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), pytest.param(("--dask",), marks=pytest.mark.ecosystem)], ids=["threads", "dask"]
+    "arguments",
+    [pytest.param((), marks=pytest.mark.sweep), pytest.param(("--dask",), marks=pytest.mark.ecosystem)],
+    ids=["threads", "dask"],
 )
 def test_search_halving(run, arguments):
     pytest.importorskip("distributed" if arguments else "sklearn")

@@ -92,6 +92,7 @@ def test_functions_that_are_registered_travel(spawned):
     assert_same(there, histories, alone, fn.fit_many(alone, X, LABELS, epochs=3))
 
 
+@pytest.mark.sweep
 def test_data_of_all_kinds_travel(here):
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"a": X[:, 0], "b": np.where(LABELS == 0, "yes", "no"), "c": X[:, 1]})
