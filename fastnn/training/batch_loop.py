@@ -14,7 +14,7 @@ from ..engine.threads import team_size
 from ..engine.weightless import check_rows
 from ..layers import preprocessing
 from .arguments import FitArguments
-from .loop import Training
+from .loop import Training, run_training
 from .pieces import BatchCheck, Piece
 from .prefetch import Prefetch
 from .sources import Source
@@ -126,27 +126,19 @@ def train_on_batches(
     """All of a fit on data that comes batch by batch."""
     assert task.source is not None
     adapt_and_build(executor, model.layers, task)
-    state = executor.state
-    if task.resume and state.interrupted_epoch is not None:
-        source = task.source
-        state.interrupted_epoch.check(source.n_samples, task.rows, source.shuffle, state.position)
-    model.history = task.history
     team = team_size(task.rows, executor.built.graph.multiplications, threads)
-    training = BatchTraining(
+    run_training(
+        BatchTraining,
         model,
         executor,
         executor.network("train", task.rows),
         task,
+        (task.source.n_samples, task.rows, task.source.shuffle),
         evaluate=_validation(executor, task, threads),
         progress=progress,
         thread_tuner=tuners.of(task.rows, team, threads is not None),
         stop=stop,
     )
-    try:
-        training.run()
-    except Exception as error:
-        task.history.note(error)
-        raise
 
 
 def adapt_and_build(executor: Executor, layers: tuple[Layer, ...], task: BatchArguments) -> None:

@@ -321,21 +321,40 @@ def train(
 ) -> None:
     """All of a fit, as `check_fit_arguments` has checked it."""
     adapt_and_build(executor, model.layers, task)
-    state = executor.state
-    if task.resume and state.interrupted_epoch is not None:
-        state.interrupted_epoch.check(len(task.data[0]), task.rows, task.shuffle, state.position)
-    model.history = task.history
     team = team_size(task.rows, executor.built.graph.multiplications, threads)
-    training = Training(
+    run_training(
+        Training,
         model,
         executor,
         executor.network("train", task.rows, task.lengths),
         task,
+        (len(task.data[0]), task.rows, task.shuffle),
         evaluate=_validation(executor, task, threads),
         progress=progress,
         thread_tuner=tuners.of(task.rows, team, threads is not None),
         stop=stop,
     )
+
+
+def run_training(
+    kind: type[Training],
+    model: Any,
+    executor: Executor,
+    net: Network,
+    task: FitArguments,
+    way: tuple[int, int, Any],
+    **settings: Any,
+) -> None:
+    """Train by a `Training` of this kind, with these settings; an error is noted in the history.
+
+    `way` is how an epoch goes through the data: number of samples, that of a batch, whether, or how, they are
+    shuffled. If the epoch that is resumed went another way, the model is as before.
+    """
+    state = executor.state
+    if task.resume and state.interrupted_epoch is not None:
+        state.interrupted_epoch.check(*way, state.position)
+    model.history = task.history
+    training = kind(model, executor, net, task, **settings)
     try:
         training.run()
     except Exception as error:

@@ -11,7 +11,7 @@ from ..distributed.steps import SharedSteps, share_evaluation
 from ..engine import evaluation
 from .adapt import adapt_and_build
 from .arguments import check_fit_arguments, check_samples
-from .loop import Training
+from .loop import Training, run_training
 from .progress import reporter
 from .thread_tuner import ThreadTuner
 
@@ -30,11 +30,8 @@ class RankTraining(Training):
     def _take_task(self, task: FitArguments) -> None:
         super()._take_task(task)
         assert task.ranks is not None
-        self.n_samples, self.batch_size, self.own_batch = (
-            task.n_samples,
-            task.rows,
-            self.net.fields.batch_size,
-        )
+        self.n_samples, self.batch_size = task.n_samples, task.rows
+        self.own_batch = self.net.fields.batch_size
         self.shared = SharedSteps(task.ranks, self.executor, self.net, task, self.order)
         self.until = 0
 
@@ -101,28 +98,19 @@ def _train(
     model: Any, executor: Executor, ranks: Ranks, task: FitArguments, threads: int, progress: Any
 ) -> None:
     adapt_and_build(executor, model.layers, task)
-    state = executor.state
     take_state(ranks, executor)
-    if task.resume and state.interrupted_epoch is not None:
-        state.interrupted_epoch.check(task.n_samples, task.rows, task.shuffle, state.position)
-    model.history = task.history
-    training = RankTraining(
+    run_training(
+        RankTraining,
         model,
         executor,
         executor.network("train", min(task.rows, len(task.data.X)), task.lengths),
         task,
+        (task.n_samples, task.rows, task.shuffle),
         evaluate=_validation(executor, ranks, task, threads),
         progress=progress,
-        thread_tuner=ThreadTuner(
-            threads, fixed=True
-        ),  # it has measured what is the same on all ranks: nothing
+        thread_tuner=ThreadTuner(threads, fixed=True),  # measurements would differ from rank to rank
         stop=None,
     )
-    try:
-        training.run()
-    except Exception as error:
-        task.history.note(error)
-        raise
 
 
 def _validation(
