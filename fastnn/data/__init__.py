@@ -1,8 +1,8 @@
 """What `fit` is given: arrays and tables, checked; and readers of what does not fit into memory.
 
 >>> import fastnn as fn
->>> fn.data.Parquet, fn.data.Rows
-(<class 'fastnn.data.Parquet'>, <class 'fastnn.data.Rows'>)
+>>> fn.data.Parquet, fn.data.Arrow, fn.data.Rows
+(<class 'fastnn.data.Parquet'>, <class 'fastnn.data.Arrow'>, <class 'fastnn.data.Rows'>)
 """
 
 import importlib
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from .._public import set_module
 
 if TYPE_CHECKING:
-    from .parquet import Parquet
+    from .column_files import Arrow, Parquet
     from .row_reader import Rows
 
-__all__ = ["Parquet", "Rows"]
+__all__ = ["Arrow", "Parquet", "Rows"]
 
 # Imported on first use: few programs need them.
-_LATER = {"Parquet": ".parquet", "Rows": ".row_reader"}
+_LATER = {"Arrow": ".column_files", "Parquet": ".column_files", "Rows": ".row_reader"}
 
 
 def __getattr__(name: str) -> Any:

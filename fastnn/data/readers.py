@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Reader:
 
     #: Names of the columns of X, if they have names.
     names: tuple[str, ...] = ()
+    #: The columns of the targets and of the weights, for messages, if they have names.
+    columns: Mapping[str, str] = {}
     #: The numbers of rows of the blocks.
     sizes: list[int]
 

@@ -203,6 +203,7 @@ def checked_head(
     names.check(executor.columns.names, given, f"{name}X")
     source.names = given
     name += source.where
-    data = check_samples(executor, X, y, None, shape, name)
-    shape = executor.shape_of_input(X, data.X) if shape is None else shape
-    return BatchCheck(executor, class_weight, shape)(X, y, weight, name), shape
+    with source.naming_columns(name):
+        data = check_samples(executor, X, y, None, shape, name)
+        shape = executor.shape_of_input(X, data.X) if shape is None else shape
+        return BatchCheck(executor, class_weight, shape)(X, y, weight, name), shape

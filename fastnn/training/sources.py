@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +64,10 @@ class Source:
     def head(self) -> Batch:
         """The first batch, or the first rows."""
         raise NotImplementedError
+
+    def naming_columns(self, where: str) -> AbstractContextManager[None]:
+        """While samples are checked: messages about `where` name the columns of targets and weights."""
+        return nullcontext()
 
     def pieces(self, check: BatchCheck, epoch: int, seed: int, position: int = 0) -> Iterator[Piece]:
         """An epoch, from a sample on; `epoch` and `seed` determine the order if it shuffles."""
@@ -180,6 +185,17 @@ class ReaderSource(Source):
     def head(self) -> Batch:  # noqa: D102
         return self.reader.head(self.batch_size)
 
+    @contextmanager
+    def naming_columns(self, where: str) -> Iterator[None]:  # noqa: D102
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            text, kind = str(error), ValueError if isinstance(error, ValueError) else TypeError
+            for name, column in self.reader.columns.items():
+                if text.startswith(f"{where}{name} "):
+                    raise kind(f"{where}{name} ({column}){text[len(where + name) :]}") from error
+            raise
+
     def pieces(  # noqa: D102
         self, check: BatchCheck, epoch: int, seed: int, position: int = 0
     ) -> Iterator[Piece]:
@@ -212,13 +228,14 @@ class ReaderSource(Source):
 
     def _read(self, blocks: list[int], check: Check) -> DataSet:
         """Blocks, checked together; an error names the one that it is in."""
-        reader = self.reader
-        try:
-            return check(*reader.read(blocks), reader.describe(blocks))
-        except (TypeError, ValueError):
-            for block in blocks if len(blocks) > 1 else []:
-                check(*reader.read([block]), reader.describe([block]))
-            raise
+        reader, where = self.reader, self.reader.describe(blocks)
+        with self.naming_columns(where):
+            try:
+                return check(*reader.read(blocks), where)
+            except (TypeError, ValueError):
+                for block in blocks if len(blocks) > 1 else []:
+                    self._read([block], check)
+                raise
 
 
 def _part(data: DataSet, order: NDArray[np.int64] | None, start: int, end: int) -> DataSet:

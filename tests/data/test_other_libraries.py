@@ -1,4 +1,4 @@
-"""Parquet files, and rows of arrays and tables of Dask, polars, xarray and zarr, read block by block."""
+"""Parquet and Arrow files, rows of arrays and tables of Dask, polars, xarray and zarr: block by block."""
 
 import numpy as np
 import pytest
@@ -23,41 +23,66 @@ def same(one, other):
     return one.parameters.tobytes() == other.parameters.tobytes()
 
 
-@pytest.fixture
-def write(tmp_path):
-    """A function that writes a Parquet file of some rows, in row groups."""
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
+def write_parquet(table, path, rows):
+    import pyarrow.parquet
 
-    def write(name="data.parquet", rows=slice(None), row_group_size=300, **other):
+    pyarrow.parquet.write_table(table, path, row_group_size=rows)
+
+
+def write_arrow(table, path, rows):
+    from pyarrow import ipc
+
+    options = ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
+    with ipc.new_file(path, table.schema, options=options) as file:
+        file.write_table(table, max_chunksize=rows)
+
+
+FORMATS = {"Parquet": (write_parquet, "row group"), "Arrow": (write_arrow, "record batch")}
+
+
+class Files:
+    """Files of a format in a folder, and what reads them."""
+
+    def __init__(self, kind, folder):
+        self.kind, self.folder = kind, folder
+        self.write, self.block = FORMATS[kind]
+        self.reader = getattr(fn.data, kind)
+
+    def __call__(self, name="data.file", rows=slice(None), block_rows=300, **other):
+        """Write some rows of the data, and other columns."""
+        import pyarrow
+
         columns = {
             **dict(zip(NAMES, X[rows].T, strict=True)),
             "y": Y[rows],
             "w": 1 + X[rows, 0] ** 2,
             **other,
         }
-        path = tmp_path / name
+        path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), path, row_group_size=row_group_size)
+        self.write(pyarrow.table(columns), path, block_rows)
         return path
 
-    return write
+
+@pytest.fixture(params=FORMATS)
+def write(request, tmp_path):
+    pytest.importorskip("pyarrow")
+    return Files(request.param, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "list", "dataset"])
-def test_parquet_in_its_order_is_as_arrays(write, kind):
-    pytest.importorskip("pyarrow")
+def test_columns_in_its_order_is_as_arrays(write, kind):
     import pyarrow.dataset
 
     if kind == "file":
         path = write()
     else:
-        paths = [write(f"folder/{i}.parquet", slice(i * 1000, (i + 1) * 1000)) for i in range(3)]
+        paths = [write(f"folder/{i}.file", slice(i * 1000, (i + 1) * 1000)) for i in range(3)]
         path = {"folder": paths[0].parent, "list": paths}.get(kind)
-        path = pyarrow.dataset.dataset(paths[0].parent) if path is None else path
+        path = pyarrow.dataset.dataset(paths[0].parent, format=write.kind.lower()) if path is None else path
     one, other = (fn.Model([fn.Dense(8, "tanh"), fn.Dense(1)], loss="mse", seed=0) for _ in range(2))
     options = {"batch_size": 40, "shuffle": False}
-    data = fn.data.Parquet(path, NAMES, "y", weight="w", buffer_size=700, **options)
+    data = write.reader(path, NAMES, "y", weight="w", buffer_size=700, **options)
     weight = 1 + X[:, 0] ** 2
     expected = one.fit(X, Y, sample_weight=weight, epochs=2, **options)
     history = other.fit(data, epochs=2, validation_data=data)
@@ -65,13 +90,13 @@ def test_parquet_in_its_order_is_as_arrays(write, kind):
     assert history.history["loss"] == expected.history["loss"]
     assert list(other.feature_names_in_) == NAMES
     with pytest.raises(ValueError, match="must have the columns"):
-        other.fit(fn.data.Parquet(path, ["a", "b", "w"], "y"))
+        other.fit(write.reader(path, ["a", "b", "w"], "y"))
     np.testing.assert_array_equal(np.concatenate([y for _, y, _ in data]), Y)
 
 
-def test_parquet_shuffled_and_resumed(write, tmp_path):
+def test_columns_shuffled_and_resumed(write, tmp_path):
     def data(**options):
-        return fn.data.Parquet(write(), NAMES, batch_size=50, buffer_size=700, **options)
+        return write.reader(write(), NAMES, batch_size=50, buffer_size=700, **options)
 
     assert {name for *_, name in [(data().names)]} == {"c"}
     every = np.concatenate([y for _, y in data()])
@@ -102,12 +127,12 @@ def test_parquet_shuffled_and_resumed(write, tmp_path):
     assert same(whole, model)
 
 
-def test_parquet_of_text_categories_integers_and_several_targets(write):
+def test_columns_of_text_categories_integers_and_several_targets(write):
     towns = rng.choice(["Basel", "Ulm"], N)
     path = write(town=towns, age=rng.integers(0, 90, N), flag=rng.random(N) > 0.5)
     layers = [fn.Standardize([0, 1]), fn.OneHot(2, categories=[["Basel", "Ulm"]]), fn.Dense(2)]
     model = fn.Model(layers, loss="mse", seed=0)
-    data = fn.data.Parquet(path, ["a", "age", "town", "flag"], ["y", "w"])
+    data = write.reader(path, ["a", "age", "town", "flag"], ["y", "w"])
     model.fit(data, epochs=1)
     assert np.isfinite(model.evaluate(data)["loss"])
     plain = make(2)
@@ -115,26 +140,28 @@ def test_parquet_of_text_categories_integers_and_several_targets(write):
         plain.fit(data)
 
 
-def test_parquet_with_missing_values(write):
+def test_columns_with_missing_values(write):
     holes = [None if i % 7 == 0 else float(i) for i in range(N)]
     path = write(holes=holes)
-    data = fn.data.Parquet(path, ["a", "holes"], "y", shuffle=False, buffer_size=1)
+    data = write.reader(path, ["a", "holes"], "y", shuffle=False, buffer_size=1)
     model = fn.Model([fn.Impute(), fn.Standardize(), fn.Dense(1)], loss="mse", seed=0)
     model.fit(data)
-    with pytest.raises(ValueError, match=r"data.parquet.*nan at \(0, 1\), column 'holes'; put fn.Impute"):
+    with pytest.raises(ValueError, match=r"data.file.*nan at \(0, 1\), column 'holes'; put fn.Impute"):
         make().fit(data)
     bad = Y.copy()
     bad[1234] = np.nan
-    path = write("bad.parquet", target=bad)
+    path = write("bad.file", target=bad)
     model = make()
     model.adapt(X.astype("float32"))
-    data = fn.data.Parquet(path, NAMES, "target", shuffle=False, buffer_size=600, batch_size=50)
-    with pytest.raises(ValueError, match=r"bad.parquet, row group 4: y must be finite .* nan at 34"):
+    data = write.reader(path, NAMES, "target", shuffle=False, buffer_size=600, batch_size=50)
+    with pytest.raises(
+        ValueError, match=rf"bad.file, {write.block} 4: y .column .target.. must be finite .* nan at 34"
+    ):
         model.fit(data)
     assert model.state.position == 1200
 
 
-def test_parquet_that_is_not_right(write, tmp_path):
+def test_files_that_is_not_right(write, tmp_path):
     path = write(when=np.arange(N).astype("datetime64[s]"), label=["x"] * N)
     cases = [
         ({"features": ["a", "bb"]}, ValueError, "no column 'bb'; did you mean 'b'"),
@@ -154,25 +181,70 @@ def test_parquet_that_is_not_right(write, tmp_path):
     ]
     for options, error, message in cases:
         with pytest.raises(error, match=message):
-            fn.data.Parquet(path, **options)
+            write.reader(path, **options)
     with pytest.raises(OSError):
-        fn.data.Parquet(tmp_path / "none.parquet")
-    whole = write("many/0.parquet")
-    cut = whole.parent / "1.parquet"
+        write.reader(tmp_path / "none.file")
+    whole = write("many/0.file")
+    cut = whole.parent / "1.file"
     cut.write_bytes(whole.read_bytes()[:-1000])
-    for given, name in ((cut, "1.parquet"), (whole.parent, "1.parquet")):
+    for given, name in ((cut, "1.file"), (whole.parent, "1.file")):
         with pytest.raises(ValueError, match=f"{name}.*may be cut short"):
-            fn.data.Parquet(given, NAMES)
+            write.reader(given, NAMES)
 
 
-def test_parquet_cut_short_while_it_is_read(write):
+def test_values_of_files_that_differ_in_how_they_are_stored(write):
+    import pyarrow
+
+    def text(values, kind):
+        return pyarrow.array(values.tolist()).cast(kind)
+
+    towns = rng.choice(["Basel", "Ulm", "Lyon"], N)
+    towns[:1000] = "Ulm"
+    kinds = [pyarrow.dictionary(pyarrow.int8(), pyarrow.string()), pyarrow.large_string(), None]
+    ages = [rng.integers(0, 90, N).astype(kind) for kind in ("i2", "f4", "f8")]
+    paths = []
+    for i, kind in enumerate(kinds):
+        rows = slice(1000 * i, 1000 * (i + 1))
+        town = text(towns[rows], kind) if kind else pyarrow.array(towns[rows].tolist()).dictionary_encode()
+        paths.append(write(f"part={i}/x.file", rows, town=town, age=ages[i][rows]))
+    options = {"batch_size": N, "shuffle": False}
+    [(table, part)] = write.reader(paths, ["town", "age"], "part", buffer_size=N, **options)
+    assert table[:, 0].tolist() == towns.tolist()
+    age = np.concatenate([ages[i][1000 * i : 1000 * (i + 1)] for i in range(3)])
+    np.testing.assert_array_equal(table[:, 1].astype(float), age)
+    np.testing.assert_array_equal(part, np.arange(N) // 1000)
+    other = write("other.file", town=np.arange(N), age=age > 3)
+    for name, message in [("town", "must be string, as .* got int64"), ("age", "must be .*, got bool")]:
+        with pytest.raises(TypeError, match=f"column '{name}' of other.file {message}"):
+            write.reader([*paths, other], [name], "y")
+
+
+def test_files_of_another_format_are_named(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import ipc
+
+    table = pa.table({"a": X[:, 0], "y": Y})
+    write_parquet(table, tmp_path / "a.parquet", 100)
+    write_arrow(table, tmp_path / "a.arrow", 100)
+    with ipc.new_stream(tmp_path / "a.stream", table.schema) as stream:
+        stream.write_table(table)
+    for reader, name, message in [
+        (fn.data.Parquet, "a.arrow", "is an Arrow file: use fn.data.Arrow"),
+        (fn.data.Arrow, "a.parquet", "is a Parquet file: use fn.data.Parquet"),
+        (fn.data.Arrow, "a.stream", "is a stream of Arrow's.*use pyarrow.ipc.new_file"),
+    ]:
+        with pytest.raises(ValueError, match=f"{name} {message}"):
+            reader(tmp_path / name)
+
+
+def test_a_file_cut_short_while_it_is_read(write):
     path = write()
-    data = fn.data.Parquet(path, NAMES, shuffle=False, buffer_size=300, batch_size=50)
+    data = write.reader(path, NAMES, shuffle=False, buffer_size=300, batch_size=50)
     model = make()
     model.adapt(X.astype("float32"))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises((ValueError, OSError), match="data.parquet|cannot be read"):
+    with pytest.raises((ValueError, OSError), match="data.file|cannot be read"):
         model.fit(data)
     path.write_bytes(content)
     model.fit(data, resume=True)
