@@ -71,7 +71,7 @@ class Reader:
         """
         numbers = np.arange(len(self.sizes))
         if self.shuffle:
-            numbers = _generator(self._seed(seed), epoch, 0).permutation(numbers)
+            numbers = _generator(self.seed_of(seed), epoch, 0).permutation(numbers)
         groups: list[list[int]] = [[]]
         rows = 0
         for number in numbers.tolist():
@@ -86,9 +86,10 @@ class Reader:
         """The order of the rows of a group; None if it does not shuffle."""
         if not self.shuffle:
             return None
-        return _generator(self._seed(seed), epoch, 1 + group).permutation(rows).astype(np.int64, copy=False)
+        return _generator(self.seed_of(seed), epoch, 1 + group).permutation(rows).astype(np.int64, copy=False)
 
-    def _seed(self, seed: int) -> int:
+    def seed_of(self, seed: int) -> int:
+        """The seed of the order, if the model has this one."""
         return seed if self.seed is None else self.seed
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:

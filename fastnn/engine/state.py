@@ -11,7 +11,17 @@ from ..memory.buffers import OPTIMIZER, allocate
 from .scan import FiniteCheck
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+# What a message says of an interrupted epoch that had another order.
+_OTHER_ORDER = {
+    "seed": "was shuffled with seed={}, got a reader with seed={}",
+    "buffer_size": "was shuffled with buffer_size={}, got a reader with buffer_size={}",
+    "blocks": "was read in blocks of other sizes, and so in another order",
+    "first_samples": "began with other samples: it was over other data",
+}
 
 
 @dataclass(frozen=True)
@@ -25,14 +35,20 @@ class InterruptedEpoch:
     shuffle : bool
     sums : float64 array
         `launch.sums`: of the loss and the metrics.
+    order : dict of str to int
+        What else decided about its samples and their order, where a reader or an iterable gave them: see
+        `training.sources.Source.order`.
     """
 
     n_samples: int
     batch_size: int
     shuffle: bool
     sums: NDArray[np.float64]
+    order: Mapping[str, int] = field(default_factory=dict)
 
-    def check(self, n_samples: int, batch_size: int, shuffle: object, position: int) -> None:
+    def check(
+        self, n_samples: int, batch_size: int, shuffle: object, position: int, order: Mapping[str, int]
+    ) -> None:
         """Raise a ValueError if the epoch cannot be resumed like this, from sample `position` on."""
         before = (self.n_samples, self.batch_size, self.shuffle)
         if 0 in (self.n_samples, n_samples) and self.n_samples != n_samples:
@@ -47,6 +63,16 @@ class InterruptedEpoch:
                 f"shuffle={self.shuffle}; with resume=True the same are needed, got {n_samples} samples, "
                 f"batch_size={batch_size} and shuffle={shuffle}"
             )
+        if ("seed" in self.order) != ("seed" in order):
+            kinds = "arrays", "blocks of a reader"
+            one, other = kinds if "seed" in order else kinds[::-1]
+            raise ValueError(f"the interrupted epoch was over {one}, and cannot be resumed over {other}")
+        for name, what in _OTHER_ORDER.items():
+            if name in self.order and name in order and self.order[name] != order[name]:
+                raise ValueError(
+                    f"the interrupted epoch {what.format(self.order[name], order[name])}; give the same, or "
+                    "leave out resume=True, which begins the epoch again"
+                )
         if not 0 < position < n_samples or position % batch_size:
             raise ValueError(
                 f"the interrupted epoch cannot be resumed from sample {position} of {n_samples} in batches "

@@ -225,9 +225,9 @@ def _restore_training(model: Model, training: dict[str, Any], file: Any) -> None
     if n_samples and (state.position >= n_samples or state.position % batch_size):
         raise ValueError(f"no batch of {batch_size} of {n_samples} samples begins at {state.position}")
     shuffle = validate.boolean("shuffle", pause["shuffle"])
-    state.interrupted_epoch = InterruptedEpoch(
-        n_samples, batch_size, shuffle, tensor(file, "sums", "float64")
-    )
+    order = {name: validate.seed(name, value) for name, value in dict(pause.get("order", {})).items()}
+    sums = tensor(file, "sums", "float64")
+    state.interrupted_epoch = InterruptedEpoch(n_samples, batch_size, shuffle, sums, order)
 
 
 def _callback_states(known: dict[str, dict[str, Any]], file: Any) -> dict[str, dict[str, Any]]:

@@ -52,6 +52,7 @@ class BatchTraining(Training):
         self.rows, self.threads = task.rows, None
         self.give_order = None
         self.piece: Piece | None = None
+        self.own_order = task.source.order(self.state.seed, task.data)
 
     def _place_samples(self) -> None:
         self.net.fields.order = 0
@@ -59,10 +60,15 @@ class BatchTraining(Training):
     def _way(self) -> tuple[int, int, bool]:
         return self.source.n_samples, self.rows, self.source.shuffle
 
+    def _order(self) -> dict[str, int]:
+        assert self.piece is not None
+        return {**self.own_order, **self.source.order_so_far(self.piece, self.state.position)}
+
     def _run_slices(self) -> None:
         while self.epoch < self.first_epoch + self.epochs and not self.model.stop_training:
             epoch, position = self.epoch, int(self.net.fields.position)
-            pieces = self.source.pieces(self.check, epoch, self.state.seed, position)
+            order = self.resumed.order if self.resumed is not None and position else {}
+            pieces = self.source.pieces(self.check, epoch, self.state.seed, position, order)
             with Prefetch(pieces, self._is_stopped) as ready:
                 for piece in ready:
                     self._train_on(piece)
@@ -134,6 +140,7 @@ def train_on_batches(
         executor.network("train", task.rows),
         task,
         (task.source.n_samples, task.rows, task.source.shuffle),
+        task.source.order(executor.state.seed, task.data),
         evaluate=_validation(executor, task, threads),
         progress=progress,
         thread_tuner=tuners.of(task.rows, team, threads is not None),

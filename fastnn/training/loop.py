@@ -11,6 +11,7 @@ import functools
 import math
 import threading
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from .adapt import adapt_and_build
 from .callback import CallbackList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..engine.executor import Executor
     from ..engine.network import Network
@@ -173,12 +174,17 @@ class Training:
         self._take_figures()
         state.interrupted_epoch = None
         if state.position and self.give_order is None:
-            state.interrupted_epoch = InterruptedEpoch(*self._way(), launch.sums(self.net))
+            way, sums = self._way(), launch.sums(self.net)
+            state.interrupted_epoch = InterruptedEpoch(*way, sums, self._order())
         self.under_way = False
 
     def _way(self) -> tuple[int, int, bool]:
         """How an epoch goes through the data: number of samples, that of a batch, whether in random order."""
         return len(self.data[0]), self.net.fields.batch_size, self.order.size > 0
+
+    def _order(self) -> dict[str, int]:
+        """What else decides about the samples and their order: nothing where the seed and `_way` do."""
+        return {}
 
     def _clock(self) -> float:
         """Seconds, by which the length of slices is decided."""
@@ -343,16 +349,18 @@ def run_training(
     net: Network,
     task: FitArguments,
     way: tuple[int, int, Any],
+    order: Mapping[str, int] = MappingProxyType({}),
     **settings: Any,
 ) -> None:
     """Train by a `Training` of this kind, with these settings; an error is noted in the history.
 
     `way` is how an epoch goes through the data: number of samples, that of a batch, whether, or how, they are
-    shuffled. If the epoch that is resumed went another way, the model is as before.
+    shuffled; `order` what else decides about that. If the epoch that is resumed went another way, the model
+    is as before.
     """
     state = executor.state
     if task.resume and state.interrupted_epoch is not None:
-        state.interrupted_epoch.check(*way, state.position)
+        state.interrupted_epoch.check(*way, state.position, order)
     model.history = task.history
     training = kind(model, executor, net, task, **settings)
     try:

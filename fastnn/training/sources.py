@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from .pieces import Batch, BatchCheck, Piece, collected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_RECOGNIZED = 8  # samples by which a batch is recognized
 
 #: Checks samples, targets and weights of a place that messages begin with.
 Check = Callable[[Any, Any, Any, str], DataSet]
@@ -69,8 +73,26 @@ class Source:
         """While samples are checked: messages about `where` name the columns of targets and weights."""
         return nullcontext()
 
-    def pieces(self, check: BatchCheck, epoch: int, seed: int, position: int = 0) -> Iterator[Piece]:
-        """An epoch, from a sample on; `epoch` and `seed` determine the order if it shuffles."""
+    def order(self, seed: int, first: DataSet) -> dict[str, int]:
+        """What decides about the samples and their order, if the model has this seed and these come first."""
+        return {}
+
+    def order_so_far(self, piece: Piece, position: int) -> dict[str, int]:
+        """By what a repetition is recognized that is the same up to a sample of a piece."""
+        return {}
+
+    def pieces(
+        self,
+        check: BatchCheck,
+        epoch: int,
+        seed: int,
+        position: int = 0,
+        so_far: Mapping[str, int] = MappingProxyType({}),
+    ) -> Iterator[Piece]:
+        """An epoch, from a sample on; `epoch` and `seed` determine the order if it shuffles.
+
+        `so_far` is what `order_so_far` said of an epoch that is resumed there.
+        """
         raise NotImplementedError
 
     def pass_for_layers(self, check: Check) -> Iterator[DataSet]:
@@ -91,7 +113,7 @@ class IterableSource(Source):
                 f"epochs; give {steps_name}, the number of its batches that are an epoch, or an object whose "
                 "__iter__ begins again"
             )
-        self.is_fresh, self.number = True, 0
+        self.is_fresh, self.number, self.taken, self.first_batch = True, 0, 0, 0
         first = self._next()
         if first is None:
             raise ValueError(f"{name} yields no batches: it is empty, or a generator that is used up")
@@ -102,31 +124,54 @@ class IterableSource(Source):
     def head(self) -> Batch:  # noqa: D102
         return self.kept
 
+    def order_so_far(self, piece: Piece, position: int) -> dict[str, int]:  # noqa: D102
+        end = position - piece.first
+        if end <= 0:
+            return {"first_batch": self.first_batch}
+        last = _part(piece.data, None, max(0, end - piece.batch_size), end)
+        return {"first_batch": self.first_batch, "last_samples": _fingerprint(last)}
+
     def pieces(  # noqa: D102
-        self, check: BatchCheck, epoch: int, seed: int, position: int = 0
+        self,
+        check: BatchCheck,
+        epoch: int,
+        seed: int,
+        position: int = 0,
+        so_far: Mapping[str, int] = MappingProxyType({}),
     ) -> Iterator[Piece]:
         if not self.is_fresh and self.steps is None:
-            self.iterator = iter(self.value)
-        self.is_fresh, self.number = False, 0
+            self.iterator, self.taken = iter(self.value), 0
+        self.is_fresh = False
         if position and self.restarts:
-            self._skip(position)
+            self._skip(position, so_far, check)
+        else:
+            self.first_batch, self.number = self.taken, 0
         yield from collected(self._following, check, position, self.number, self.steps)
 
-    def _skip(self, position: int) -> None:
-        """Skip the batches of an interrupted epoch that are done."""
-        seen = 0
+    def _skip(self, position: int, so_far: Mapping[str, int], check: BatchCheck) -> None:
+        """Skip the batches before an interrupted epoch, and those of it that are done."""
+        for _ in range(so_far.get("first_batch", 0)):
+            self._following()
+        self.first_batch, self.number = self.taken, 0
+        seen, batch = 0, None
         while seen < position and (batch := self._following()) is not None:
             seen += len(batch[0])
-        if seen != position:
+        if seen != position or batch is None:
             raise ValueError(
                 f"no batch of {self.name} begins at sample {position}, where the epoch was interrupted"
+            )
+        if "last_samples" in so_far and _fingerprint(check(*batch)) != so_far["last_samples"]:
+            raise ValueError(
+                f"the batch of {self.name} before sample {position} is not the one that was trained on when "
+                f"the epoch was interrupted: to be resumed, {self.name} must yield the same batches again; "
+                "leave out resume=True, which begins the epoch again"
             )
 
     def _following(self) -> Batch | None:
         """The next batch of the epoch; None at its end."""
         if self.first is not None:
             first, self.first = self.first, None
-            self.number += 1
+            self.number, self.taken = self.number + 1, self.taken + 1
             return first
         batch = self._next()
         if batch is None and self.steps is not None:
@@ -139,7 +184,8 @@ class IterableSource(Source):
             batch = self._next()
         if batch is None and self.number == 0:
             raise ValueError(f"{self.name} yields no batches any more when it is gone through again")
-        self.number += batch is not None
+        if batch is not None:
+            self.number, self.taken = self.number + 1, self.taken + 1
         return batch
 
     def _next(self) -> Batch | None:
@@ -196,8 +242,20 @@ class ReaderSource(Source):
                     raise kind(f"{where}{name} ({column}){text[len(where + name) :]}") from error
             raise
 
+    def order(self, seed: int, first: DataSet) -> dict[str, int]:  # noqa: D102
+        reader, own = self.reader, {"first_samples": _fingerprint(first)}
+        if reader.shuffle:
+            blocks = zlib.crc32(np.array(reader.sizes, np.int64).tobytes())
+            own |= {"seed": reader.seed_of(seed), "buffer_size": reader.buffer_size, "blocks": blocks}
+        return own
+
     def pieces(  # noqa: D102
-        self, check: BatchCheck, epoch: int, seed: int, position: int = 0
+        self,
+        check: BatchCheck,
+        epoch: int,
+        seed: int,
+        position: int = 0,
+        so_far: Mapping[str, int] = MappingProxyType({}),
     ) -> Iterator[Piece]:
         reader, size, total = self.reader, self.batch_size, self.n_samples
         start, first, rest = 0, position, None
@@ -242,6 +300,12 @@ def _part(data: DataSet, order: NDArray[np.int64] | None, start: int, end: int) 
     """Some rows of data, in an order."""
     rows: Any = slice(start, end) if order is None else order[start:end]
     return DataSet(data.X[rows], data.y[rows], None if data.weight is None else data.weight[rows])
+
+
+def _fingerprint(data: DataSet) -> int:
+    """A number by which samples and their targets are recognized."""
+    parts = [np.ascontiguousarray(of[:_RECOGNIZED], data.y.dtype) for of in (data.X, data.y)]
+    return zlib.crc32(parts[1].tobytes(), zlib.crc32(parts[0].tobytes()))
 
 
 def _joined(one: DataSet, other: DataSet) -> DataSet:

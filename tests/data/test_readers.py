@@ -141,6 +141,53 @@ def test_resumed_to_the_same_order(small_blocks, saved, stopped_at, tmp_path):
     assert same(whole, model)
 
 
+OTHERS = {
+    "seed": (lambda options: fn.data.Rows(X, Y, **{**options, "seed": 4}), "shuffled with seed=3, .* seed=4"),
+    "model's seed": (lambda options: fn.data.Rows(X, Y, **{**options, "seed": None}), "seed=3, .* seed=1"),
+    "buffer": (
+        lambda options: fn.data.Rows(X, Y, **{**options, "buffer_size": 300}),
+        "buffer_size=250, .*=300",
+    ),
+    "blocks": (lambda options: fn.data.Rows(X, Y, **options), "blocks of other sizes"),
+    "data": (lambda options: fn.data.Rows(X[::-1], Y[::-1], **options), "began with other samples"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_an_interrupted_epoch_is_resumed_by_the_same_reader_only(small_blocks, kind, monkeypatch, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    class Failing(fn.data.Rows):
+        def read(self, blocks):
+            if self.describe(blocks) == last:
+                raise Stopped
+            return super().read(blocks)
+
+    options = {"seed": 3, "batch_size": 30, "buffer_size": 250}
+    rows = fn.data.Rows(X, Y, **options)
+    last = rows.describe(rows.groups(0, 0)[2])
+    model = fn.Model([fn.Dense(1)], loss="mse", seed=1)
+    with pytest.raises(Stopped):
+        model.fit(Failing(X, Y, **options))
+    model.save(tmp_path / "model.safetensors", training=True)
+    model = fn.load(tmp_path / "model.safetensors")
+    before = model.parameters.tobytes()
+    make_other, message = OTHERS[kind]
+    if kind == "blocks":
+        monkeypatch.setattr(row_sources, "_BLOCK", 16 * 50)
+    with pytest.raises(ValueError, match=f"interrupted epoch .*{message}.* leave out resume=True"):
+        model.fit(make_other(options), resume=True)
+    with pytest.raises(ValueError, match="was over blocks of a reader, and cannot be resumed over arrays"):
+        model.fit(X, Y, batch_size=30, resume=True)
+    assert model.parameters.tobytes() == before
+    monkeypatch.setattr(row_sources, "_BLOCK", 16 * 100)
+    model.fit(rows, resume=True)
+    whole = fn.Model([fn.Dense(1)], loss="mse", seed=1)
+    whole.fit(fn.data.Rows(X, Y, **options))
+    assert same(whole, model)
+
+
 def test_a_bad_block_is_named(small_blocks):
     bad = X.copy()
     bad[523, 2] = np.nan

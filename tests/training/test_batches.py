@@ -215,6 +215,34 @@ def test_an_interrupted_epoch_is_resumed_by_its_like_only():
         model.fit(X, Y, resume=True)
     with pytest.raises(ValueError, match="no batch of X begins at sample 32"):
         model.fit(Batches(X, Y, size=20), resume=True)
+    with pytest.raises(
+        ValueError, match="batch of X before sample 32 is not the one .* leave out resume=True"
+    ):
+        model.fit(Batches(X[::-1], Y[::-1]), resume=True)
+
+
+@pytest.mark.parametrize("steps", [3, 9])
+def test_epochs_that_end_within_an_iterable_are_resumed(steps, tmp_path):
+    class Fails(Batches):
+        taken = 0
+
+        def __iter__(self):
+            for batch in super().__iter__():
+                self.taken += 1
+                if self.taken == 2 * steps + 2:
+                    raise Interrupted
+                yield batch
+
+    options = {"epochs": 4, "steps_per_epoch": steps}
+    whole, model = make(), make()
+    whole.fit(Batches(X, Y), **options)
+    with pytest.raises(Interrupted):
+        model.fit(Fails(X, Y), **options)
+    assert (model.state.epoch, model.state.step) == (2, 2 * steps + 1)
+    model.save(tmp_path / "model.safetensors", training=True)
+    model = fn.load(tmp_path / "model.safetensors")
+    model.fit(Batches(X, Y), initial_epoch=2, resume=True, **options)
+    assert same(whole, model)
 
 
 def test_ctrl_c_while_a_batch_is_waited_for():
