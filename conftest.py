@@ -19,8 +19,9 @@ from tests.helpers.defining_module import is_defined_in
 # the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Packages of fastnn's own that need an extra which is not installed: their examples are not run.
-collect_ignore = [] if importlib.util.find_spec("river") else ["fastnn/river"]
+# What of fastnn needs an extra which is not installed: examples there are not run.
+_NEEDS = {"river": "fastnn/river", "tornado": "fastnn/playground/server.py"}
+collect_ignore = [path for package, path in _NEEDS.items() if not importlib.util.find_spec(package)]
 
 _by_module_name = doctest.DocTestFinder._from_module
 

@@ -1,7 +1,7 @@
 """The commands of ``python -m fastnn``.
 
 ``warmup`` compiles ahead, ``cache`` shows and clears what is kept, ``export-c`` writes a saved model as a C
-file, ``info`` says what runs.
+file, ``info`` says what runs, ``playground`` opens a page on which networks are trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DTYPES = ["float32", "float64"]
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m fastnn", description="Compiled kernels, and models as C."
+        prog="python -m fastnn", description="Compiled kernels, models as C, a playground."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     command = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
@@ -42,6 +42,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     export.add_argument("--weights", choices=["static", "separate"], default="static", help="where they are")
     export.add_argument("--probabilities", action="store_true", help="give probabilities of classes")
     commands.add_parser("info", help="versions, CPU, cache and prebuilt kernels, for reports of faults")
+    page = commands.add_parser("playground", help="open a page in the browser on which networks are trained")
+    page.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
+    page.add_argument("--no-browser", action="store_true", help="only print the address of the page")
     return parser.parse_args(argv)
 
 
@@ -88,6 +91,17 @@ def _export_c(options: argparse.Namespace) -> int:
     return 0
 
 
+def _playground(options: argparse.Namespace) -> int:
+    try:
+        from .playground import server
+
+        server.run(options.port, not options.no_browser)
+    except (ImportError, OSError, OverflowError) as error:  # no tornado, or the port is taken or none
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def _objects(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/fastnn.*.o"))
 
@@ -100,6 +114,8 @@ def main(argv: list[str]) -> int:
             return _warmup(list(dict.fromkeys(options.dtype or _DTYPES)))
         if options.command == "export-c":
             return _export_c(options)
+        if options.command == "playground":
+            return _playground(options)
         if options.command == "info":
             print("\n".join(info.lines()))
             return 0

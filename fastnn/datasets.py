@@ -1,4 +1,4 @@
-"""Small data sets to learn on: handwritten digits, spirals and exclusive or; and MNIST, from files.
+"""Small data sets to learn on: handwritten digits, spirals, rings and exclusive or; and MNIST, from files.
 
 Every function returns a pair ``(X, y)`` of new arrays: the inputs, one sample per row, in float32, and
 the targets. `mnist` returns two such pairs, for training and for testing.
@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["digits", "mnist", "spiral", "xor"]
+from .checks import validate
+
+__all__ = ["circles", "digits", "mnist", "spiral", "xor"]
 
 
 def __dir__() -> list[str]:
@@ -21,7 +23,57 @@ def __dir__() -> list[str]:
 
 
 _SPIRAL_TURN = 4.0  # radians from the inner to the outer end of an arm
-_SPIRAL_NOISE = 0.2  # radians, standard deviation
+
+
+def circles(
+    samples: int = 100, classes: int = 2, seed: int = 0, noise: float = 0.05
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Draw rings around one centre, one per class: no straight line separates them.
+
+    Parameters
+    ----------
+    samples : int, default 100
+        Points of each class, at least 1.
+    classes : int, default 2
+        Number of classes, at least 1.
+    seed : int, default 0
+        Seed of the noise, not negative. The same seed gives the same points.
+    noise : float, default 0.05
+        Standard deviation of what is added to both coordinates, not negative.
+
+    Returns
+    -------
+    X : ndarray of shape (samples * classes, 2), float32
+        The points, class after class from the inner ring to the outer, each evenly spaced around its
+        ring. Ring ``c`` has the radius ``(c + 0.5) / classes``.
+    y : ndarray of shape (samples * classes,), int64
+        The class of each point, 0 to ``classes - 1``.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a number, or not an integer where one is expected.
+    ValueError
+        If `samples` or `classes` is less than 1, or `seed` or `noise` is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.datasets import circles
+    >>> X, y = circles(samples=4, classes=2, noise=0.0)
+    >>> print(np.hypot(X[:, 0], X[:, 1]))
+    [0.25 0.25 0.25 0.25 0.75 0.75 0.75 0.75]
+    >>> print(y)
+    [0 0 0 0 1 1 1 1]
+    """
+    samples = _integer("samples", samples, minimum=1)
+    classes = _integer("classes", classes, minimum=1)
+    seed, noise = _integer("seed", seed, minimum=0), _noise(noise)
+    radius = (np.arange(classes)[:, np.newaxis] + 0.5) / classes
+    angle = 2.0 * math.pi / samples * np.arange(samples)
+    X = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=-1)
+    X += np.random.default_rng(seed).normal(0.0, noise, X.shape)
+    return X.reshape(-1, 2).astype(np.float32), np.repeat(np.arange(classes, dtype=np.int64), samples)
 
 
 def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -67,7 +119,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def spiral(
-    samples: int = 100, classes: int = 3, seed: int = 0
+    samples: int = 100, classes: int = 3, seed: int = 0, noise: float = 0.2
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw interleaved spirals in the plane, one arm per class: no straight line separates them.
 
@@ -79,6 +131,8 @@ def spiral(
         Number of classes, at least 1.
     seed : int, default 0
         Seed of the noise, not negative. The same seed gives the same points.
+    noise : float, default 0.2
+        Standard deviation of the angle in radians, not negative.
 
     Returns
     -------
@@ -90,18 +144,18 @@ def spiral(
     Raises
     ------
     TypeError
-        If an argument is not an integer.
+        If an argument is not a number, or not an integer where one is expected.
     ValueError
-        If `samples` or `classes` is less than 1, or `seed` is negative.
+        If `samples` or `classes` is less than 1, or `seed` or `noise` is negative.
 
     Notes
     -----
     A point of class ``c`` at distance ``r`` from the centre lies at the angle
     ``2 pi c / classes + 4 r + e`` from the vertical axis, with ``r`` evenly spaced from 0 to 1 and ``e``
-    drawn from a normal distribution of standard deviation 0.2. Turn and noise are those of the spirals of
-    Stanford's CS231n [1]_, on which ``nnfs.datasets.spiral_data`` [2]_ is modelled too. There each arm
-    starts 4 radians after the one before; here the arms are evenly spaced, so that no two of them meet
-    whatever the number of classes.
+    drawn from a normal distribution of standard deviation `noise`. Turn and the default noise are those of
+    the spirals of Stanford's CS231n [1]_, on which ``nnfs.datasets.spiral_data`` [2]_ is modelled too. There
+    each arm starts 4 radians after the one before; here the arms are evenly spaced, so that no two of them
+    meet whatever the number of classes.
 
     References
     ----------
@@ -120,24 +174,42 @@ def spiral(
     """
     samples = _integer("samples", samples, minimum=1)
     classes = _integer("classes", classes, minimum=1)
-    seed = _integer("seed", seed, minimum=0)
+    seed, noise = _integer("seed", seed, minimum=0), _noise(noise)
     radius = np.linspace(0.0, 1.0, samples)
     start = np.arange(classes)[:, np.newaxis] * (2.0 * math.pi / classes)
-    noise = np.random.default_rng(seed).normal(0.0, _SPIRAL_NOISE, (classes, samples))
-    angle = start + _SPIRAL_TURN * radius + noise
+    turned = np.random.default_rng(seed).normal(0.0, noise, (classes, samples))
+    angle = start + _SPIRAL_TURN * radius + turned
     X = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=-1, dtype=np.float32)
     return X.reshape(-1, 2), np.repeat(np.arange(classes, dtype=np.int64), samples)
 
 
-def xor() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def xor(
+    samples: int = 1, seed: int = 0, noise: float = 0.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the truth table of exclusive or, which a network without a hidden layer cannot learn.
+
+    Parameters
+    ----------
+    samples : int, default 1
+        How often each row of the table is there, one after the other, at least 1.
+    seed : int, default 0
+        Seed of the noise, not negative. The same seed gives the same points.
+    noise : float, default 0
+        Standard deviation of what is added to both inputs, not negative: clouds of points in place of four.
 
     Returns
     -------
-    X : ndarray of shape (4, 2), float32
+    X : ndarray of shape (4 * samples, 2), float32
         The four pairs of zeros and ones.
-    y : ndarray of shape (4, 1), float32
+    y : ndarray of shape (4 * samples, 1), float32
         1 where exactly one of the pair is 1, else 0.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a number, or not an integer where one is expected.
+    ValueError
+        If `samples` is less than 1, or `seed` or `noise` is negative.
 
     References
     ----------
@@ -154,8 +226,12 @@ def xor() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
      [1 0 1]
      [1 1 0]]
     """
-    X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
-    y = np.array([[0], [1], [1], [0]], dtype=np.float32)
+    samples = _integer("samples", samples, minimum=1)
+    seed, noise = _integer("seed", seed, minimum=0), _noise(noise)
+    X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32).repeat(samples, axis=0)
+    y = np.array([[0], [1], [1], [0]], dtype=np.float32).repeat(samples, axis=0)
+    if noise:
+        X += np.random.default_rng(seed).normal(0.0, noise, X.shape).astype(np.float32)
     return X, y
 
 
@@ -224,6 +300,11 @@ def _pictures(images: Path, labels: Path) -> tuple[NDArray[np.float32], NDArray[
     if len(X) != len(y):
         raise ValueError(f"{images} has {len(X)} pictures, but {labels} has {len(y)} labels")
     return np.divide(X, 255, dtype=np.float32)[..., np.newaxis], y.astype(np.int64)
+
+
+def _noise(value: float) -> float:
+    """A standard deviation."""
+    return validate.number("noise", value, low=0.0)
 
 
 def _integer(name: str, value: int, minimum: int) -> int:

@@ -65,7 +65,8 @@ def expected_files() -> set[str]:
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn").rglob("*.py")}
     kernels = ROOT / "kernels"
     sources |= {f"fastnn/kernels/{path.relative_to(kernels).as_posix()}" for path in kernels.rglob("*.py")}
-    sources |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn" / "resources").iterdir()}
+    for folder in ("resources", "playground/page"):
+        sources |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn" / folder).iterdir()}
     return sources | {"fastnn/py.typed"}
 
 

@@ -144,3 +144,35 @@ def test_digits_in_an_archive(tmp_path):
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     X, y = datasets.digits()
     assert done.stdout == f"{tmp_path}/place.zip/fastnn/datasets.py {X.sum()} {y.sum()}\n"
+
+
+def test_xor_with_noise_is_clouds_around_the_truth_table():
+    X, y = datasets.xor(50, seed=1, noise=0.05)
+    assert X.shape == (200, 2) and X.dtype == np.float32 and y.shape == (200, 1)
+    assert np.array_equal(np.round(X).sum(axis=1) % 2, y[:, 0])
+    assert 0.04 < X.reshape(4, 50, 2).std(axis=1).mean() < 0.06
+    assert np.array_equal(X, datasets.xor(50, seed=1, noise=0.05)[0])
+    assert not np.array_equal(X, datasets.xor(50, seed=2, noise=0.05)[0])
+
+
+def test_circles_are_rings_around_one_centre():
+    X, y = datasets.circles(1000, 3, seed=4, noise=0.02)
+    assert X.shape == (3000, 2) and X.dtype == np.float32 and y.dtype == np.int64
+    radius = np.hypot(*X.astype(np.float64).T)
+    assert np.allclose([radius[y == c].mean() for c in range(3)], [1 / 6, 3 / 6, 5 / 6], atol=0.005)
+    assert 0.015 < radius[y == 2].std() < 0.025
+    assert np.array_equal(X, datasets.circles(1000, 3, seed=4, noise=0.02)[0])
+    assert not np.array_equal(X, datasets.circles(1000, 3, seed=5, noise=0.02)[0])
+
+
+def test_a_spiral_without_noise_is_the_curve_itself():
+    X, _ = datasets.spiral(50, 2, seed=0, noise=0)
+    assert np.array_equal(X, datasets.spiral(50, 2, seed=9, noise=0)[0])
+    assert np.array_equal(datasets.spiral(50, 2, seed=9)[0], datasets.spiral(50, 2, seed=9, noise=0.2)[0])
+
+
+@pytest.mark.parametrize("draw", [datasets.circles, datasets.spiral, datasets.xor])
+@pytest.mark.parametrize("value, error", [(-0.1, ValueError), ("0", TypeError), (np.nan, ValueError)])
+def test_noise_is_a_standard_deviation(draw, value, error):
+    with pytest.raises(error, match="noise must be"):
+        draw(noise=value)

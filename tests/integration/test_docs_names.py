@@ -17,7 +17,8 @@ from fastnn.kernels.abi import descriptor, oprow
 from tests.helpers.defining_module import defining_module
 from tests.helpers.doc_blocks import BLOCK, DOCS, ROOT, SITE, commented, read
 
-HAS_RIVER = importlib.util.find_spec("river") is not None
+NEEDS = {"river": "fastnn.river", "tornado": "fastnn.playground.server"}
+MISSING = tuple(name for package, name in NEEDS.items() if importlib.util.find_spec(package) is None)
 # Modules by their own names; one of fastnn goes before one of kernels of the same name.
 MODULES = {
     info.name.rpartition(".")[2]: importlib.import_module(info.name)
@@ -26,7 +27,7 @@ MODULES = {
         pkgutil.walk_packages(package.__path__, prefix), key=lambda info: -info.name.count(".")
     )
     if not info.name.endswith(("__main__", "fastnn.kernels")) and "__pyinstaller" not in info.name
-    if HAS_RIVER or not info.name.startswith("fastnn.river")
+    if not info.name.startswith(MISSING)
 }
 CLASSES = {
     name: value
@@ -68,7 +69,7 @@ def set_in_methods(kind):
 
 def is_name(dotted):
     first, *rest = dotted.split(".")
-    if rest[:1] == ["river"] and not HAS_RIVER:
+    if rest[:1] == ["river"] and "fastnn.river" in MISSING:
         return True
     place = STARTS.get(first)
     for i, name in enumerate(rest):

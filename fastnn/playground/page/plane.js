@@ -1,0 +1,108 @@
+// The picture of the plane: what the network says of each place, and the points.
+
+import { CLASSES, color, css, mix, rgb, sharp, trace } from "./colors.js";
+
+export class Plane {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.map = document.createElement("canvas");
+    this.points = [];
+    this.validation = [];
+    [this.low, this.high] = [-1, 1];
+    this.cursor = null;
+    this.frame = null;
+    new ResizeObserver(() => this.draw()).observe(canvas);
+  }
+
+  setData({ points, validation, low, high }) {
+    Object.assign(this, { points, validation, low, high });
+  }
+
+  setFrame(frame) {
+    this.frame = frame;
+    this.draw();
+  }
+
+  // From coordinates of the plane to pixels of the canvas, and back.
+  place(x, y) {
+    const scale = this.canvas.clientWidth / (this.high - this.low);
+    return [(x - this.low) * scale, (this.high - y) * scale];
+  }
+
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const side = this.canvas.clientWidth;
+    const across = (event.clientX - box.left - this.canvas.clientLeft) / side;
+    const down = (event.clientY - box.top - this.canvas.clientTop) / side;
+    return [this.low + across * (this.high - this.low), this.high - down * (this.high - this.low)];
+  }
+
+  draw() {
+    const { context, width, height } = sharp(this.canvas);
+    if (this.frame === null || width === 0) return;
+    this.paint();
+    context.imageSmoothingEnabled = true;
+    context.drawImage(this.map, 0, 0, width, height);
+    const size = Math.max(3, width / 130);
+    for (const point of this.validation) this.mark(context, point, size * 0.8, true);
+    for (const point of this.points) this.mark(context, point, size, false);
+    if (this.cursor) this.cross(context);
+  }
+
+  // Each place in the mixture of the classes' colours; the line between two regions in the colour of text.
+  paint() {
+    const { side, classes } = this.frame;
+    this.map.width = this.map.height = side;
+    const context = this.map.getContext("2d");
+    const image = context.createImageData(side, side);
+    const [paper, ink] = [rgb("paper"), rgb("ink")];
+    const tints = classes.map((_, k) => mix(CLASSES[k].rgb, paper, 0.35));
+    const winner = (i) => classes.reduce((best, map, k) => (map[i] > classes[best][i] ? k : best), 0);
+    const winners = Uint8Array.from({ length: side * side }, (_, i) => winner(i));
+    for (let i = 0; i < side * side; i++) {
+      let [r, g, b, sum] = [0, 0, 0, 0];
+      for (let k = 0; k < classes.length; k++) {
+        const p = classes[k][i];
+        r += p * tints[k][0];
+        g += p * tints[k][1];
+        b += p * tints[k][2];
+        sum += p;
+      }
+      const right = (i + 1) % side && winners[i] !== winners[i + 1];
+      const below = i + side < side * side && winners[i] !== winners[i + side];
+      const share = right || below ? 0.6 : 0;
+      image.data.set(mix(sum ? [r / sum, g / sum, b / sum] : paper, ink, share), 4 * i);
+      image.data[4 * i + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+  }
+
+  // A sample of training is filled, one of validation is an outline.
+  mark(context, [x, y, label], size, hollow) {
+    const { rgb: parts, shape } = CLASSES[label];
+    trace(context, shape, ...this.place(x, y), size);
+    context.lineWidth = hollow ? 1.2 : 1.4;
+    context.strokeStyle = hollow ? color("ink") : color("paper");
+    if (hollow) context.globalAlpha = 0.55;
+    else {
+      context.fillStyle = css(mix(parts, [0, 0, 0], 0.15));
+      context.fill();
+    }
+    context.stroke();
+    context.globalAlpha = 1;
+  }
+
+  cross(context) {
+    const [x, y] = this.place(...this.cursor);
+    for (const [width, name] of [[5, "paper"], [2, "ink"]]) {
+      context.beginPath();
+      context.moveTo(x - 12, y);
+      context.lineTo(x + 12, y);
+      context.moveTo(x, y - 12);
+      context.lineTo(x, y + 12);
+      context.lineWidth = width;
+      context.strokeStyle = color(name);
+      context.stroke();
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// Small pictures, one of each hidden unit: its output over the plane.
+
+import { mix, rgb } from "./colors.js";
+
+export class Units {
+  constructor(box) {
+    this.box = box;
+    this.canvases = [];
+  }
+
+  setFrame(frame) {
+    this.lay(frame.layers.map((units) => units.length));
+    // 256 colours from the most negative over paper to the most positive.
+    const [paper, negative, positive] = ["paper", "negative", "positive"].map(rgb);
+    const colors = Array.from({ length: 256 }, (_, i) =>
+      i < 128 ? mix(paper, negative, (128 - i) / 127) : mix(paper, positive, (i - 128) / 127));
+    frame.layers.forEach((units, l) => units.forEach((map, u) => this.paint(this.canvases[l][u], map, frame.unitSide, colors)));
+  }
+
+  paint(canvas, map, side, colors) {
+    if (canvas.width !== side) canvas.width = canvas.height = side;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(side, side);
+    for (let i = 0; i < map.length; i++) {
+      image.data.set(colors[map[i]], 4 * i);
+      image.data[4 * i + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+  }
+
+  // Make the canvases that there must be, if they are not those that there are.
+  lay(sizes) {
+    if (sizes.join() === this.canvases.map((row) => row.length).join()) return;
+    this.canvases = sizes.map((units, l) => Array.from({ length: units }, (_, u) => {
+      const canvas = document.createElement("canvas");
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `Layer ${l + 1}, unit ${u + 1}: its output over the plane`);
+      return canvas;
+    }));
+    this.box.replaceChildren(...this.canvases.map((row, l) => {
+      const layer = document.createElement("div");
+      const title = document.createElement("h3");
+      title.textContent = `Layer ${l + 1}: ${row.length} ${row.length === 1 ? "unit" : "units"}`;
+      const list = document.createElement("ul");
+      list.append(...row.map((canvas) => {
+        const item = document.createElement("li");
+        item.append(canvas);
+        return item;
+      }));
+      layer.append(title, list);
+      return layer;
+    }));
+  }
+}
