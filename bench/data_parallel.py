@@ -188,20 +188,21 @@ def draw(found: list[Costs]) -> None:
     """Draw how much faster 2 to 1,024 processes are, by the model, beside what was measured of two."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(9, 4), sharey=True, layout="constrained")
+    plt.rcParams.update(fn.plot.style())
+    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(9, 4.8), sharey=True, layout="constrained")
     for ax, (name, link) in zip(axes, NETWORKS.items(), strict=True):
-        ax.plot(RANKS, RANKS, color="0.8", lw=1)
+        ax.plot(RANKS, RANKS, color="C6", lw=1, ls=":", label="one for each process")
         for costs, style in zip(found[1:], ("--", "-"), strict=True):
-            for batch, colour in ((4096, "C0"), (65536, "C1"), (1048576, "C2")):
+            for batch, colour, marker in ((4096, "C0", "s"), (65536, "C1", "o"), (1048576, "C2", "^")):
                 label = f"width {costs.width}, batch {batch:,}"
                 values = [costs.speedup(batch, ranks, *link) for ranks in RANKS]
-                ax.plot(RANKS, values, style, color=colour, label=label)
+                ax.plot(RANKS, values, style, color=colour, marker=marker, ms=4, label=label)
             measured = costs.alone[4096] / costs.together[4096]
             label = f"measured: width {costs.width}, batch 4,096"
             ax.plot(2, measured, "k+" if style == "--" else "kx", ms=9, label=label)
         ax.set(xscale="log", yscale="log", title=name, xlabel="processes", ylim=(0.5, 1100))
     axes[0].set_ylabel("times as fast as one process")
-    axes[0].legend(fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     figure.savefig(PICTURE, dpi=120)
 
 

@@ -1,19 +1,27 @@
-"""Pictures of what the benchmarks have measured, for the project's documents."""
+"""Pictures of what the benchmarks have measured, for the project's documents.
+
+``python -m bench.pictures`` measures nothing: it draws the table in bench/README.md and the numbers that are
+kept beside the pictures.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
-COLOURS = {
-    "fastnn": "#c1272d",
-    "NumPy": "#4c72b0",
-    "PyTorch": "#dd8452",
-    "JAX": "#55a868",
-    "scikit-learn": "#8172b3",
-    "1 thread": "#e0a030",
-    "2 threads": "#c1272d",
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "pictures"
+# Colours of `fastnn.plot.style`, and markers, of those that are compared.
+STYLES = {
+    "fastnn": {"color": "C1", "marker": "o"},
+    "NumPy": {"color": "C0", "marker": "s"},
+    "PyTorch": {"color": "C3", "marker": "D"},
+    "JAX": {"color": "C2", "marker": "^"},
+    "scikit-learn": {"color": "C5", "marker": "v"},
+    "1 thread": {"color": "C0", "marker": "s"},
+    "2 threads": {"color": "C1", "marker": "o"},
 }
 
 
@@ -23,6 +31,9 @@ def _pyplot():
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    import fastnn as fn
+
+    plt.rcParams.update(fn.plot.style())
     return plt
 
 
@@ -40,21 +51,19 @@ def compare(ratios: Mapping[str, Mapping[str, float]]) -> Path:
     peers = {name: {peer: t for peer, t in row.items() if peer != "fastnn"} for name, row in ratios.items()}
     names = sorted(peers, key=lambda name: min(peers[name].values()))
     figure, ax = plt.subplots(figsize=(8, 0.8 + 0.32 * len(names)), layout="constrained")
-    ax.axvline(1, color=COLOURS["fastnn"], linewidth=2)
+    ax.axvline(1, color=STYLES["fastnn"]["color"], linewidth=2)
     for at, name in enumerate(names):
         best = min(peers[name], key=peers[name].__getitem__)
-        ax.plot([1, peers[name][best]], [at, at], color=COLOURS[best], linewidth=1.2, zorder=1)
-        ax.text(
-            1.02, at, f"{best}, {peers[name][best]:.1f}x", transform=ax.get_yaxis_transform(), va="center",
-            color=COLOURS[best],
-        )  # fmt: skip
-    ax.text(1.02, len(names) - 0.3, "best peer", transform=ax.get_yaxis_transform())
-    ax.text(1, len(names) - 0.3, "fastnn", ha="center", color=COLOURS["fastnn"])
-    for peer in (name for name in COLOURS if any(name in row for row in peers.values())):
+        ax.plot([1, peers[name][best]], [at, at], color=STYLES[best]["color"], linewidth=1.2, zorder=1)
+        best_time = f"{best}, {peers[name][best]:.1f}x"
+        ax.text(1.02, at, best_time, transform=ax.get_yaxis_transform(), va="center")
+    ax.text(1.02, len(names) - 0.3, "best peer", transform=ax.get_yaxis_transform(), weight="bold")
+    ax.text(1, len(names) - 0.3, "fastnn", ha="center", weight="bold")
+    for peer in (name for name in STYLES if any(name in row for row in peers.values())):
         at, times = zip(
             *((i, peers[name][peer]) for i, name in enumerate(names) if peer in peers[name]), strict=True
         )
-        ax.scatter(times, at, s=28, label=peer, color=COLOURS[peer], zorder=2)
+        ax.scatter(times, at, s=28, label=peer, zorder=2, **STYLES[peer])
     ax.set_xscale("log")
     ax.set_xlim(left=min(0.95, *(0.95 * min(row.values()) for row in peers.values())))
     ax.xaxis.set_major_formatter(ScalarFormatter())
@@ -63,7 +72,7 @@ def compare(ratios: Mapping[str, Mapping[str, float]]) -> Path:
     ax.minorticks_off()
     ax.set_yticks(range(len(names)), names)
     ax.set_xlabel("time of a training step, as a multiple of fastnn's (log scale)")
-    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
+    ax.grid(axis="x", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.legend(loc="lower right", frameon=False)
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -80,20 +89,20 @@ def growth(
 ) -> Path:
     """Draw microseconds a step over each quantity that grows, a line a peer, and the least time beneath.
 
-    That is what its products take at the peak of the processor. Return the file.
+    That is what its products take at the peak of the processor. The numbers are written beside the picture.
+    Return its file.
     """
     plt = _pyplot()
     from matplotlib.ticker import NullFormatter
 
-    high = 1 if len(curves) < 6 else 2
-    columns = -(-len(curves) // high)
-    figure, axes = plt.subplots(
-        high, columns, figsize=(3 * columns, 3 * high), layout="constrained", squeeze=False
-    )
-    for ax, (quantity, (values, lines)) in zip(axes.flat, curves.items(), strict=True):
-        ax.plot(values, limits[quantity], color="#888888", linewidth=1, linestyle="--", label="arithmetic")
+    figure, axes = plt.subplots(-(-len(curves) // 3), 3, layout="constrained", squeeze=False)
+    figure.set_size_inches(9, 3 * len(axes))
+    for ax in axes.flat[len(curves) :]:
+        ax.set_axis_off()
+    for ax, (quantity, (values, lines)) in zip(axes.flat, curves.items(), strict=False):
+        ax.plot(values, limits[quantity], color="C6", linewidth=1, linestyle="--", label="arithmetic")
         for line, times in lines.items():
-            ax.plot(values, times, marker="o", markersize=3, label=line, color=COLOURS[line])
+            ax.plot(values, times, markersize=4, label=line, **STYLES[line])
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
         ax.yaxis.set_minor_formatter(NullFormatter())
@@ -103,5 +112,31 @@ def growth(
         first.set_ylabel("microseconds a step")
     axes.flat[0].legend(frameon=False)
     path = _save(figure, name)
+    path.with_suffix(".json").write_text(json.dumps([curves, limits]) + "\n", encoding="utf-8")
     plt.close(figure)
     return path
+
+
+def published() -> dict[str, dict[str, float]]:
+    """Read the ratios to fastnn from the table in bench/README.md: by workload, of each peer."""
+    text = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- bench.compare: begin -->")[2].partition("\n\n")[0].strip().splitlines()
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    ratios = {}
+    for name, *cells in rows:
+        found = {
+            peer: re.search(r"\(([\d.]+)x\)", cell) for peer, cell in zip(header[1:], cells, strict=True)
+        }
+        ratios[name] = {peer: float(match[1]) for peer, match in found.items() if match}
+    return ratios
+
+
+def main() -> None:
+    """Draw all pictures of which the numbers are kept."""
+    print(compare(published()))
+    for file in sorted(FOLDER.glob("growth*.json")):
+        print(growth(*json.loads(file.read_text(encoding="utf-8")), file.with_suffix(".png").name))
+
+
+if __name__ == "__main__":
+    main()

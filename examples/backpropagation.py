@@ -71,13 +71,14 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-left.bar(np.arange(8) - 0.2, by_hand, 0.4, color="#0072B2", label="error terms by hand")
-left.bar(np.arange(8) + 0.2, by_fastnn, 0.4, color="#D55E00", label="loss_and_gradient")
+left.bar(np.arange(8) - 0.2, by_hand, 0.4, color="C0", label="error terms by hand")
+left.bar(np.arange(8) + 0.2, by_fastnn, 0.4, color="C1", label="loss_and_gradient")
 left.axhline(0, color="0.5", linewidth=0.8)
 left.set(xlabel="weight", ylabel="derivative of the loss")
-right.plot(numpy_losses, color="#0072B2", label="NumPy")
-right.plot(losses, "--", color="#D55E00", linewidth=2, label="fastnn")
+right.plot(numpy_losses, color="C0", label="NumPy")
+right.plot(losses, "--", color="C1", linewidth=2, label="fastnn")
 right.set(xlabel="epoch", ylabel="sum of squared errors")
 for axes in (left, right):
     axes.legend(frameon=False)

@@ -62,12 +62,13 @@ for generation in range(1, generations + 1):
 
 # %%
 # The episodes side by side; a cart whose pole has fallen stands still.
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(1, len(kept), figsize=(9, 1.9), layout="constrained")
 poles, clocks = [], []
 for axes, generation in zip(panels, kept, strict=True):
     axes.set(title=f"generation {generation}", xlim=(-2.6, 2.6), ylim=(-0.4, 1.6), aspect="equal", yticks=[])
     axes.axhline(-0.12, color="0.5", linewidth=1)
-    poles.append(axes.plot([], [], "s-", color="#D55E00", markevery=[0], markersize=12, linewidth=4)[0])
+    poles.append(axes.plot([], [], "s-", color="C1", markevery=[0], markersize=12, linewidth=4)[0])
     clocks.append(axes.text(-2.4, 1.3, ""))
 
 

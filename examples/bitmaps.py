@@ -58,6 +58,7 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(2, 4, figsize=(8, 4.6), layout="constrained")
 answers = read(spotted).reshape(4, 5, 4)
 for digit, (top, bottom) in enumerate(panels.T):
@@ -67,7 +68,7 @@ for digit, (top, bottom) in enumerate(panels.T):
     bottom.set(xticks=[], yticks=[])
     for (i, j), answer in np.ndenumerate(answers[digit]):
         colour = "black" if answer > 1.25 else "white"
-        bottom.text(j, i, f"{answer:.1f}", ha="center", va="center", color=colour, fontsize=8)
+        bottom.text(j, i, f"{answer:.1f}", ha="center", va="center", color=colour, fontsize=9)
 panels[1, 0].set_ylabel("read, with this\npixel turned over")
 figure.savefig("bitmaps.png", dpi=120)
 print("bitmaps.png")

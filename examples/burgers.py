@@ -97,15 +97,18 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
-figure = plt.figure(figsize=(11, 2.8), layout="constrained")
-field, *slices = figure.subplots(1, 4, width_ratios=[1.8, 1, 1, 1])
+plt.rcParams.update(fn.plot.style())
+figure = plt.figure(figsize=(9, 5), layout="constrained")
+upper, lower = figure.subfigures(2, 1)
+field, slices = upper.subplots(), lower.subplots(1, 3, sharey=True)
 image = field.pcolormesh(t, x, found, cmap="RdBu_r", vmin=-1, vmax=1, rasterized=True)
 figure.colorbar(image, ax=field, label="u")
 field.set(xlabel="t", ylabel="x")
 for axes, row in zip(slices, (24, 49, 74), strict=True):
-    axes.plot(x[row], true[row], color="#0072B2", label="exact")
-    axes.plot(x[row], found[row], "--", color="#D55E00", label="network")
+    axes.plot(x[row], true[row], color="C0", label="exact")
+    axes.plot(x[row], found[row], "--", color="C1", label="network")
     axes.set(title=f"t = {t[row, 0]:.2f}", xlabel="x", ylim=(-1.1, 1.1))
-slices[0].legend(loc="upper right", fontsize="small")
+slices[0].set_ylabel("u")
+slices[2].legend(frameon=False)
 figure.savefig("burgers.png", dpi=100)
 print("wrote burgers.png")

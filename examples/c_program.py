@@ -63,11 +63,12 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 axes.plot(x, y, color="0.5", linestyle="--", label="the wave")
-axes.plot(x, model.predict(x), color="#0072B2", label="the network in Python")
+axes.plot(x, model.predict(x), color="C0", label="the network in Python")
 for (language, numbers), marker, size in zip(said.items(), "ox", (11, 8), strict=False):
-    axes.plot(range(4), numbers, marker, markersize=size, color="#D55E00", fillstyle="none", label=language)
+    axes.plot(range(4), numbers, marker, markersize=size, color="C1", fillstyle="none", label=language)
 axes.set(xlabel="x", ylabel="y")
 axes.legend(frameon=False)
 figure.savefig("c_program.png", dpi=120)

@@ -66,8 +66,9 @@ def draw(means):
         from matplotlib import pyplot as plt
     except ImportError:
         return
+    plt.rcParams.update(fn.plot.style())
     figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    axes.plot(0.02 * means, "o-", color="#0072B2")
+    axes.plot(0.02 * means, "o-", color="C0")
     axes.set(xlabel="generation", ylabel="seconds that the pole stays up", ylim=(0, 10.2))
     figure.savefig("cartpole.png", dpi=120)
     print("cartpole.png")

@@ -50,6 +50,7 @@ def draw(hidden, vectors, path="categories.png"):
     except ImportError:
         return
     names = ["rent per square metre", "rent whatever the size"]
+    pyplot.rcParams.update(fn.plot.style())
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for axis, name, values in zip(axes, names, hidden.T, strict=True):
         points = axis.scatter(*vectors.T, c=values, s=60, edgecolors="0.3")

@@ -19,6 +19,7 @@ fn.fit_many([small, large], X, y, epochs=150)
 
 # %%
 # Without a hidden layer the borders are straight lines.
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for ax, model, name in zip(axes, (small, large), ("no hidden layer", "64 hidden units"), strict=True):
     fn.plot.decision_boundary(model, X, y, ax=ax)

@@ -76,11 +76,12 @@ def draw(history, path):
         from matplotlib import pyplot as plt
     except ImportError:
         return False
+    plt.rcParams.update(fn.plot.style())
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     epochs = range(1, len(history["loss"]) + 1)
     for axes, name in zip(panels, ["loss", "accuracy"], strict=True):
-        axes.plot(epochs, history[name], color="#0072B2", label="training")
-        axes.plot(epochs, history[f"val_{name}"], "--", color="#D55E00", label="held out")
+        axes.plot(epochs, history[name], color="C0", label="training")
+        axes.plot(epochs, history[f"val_{name}"], "--", color="C1", label="held out")
         axes.set(xlabel="epoch", ylabel=name)
         axes.legend()
     figure.savefig(path, dpi=150)

@@ -48,6 +48,7 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(5, 1, figsize=(8, 6), layout="constrained")
 names = ["input"] + [f"{name}, {n} units" for name, n in zip(activations, units, strict=True)]
 for axes, values, name in zip(panels, [X, *outputs], names, strict=True):

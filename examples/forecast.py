@@ -71,10 +71,11 @@ def draw(load, forecasts, first, path="forecast.png"):
         return
     part = slice(first, first + 14)
     hours = np.arange(14 * 24) / 24
+    pyplot.rcParams.update(fn.plot.style())
     figure, axes = pyplot.subplots(len(forecasts), figsize=(10, 6), sharex=True, layout="constrained")
     for axis, (name, forecast) in zip(axes, forecasts.items(), strict=True):
-        axis.fill_between(hours, load[part].ravel(), color="0.85", label="as it was")
-        axis.plot(hours, forecast[part].ravel(), color="#0072B2", label=name)
+        axis.fill_between(hours, load[part].ravel(), facecolor="0.85", edgecolor="0.5", label="as it was")
+        axis.plot(hours, forecast[part].ravel(), color="C0", label=name)
         axis.legend(loc="upper right", ncols=2, frameon=False)
         axis.set(xlim=(0, 14), ylim=(0, 1.3 * load[part].max()), ylabel="load")
     axes[-1].set(xlabel="day", xticks=range(15))

@@ -62,9 +62,10 @@ try:
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
 z = np.linspace(-4, 4, 201)
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(1, 4, figsize=(10, 2.6), layout="constrained")
 for axes, name in zip(panels, ["relu", "sigmoid", "tanh", "gelu"], strict=True):
-    axes.plot(z, fn.Activation(name)(z[:, np.newaxis]), color="#0072B2")
+    axes.plot(z, fn.Activation(name)(z[:, np.newaxis]), color="C0")
     axes.axhline(0, color="0.5", linewidth=0.8)
     axes.set(title=name, xlabel="z")
 figure.savefig("activations.png", dpi=120)

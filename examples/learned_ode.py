@@ -132,8 +132,9 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-for k, (name, colour) in enumerate([("rabbits", "#0072B2"), ("foxes", "#D55E00")]):
+for k, (name, colour) in enumerate([("rabbits", "C0"), ("foxes", "C1")]):
     axes.plot(times, true[:, k], color=colour, linewidth=1, label=f"{name}, true equation")
     axes.plot(times, found[:, k], "--", color=colour, linewidth=3, alpha=0.6, label=f"{name}, learned")
 axes.set(xlabel="time", ylabel="thousands of animals")

@@ -81,6 +81,7 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained", sharey=True)
 levels = np.linspace(-2, 2, 17)
 for axes, (name, found) in zip(panels, losses.items(), strict=True):

@@ -84,15 +84,16 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 speed = np.linspace(-7, 7, 200)[:, np.newaxis]
 left.plot(speeds, measured, ".", color="0.5", markersize=3, label="measured")
-left.plot(speed, friction(speed), color="#0072B2", label="true friction")
-left.plot(speed, model.predict(speed), "--", color="#D55E00", linewidth=2, label="network")
+left.plot(speed, friction(speed), color="C0", label="true friction")
+left.plot(speed, model.predict(speed), "--", color="C1", linewidth=2, label="network")
 left.set(xlabel="speed, rad/s", ylabel="friction, rad/s$^2$")
 time_passed = STEP * np.arange(len(path))
-right.plot(time_passed, expected[:, 0], color="#0072B2", label="true friction")
-right.plot(time_passed, path[:, 0], "--", color="#D55E00", linewidth=2, label="network")
+right.plot(time_passed, expected[:, 0], color="C0", label="true friction")
+right.plot(time_passed, path[:, 0], "--", color="C1", linewidth=2, label="network")
 right.set(xlabel="time, s", ylabel="angle, rad")
 for axes in (left, right):
     axes.legend(frameon=False)

@@ -9,7 +9,9 @@ import math
 import numpy as np
 from numba import njit
 
-COLOURS, LINES = ("#0072B2", "#D55E00", "#009E73", "#000000"), ("-", "--", "-.", ":")  # of seeds
+import fastnn as fn
+
+COLOURS, LINES = ("C0", "C1", "C2", "C6"), ("-", "--", "-.", ":")  # of seeds
 LONGEST, SOLVED = 500, 475  # pushes of an episode; the mean of 100 episodes that is asked for
 
 
@@ -55,6 +57,7 @@ def draw(file, runs, over=100):
     except ImportError:
         print("the picture needs matplotlib")
         return
+    plt.rcParams.update(fn.plot.style())
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for number, lengths in enumerate(runs):
         sums = np.cumsum([0, *lengths])

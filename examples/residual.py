@@ -59,9 +59,10 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for shares, name, style, colour in zip(
-    zip(*found, strict=True), ("plain", "residual"), ("s--", "o-"), ("#D55E00", "#0072B2"), strict=True
+    zip(*found, strict=True), ("plain", "residual"), ("s--", "o-"), ("C1", "C0"), strict=True
 ):
     axes.plot(depths, shares, style, color=colour, label=name)
 axes.axhline(1 / 3, color="0.5", linewidth=1, linestyle=":", label="a guess")

@@ -57,13 +57,14 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for trial in study.trials:
     pruned = trial.state.name == "PRUNED"
-    style = {"color": "#D55E00", "linestyle": "--"} if pruned else {"color": "#0072B2"}
+    style = {"color": "C1", "linestyle": "--"} if pruned else {"color": "C0"}
     axes.plot(list(trial.intermediate_values), list(trial.intermediate_values.values()), linewidth=1, **style)
-axes.plot([], [], color="#0072B2", label="finished")
-axes.plot([], [], "--", color="#D55E00", label="pruned")
+axes.plot([], [], color="C0", label="finished")
+axes.plot([], [], "--", color="C1", label="pruned")
 axes.set(xlabel="epoch", ylabel="accuracy on held-out digits", ylim=(0, 1))
 axes.legend(frameon=False)
 figure.savefig("search_optuna.png", dpi=120)

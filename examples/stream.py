@@ -20,6 +20,7 @@ import time
 
 from river import linear_model, metrics, optim, preprocessing
 
+import fastnn as fn
 from fastnn.river import MLPRegressor
 
 
@@ -44,13 +45,14 @@ def draw(n, rows):
         from matplotlib import pyplot as plt
     except ImportError:
         return
+    plt.rcParams.update(fn.plot.style())
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
     samples, network, linear = zip(*rows, strict=True)
-    axes.plot(samples, linear, "s--", color="#D55E00", label="linear model")
-    axes.plot(samples, network, "o-", color="#0072B2", label="network")
+    axes.plot(samples, linear, "s--", color="C1", label="linear model")
+    axes.plot(samples, network, "o-", color="C0", label="network")
     for at, what in ((1 / 3, "a sensor\nis new"), (1 / 2, "one\nfails"), (2 / 3, "the law\nchanges")):
         axes.axvline(at * n, color="0.5", linewidth=1)
-        axes.text(at * n, 0.05, f" {what}", va="bottom", transform=axes.get_xaxis_transform())
+        axes.text(at * n + n / 150, 0.05, what, va="bottom", transform=axes.get_xaxis_transform())
     axes.set(xlabel="samples", ylabel="mean absolute error", ylim=(0, None))
     axes.legend(frameon=False)
     figure.savefig("stream.png", dpi=120)

@@ -53,8 +53,9 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
-figure = plt.figure(figsize=(12, 4.4), layout="constrained")
-table, lines = figure.subplots(1, 2, width_ratios=[1.25, 1])
+plt.rcParams.update(fn.plot.style())
+figure = plt.figure(figsize=(10, 4.4), layout="constrained")
+table, lines = figure.subplots(1, 2, width_ratios=[1.4, 1])
 image = table.imshow(accuracy, cmap="viridis", origin="lower", aspect="auto", vmin=0.5, vmax=1)
 for (i, j), share in np.ndenumerate(accuracy):
     colour = "black" if share > 0.71 else "white"
@@ -65,7 +66,7 @@ table.set(xlabel="learning rate", ylabel="hidden units", title="held-out accurac
 figure.colorbar(image, ax=table, extend="min", format="{x:.0%}")
 for j, rate in enumerate(rates):
     curve, colour = curves[5 * len(rates) + j], image.cmap(0.8 * j / len(rates))
-    lines.plot(range(1, epochs + 1), curve, color=colour, label=f"{rate:.1g}")
+    lines.plot(range(1, epochs + 1), curve, color=colour, marker="osD^vPX*"[j], label=f"{rate:.1g}")
 lines.set(xlabel="epoch", title=f"{widths[5]} hidden units, by learning rate", ylim=(0, 1))
 lines.yaxis.set_major_formatter("{x:.0%}")
 lines.legend(title="learning rate", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -37,6 +37,7 @@ print(
 
 # %%
 # For each frame the weights of that time are put back.
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
 
 

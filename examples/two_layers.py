@@ -52,8 +52,9 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
-figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
-styles = [("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#000000", ":")]
+plt.rcParams.update(fn.plot.style())
+figure, panels = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
+styles = [("C0", "-"), ("C1", "--"), ("C2", "-."), ("C6", ":")]
 for axes, (name, outputs) in zip(panels, tasks.items(), strict=True):
     for row, curve, (colour, line) in zip(X, outputs.T, styles, strict=True):
         axes.plot(curve, line, color=colour, label=f"{row[0]}, {row[1]}")

@@ -134,12 +134,14 @@ def plot(intervals, train, path="uncertainty.png"):
     except ImportError:
         return
     x = np.linspace(-3, 4, 400)
-    figure, axes = pyplot.subplots(1, len(intervals), figsize=(15, 3.4), sharey=True, layout="constrained")
-    for axis, (name, interval) in zip(axes, intervals.items(), strict=True):
+    pyplot.rcParams.update(fn.plot.style())
+    figure, axes = pyplot.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True, layout="constrained")
+    axes[-1, -1].set_axis_off()
+    for axis, (name, interval) in zip(axes.flat, intervals.items(), strict=False):
         low, high = interval(x[:, np.newaxis])
         axis.plot(*train, ".", color="0.5", markersize=3)
-        axis.fill_between(x, low, high, color="#0072B2", alpha=0.35, linewidth=0)
-        axis.plot(x, (low + high) / 2, color="#0072B2")
+        axis.fill_between(x, low, high, facecolor=("C0", 0.35), edgecolor="C0")
+        axis.plot(x, (low + high) / 2, color="C0")
         axis.plot(x, np.sin(3 * x), color="k", linewidth=0.8, linestyle="--")
         axis.set(title=name, xlabel="x", ylim=(-3, 3))
     figure.savefig(path, dpi=110)

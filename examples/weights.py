@@ -27,6 +27,7 @@ print("weights.png")
 # The inputs of the first layer are the pixels of a picture, and so are its columns.
 weights = model.layers[1].weights
 limit = abs(weights).max()
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(2, 8, figsize=(8, 2.2), layout="constrained")
 for panel, column in zip(panels.flat, weights.T, strict=True):
     panel.imshow(column.reshape(8, 8), cmap="RdBu_r", vmin=-limit, vmax=limit)

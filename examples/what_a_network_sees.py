@@ -30,6 +30,7 @@ print(f"accuracy on digits it has not seen: {model.evaluate(X[test], y[test])['a
 # Three ways to ask which pixels speak for the digit that the network reads, and which against it.
 digit = X[test][1]
 read = int(model.predict_class(digit))
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
 ways = {
     "saliency": fn.explain.saliency(model, digit),
@@ -64,7 +65,9 @@ for epsilon in (0.05, 0.1, 0.2):
     print(f"pixels changed by {epsilon:.2f}: accuracy {model.evaluate(changed, y[test])['accuracy']:.3f}")
 few = changed[:8]
 axes = fn.plot.images(
-    few, titles=[f"{a} read as {b}" for a, b in zip(y[test][:8], model.predict_class(few), strict=True)]
+    few,
+    titles=[f"{a} read as {b}" for a, b in zip(y[test][:8], model.predict_class(few), strict=True)],
+    columns=4,
 )
 axes[0].figure.savefig("adversarial.png", dpi=150)
 print("adversarial.png")

@@ -46,6 +46,7 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 for axes, (title, model) in zip(panels, models.items(), strict=True):
     fn.plot.decision_boundary(model, X, y, ax=axes)

@@ -91,13 +91,14 @@ import matplotlib.pyplot as plt
 
 rng = np.random.default_rng(3)
 line = np.linspace(-2, 2, 200)[:, None]
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
 for ax, activation in zip(axes, (None, "tanh"), strict=True):
     net = fn.Model([fn.Dense(16, activation), fn.Dense(16, activation), fn.Dense(1)], seed=4).build(1)
     for layer in net.layers:
         layer.bias = rng.normal(0, 0.5, layer.bias.shape)
         layer.weights = 2 * layer.weights
-    ax.plot(line, net.predict(line), color="#0072B2")
+    ax.plot(line, net.predict(line), color="C0")
     ax.set(title=f"activation: {activation}", xlabel="input")
 axes[0].set_ylabel("output")
 plt.show()

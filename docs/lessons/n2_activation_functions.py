@@ -30,11 +30,12 @@ functions = {
     "tanh": (np.tanh, lambda x, y: 1 - y * y),
     "relu": (lambda x: np.maximum(x, 0), lambda x, y: (x > 0).astype(float)),
 }
-figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
+plt.rcParams.update(fn.plot.style())
+figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
 for ax, (name, (f, slope)) in zip(axes, functions.items(), strict=True):
     y = f(x)
-    ax.plot(x, y, color="#0072B2", label="value")
-    ax.plot(x, slope(x, y), color="#D55E00", linestyle="--", label="slope")
+    ax.plot(x, y, color="C0", label="value")
+    ax.plot(x, slope(x, y), color="C1", linestyle="--", label="slope")
     ax.set(title=name, xlabel="x", ylim=(-1.1, 2))
     ax.legend()
 plt.show()
@@ -65,7 +66,7 @@ for name, (f, _) in functions.items():
 
 X = np.random.default_rng(0).normal(size=(200, 8))
 depths = range(1, 21)
-for name, color in (("sigmoid", "#D55E00"), ("tanh", "#009E73"), ("relu", "#0072B2")):
+for name, style in (("sigmoid", "C1--"), ("tanh", "C2-."), ("relu", "C0-")):
     sizes = []
     for depth in depths:
         initializer = "he_normal" if name == "relu" else "glorot_normal"
@@ -74,7 +75,7 @@ for name, color in (("sigmoid", "#D55E00"), ("tanh", "#009E73"), ("relu", "#0072
         model.loss_and_gradient(X, X[:, :1])
         gradient = model.loss_and_gradient(X, X[:, :1])[1]
         sizes.append(np.linalg.norm(gradient[: 8 * 64]) + 1e-30)  # of the first layer's weights
-    plt.semilogy(depths, sizes, color=color, label=name)
+    plt.semilogy(depths, sizes, style, label=name)
 plt.gcf().set_size_inches(7, 3.5)
 plt.xticks(range(2, 21, 2))
 plt.xlabel("hidden layers")
@@ -94,12 +95,12 @@ plt.show()
 
 wave_x = np.linspace(-3, 3, 300)[:, None]
 wave_y = np.sin(2 * wave_x)
-figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.6), sharey=True, layout="constrained")
 for ax, units in zip(axes, (1, 2, 4, 16), strict=True):
     model = fn.Model([fn.Dense(units, "tanh"), fn.Dense(1)], "mse", fn.Adam(0.02), seed=1)
     model.fit(wave_x, wave_y, epochs=600, batch_size=50)
-    ax.plot(wave_x, wave_y, color="#999999", linewidth=3)
-    ax.plot(wave_x, model.predict(wave_x), color="#0072B2")
+    ax.plot(wave_x, wave_y, color="0.5", linewidth=3)
+    ax.plot(wave_x, model.predict(wave_x), color="C0")
     ax.set_title(f"{units} unit" + "s" * (units > 1))
 plt.show()
 assert model.evaluate(wave_x, wave_y)["loss"] < 0.05

@@ -122,9 +122,10 @@ assert np.allclose(model.predict(X), sigmoid(sigmoid(X @ W1) @ W2), atol=1e-6)
 
 import matplotlib.pyplot as plt
 
+plt.rcParams.update(fn.plot.style())
 plt.figure(figsize=(7, 3.5))
-plt.loglog(np.arange(1, 10_001), losses, color="#999999", linewidth=5, label="NumPy")
-plt.loglog(np.arange(1, 10_001), history.history["loss"], color="#0072B2", label="fastnn")
+plt.loglog(np.arange(1, 10_001), losses, color="0.5", linewidth=5, label="NumPy")
+plt.loglog(np.arange(1, 10_001), history.history["loss"], color="C0", label="fastnn")
 plt.xlabel("step")
 plt.ylabel("loss")
 plt.legend()

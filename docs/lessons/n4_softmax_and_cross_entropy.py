@@ -50,9 +50,10 @@ assert np.allclose(fn.Activation("softmax")(logits), softmax(logits), atol=1e-6)
 import matplotlib.pyplot as plt
 
 p = np.linspace(0.001, 1, 400)
+plt.rcParams.update(fn.plot.style())
 plt.figure(figsize=(6, 3.2))
-plt.plot(p, -np.log(p), color="#0072B2", label="cross-entropy")
-plt.plot(p, (1 - p) ** 2, color="#D55E00", linestyle="--", label="squared error")
+plt.plot(p, -np.log(p), color="C0", label="cross-entropy")
+plt.plot(p, (1 - p) ** 2, color="C1", linestyle="--", label="squared error")
 plt.xlabel("probability given to the right class")
 plt.ylabel("loss")
 plt.ylim(0, 6)
@@ -104,14 +105,14 @@ X, y = fn.datasets.digits()
 X = X / 16
 one_hot = np.eye(10)[y]
 plt.figure(figsize=(6, 3.2))
-for loss, target, color in (("cross_entropy", y, "#0072B2"), ("mse", one_hot, "#D55E00")):
+for loss, target, style in (("cross_entropy", y, "C0-"), ("mse", one_hot, "C1--")):
     layers = [fn.Dense(32, "relu"), fn.Dense(10, "softmax")]
     model = fn.Model(layers, loss, fn.SGD(0.1), seed=0)
     accuracy = []
     for _ in range(40):
         model.fit(X[:1300], target[:1300], epochs=1)
         accuracy.append(np.mean(model.predict(X[1300:]).argmax(axis=1) == y[1300:]))
-    plt.plot(range(1, 41), accuracy, color=color, label=loss)
+    plt.plot(range(1, 41), accuracy, style, label=loss)
 plt.xlabel("epoch")
 plt.ylabel("accuracy on held-out digits")
 plt.legend()

@@ -20,14 +20,15 @@ import numpy as np
 import fastnn as fn
 
 w = np.linspace(-2.2, 2.2, 100)
-figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), sharey=True, layout="constrained")
+plt.rcParams.update(fn.plot.style())
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.6), sharey=True, layout="constrained")
 for ax, rate in zip(axes, (0.05, 0.4, 0.95, 1.05), strict=True):
     path = [2.0]
     for _ in range(12):
         path.append(path[-1] - rate * 2 * path[-1])  # the derivative of w**2
     path = np.array(path)
-    ax.plot(w, w**2, color="#999999")
-    ax.plot(path, path**2, "o-", color="#0072B2", markersize=3, linewidth=0.8)
+    ax.plot(w, w**2, color="0.5")
+    ax.plot(path, path**2, "o-", color="C0", markersize=3, linewidth=0.8)
     ax.set(title=f"rate {rate}", xlim=(-2.2, 2.2), ylim=(-0.2, 5), xlabel="weight")
 axes[0].set_ylabel("loss")
 plt.show()
@@ -63,7 +64,7 @@ for name, optimizer, style in (
     ("SGD, momentum 0.9", lambda rate: fn.SGD(rate, momentum=0.9), "s--"),
     ("Adam", fn.Adam, "^:"),
 ):
-    color = {"o": "#0072B2", "s": "#009E73", "^": "#D55E00"}[style[0]]
+    color = {"o": "C0", "s": "C2", "^": "C1"}[style[0]]
     plt.loglog(rates, final_losses(optimizer), style, color=color, markersize=4, label=name)
 plt.xlabel("learning rate")
 plt.ylabel("loss after 20 epochs")
@@ -104,24 +105,24 @@ exponential = 1e-2 * 0.5 ** (t / 200)
 cosine = 1e-2 * 0.5 * (1 + np.cos(np.pi * np.clip((t - warmup) / (steps - warmup), 0, 1)))
 cosine[:warmup] = 1e-2 * (t[:warmup] + 1) / warmup
 plt.figure(figsize=(7, 3))
-plt.plot(t, exponential, color="#009E73", label="fn.schedules.exponential(1e-2, every=200, factor=0.5)")
-plt.plot(t, cosine, color="#0072B2", label="fn.schedules.cosine(1e-2, steps=1000, warmup=100)")
+plt.plot(t, exponential, "C2--", label="fn.schedules.exponential(1e-2, every=200, factor=0.5)")
+plt.plot(t, cosine, "C0", label="fn.schedules.cosine(1e-2, steps=1000, warmup=100)")
 plt.xlabel("step")
 plt.ylabel("learning rate")
-plt.legend()
+plt.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()
 
 # %%
 # The optimizer takes the schedule in place of the rate. The digits once more, 57 batches an epoch:
 
 plt.figure(figsize=(7, 3.2))
-for rate, color, label in (
-    (1e-2, "#999999", "constant"),
-    (fn.schedules.cosine(1e-2, steps=20 * 57, warmup=100), "#0072B2", "cosine"),
+for rate, style, label in (
+    (1e-2, "C1--", "constant"),
+    (fn.schedules.cosine(1e-2, steps=20 * 57, warmup=100), "C0-", "cosine"),
 ):
     model = fn.Model([fn.Dense(32, "relu"), fn.Dense(10)], "cross_entropy", fn.Adam(rate), seed=0)
     history = model.fit(X, y, epochs=20)
-    plt.semilogy(range(1, 21), history.history["loss"], color=color, label=label)
+    plt.semilogy(range(1, 21), history.history["loss"], style, label=label)
 plt.xlabel("epoch")
 plt.ylabel("loss")
 plt.legend()

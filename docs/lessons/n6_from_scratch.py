@@ -24,6 +24,7 @@ order = np.random.default_rng(0).permutation(len(X))
 X, y = X[order] / 16, y[order]
 train_X, train_y, test_X, test_y = X[:1397], y[:1397], X[1397:], y[1397:]
 
+plt.rcParams.update(fn.plot.style())
 figure, axes = plt.subplots(1, 10, figsize=(9, 1.3))
 for ax, picture, label in zip(axes, X, y, strict=False):
     ax.imshow(picture.reshape(8, 8), cmap="gray_r")
@@ -94,8 +95,8 @@ print(f"NumPy {numpy_seconds:.2f} s, fastnn {seconds:.2f} s, on the machine that
 
 # %%
 plt.figure(figsize=(7, 3.2))
-plt.semilogy(losses, color="#999999", linewidth=5, label="NumPy")
-plt.semilogy(history.history["loss"], color="#0072B2", label="fastnn")
+plt.semilogy(losses, color="0.5", linewidth=5, label="NumPy")
+plt.semilogy(history.history["loss"], color="C0", label="fastnn")
 plt.xlabel("epoch")
 plt.ylabel("loss")
 plt.legend()

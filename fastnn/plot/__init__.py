@@ -11,11 +11,21 @@ from ._history import history
 from ._images import images
 from ._importance import importance
 from ._network import network
+from ._style import style
 from ._weights import weights
 
-__all__ = ["attribution", "decision_boundary", "history", "images", "importance", "network", "weights"]
+__all__ = [
+    "attribution",
+    "decision_boundary",
+    "history",
+    "images",
+    "importance",
+    "network",
+    "style",
+    "weights",
+]
 
-_set_module(__name__, (attribution, decision_boundary, history, images, importance, network, weights))
+_set_module(__name__, (attribution, decision_boundary, history, images, importance, network, style, weights))
 
 
 def __dir__() -> list[str]:

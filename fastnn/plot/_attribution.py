@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import array_checks
-from ._style import diverging, pyplot
+from ._style import GREY, diverging, pyplot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def _draw_bars(ax: Axes, values: NDArray[Any], names: Sequence[str]) -> None:
     ax.barh(places, values, color=diverging()(0.5 + 0.35 * np.sign(values)))
     ax.set(yticks=places, yticklabels=list(names) or places.tolist(), xlabel="contribution")
     ax.set_xlim(-1.05 * limit if values.min() < 0 else 0, 1.05 * limit if values.max() > 0 else 0)
-    ax.axvline(0, color="0.5", linewidth=0.8)
+    ax.axvline(0, color=GREY, linewidth=0.8)
     ax.invert_yaxis()
 
 

@@ -10,7 +10,7 @@ from ..checks import validate
 from ..data import array_checks
 from ._one_column import over_one_column
 from ._outputs import class_numbers, outputs_of, require_numbers
-from ._style import MARKERS, OUTSIDE, class_colors, mixed, pyplot
+from ._style import MARKERS, OUTSIDE, SEQUENTIAL, class_colors, mixed, pyplot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,12 +174,12 @@ def _draw_values(
     values = output.ravel() if targets is None else np.concatenate([output.ravel(), targets.ravel()])
     steps = [1, 2, 2.5, 5, 10]
     levels = MaxNLocator(12, steps=steps).tick_values(values.min(), values.max())
-    filled = ax.contourf(grid_x, grid_y, output, levels=levels, cmap="viridis")
+    filled = ax.contourf(grid_x, grid_y, output, levels=levels, cmap=SEQUENTIAL)
     ax.figure.colorbar(filled, ax=ax, label="output", ticks=MaxNLocator(6, steps=steps))
     if targets is not None:
         x, y = points.T
         low, high = levels[0], levels[-1]
-        ax.scatter(x, y, c=targets, cmap="viridis", vmin=low, vmax=high, edgecolors="white", linewidths=0.6)
+        ax.scatter(x, y, c=targets, cmap=SEQUENTIAL, vmin=low, vmax=high, edgecolors="white", linewidths=0.6)
 
 
 def _draw_samples(
@@ -188,7 +188,7 @@ def _draw_samples(
     kinds = np.unique(labels)
     numbers = class_numbers(kinds, classes)
     colors = class_colors(int(numbers.max()) + 1)
-    size = 26 if len(points) <= 1000 else 9
+    size = 80 if len(points) <= 20 else 26 if len(points) <= 1000 else 9
     for kind, k in zip(kinds, numbers, strict=True):
         label = f"{kind:g}" if np.issubdtype(kinds.dtype, np.number) else str(kind)
         x, y = points[labels == kind].T

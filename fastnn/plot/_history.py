@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..metrics import more_is_better
-from ._style import COLORS, pyplot
+from ._style import COLORS, MARKERS, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def history(
     """Draw what a call of `fit` recorded: a panel for each metric, together with its validation value.
 
     A dot marks the best epoch. Several histories can be drawn into the same Axes, each in its own
-    colours.
+    colours and with another mark.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _draw_figure(ax: Axes, history: Record, name: str, label: str | None) -> Non
         text = " ".join(part for part in (label, which) if part)
         is_last = which == list(lines)[-1]
         marked = [_best(name, values)] if is_last and name != "learning_rate" else []
-        marker = "o" if marked or len(epochs) == 1 else None
+        marker = MARKERS[drawn % len(MARKERS)] if marked or len(epochs) == 1 else None
         ax.plot(epochs, values, style, color=color, marker=marker, markevery=marked or None, label=text)
     low, high = min(map(min, lines.values())), max(map(max, lines.values()))
     # A schedule that ends at almost zero would stretch a logarithmic axis too far.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..checks import validate
-from ._style import pyplot
+from ._style import COLORS, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ def importance(result: Importance, *, most: int = 20, ax: Axes | None = None) ->
         size = (6.4, 1.2 + 0.3 * len(order))
         _, ax = pyplot().subplots(figsize=size, layout="constrained")
     places = np.arange(len(order))
-    ax.barh(places, result.mean[order], xerr=result.std[order], color="C0", ecolor="0.4")
+    ax.barh(places, result.mean[order], xerr=result.std[order], color=COLORS[0], ecolor=COLORS[-1])
     labels = [result.names[j] if result.names else str(j) for j in order]
     ax.set(yticks=places, yticklabels=labels, xlabel="increase of the error when shuffled")
     ax.invert_yaxis()

@@ -9,7 +9,7 @@ import numpy as np
 from ..checks import validate
 from ..layers.dense import Dense
 from ._diagram import Column, Diagram, Source
-from ._style import NEGATIVE, POSITIVE, pyplot
+from ._style import FAINT, GREY, NEGATIVE, POSITIVE, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..inference import Inference
 
-_UNIT, _LINE, _CURVE, _BAND = "#444444", "#BBBBBB", "#999999", "#EEEEEE"
+_UNIT, _BAND = "#444444", "#EEEEEE"
 
 
 def network(model: Inference, *, most: int = 10, ax: Axes | None = None) -> Axes:
@@ -76,12 +76,12 @@ def _draw(diagram: Diagram, ax: Axes | None, plt: Any) -> Axes:
         title, notes = f"{column.title}\n{column.width:,}", "\n".join(column.notes)
         above, below = column.y + column.half + 0.2, column.y - column.half - 0.2
         ax.text(column.x, above, title, ha="center", va="bottom", fontsize=9)
-        ax.text(column.x, below, notes, ha="center", va="top", fontsize=8, color=_UNIT)
+        ax.text(column.x, below, notes, ha="center", va="top", fontsize=9, color=_UNIT)
     ax.set(xlim=(-0.5, width - 0.5), ylim=(bottom, top))
     ax.set_axis_off()
     for color, label in ((POSITIVE, "positive weight"), (NEGATIVE, "negative")):
         ax.plot([], [], color=color, linewidth=2, label=label)
-    ax.legend(loc="lower center", borderaxespad=0, ncols=2, frameon=False, fontsize=8)
+    ax.legend(loc="lower center", borderaxespad=0, ncols=2, frameon=False, fontsize=9)
     return ax
 
 
@@ -112,7 +112,7 @@ def _draw_curve(ax: Axes, diagram: Diagram, source: Column, column: Column, dept
     far = (depth - (left + right) / 8) * 4 / 3  # a curve gets three quarters of the way to it
     points = [(source.x, left), (source.x, far), (column.x, far), (column.x, right)]
     path = Path(points, [Path.MOVETO, *[Path.CURVE4] * 3])
-    ax.add_patch(PathPatch(path, fill=False, edgecolor=_CURVE, linewidth=1.5, zorder=1))
+    ax.add_patch(PathPatch(path, fill=False, edgecolor=GREY, linewidth=1.5, zorder=1))
 
 
 def _draw_weights(ax: Axes, diagram: Diagram, source: Column, column: Column) -> None:
@@ -123,7 +123,7 @@ def _draw_weights(ax: Axes, diagram: Diagram, source: Column, column: Column) ->
     (units, heights), (next_units, next_heights) = diagram.shown(source), diagram.shown(column)
     ends = [((source.x, a), (column.x, b)) for a in heights for b in next_heights]
     if not isinstance(column.layer, Dense):
-        ax.add_collection(LineCollection(ends, colors=_LINE, linewidths=0.5, zorder=1))
+        ax.add_collection(LineCollection(ends, colors=FAINT, linewidths=0.5, zorder=1))
         return
     weights = column.layer.weights
     strength = weights[np.ix_(units, next_units)].ravel() / (np.abs(weights).max() or 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._outputs import class_numbers, require_numbers
-from ._style import COLORS, OUTSIDE, class_colors, pyplot
+from ._style import COLORS, LINES, OUTSIDE, class_colors, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,8 +56,8 @@ def _draw_classes(
         curves = dict(enumerate(outputs.T))
     colors = class_colors(n)
     names = drawn.classes if drawn.classes is not None else range(n)
-    for k, curve in curves.items():
-        ax.plot(line, curve, color=colors[k], label=str(names[k]))
+    for (k, curve), dashes in zip(curves.items(), cycle(LINES)):
+        ax.plot(line, curve, dashes, color=colors[k], label=str(names[k]))
     for k in np.unique(leads):
         style = {"color": colors[k], "alpha": 0.15, "linewidth": 0}
         ax.fill_between(line, 0, 1, where=leads == k, transform=ax.get_xaxis_transform(), **style)
