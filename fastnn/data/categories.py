@@ -133,6 +133,21 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
     return found.astype(np.float64) if fit(found) else as_labels(found.tolist())
 
 
+def union(name: str, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """The categories of a column that `distinct` found in one part of the samples, `name`, or in another."""
+    if not one.size or not other.size:
+        return one if one.size else other
+    if one.dtype.kind == other.dtype.kind == "f":
+        return np.union1d(one, other)
+    if are_text(one) != are_text(other):
+        text, number = (one, other) if are_text(one) else (other, one)
+        got = f"got {_shown(text[0])} in one part of the data and {_shown(number[0])} in another"
+        raise TypeError(f"{name} must hold integers or text in a column of categories, {got}")
+    if are_text(one):
+        return as_labels(sorted({*one.tolist(), *other.tolist()}))
+    return as_labels(sorted({int(item) for of in (one, other) for item in of.tolist()}))
+
+
 def fit(found: NDArray[Any]) -> bool:
     """Whether any dtype holds these integers exactly."""
     return found.dtype.kind in "iu" and not ((found > LARGEST) | (found < -LARGEST)).any()

@@ -165,27 +165,70 @@ def find(
     rows : callable
         Given their number, tells which samples count.
     """
-    found: Found = {}
-    wanted = [coder for coder in coders(layers) if not coder.is_given and (again or not coder.adapted)]
-    if not wanted or (shape is not None and len(shape) > 1):
-        return found
+    wanted = _wanted(layers, again, shape)
+    if not wanted:
+        return {}
     samples = Samples("X", X)
     if len(samples.shape) != 2 or 0 in samples.shape:
-        return found
+        return {}
     try:
         counting = rows(samples.shape[0])
     except MemoryError as error:
         raise MemoryError(f"X of shape {samples.shape} does not fit into the memory") from error
+    return _found(layers, wanted, lambda: [(samples, counting)])
+
+
+def find_in_parts(
+    layers: Sequence[Layer],
+    parts: Callable[[], Iterable[tuple[Samples, NDArray[np.bool_]]]],
+    *,
+    again: bool = False,
+    shape: tuple[int, ...] | None = None,
+) -> Found:
+    """The same for samples that come part by part, each with those that count; once for each layer."""
+    wanted = _wanted(layers, again, shape)
+    return _found(layers, wanted, parts) if wanted else {}
+
+
+def _wanted(layers: Sequence[Layer], again: bool, shape: tuple[int, ...] | None) -> list[Coder]:
+    """The layers whose categories are to be found."""
+    if shape is not None and len(shape) > 1:
+        return []
+    return [coder for coder in coders(layers) if not coder.is_given and (again or not coder.adapted)]
+
+
+def _found(
+    layers: Sequence[Layer],
+    wanted: list[Coder],
+    parts: Callable[[], Iterable[tuple[Samples, NDArray[np.bool_]]]],
+) -> Found:
+    found: Found = {}
     for coder in wanted:
-        for owner, columns in _direct(layers, samples.shape[1], found, coder):
-            if owner is coder and columns.min(initial=0) >= 0:
-                found[id(coder)] = [_distinct(samples, j, counting) for j in columns.tolist()]
-        if id(coder) not in found and samples.has_text and any(one.added_columns() is None for one in layers):
-            raise ValueError(
-                f"{coder!r} is behind a layer that adds columns, as many as X has with missing values; give "
-                "the numbers of its columns, counted from the first: columns=[0, 2]"
-            )
+        known: list[NDArray[Any]] = []
+        for samples, counting in parts():
+            own = _categories(layers, coder, samples, counting, found)
+            known = known and [categories.union(samples.name, *pair) for pair in zip(known, own, strict=True)]
+            known = known or own
+        if known:
+            found[id(coder)] = known
     return found
+
+
+def _categories(
+    layers: Sequence[Layer], coder: Coder, samples: Samples, counting: NDArray[np.bool_], found: Found
+) -> list[NDArray[Any]]:
+    """The categories of each column that a layer codes; none if it does not code the samples' own columns."""
+    if len(samples.shape) != 2 or 0 in samples.shape:
+        return []
+    for owner, columns in _direct(layers, samples.shape[1], found, coder):
+        if owner is coder and columns.min(initial=0) >= 0:
+            return [_distinct(samples, j, counting) for j in columns.tolist()]
+    if samples.has_text and any(one.added_columns() is None for one in layers):
+        raise ValueError(
+            f"{coder!r} is behind a layer that adds columns, as many as X has with missing values; give "
+            "the numbers of its columns, counted from the first: columns=[0, 2]"
+        )
+    return []
 
 
 def take(layers: Iterable[Layer], found: Found) -> None:

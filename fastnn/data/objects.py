@@ -17,7 +17,7 @@ _NO_NUMBERS = (str, bytes, bytearray, np.complexfloating, np.datetime64, np.time
 
 
 def to_numbers(
-    name: str, what: str, given: NDArray[Any], place: Callable[[tuple[int, ...]], str]
+    name: str, what: str, given: NDArray[Any], place: Callable[[tuple[int, ...]], str], of_text: str = ""
 ) -> NDArray[np.float64]:
     """The numbers in an array of objects.
 
@@ -28,6 +28,8 @@ def to_numbers(
     given : array of objects
     place : callable
         Describes the place of an element, by its index.
+    of_text : str
+        What else a message about text says.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def to_numbers(
     """
     kinds = set(map(type, given.flat))
     if any(issubclass(kind, _NO_NUMBERS) for kind in kinds):
-        raise _refusal(name, what, given, place, lambda item: isinstance(item, _NO_NUMBERS))
+        raise _refusal(name, what, given, place, lambda item: isinstance(item, _NO_NUMBERS), of_text)
     try:
         return given.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
@@ -74,10 +76,12 @@ def _refusal(
     given: NDArray[Any],
     place: Callable[[tuple[int, ...]], str],
     is_wrong: Callable[[Any], bool],
+    of_text: str = "",
 ) -> TypeError:
     """The error for the first object that is not a number."""
     for at, item in np.ndenumerate(given):
         if is_wrong(item):
             where = f" at {place(at)}" if at else ""
-            return TypeError(f"{name} must be numbers, got {what}: {item!r} ({type(item).__name__}){where}")
+            got = f"got {what}: {item!r} ({type(item).__name__}){where}"
+            return TypeError(f"{name} must be numbers, {got}{of_text if isinstance(item, str) else ''}")
     return TypeError(f"{name} must be numbers, got {what}")

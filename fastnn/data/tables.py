@@ -156,7 +156,12 @@ def _numbers_of(name: str, table: Any, j: int, with_nan: bool) -> NDArray[Any]:
     if own.dtype.kind == "O":
         own = objects.with_nan(own.reshape(-1, 1), [0]).reshape(-1) if with_nan else own
         what = f"{type(table).__name__} of objects"
-        return objects.to_numbers(name, what, own, lambda at: place(table, at[0], j))
+        hint = (
+            f"; fn.OneHot({j}) or fn.EntityEmbedding codes text, as the first layer"
+            if name.endswith("X")
+            else ""
+        )
+        return objects.to_numbers(name, what, own, lambda at: place(table, at[0], j), hint)
     if own.dtype.kind == "c":
         raise ValueError(f"{name} must be real, got dtype {own.dtype} in column {_called(table, j)}")
     if own.dtype.kind not in "buif":

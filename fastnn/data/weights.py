@@ -200,6 +200,15 @@ def of_training(
     return rows, in_dtype(name, _not_all_zero(name, product), dtype, counts)
 
 
+def of_part(sample_weight: Any, n: int, dtype: str, *, prefix: str = "") -> NDArray[Any] | None:
+    """A weight for each sample of a part, which may all be zero; the mean if the outputs have their own."""
+    outputs = np.shape(sample_weight)[1] if np.ndim(sample_weight) == 2 else 0  # checked later
+    weight = _checked(sample_weight, n, prefix=prefix, outputs=outputs)
+    if weight is None:
+        return None
+    return np.ascontiguousarray(weight if weight.ndim == 1 else weight.mean(axis=1), dtype)
+
+
 def of_batch(
     sample_weight: Any,
     present: NDArray[Any] | None,

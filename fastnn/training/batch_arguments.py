@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import validate
-from ..data import missing, names, sample_checks, weights
+from ..data import coding, missing, names, sample_checks, weights
 from ..data.readers import Reader
 from ..data.row_reader import Rows
 from ..data.row_sources import is_large
@@ -78,20 +78,36 @@ def adapt_to_batches(executor: Executor, layers: tuple[Layer, ...], source: Sour
     X, _, _ = source.head()
     names.check(executor.columns.names, source.names or column_names(X), "X")
     shape = executor.input_shape or sample_shape(X) or sizes_of(X)[1:]
-    nan, dtype = missing.columns(layers, shape), executor.dtype
+    nan, dtype, n_in = missing.columns(layers, shape), executor.dtype, executor.n_in
+    found = find_categories(executor, source, again=True)
 
     def samples(X: Any, y: Any, weight: Any, where: str) -> DataSet:
         name = f"{where}X"
         x = as_rows(X, shape, name)
+        x = coding.coded(layers, x, dtype, name, n_in=n_in, found=found, shape=shape)
         x = sample_checks.features(x, dtype, math.prod(shape), name=name, table=X, missing=nan)
-        return DataSet(x, None, weights.of_samples(weight, len(x), dtype, prefix=where))
+        return DataSet(x, None, weights.of_part(weight, len(x), dtype, prefix=where))
 
     with preprocessing.undone_on_error(layers):
         parts = functools.partial(source.pass_for_layers, samples)
         rows = lambda: ((data.X, data.weight) for data in parts())  # noqa: E731
         preprocessing.adapt_to_parts(layers, rows, dtype, shape, again=True)
+        coding.take(layers, found)
         executor.refresh_constants()
         executor.columns.take_names(source.names or column_names(X))
+
+
+def find_categories(executor: Executor, source: Source, again: bool = False) -> coding.Found:
+    """The categories of layers that are not adapted yet, or of all: a pass through the data for each."""
+
+    def counting(X: Any, y: Any, weight: Any, where: str) -> Any:
+        samples = coding.Samples(f"{where}X", X)
+        n = samples.shape[0] if samples.shape else 0
+        own = weights.of_part(weight, n, executor.dtype, prefix=where)
+        return samples, np.ones(n, bool) if own is None else own > 0
+
+    parts = functools.partial(source.pass_for_layers, counting)
+    return coding.find_in_parts(executor.layers, parts, again=again, shape=executor.input_shape)
 
 
 def _yields(X: Any) -> bool:
@@ -147,7 +163,8 @@ def _checked(
     validation_steps = _steps("validation_steps", validation_steps)
     executor.check_optimizer()
     source = source_of(X, "X", steps, epochs - initial_epoch, "steps_per_epoch")
-    data, shape = checked_head(executor, source, class_weight)
+    found = find_categories(executor, source)
+    data, shape = checked_head(executor, source, class_weight, found=found)
     held_out, validation_source = None, None
     if validation_data is not None:
         if isinstance(validation_data, tuple) and len(validation_data) in (2, 3):
@@ -155,11 +172,11 @@ def _checked(
             if is_large(Xv):
                 validation_data = Rows(Xv, yv, weight, shuffle=False)
             else:
-                held_out = check_samples(executor, Xv, yv, weight, shape, "validation ")
+                held_out = check_samples(executor, Xv, yv, weight, shape, "validation ", found=found)
         if held_out is None:
             given = validation_data, "validation_data", validation_steps
             validation_source = source_of(*given, max(1, epochs - initial_epoch), "validation_steps")
-            checked_head(executor, validation_source, None, shape, "validation ")
+            checked_head(executor, validation_source, None, shape, "validation ", found)
     return BatchArguments(
         data,
         shape,
@@ -170,6 +187,7 @@ def _checked(
         False,
         called,
         source.names,
+        found,
         resume=resume,
         initial_epoch=initial_epoch,
         source=source,
@@ -196,6 +214,7 @@ def checked_head(
     class_weight: Any,
     shape: tuple[int, ...] | None = None,
     name: str = "",
+    found: coding.Found | None = None,
 ) -> tuple[DataSet, tuple[int, ...]]:
     """The first batch, checked, and the shape of a sample."""
     X, y, weight = source.head()
@@ -204,6 +223,6 @@ def checked_head(
     source.names = given
     name += source.where
     with source.naming_columns(name):
-        data = check_samples(executor, X, y, None, shape, name)
+        data = check_samples(executor, X, y, None, shape, name, found=found)
         shape = executor.shape_of_input(X, data.X) if shape is None else shape
-        return BatchCheck(executor, class_weight, shape)(X, y, weight, name), shape
+        return BatchCheck(executor, class_weight, shape, found)(X, y, weight, name), shape

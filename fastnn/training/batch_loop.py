@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data import coding
 from ..engine import evaluation, launch
 from ..engine.threads import team_size
 from ..engine.weightless import check_rows
@@ -153,15 +154,22 @@ def adapt_and_build(executor: Executor, layers: tuple[Layer, ...], task: BatchAr
     assert task.source is not None
     with preprocessing.undone_on_error(layers):
         if not all(layer.adapted for layer in layers):
-            _adapt(executor, layers, task.source, task.shape)
+            _adapt(executor, layers, task.source, task.shape, task.found)
+            coding.take(layers, task.found)
             executor.refresh_constants()
             check_rows(layers, task.data.X, executor.dtype, "X", task.shape)
         executor.build(task.shape)
         executor.columns.take_names(task.names)
 
 
-def _adapt(executor: Executor, layers: tuple[Layer, ...], source: Source, shape: tuple[int, ...]) -> None:
-    check = BatchCheck(executor, None, shape)
+def _adapt(
+    executor: Executor,
+    layers: tuple[Layer, ...],
+    source: Source,
+    shape: tuple[int, ...],
+    found: coding.Found,
+) -> None:
+    check = BatchCheck(executor, None, shape, found)
     preprocessing.adapt_to_parts(
         layers,
         lambda: ((data.X, _of_rows(data)) for data in source.pass_for_layers(check)),

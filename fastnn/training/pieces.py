@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..data import weights
+from ..data import coding, weights
 from ..engine.data_set import DataSet
 from ..memory.buffers import allocate
 from .arguments import check_samples
@@ -64,17 +64,26 @@ class BatchCheck:
     class_weight : dict, list of dict, or None
     shape : tuple of int, optional
         Of a sample, if the model is not built yet.
+    found : dict, optional
+        The categories of layers that are not adapted yet: see `coding.find`.
     """
 
     def __init__(
-        self, executor: Executor, class_weight: Any = None, shape: tuple[int, ...] | None = None
+        self,
+        executor: Executor,
+        class_weight: Any = None,
+        shape: tuple[int, ...] | None = None,
+        found: coding.Found | None = None,
     ) -> None:
-        self.executor, self.class_weight, self.shape = executor, class_weight, shape
+        self.executor, self.class_weight, self.shape, self.found = executor, class_weight, shape, found
 
-    def __call__(self, X: Any, y: Any, weight: Any, where: str = "") -> DataSet:
-        """Samples as rows, targets and the product of all weights; messages begin with `where`."""
-        executor = self.executor
-        x, target, present = check_samples(executor, X, y, None, self.shape, where)
+    def __call__(self, X: Any, y: Any, weight: Any, where: str = "", coded: bool = False) -> DataSet:
+        """Samples as rows, targets and the product of all weights; messages begin with `where`.
+
+        `coded` says that numbers stand for the categories already.
+        """
+        executor, found = self.executor, self.found
+        x, target, present = check_samples(executor, X, y, None, self.shape, where, found=found, coded=coded)
         loss, shape = executor.loss, executor.shape_of_input(X, x) if self.shape is None else self.shape
         assert loss is not None
         n_out = int(np.prod(executor.shape_of_output(shape)))
@@ -87,6 +96,7 @@ class _Memory:
 
     def __init__(self, check: BatchCheck) -> None:
         self.check, self.dtype = check, check.executor.dtype
+        self.coded = _codes(check.executor)  # then `_as_arrays` has checked each batch
         self.capacity = self.used = self.rows = 0
         self.arrays: list[NDArray[Any]] = []
         self.widths: list[int] = []
@@ -122,7 +132,8 @@ class _Memory:
         """Rows from one to another, checked."""
         x, y, *weight = (array[start:end] for array in self.arrays)
         given = weight[0][:, 0] if weight and weight[0].shape[1] == 1 else None
-        return self.check(x, y, (weight[0] if given is None else given) if weight else None, where)
+        own = (weight[0] if given is None else given) if weight else None
+        return self.check(x, y, own, where, self.coded)
 
     def pieces(self, first: int, number: int, is_last: bool) -> Iterator[Piece]:
         """All that was added as one piece, the first being batch `number`; before an error, what is right."""
@@ -221,6 +232,9 @@ def _as_arrays(batch: Batch, check: BatchCheck, where: str) -> list[NDArray[Any]
 
 def _is_plain(X: Any, executor: Executor) -> bool:
     """Whether samples are an array whose numbers a copy in the model's dtype cannot lose."""
-    return (
-        type(X) is np.ndarray and X.dtype.kind in "fiub" and not any(layer.codes for layer in executor.layers)
-    )
+    return type(X) is np.ndarray and X.dtype.kind in "fiub" and not _codes(executor)
+
+
+def _codes(executor: Executor) -> bool:
+    """Whether a layer takes categories."""
+    return any(layer.codes for layer in executor.layers)

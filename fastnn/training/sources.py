@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _RECOGNIZED = 8  # samples by which a batch is recognized
 
+T = TypeVar("T")
 #: Checks samples, targets and weights of a place that messages begin with.
-Check = Callable[[Any, Any, Any, str], DataSet]
+Check = Callable[[Any, Any, Any, str], T]
 
 
 def source_of(value: Any, name: str, steps: int | None, epochs: int, steps_name: str) -> Source:
@@ -95,8 +96,8 @@ class Source:
         """
         raise NotImplementedError
 
-    def pass_for_layers(self, check: Check) -> Iterator[DataSet]:
-        """All samples of an epoch once, for layers that adapt to them."""
+    def pass_for_layers(self, check: Check[T]) -> Iterator[T]:
+        """What `check` makes of all samples of an epoch, once, for layers that adapt to them."""
         raise NotImplementedError
 
 
@@ -205,7 +206,7 @@ class IterableSource(Source):
         X, y, weight = (*item, None)[:3]
         return X, y, weight
 
-    def pass_for_layers(self, check: Check) -> Iterator[DataSet]:  # noqa: D102
+    def pass_for_layers(self, check: Check[T]) -> Iterator[T]:  # noqa: D102
         if not self.restarts:
             raise ValueError(
                 f"layers that prepare the data are not adapted, and {self.name} is a "
@@ -239,7 +240,7 @@ class ReaderSource(Source):
             text, kind = str(error), ValueError if isinstance(error, ValueError) else TypeError
             for name, column in self.reader.columns.items():
                 if text.startswith(f"{where}{name} "):
-                    raise kind(f"{where}{name} ({column}){text[len(where + name) :]}") from error
+                    raise kind(f"{where}{name} ({column}){text[len(where + name) :]}") from None
             raise
 
     def order(self, seed: int, first: DataSet) -> dict[str, int]:  # noqa: D102
@@ -280,11 +281,11 @@ class ReaderSource(Source):
                 first += end - at
             rest = _part(data, order, end, n) if end < n else None
 
-    def pass_for_layers(self, check: Check) -> Iterator[DataSet]:  # noqa: D102
+    def pass_for_layers(self, check: Check[T]) -> Iterator[T]:  # noqa: D102
         for blocks in self.reader.groups(0, 0):
             yield self._read(blocks, check)
 
-    def _read(self, blocks: list[int], check: Check) -> DataSet:
+    def _read(self, blocks: list[int], check: Check[T]) -> T:
         """Blocks, checked together; an error names the one that it is in."""
         reader, where = self.reader, self.reader.describe(blocks)
         with self.naming_columns(where):

@@ -135,9 +135,25 @@ def test_columns_of_text_categories_integers_and_several_targets(write):
     data = write.reader(path, ["a", "age", "town", "flag"], ["y", "w"])
     model.fit(data, epochs=1)
     assert np.isfinite(model.evaluate(data)["loss"])
-    plain = make(2)
-    with pytest.raises(TypeError, match="'town'"):
-        plain.fit(data)
+    with pytest.raises(TypeError, match=rf"{write.block} .*'town'; fn.OneHot\(2\) or .* codes text"):
+        make(2).fit(data)
+
+
+def test_categories_are_those_of_all_blocks(write):
+    import pandas as pd
+    import pyarrow
+
+    towns = np.array(["Ulm", "Basel", "Bonn"])[np.arange(N) // 1000]
+    dictionary = [pyarrow.array(part.tolist()).dictionary_encode() for part in np.split(towns, [900, 1700])]
+    path = write(town=pyarrow.chunked_array(dictionary))
+    data = write.reader(path, ["a", "town"], "y", shuffle=False, batch_size=50, buffer_size=300)
+    one, other = (
+        fn.Model([fn.OneHot(1), fn.Dense(4, "tanh"), fn.Dense(1)], loss="mse", seed=0) for _ in range(2)
+    )
+    one.fit(pd.DataFrame({"a": X[:, 0], "town": towns}), Y, shuffle=False, batch_size=50)
+    other.fit(data)
+    assert other.layers[0].categories[0].tolist() == ["Basel", "Bonn", "Ulm"]
+    assert same(one, other)
 
 
 def test_columns_with_missing_values(write):

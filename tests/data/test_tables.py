@@ -75,6 +75,8 @@ def test_what_is_refused_is_shown_with_row_and_column(item, kind, error, piece, 
         frame, place = frame.set_axis(names, axis=1), r" at \(4, 1\)$"
     if piece.endswith("nan"):
         place = place.replace("$", r"; put fn.Impute\(\) first, which replaces missing values$")
+    if isinstance(item, str):
+        place = place.replace("$", r"; fn.OneHot\(\d\) or fn.EntityEmbedding codes text, as the first layer$")
     model = fn.Model([fn.Dense(1)], "mse", seed=0)
     for _ in range(2):
         for call in (
