@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from .engines import Engine
 
 _LOOK_UP = 0.1  # seconds between two looks at Ctrl-C, progress and the engine
-_TRIES = 2  # of a model whose worker dies
 
 
 def train(
@@ -70,9 +68,11 @@ class _Dispatch:
         self.engine, self.threads, self.models, self.tasks, self.ended = engine, threads, models, tasks, ended
         self._arrays = parcels.Arrays()
         self._contents: dict[int, bytes] = {}
-        self._tries: Counter[int] = Counter()
         self._pending: dict[Future[Any], int] = {}
         self._lost: dict[int, BaseException] = {}
+        self._tried: set[int] = set()  # models that were lost and submitted again
+        self._suspects: dict[int, BaseException] = {}  # models one of which has ended a worker
+        self._alone: int | None = None  # the suspect that is being trained, and no other model
         self._served: set[Any] = set()  # workers to which the data were sent
         self._waited: set[int] = set()  # models that were submitted again, since their worker got the data
 
@@ -86,7 +86,7 @@ class _Dispatch:
                 self.engine.check()
                 for future in done:
                     self._take(self._pending.pop(future), future)
-                if self._lost and not self._pending:
+                if not self._pending:
                     self._try_again()
         finally:
             self.engine.close(list(self._pending))
@@ -114,7 +114,7 @@ class _Dispatch:
             raise RuntimeError(f"the executor takes no calls: {reason}; no model was trained") from error
 
     def _call(self, i: int) -> tuple[str, str, bytes]:
-        return __version__, f"{i}.{self._tries[i]}", self._contents[i]
+        return __version__, str(i), self._contents[i]
 
     def _submit(self, numbers: Sequence[int]) -> None:
         futures = self.engine.submit([self._call(i) for i in numbers])
@@ -162,26 +162,38 @@ class _Dispatch:
             self._pending[self.engine.send_data(self._call(i))] = i
 
     def _try_again(self) -> None:
-        """Have those whose worker died trained once more; an error for those that had that."""
+        """Have models that were lost with a worker trained once more.
+
+        A pool that loses a worker loses all its calls. One of the models that had begun is the reason, so that
+        these are trained one at a time, after all others: only one that ends its worker alone has failed.
+        """
         lost, self._lost = self._lost, {}
-        # A pool that has lost a worker loses all its calls. Those that had begun may be the reason.
-        begun = [i for i in lost if os.path.exists(os.path.join(self.engine.folder, self._call(i)[1]))]
-        self._tries.update(begun or list(lost))
-        again = [i for i in lost if self._tries[i] < _TRIES]
-        if not self._renewed():
-            again = []
-        for i in lost.keys() - again:
-            tries = "" if self._tries[i] < _TRIES else ", and so did the one that tried it again"
-            error = RuntimeError(
-                f"the worker that trained it died (killed, out of memory?){tries}: {lost[i]}"
-            )
-            error.__cause__ = lost[i]
-            self._end(i, error)
+        if lost and not self._renewed():
+            for i, error in (lost | self._suspects).items():
+                self._end(i, _death(error, ""))
+            return
+        if self._alone in lost:
+            self._end(self._alone, _death(lost.pop(self._alone), ", and so did the one that tried it again"))
+        again, self._alone = self._clear(lost), None
+        if self._suspects and not again:
+            self._alone = next(iter(self._suspects))
+            del self._suspects[self._alone]
+            again = [self._alone]
         try:
-            self._submit(again)
+            if again:
+                self._submit(again)
         except Exception as error:  # the executor was shut down meanwhile, say
-            for i in again:
+            for i in [*again, *self._suspects]:
                 self._end(i, error)
+            self._suspects.clear()
+
+    def _clear(self, lost: dict[int, BaseException]) -> list[int]:
+        """Those of the models that are no suspects; on another machine it is not known which have begun."""
+        begun = {i for i in lost if os.path.exists(os.path.join(self.engine.folder, str(i)))}
+        suspects = begun or lost.keys() & self._tried
+        self._suspects |= {i: lost[i] for i in lost if i in suspects}
+        self._tried |= lost.keys()
+        return [i for i in lost if i not in suspects]
 
     def _renewed(self) -> bool:
         try:
@@ -194,3 +206,9 @@ class _Dispatch:
     def _end(self, i: int, error: Exception) -> None:
         self.tasks[i].history.error = error
         self.ended.add(i)
+
+
+def _death(cause: BaseException, tries: str) -> Exception:
+    error = RuntimeError(f"the worker that trained it died (killed, out of memory?){tries}: {cause}")
+    error.__cause__ = cause
+    return error

@@ -83,12 +83,15 @@ class Sleeping(fn.Callback):
     """Lets each epoch take long."""
 
     def on_epoch_end(self, epoch, logs):
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def kill_workers(executor, path, always):
-    """Train four models, of which the second kills its worker once, or always; returns their histories."""
-    kills = [[], [Killing(None if always else str(path))], [], []]
+    """Train four models, of which the second kills its worker once, or always; returns their histories.
+
+    The others take long enough to be trained beside it, each time that it is tried.
+    """
+    kills = [[Sleeping()], [Killing(None if always else str(path))], [Sleeping()], [Sleeping()]]
     some, alone = models()[:4], models()[:4]
     histories = fn.fit_many(some, X, LABELS, epochs=3, callbacks=kills, executor=executor)
     expected = fn.fit_many(alone, X, LABELS, epochs=3)
