@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from types import ModuleType
@@ -198,7 +199,14 @@ class Dask(Engine):
             given.add_done_callback(functools.partial(_pass_on, future))
         return futures
 
-    def renew(self) -> bool:  # noqa: D102
+    def renew(self) -> bool:
+        """Scatter the data again when all workers answer: of one that has died the scheduler learns late."""
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            answers = self._client.run(os.getpid, on_error="return").values()
+            if answers and not any(isinstance(answer, Exception) for answer in answers):
+                break
+            time.sleep(0.1)
         self._scatter()
         return True
 

@@ -1,6 +1,7 @@
 """`fit_many(executor=)` by loky, joblib, Dask, Ray and MPI: the bits of threads; workers that are killed."""
 
 import _thread
+import contextlib
 import os
 import subprocess
 import sys
@@ -18,11 +19,24 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def dask():
+@contextlib.contextmanager
+def dask_client():
     distributed = pytest.importorskip("distributed")
     settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def dask():
+    with dask_client() as client:
+        yield client
+
+
+@pytest.fixture
+def changed_dask():
+    """A client whose workers a test may spoil."""
+    with dask_client() as client:
         yield client
 
 
@@ -120,19 +134,20 @@ def test_dask_with_threads_in_this_process():
             fn.fit_many(models(), X, LABELS, executor=client)
 
 
-def test_dask_workers_without_fastnn_or_with_another_version_are_named(dask):
+def test_dask_workers_with_another_version_are_named(changed_dask):
     def pretend(version):
         from fastnn.distributed import worker
 
         worker.__version__ = version
 
-    dask.run(pretend, "9.9")
-    try:
-        with pytest.raises(RuntimeError, match=r"a worker has fastnn 9\.9"):
-            fn.fit_many(models(), X, LABELS, executor=dask)
-    finally:
-        dask.restart()  # with which calls end that the workers have not begun
+    changed_dask.run(pretend, "9.9")
+    some = models()
+    with pytest.raises(RuntimeError, match=r"a worker has fastnn 9\.9"):
+        fn.fit_many(some, X, LABELS, executor=changed_dask)
+    assert not any(model.executor.is_built for model in some)
 
+
+def test_dask_workers_without_fastnn_are_named(changed_dask):
     def forget():
         import sys
 
@@ -140,13 +155,10 @@ def test_dask_workers_without_fastnn_or_with_another_version_are_named(dask):
             del sys.modules[name]
         sys.modules["fastnn"] = None
 
+    changed_dask.run(forget)
     some = models()
-    dask.run(forget)
-    try:
-        with pytest.raises(RuntimeError, match="takes no calls: .*workers have no fastnn, .*tcp://"):
-            fn.fit_many(some, X, LABELS, executor=dask)
-    finally:
-        dask.restart()
+    with pytest.raises(RuntimeError, match="takes no calls: .*workers have no fastnn, .*tcp://"):
+        fn.fit_many(some, X, LABELS, executor=changed_dask)
     assert not any(model.executor.is_built for model in some)
 
 
