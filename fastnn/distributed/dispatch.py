@@ -164,8 +164,8 @@ class _Dispatch:
     def _try_again(self) -> None:
         """Have models that were lost with a worker trained once more.
 
-        A pool that loses a worker loses all its calls. One of the models that had begun is the reason, so that
-        these are trained one at a time, after all others: only one that ends its worker alone has failed.
+        A pool that loses a worker loses all its calls. One of the models that had begun is the reason, so
+        that these are trained one at a time, after the others: only what ends its worker alone has failed.
         """
         lost, self._lost = self._lost, {}
         if lost and not self._renewed():
