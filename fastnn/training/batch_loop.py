@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .thread_tuner import ThreadTuners
 
 
+_MOST_DONE = 0.999  # of an epoch that may have more batches than the last one
+
+
 @dataclass
 class BatchArguments(FitArguments):
     """A call of `fit` on data that comes batch by batch; `data` is the first of it.
@@ -53,6 +56,7 @@ class BatchTraining(Training):
         self.rows, self.threads = task.rows, None
         self.give_order = None
         self.piece: Piece | None = None
+        self.epoch_samples = task.source.n_samples  # of an iterable's epoch when it has ended once
         self.own_order = task.source.order(self.state.seed, task.data)
 
     def _place_samples(self) -> None:
@@ -89,6 +93,8 @@ class BatchTraining(Training):
         fields.batch_size = piece.batch_size
         # As long as the epoch goes on, there is one sample more than will be reached.
         fields.n_samples = piece.end + (not piece.is_last)
+        if piece.is_last:
+            self.epoch_samples = piece.end
         while self.epoch == epoch and (left := piece.end - int(fields.position)) > 0:
             self._run_slice(-(-left // piece.batch_size))
 
@@ -117,8 +123,8 @@ class BatchTraining(Training):
         return self.epoch + 1
 
     def _part_done(self) -> float:
-        n = self.source.n_samples
-        return float(self.state.position / n) if n else 0.0
+        n = self.epoch_samples or self.source.expected_samples
+        return min(self.state.position / n, _MOST_DONE) if n else 0.0
 
 
 def train_on_batches(

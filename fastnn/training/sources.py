@@ -51,6 +51,8 @@ class Source:
     ----------
     n_samples : int
         Of an epoch; 0 if that is not known.
+    expected_samples : int
+        The same, or about as many; 0 if nothing is known.
     batch_size : int
         Of the first batch.
     shuffle : bool
@@ -60,7 +62,7 @@ class Source:
         What messages about `head` begin with.
     """
 
-    n_samples = 0
+    n_samples = expected_samples = 0
     batch_size = 1
     shuffle = False
     names: tuple[str, ...] = ()
@@ -121,6 +123,7 @@ class IterableSource(Source):
         self.first: Batch | None = first
         self.kept = first
         self.batch_size = int(getattr(first[0], "shape", (0,))[0] or len(first[0]))
+        self.expected_samples = (_length(value) if steps is None else steps) * self.batch_size
 
     def head(self) -> Batch:  # noqa: D102
         return self.kept
@@ -225,7 +228,8 @@ class ReaderSource(Source):
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.n_samples, self.batch_size = reader.n_samples, min(reader.batch_size, reader.n_samples)
+        self.n_samples = self.expected_samples = reader.n_samples
+        self.batch_size = min(reader.batch_size, reader.n_samples)
         self.shuffle, self.names = reader.shuffle, reader.names
         self.where = reader.describe([next(i for i, size in enumerate(reader.sizes) if size)])
 
@@ -295,6 +299,14 @@ class ReaderSource(Source):
                 for block in blocks if len(blocks) > 1 else []:
                     self._read([block], check)
                 raise
+
+
+def _length(value: Any) -> int:
+    """How many batches an iterable says it has; 0 if it does not say."""
+    try:
+        return len(value)
+    except Exception:  # it has no length, or a loader cannot say
+        return 0
 
 
 def _part(data: DataSet, order: NDArray[np.int64] | None, start: int, end: int) -> DataSet:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn.training import pieces
+from fastnn.training import pieces, progress
 from fastnn.training.prefetch import Prefetch
 
 rng = np.random.default_rng(0)
@@ -404,3 +404,24 @@ def test_ctrl_c_within_an_epoch_and_resumed():
     assert done < 40
     model.fit(Batches(X, Y), epochs=40, initial_epoch=done, resume=True)
     assert same(whole, model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "at_once"),
+    [
+        (Batches, {}, False),  # of unknown length until it has been gone through once
+        (lambda *arrays: list(Batches(*arrays)), {}, True),
+        (Batches, {"steps_per_epoch": 4}, True),
+    ],
+)
+def test_progress_within_an_epoch(kind, options, at_once, monkeypatch):
+    shown = []
+    monkeypatch.setattr(progress.Bar, "update", lambda bar, done, logs: shown.append(done))
+    monkeypatch.setattr(pieces, "_NUMBERS", 2 * 32 * 5)  # two batches a piece
+    make().fit(kind(X, Y), epochs=3, verbose=1, **options)
+    assert shown == sorted(shown)
+    assert shown[-1] == 3
+    first, second = ([done - k for done in shown if k < done < k + 1] for k in (0, 1))
+    assert bool(first) == at_once
+    assert second
+    assert all(abs(part * 203 / 32 - round(part * 203 / 32)) < 1e-9 for part in second if not options)
