@@ -151,9 +151,29 @@ class Model(Exports):
         """A deep copy: a layer can be part of one model only."""
         return copy.deepcopy(self)
 
-    def summary(self) -> None:
-        """Print a table of the layers, their output shapes and parameter counts."""
-        print(summary(self))
+    def summary(self, batch_size: int = 32) -> None:
+        """Print a table of the layers: output shapes, parameters and multiply-accumulates of a sample.
+
+        Below are their sums, and the memory that `fit` allocates: exactly, but for what is as long as the
+        data. A model without a loss shows the memory for predictions. The table has at most 80 columns.
+
+        Parameters
+        ----------
+        batch_size : int
+            Of the fit whose memory is shown.
+
+        Notes
+        -----
+        As in other libraries, multiply-accumulates are those of matrix products and convolutions, whose
+        windows count in full where they reach into padding; biases, activations, normalizations and look-ups
+        do not count. KB and MB are units of 1,024, as in Keras.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> fn.Model([fn.Dense(128, "relu"), fn.Dense(10)], "cross_entropy", seed=0).build(784).summary()
+        """
+        print(summary(self, validate.integer("batch_size", batch_size, low=1)))
 
     def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
         """Write the model to a file in the safetensors format: see `fastnn.load`.

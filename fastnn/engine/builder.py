@@ -14,7 +14,8 @@ from .compute_dtype import products
 from .graph import lower
 from .index_limits import index_limits
 from .lengths import lower_with_lengths
-from .plan import plan
+from .network_sizes import NetworkSizes, network_sizes
+from .plan import lay_out, plan
 from .threads import parts
 
 if TYPE_CHECKING:
@@ -186,6 +187,22 @@ class NetworkBuilder:
                 op.kernel.startswith(_BY_ROW) for op in self.graph_of(lengths).ops
             )
         return result
+
+    def training_sizes(self, head: Head, metrics: Sequence[Metric], rows: int) -> NetworkSizes:
+        """What a network to train with batches of `rows` samples allocates; loads no kernels."""
+        shown = any(metric.of_output for metric in metrics)
+        return network_sizes(
+            lay_out(self.graph, rows, self.dtype, training=True, head=head.ops, with_output=shown),
+            cut=parts(rows, self.graph.n_parameters, self.graph.multiplications, self.graph.splits),
+            loss=head.loss,
+            n_penalties=len(self._penalties(3)),
+            metrics=metrics,
+            scales_targets=head.loss is not None and self.layers[-1].of_targets,
+        )
+
+    def prediction_sizes(self) -> NetworkSizes:
+        """The same of a network that predicts `chunk` rows at a time."""
+        return network_sizes(lay_out(self.graph, self.chunk, self.dtype, training=False))
 
     def _for_passes(self, state: State, rows: int, lengths: bool) -> Network:
         layout = plan(self.graph_of(lengths), rows, self.dtype, training=True, input_gradient=True)

@@ -22,8 +22,8 @@ from ..memory import guard
 from ..memory.buffers import address, allocate
 from . import late_entries, loss_rows
 from .fields import fields_of
+from .network_sizes import WHOLE, network_sizes
 from .plan import note_parameters
-from .threads import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..losses import Loss
     from ..metrics import Metric
     from .plan import Plan
+    from .threads import Parts
 
 
 class _Whole:
@@ -182,7 +183,6 @@ class OptimizerState(_Whole, _OptimizerArrays):
 
 _LOSS, _PENALTIES = range(2)
 _BATCH = ("batch_x", "batch_y", "batch_weight")
-WHOLE = Parts(1, False)
 _NO_OPS = np.zeros((0, oprow.SIZE), np.int64)
 
 
@@ -240,18 +240,14 @@ def network(
     passes : int, optional
         For passes (see `kernels.embedded.passes`): how many arrays of parameters and statistics there are.
     """
-    scaled = plan.allocate(plan.n_out) if scales_targets else oprow.NONE
-    dtype = parameters.dtype.name
-    widths = [] if loss is None else [plan.n_in, max(plan.n_out, loss.n_targets(plan.n_out)), plan.n_out]
-    batch = [plan.allocate(width) for width in widths if inputs is None]
-    state_size = sum(metric.state_size(plan.n_out) for metric in metrics)
-    rows = 0 if loss is None and inputs is None else (cut.most if cut.have_gradients else 1)
-    rows += passes is not None
-    gradients = allocate(rows * parameters.size, dtype, "gradients").reshape(rows, parameters.size)
-    pass_rows = 0 if passes is None else optimizer_table_rows(passes)
-    layouts = [layout for layout in (plan, predict, inputs, step) if layout is not None]
-    size, scratch = (max(getattr(layout, name) for layout in layouts) for name in ("workspace", "scratch"))
-    workers = cut.most if n_workers is None else n_workers
+    dtype, count = parameters.dtype.name, parameters.size
+    sizes = network_sizes(
+        plan, cut=cut, n_workers=n_workers, loss=loss, n_penalties=len(penalties), metrics=metrics,
+        predict=predict, inputs=inputs, step=step, scales_targets=scales_targets,
+        pass_rows=None if passes is None else optimizer_table_rows(passes),
+    )  # fmt: skip
+    gradients = allocate(sizes.gradients * count, dtype, "gradients").reshape(sizes.gradients, count)
+    workers = sizes.workers
     net = Network(
         descriptor=allocate(SIZE, "int64", "descriptor"),
         workers=allocate(workers * SIZE, "int64", "workers").reshape(workers, SIZE),
@@ -260,7 +256,7 @@ def network(
         input_ops=_NO_OPS if inputs is None else _numbers(inputs),
         output_ops=_NO_OPS if inputs is None else np.zeros_like(_numbers(inputs)),
         step_ops=_NO_OPS if step is None else _numbers(step),
-        extra=np.zeros((_PENALTIES + len(penalties) + len(metrics) + pass_rows, oprow.SIZE), np.int64),
+        extra=np.zeros((sizes.rows, oprow.SIZE), np.int64),
         parameters=parameters,
         statistics=statistics,
         constants=constants,
@@ -268,20 +264,20 @@ def network(
         gradient=gradients[:1].reshape(-1),
         loss=allocate(1, "float64", "loss"),
         gradients=gradients,
-        workspace=allocate(size, dtype, "workspace"),
-        scratch=allocate(workers * scratch, dtype, "scratch").reshape(workers, scratch),
-        sums=allocate(BLOCKS + cut.most + state_size, "float64", "sums"),
+        workspace=allocate(sizes.workspace, dtype, "workspace"),
+        scratch=allocate(workers * sizes.scratch, dtype, "scratch").reshape(workers, sizes.scratch),
+        sums=allocate(sizes.sums, "float64", "sums"),
         team=allocate(2, "int64", "team"),
         version=_version(),
     )
     guard.poison(net.workspace)
-    if len(layouts) == 1:  # otherwise a gap of one is a tensor of another
+    if predict is inputs is step is None:  # otherwise a gap of one is a tensor of another
         guard.add_zones(net.workspace, plan.gaps)
     fields = net.fields
     fields.n_ops, fields.n_parameters = len(net.ops), parameters.size
     fields.itemsize, fields.multiplications = parameters.itemsize, plan.multiplications
     fields.n_penalties, fields.n_metrics = len(penalties), len(metrics)
-    fields.metric_state_size = state_size
+    fields.metric_state_size = sizes.metric_state
     fields.n_features, fields.n_outputs, fields.weight_width = plan.n_in, plan.n_out, 1
     fields.batch_size, fields.predict_batch = batch_size, plan.rows
     fields.n_parts, fields.part_gradients = cut
@@ -300,14 +296,14 @@ def network(
         net.output_ops[...] = net.input_ops
         net.output_ops.view(oprow.OP)["backward_input"][inputs.for_input] = 0
     fields.cost = plan.ops["cost"][plan.ops["backward_weights"] != 0].sum()
-    for name, offset in zip(_BATCH, batch, strict=bool(batch)):
+    for name, offset in zip(_BATCH, sizes.batch, strict=bool(sizes.batch)):
         setattr(fields, name, fields.workspace + offset * parameters.itemsize)
     loss_rows.fill_penalties(net.extra[_PENALTIES:], penalties, dtype)
     if loss is not None:
         fields.sum_loss = loss.is_sum
         for entry in ("gather", "weight_sum", "sum_gradients", "squares"):
             setattr(fields, entry, loader.address(f"driver.batch.{entry}", dtype))
-        loss_rows.fill_loss(net.extra[_LOSS], plan, loss, dtype, scaled)
+        loss_rows.fill_loss(net.extra[_LOSS], plan, loss, dtype, sizes.scaled)
         loss_rows.fill_metrics(net.extra[_PENALTIES + len(penalties) :], plan, loss, metrics, dtype)
     return net
 

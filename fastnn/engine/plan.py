@@ -66,6 +66,8 @@ class Plan:
         The ops whose gradient with respect to their input is needed for that of the model only.
     common : int
         How many of the first ops drop nothing: in prediction by samples they are computed once for all.
+    kernels : dict of (str, int) to str
+        The entries whose addresses go into a column of a row.
     """
 
     n_in: int
@@ -83,6 +85,7 @@ class Plan:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     for_input: list[int] = field(default_factory=list)
     common: int = 0
+    kernels: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def allocate(self, per_row: int) -> int:
         """Offset of new memory in the workspace."""
@@ -98,7 +101,15 @@ class Plan:
         return offset
 
 
-def plan(
+def plan(graph: Graph, rows: int, dtype: str, **purpose: Any) -> Plan:
+    """Lay out a graph as `lay_out` does, and load its kernels, or compile them."""
+    result = lay_out(graph, rows, dtype, **purpose)
+    for (column, i), name in result.kernels.items():
+        result.ops[column][i] = loader.address(name, dtype)
+    return result
+
+
+def lay_out(
     graph: Graph,
     rows: int,
     dtype: str,
@@ -109,7 +120,7 @@ def plan(
     head: int = 0,
     with_output: bool = True,
 ) -> Plan:
-    """Lay out a graph for `rows` samples at a time.
+    """Lay out a graph for `rows` samples at a time; the rows lack the addresses of their kernels.
 
     Parameters
     ----------
@@ -130,15 +141,15 @@ def plan(
         Whether, in training, these are computed at all.
     """
     result = Plan(graph.input.size, graph.output.size, rows, np.dtype(dtype).itemsize)
-    result.ops, result.multiplications = _rows(graph.ops, rows, dtype), graph.multiplications
+    result.ops, result.multiplications = _rows(result, graph.ops), graph.multiplications
     _place_scratch(result, graph.ops, training)
     for row, op in zip(result.ops, graph.ops, strict=True):
         row["state"], result.state = result.state, result.state + op.state_per_row
     if training:
-        _lay_out_training(result, graph, dtype, input_gradient, head, with_output)
+        _lay_out_training(result, graph, input_gradient, head, with_output)
     else:
         if sampling:
-            _take_samples(result, graph.ops, dtype)
+            _take_samples(result, graph.ops)
         _lay_out_prediction(result, graph)
     return result
 
@@ -159,14 +170,14 @@ def note_parameters(ops: NDArray[Any], n_parameters: int) -> None:
         row["cost"] += end - start
 
 
-def _rows(ops: Sequence[Op], rows: int, dtype: str) -> NDArray[Any]:
-    """The op rows, but for what depends on the memory."""
+def _rows(result: Plan, ops: Sequence[Op]) -> NDArray[Any]:
+    """The op rows, but for what depends on the memory; their kernels are entered in the plan."""
     table = np.zeros(len(ops), oprow.OP)
     for name in _OFFSETS:
         table[name] = oprow.NONE
-    for row, op in zip(table, ops, strict=True):
+    for k, (row, op) in enumerate(zip(table, ops, strict=True)):
         if not op.merges:
-            row["forward"] = loader.address(f"{op.kernel}.forward", dtype)
+            result.kernels["forward", k] = f"{op.kernel}.forward"
         row["n_in"], row["n_out"], row["stream"] = op.n_in, op.n_out, op.stream
         for i, offset in enumerate(op.parameters):
             row["parameters"][i] = oprow.NONE if offset is None else offset
@@ -175,10 +186,10 @@ def _rows(ops: Sequence[Op], rows: int, dtype: str) -> NDArray[Any]:
         if op.statistics is not None:
             row["statistics"] = op.statistics
         row["coupled"] = op.couples
-        row["cost"] = rows * (op.multiplications // _MULTIPLICATIONS + op.n_in + op.n_out)
+        row["cost"] = result.rows * (op.multiplications // _MULTIPLICATIONS + op.n_in + op.n_out)
         row["matrix_rows"], row["matrix_columns"] = op.matrix
         if op.product:
-            row["product"] = loader.address(op.product, dtype)
+            result.kernels["product", k] = op.product
         if op.settings:
             set_settings(row, op.settings)
     return table
@@ -257,12 +268,12 @@ def _point_to_values(result: Plan, ops: Sequence[Op], offsets: dict[int, int]) -
                 row[column] = offsets[tensor.value]
 
 
-def _take_samples(result: Plan, ops: Sequence[Op], dtype: str) -> None:
+def _take_samples(result: Plan, ops: Sequence[Op]) -> None:
     """Let ops that drop do so, and find the first of them."""
     dropping = [i for i, op in enumerate(ops) if op.drops]
     result.common = dropping[0]
     for i in dropping:
-        result.ops[i]["forward"] = loader.address(f"{ops[i].kernel}.sample", dtype)
+        result.kernels["forward", i] = f"{ops[i].kernel}.sample"
         result.scratch = max(result.scratch, ops[i].scratch_per_row)
 
 
@@ -282,9 +293,7 @@ def _lay_out_prediction(result: Plan, graph: Graph) -> None:
     result.output = result.prediction = oprow.OUTPUT
 
 
-def _lay_out_training(
-    result: Plan, graph: Graph, dtype: str, input_gradient: bool, head: int, with_output: bool
-) -> None:
+def _lay_out_training(result: Plan, graph: Graph, input_gradient: bool, head: int, with_output: bool) -> None:
     """Let outputs live until gradients are computed from them, and gradients until they are used."""
     ops = graph.ops
     trained = ops[: len(ops) - head]
@@ -300,13 +309,14 @@ def _lay_out_training(
     gradients = _place_gradients(memory, flow)
     offsets = memory.offsets(result, {0: oprow.INPUT}, same_width=True)
     _point_to_values(result, computed, {value: offsets[number] for value, number in numbers.items()})
-    result.ops["forward"][len(computed) :] = 0
+    for i in range(len(computed), len(ops)):
+        result.kernels.pop(("forward", i), None)
     result.prediction = offsets[numbers[predicted.value]]
     result.output = offsets[numbers[computed[-1].output.value if computed else 0]]
     result.gradient = offsets[gradients[0]]
-    for row, op in zip(result.ops, ops, strict=True):
+    for i, op in enumerate(ops):
         if op.statistics is not None:
-            row["update_statistics"] = loader.address(f"{op.kernel}.update_statistics", dtype)
+            result.kernels["update_statistics", i] = f"{op.kernel}.update_statistics"
     if input_gradient:
         others = GradientFlow(trained, predicted, len(ops), False).steps
         result.for_input = [i for i in flow.steps if i not in others or others[i][1:] == (None, None)]
@@ -314,12 +324,12 @@ def _lay_out_training(
         row, op = result.ops[i], ops[i]
         row["dy"] = offsets[gradients[step.dy]]
         if op.parameters:
-            row["backward_weights"] = loader.address(f"{op.kernel}.backward_weights", dtype)
+            result.kernels["backward_weights", i] = f"{op.kernel}.backward_weights"
         for column, number in (("dx", step.dx), ("dx2", step.dx2)):
             if number is not None:
                 row[column] = offsets[gradients[number]]
                 if not op.passes_gradient:
-                    row["backward_input"] = loader.address(f"{op.kernel}.backward_input", dtype)
+                    result.kernels["backward_input", i] = f"{op.kernel}.backward_input"
     if flow.input_gradient is not None:  # also where the first op, as that of a mask, has no gradient
         result.ops["dx"][0] = offsets[gradients[flow.input_gradient]]
 

@@ -112,8 +112,8 @@ def test_digits_with_fewer_epochs(run):
 
 def test_residual(run):
     output = run("residual")
-    assert re.search(r"LayerNormalization\(\) +\(n, 32\) +64\n", output)
-    assert "2,371 parameters in all" in output
+    assert re.search(r"LayerNormalization\(\) +\(n, 32\) +64 +0\n", output)
+    assert "Total parameters: 2,371 (" in output
     rows = numbers(r"\n +(\d+) +([\d.]+)% +([\d.]+)%", output)
     assert [depth for depth, _, _ in rows] == [4, 16, 64]
     assert all(residual > 95 for _, _, residual in rows)

@@ -213,21 +213,24 @@ def test_summary(capsys):
     model = fn.Model([fn.Dense(128, "relu"), fn.Dropout(0.2), fn.Dense(10)])
     model.summary()
     assert capsys.readouterr().out.splitlines() == [
-        "layer               output shape  parameters",
-        "--------------------------------------------",
-        "Dense(128, 'relu')  (n, ?)                 ?",
-        "Dropout(0.2)        (n, ?)                 ?",
-        "Dense(10)           (n, ?)                 ?",
-        "--------------------------------------------",
-        "not built yet",
+        "layer               output shape  parameters  mult-adds",
+        "-------------------------------------------------------",
+        "Dense(128, 'relu')  (n, ?)                 ?          ?",
+        "Dropout(0.2)        (n, ?)                 ?          ?",
+        "Dense(10)           (n, ?)                 ?          ?",
+        "-------------------------------------------------------",
+        "not built yet: build(n_in) or fit makes the parameters, float32",
     ]
     model.build(784).summary()
-    assert capsys.readouterr().out.splitlines()[2:] == [
-        "Dense(128, 'relu')  (n, 128)         100,480",
-        "Dropout(0.2)        (n, 128)               0",
-        "Dense(10)           (n, 10)            1,290",
-        "--------------------------------------------",
-        "101,770 parameters in all, float32",
+    assert capsys.readouterr().out.splitlines()[2:-3] == [
+        "Dense(128, 'relu')  (n, 128)         100,480    100,352",
+        "Dropout(0.2)        (n, 128)               0          0",
+        "Dense(10)           (n, 10)            1,290      1,280",
+        "-------------------------------------------------------",
+        "Total parameters: 101,770 (397.54 KB), float32",
+        "Trainable parameters: 101,770 (397.54 KB)",
+        "Non-trainable parameters: 0 (0 bytes)",
+        "Total mult-adds of a sample: 101,632",
     ]
 
 

@@ -299,8 +299,9 @@ def test_many_models_and_their_ensemble():
 def test_the_summary_counts_them(capsys):
     fn.Model([fn.Dense(4), fn.BatchNormalization(), fn.Dense(1)], seed=0).build(3).summary()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3].split() == ["BatchNormalization()", "(n,", "4)", "16"]
-    assert lines[-1] == "37 parameters in all, 8 of them running statistics, float32"
+    assert lines[3].split() == ["BatchNormalization()", "(n,", "4)", "16", "0"]
+    assert "Total parameters: 37 (148 bytes), float32" in lines
+    assert "Non-trainable parameters: 8 (32 bytes): 8 running statistics" in lines
 
 
 def test_negative_variances_of_a_file_are_refused(tmp_path):

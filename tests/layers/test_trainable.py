@@ -220,5 +220,6 @@ def test_summary(capsys):
         "Dense(6, 'tanh')",
         "Dense(2)",
     ]
-    assert lines[-1] == "104 parameters in all, 42 of them frozen, float64"
+    assert "Total parameters: 104 (832 bytes), float64" in lines
+    assert "Non-trainable parameters: 42 (336 bytes): 42 frozen" in lines
     assert "frozen" in model._repr_html_()
