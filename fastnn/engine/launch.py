@@ -84,6 +84,15 @@ def set_sums(net: Network, values: NDArray[np.float64]) -> None:
     net.sums[_metric_state(net) :] = values[3:]
 
 
+def running_loss(net: Network) -> dict[str, float]:
+    """The loss of an epoch so far, as a log; empty where there is none yet, or it is a sum and not a mean."""
+    fields = net.fields
+    if fields.sum_loss or fields.total_weight <= 0 or fields.position <= 0:
+        return {}
+    penalty = fields.total_penalty / fields.position
+    return {"loss": float(fields.total_loss / fields.total_weight + penalty)}
+
+
 def check_of(net: Network) -> str:
     """The entry that checks samples before the network predicts."""
     return "layers.embedding.check" if net.limits.size else "driver.batch.check"

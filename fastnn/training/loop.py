@@ -99,7 +99,7 @@ class Training:
             with executor.weights_lock.change():
                 self.state.interrupted_epoch, self.state.position = None, 0
         self.under_way = False  # whether a compiled call has been made whose results are not read back yet
-        self.first_position = self.state.position
+        self.first_position, self.first_step = self.state.position, self.state.step
         executor.refresh_optimizer(net)
         executor.last_finite_state = self.state.copy(executor.last_finite_state)
         self.reported = 0
@@ -123,6 +123,8 @@ class Training:
     def run(self) -> None:
         """Train; the model's state is that of a finished step, however this ends."""
         self._fill_descriptor()
+        if self.progress is not None:
+            self.progress.begin(self._part_done())
         self.model.stop_training = False
         outer = outer_stop()
         try:
@@ -291,9 +293,14 @@ class Training:
             finally:
                 self.history.record(logs)
 
-    def _done(self) -> tuple[float, Callable[[], dict[str, float]]]:
-        """How many epochs are done, with a part of the present one, and what gives the latest logs."""
-        return len(self.history.epoch) + self._part_done(), self.history.last_figures
+    def _done(self) -> tuple[float, Callable[[], dict[str, float]], int]:
+        """Epochs done, with a part of the present one; what gives the latest logs; steps made."""
+        epochs = len(self.history.epoch) + self._part_done()
+        return epochs, self._latest_logs, self.state.step - self.first_step
+
+    def _latest_logs(self) -> dict[str, float]:
+        """Those of the latest epoch; in the first one the loss so far."""
+        return self.history.last_figures() or launch.running_loss(self.net)
 
     def _part_done(self) -> float:
         """The part of the present epoch that is done."""

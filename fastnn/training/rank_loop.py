@@ -89,7 +89,7 @@ def fit_by_ranks(
 
     ranks, task = agree(comm, executor, check, options)
     with ranks.together():
-        progress = reporter(0 if ranks.rank else shown, task.epochs, task.initial_epoch)
+        progress = reporter(0 if ranks.rank else shown, task.epochs, task.initial_epoch, task.callbacks)
         executor.weights_lock.run_fit(_train, model, executor, ranks, task, threads or 1, progress)
     return task.history
 

@@ -320,8 +320,7 @@ class Trainer(Gradients):
             known = executor.samples.take(X, y) if plain else None
             check = functools.partial(check_samples, executor) if known is None else lambda *_, **__: known
             task = check_fit_arguments(executor, check, X, y, **options)
-        watched = [str(getattr(callback, "monitor", "")) for callback in task.callbacks]
-        self.train(task, threads, reporter(shown, task.epochs, task.initial_epoch, watched))
+        self.train(task, threads, reporter(shown, task.epochs, task.initial_epoch, task.callbacks))
         keep_samples(executor, X, y, known)
         return task.history
 
