@@ -150,7 +150,8 @@ class Bar:
             return ""
         each = (self._epoch_start - self._start) / (done - self._done_before)
         left = each * (self.epochs - done) - (now - self._epoch_start)
-        return f" {_clock(max(left, 0.0))} left"
+        least = max(each * (self.epochs - done - 1), 0.0)  # this epoch may take longer than those before
+        return f" {_clock(max(left, least))} left"
 
 
 class _Speed:

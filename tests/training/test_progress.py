@@ -95,8 +95,8 @@ ALWAYS = "progress._INTERVAL = 0"
     ("columns", "names"),
     [
         (60, ["loss", "val_r2"]),
-        (80, ["loss", "val_loss", "val_r2"]),
-        (120, ["loss", "mae", "r2", "val_loss", "val_mae", "val_r2"]),
+        (80, ["loss", "val_r2"]),
+        (120, ["loss", "mae", "r2", "val_loss", "val_r2"]),
         (200, ["loss", "mae", "r2", "val_loss", "val_mae", "val_r2"]),
     ],
 )
@@ -110,6 +110,7 @@ def test_the_bar_shows_what_matters_in_any_width(columns, names):
         assert re.search(r"( \d+:\d\d left| \d+:\d\d)$", line)
         figures = re.findall(r"([\w_]+)=(-?[\d.e+-]+) ", line)
         assert [name for name, _ in figures] == names
+        assert re.search(r" [\d.]+[kM]? (steps/s|s/step) \d", line) if columns > 60 else "step" not in line
     assert "epoch 120/120" in lines[0] and "left" not in lines[0]
     assert lines[0].count("\u2588") >= (8 if columns > 60 else 4)
 
@@ -169,6 +170,141 @@ fn.fit_many(models, X, X[:, 0], epochs=4, callbacks=[[lambda e, l: print("hello"
     lines, _ = in_terminal(80, body, ALWAYS)
     assert "".join(lines).count("hello") == 12
     assert any(re.match(r"epoch 12/12 .* models=3 \d:\d\d$", line) for line in lines)
+
+
+class Clock:
+    """Stands for the time that passes."""
+
+    now = 1000.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+class Drawn(progress.Bar):
+    """A bar that shows what it would draw in a terminal, the bar itself as ``#``."""
+
+    columns, line = 79, ""
+
+    def __init__(self, epochs):
+        super().__init__(epochs)
+        self._interval = self._next = 0.0
+
+    def _draw(self, done, logs):
+        text = self._text(done, logs, self.columns)
+        left = self.columns - len(text.format(bar="").replace("{{", "{"))
+        self.line = text.format(bar="#" * max(1, left))
+
+
+def test_steps_a_second_and_time_left(clock):
+    bar = Drawn(10)
+    clock.now += 50  # layers are adapted, kernels compiled
+    bar.begin(0.0)
+    for second in range(1, 31):
+        clock.now += 1
+        bar.update(second / 10, lambda: {"loss": 0.5}, 1234 * second)
+    assert re.fullmatch(r"epoch  4/10 #+ loss=0.5 1.23k steps/s 1:10 left", bar.line)
+    for second in range(1, 11):  # slower now, which is soon seen
+        clock.now += 10
+        bar.update(3 + second / 10, lambda: {"loss": 0.5}, 1234 * 30 + second)
+    assert "loss=0.5 10 s/step " in bar.line
+    bar.close(4, lambda: {"loss": 0.5}, 1234 * 30 + 10)
+    assert "epoch  5/10" in bar.line and " 285 steps/s " in bar.line  # of all
+    bar.close(10, lambda: {"loss": 0.5}, 1234 * 30 + 10)
+    assert bar.line.endswith(" 285 steps/s 2:10")
+
+
+def test_time_left_of_a_resumed_epoch(clock):
+    bar = Drawn(2)
+    bar.begin(0.9)
+    clock.now += 10
+    bar.update(0.95, dict, 10)
+    assert bar.line.endswith(" 3:30 left")
+
+
+def test_an_epoch_of_unknown_length_counts_steps(clock):
+    bar = Drawn(3)
+    bar.begin(0.0)
+    for steps in (1000, 2000, 3000):
+        clock.now += 10
+        bar.update(0.0, dict, steps)
+    assert re.fullmatch(r"epoch 1/3 step 3,000 #+ 100 steps/s", bar.line)
+    bar.update(1.0, dict, 3000)
+    clock.now += 10
+    bar.update(1.0, dict, 4000)
+    assert "step 1,000" in bar.line and bar.line.endswith(" 0:50 left")
+    clock.now += 60  # longer than the first
+    bar.update(1.0, dict, 5000)
+    assert "step 2,000" in bar.line and bar.line.endswith(" 0:30 left")
+    bar.close(3.0, dict, 9000)
+    assert "step 6,000" not in bar.line and bar.line.endswith(" 1:40")
+
+
+LOGS = {
+    "none": {},
+    "one": {"loss": 0.25},
+    "long names": {
+        "loss": 1.0,
+        **{f"a_metric_with_a_long_name_{i}": 0.1 for i in range(30)},
+        "val_loss": 2.0,
+    },
+    "long values": {"loss": -1.2345e-300, "val_loss": float("inf"), "{braces}": -9.87e-100},
+}
+
+
+@pytest.mark.parametrize("logs", LOGS.values(), ids=LOGS)
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
+def test_the_line_is_never_wider_than_the_terminal(columns, logs, clock):
+    from tqdm import tqdm
+
+    bar = progress.Bar(1_000_000, 0, ["a_metric_with_a_long_name_7"])
+    for done, steps in ((0.0, 0), (0.5, 12), (123_456.7, 10**12), (999_999.0, 10**15)):
+        clock.now += 1000
+        bar.update(done, lambda: logs, steps)
+        text = bar._text(done, logs, columns - 1)
+        line = tqdm.format_meter(done, 10**6, 1, ncols=columns - 1, bar_format=text)
+        assert len(line) < columns
+        if columns >= 60:
+            assert line.endswith(" left") or done == 0
+            assert ("loss=" in line) == ("loss" in logs)
+        if columns == 200 and "a_metric_with_a_long_name_7" in logs:
+            assert " a_metric_with_a_long_name_7=0.1 " in line
+
+
+@pytest.mark.parametrize(
+    ("terminal", "variable", "width"), [(100, "60", 59), (60, "100", 59), (60, "0", 59), (60, "wide", 59)]
+)
+def test_columns_can_make_the_line_shorter(terminal, variable, width, monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: os.terminal_size((terminal, 24)))
+    monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+    monkeypatch.setenv("COLUMNS", variable)
+    assert progress._columns() == width
+
+
+def test_the_first_epoch_shows_the_loss_so_far(monkeypatch):
+    from fastnn.training import loop
+
+    class Seen(progress.Bar):
+        def update(self, done, logs, steps=0):
+            seen.append((done, logs(), steps))
+
+    seen = []
+    monkeypatch.setattr(loop, "SLICE", 1e-6)
+    monkeypatch.setattr(progress, "Bar", Seen)
+    x = np.repeat(X, 50, axis=0)
+    history = network().fit(x, x[:, 0], batch_size=8, epochs=2, shuffle=False, verbose=1).history
+    first = [(steps, logs) for done, logs, steps in seen if done < 1]
+    assert len(first) > 2 and first[-1][0] > first[0][0] > 0
+    assert all(set(logs) == {"loss"} and 0 < logs["loss"] < 10 for _, logs in first)
+    assert abs(first[-1][1]["loss"] - history["loss"][0]) < 0.2
+    assert seen[-1][1].keys() == history.keys() and seen[-1][2] == 500
 
 
 # --- elsewhere
