@@ -7,11 +7,14 @@ file, ``info`` says what runs, ``playground`` opens a page on which networks are
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from . import warmup
 from .c import compiler
+from .checks.hints import nearest
 from .compiler import loader, notice, object_cache
 from .display import info
 from .io.load import load
@@ -19,10 +22,17 @@ from .io.load import load
 _DTYPES = ["float32", "float64"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says which command or value may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message)
+        near = nearest(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+        super().error(message + near)
+
+
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m fastnn", description="Compiled kernels, models as C, a playground."
-    )
+    parser = _Parser(prog="python -m fastnn", description="Compiled kernels, models as C, a playground.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     command = commands.add_parser("warmup", help="compile the library's kernels now, for all later processes")
     command.add_argument(

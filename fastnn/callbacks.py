@@ -21,6 +21,7 @@ from typing import Any
 
 from . import metrics
 from .checks import paths, validate
+from .checks.hints import of_log
 from .io import files
 from .schedules import Schedule
 from .training.callback import Callback, as_callback
@@ -53,8 +54,7 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be a name, got {monitor!r}")
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        validate.choice("mode", mode, ("auto", "min", "max"))
         if mode == "auto":
             mode = "max" if metrics.more_is_better(monitor) else "min"
         self.monitor, self.mode = monitor, mode
@@ -70,8 +70,9 @@ class _Monitor(Callback):
         self._seen = self._seen or self.monitor in logs
         if not self._seen:
             raise ValueError(
-                f"unknown monitor {self.monitor!r}; this fit has {', '.join(logs)}. A value that a callback "
-                "adds to the logs reaches the callbacks after it that have the same period"
+                f"unknown monitor {self.monitor!r}{of_log(self.monitor, logs)}; this fit has "
+                f"{', '.join(logs)}. A value that a callback adds to the logs reaches the callbacks after it "
+                "that have the same period"
             )
         return self.monitor in logs
 
@@ -309,7 +310,8 @@ class ModelCheckpoint(_Monitor):
         if not self.save_best_only or (self.is_logged(logs) and self.is_better(logs)):
             if missing := self._fields() - {"epoch", *logs}:
                 name = min(missing)
-                raise ValueError(f"path={self.path!r} has {{{name}}}; this fit has {', '.join(logs)}")
+                near = of_log(name, logs)
+                raise ValueError(f"path={self.path!r} has {{{name}}}{near}; this fit has {', '.join(logs)}")
             self.model.save(self.path.format(epoch=epoch, **logs), training=self.training)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import validate
 from .checks.attributes import KnownAttributes
 from .data import array_checks
 from .data.rows import as_rows, sample_shape
@@ -71,9 +72,7 @@ class Ensemble(KnownAttributes):
         self, models: Sequence[Model], combine: str = "mean", weights: Sequence[float] | None = None
     ) -> None:
         self.models = _that_fit_together(models)
-        if combine not in _COMBINE:
-            raise ValueError(f"combine must be one of {', '.join(_COMBINE)}, got {combine!r}")
-        self.combine = combine
+        self.combine = validate.choice("combine", combine, _COMBINE)
         if combine != "mean":
             for i, model in enumerate(self.models):
                 if model.head.target not in ("classes", "shares"):

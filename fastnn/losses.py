@@ -413,6 +413,5 @@ def with_missing(loss: Loss | None, missing_targets: Any) -> Loss:
         raise ValueError(
             f"missing_targets={missing_targets!r} needs a loss; give one: fn.Model(layers, loss=...)"
         )
-    if missing_targets not in ("raise", "ignore"):
-        raise ValueError(f"missing_targets must be 'raise' or 'ignore', got {missing_targets!r}")
+    validate.choice("missing_targets", missing_targets, ("raise", "ignore"))
     return replace(loss, missing_targets=missing_targets)

@@ -221,8 +221,7 @@ def least_squares(
     """
     optimize = _optimize()
     require_squares(model, "least_squares")
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
+    validate.choice("method", method, _METHODS)
     memory_limit = validate.integer("memory_limit", memory_limit, low=0)
     executor = model.executor
     executor.columns.check_names(X)

@@ -121,11 +121,9 @@ def export(
     probabilities, check = validate.boolean("probabilities", probabilities), validate.boolean("check", check)
     gradient, train = validate.boolean("gradient", gradient), validate.boolean("train", train)
     fortran, cpp = validate.boolean("fortran", fortran), validate.boolean("cpp", cpp)
-    if weights not in _WEIGHTS:
-        raise ValueError(f"weights must be 'static' or 'separate', got {weights!r}")
+    validate.choice("weights", weights, _WEIGHTS)
     separate = weights == "separate"
-    if quantize not in (None, "int8"):
-        raise ValueError(f"quantize must be None or 'int8', got {quantize!r}")
+    validate.choice("quantize", quantize, (None, "int8"))
     if calibration is not None and not quantize:
         raise ValueError("calibration is for quantize='int8'; give both, or neither")
     if quantize and separate:

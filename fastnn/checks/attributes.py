@@ -1,10 +1,15 @@
-"""Unknown attributes are rejected: otherwise a misspelt setting would be ignored silently."""
+"""Unknown attributes are rejected: otherwise a misspelt setting would be ignored silently.
+
+Unknown arguments are as well, by Python itself, but not in each version with the name that was meant.
+"""
 
 from __future__ import annotations
 
-import difflib
 import inspect
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from .hints import nearest
 
 #: Names that settings have in other libraries, and their names here.
 _SYNONYMS = {
@@ -18,10 +23,50 @@ _SYNONYMS = {
     "requires_grad": ("trainable",),
     "frozen": ("trainable",),
     "kernel": ("weights",),
+    "out_features": ("units",),
+    "hidden_size": ("units",),
+    "out_channels": ("filters",),
+    "p": ("rate",),
+    "num_embeddings": ("input_dim",),
+    "embedding_dim": ("output_dim",),
 }
 
 
-class KnownAttributes:
+class _SignatureOfInit:
+    """The signature of a class, for help and editors: that of its ``__init__``, not of `KnownArguments`."""
+
+    def __get__(self, instance: object, cls: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        if cls.__init__ is object.__init__:  # type: ignore[misc]
+            return inspect.Signature()
+        found = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return found.replace(parameters=list(found.parameters.values())[1:])
+
+
+class KnownArguments:
+    """Base of classes whose error for an unknown argument says which one may have been meant."""
+
+    __signature__ = _SignatureOfInit()
+
+    if not TYPE_CHECKING:  # a type checker knows the arguments by `__init__`
+
+        def __new__(cls, *args, **settings):  # noqa: D102
+            if (args or settings) and cls.__init__ is object.__init__:
+                raise TypeError(f"{cls.__name__}() takes no arguments")
+            code = getattr(cls.__init__, "__code__", None)
+            if code is not None and not code.co_flags & inspect.CO_VARKEYWORDS:
+                known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+                for name in settings:
+                    if name not in known:
+                        raise TypeError(
+                            f"{cls.__name__}() got an unexpected keyword argument {name!r}"
+                            f"{_meant(name, known) or _those(known)}"
+                        )
+            return super().__new__(cls)
+
+
+class KnownAttributes(KnownArguments):
     """Base of classes that reject unknown attributes.
 
     A class has what its body or its annotations name, and the parameters of its ``__init__``. What begins
@@ -62,11 +107,19 @@ def _hint(kind: type, name: str) -> str:
         for known in _names(kind) - {"self", "args", "kwargs"}
         if not known.startswith("_") and _can_be_set(getattr(kind, known, None))
     ]
+    return _meant(name, sorted(settable)) or f"; it has {', '.join(sorted(settable))}"
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """``; did you mean 'units'?``, if a known name is what others call it, or similar."""
     for meant in _SYNONYMS.get(name, ()):
-        if meant.partition(".")[0] in settable:
+        if meant.partition(".")[0] in known:
             return f"; did you mean {meant!r}?"
-    near = difflib.get_close_matches(name, sorted(settable), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sorted(settable))}"
+    return nearest(name, known)
+
+
+def _those(known: Collection[str]) -> str:
+    return f"; it has {', '.join(known)}" if known else "; it has none"
 
 
 def _can_be_set(value: Any) -> bool:

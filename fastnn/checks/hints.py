@@ -9,11 +9,27 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'adam'?``, if a known name is similar."""
-    by_lower = {each.lower(): each for each in known}
+def nearest(name: Any, known: Iterable[Any]) -> str:
+    """``; did you mean 'adam'?``, if it is similar to a known name."""
+    if not isinstance(name, str):
+        return ""
+    by_lower = {each.lower(): each for each in known if isinstance(each, str)}
     near = difflib.get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def of_log(name: str, logs: Iterable[str]) -> str:
+    """What may help where a fit does not log a value of this name."""
+    logs = list(logs)
+    if name.startswith("val_") and not any(each.startswith("val_") for each in logs):
+        return "; give fit validation_data or validation_split"
+    return nearest(name, logs)
+
+
+def listed(known: Iterable[Any]) -> str:
+    """``'auto', 'min' or 'max'``."""
+    *others, last = map(repr, known)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def not_called(value: Any) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from string import Formatter
 from typing import Any
 
+from .hints import nearest
+
 
 def text(path: Any, name: str = "path") -> str:
     """The path of a file as text."""
@@ -40,8 +42,8 @@ def fields(path: str, known: Iterable[str]) -> set[str]:
         if name not in known and not (name.startswith("val_") and name.isidentifier()):
             names = ", ".join(f"{{{each}}}" for each in known)
             raise ValueError(
-                f"{what}: it may contain {names}, their val_ variants and the monitor, got {{{name}}}; "
-                "write literal braces twice"
+                f"{what}: it may contain {names}, their val_ variants and the monitor, got "
+                f"{{{name}}}{nearest(name, known)}; write literal braces twice"
             )
     try:
         path.format(**{name: 1 if name == "epoch" else 0.5 for name in found})

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 
 from . import hints
 
-if TYPE_CHECKING:
-    pass
+DTYPES = ("float32", "float64")
 
 
 def number(
@@ -84,14 +83,22 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def choice(name: str, value: Any, known: Collection[Any], *, also: str = "") -> Any:
+    """One of the known values, of which a misspelt one is told the nearest; `also` is what else there is."""
+    if not any(isinstance(value, type(each)) and value == each for each in known):
+        near = hints.nearest(value, known)
+        raise ValueError(f"{name} must be {hints.listed(known)}{also}, got {value!r}{near}")
+    return value
+
+
 def dtype(value: Any, name: str = "dtype") -> str:
     """Name of one of the two dtypes."""
     try:
         result = str(np.dtype(value).name)
     except TypeError:
         result = ""
-    if value is None or result not in ("float32", "float64"):
-        raise ValueError(f"{name} must be 'float32' or 'float64', got {value!r}")
+    if value is None or result not in DTYPES:
+        choice(name, value, DTYPES)
     return result
 
 

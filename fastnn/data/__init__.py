@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .._public import set_module
+from ..checks.hints import nearest
 
 if TYPE_CHECKING:
     from .column_files import Arrow, Parquet
@@ -22,7 +23,7 @@ _LATER = {"Arrow": ".column_files", "Parquet": ".column_files", "Rows": ".row_re
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{nearest(name, __all__)}")
     globals()[name] = value = getattr(importlib.import_module(_LATER[name], __name__), name)
     set_module(__name__, [value])
     return value

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks.hints import nearest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -48,8 +50,11 @@ def check(known: tuple[str, ...] | None, given: tuple[str, ...], name: str = "X"
         missing = [column for column in known if column not in set(given)]
         parts = [f"unknown: {_shown(unknown)}"] if unknown else []
         parts += [f"missing: {_shown(missing)}"] if missing else []
+        near = nearest(unknown[0], missing) if unknown else ""
         parts = parts or [f"got {_shown(given)}, expected {_shown(known)}"]  # one is there twice
-        raise ValueError(f"{name} must have the columns that the model was fitted with; {'; '.join(parts)}")
+        raise ValueError(
+            f"{name} must have the columns that the model was fitted with; {'; '.join(parts)}{near}"
+        )
 
 
 def _shown(names: list[str] | tuple[str, ...]) -> str:

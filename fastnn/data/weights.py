@@ -269,8 +269,7 @@ def _of_column(
 ) -> NDArray[Any]:
     """Weight of each sample, by its class."""
     if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise ValueError(f"class_weight must be 'balanced' or a dict, got {class_weight!r}")
+        validate.choice("class_weight", class_weight, ("balanced",), also=" or a dict")
         counts = np.bincount(
             classes if present is None else classes[present > 0], minlength=classes.max() + 1
         )

@@ -37,10 +37,8 @@ def check(compute_dtype: Any, dtype: str) -> str:
     if compute_dtype is None:
         return dtype
     name = compute_dtype if isinstance(compute_dtype, str) else validate.dtype(compute_dtype, "compute_dtype")
-    if name not in (dtype, "bfloat16"):
-        raise ValueError(
-            f"compute_dtype must be 'bfloat16', or None for that of dtype, got {compute_dtype!r}"
-        )
+    if name != dtype:
+        validate.choice("compute_dtype", name, ("bfloat16",), also=", or None for that of dtype")
     if name == "bfloat16":
         if dtype != "float32":
             raise ValueError(f"compute_dtype='bfloat16' needs dtype='float32' for the weights, got {dtype!r}")

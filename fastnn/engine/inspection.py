@@ -69,7 +69,7 @@ def find_layer(executor: Executor, layer: Any, name: str = "layer") -> Node:
     else:
         key = next((path for path, node in nodes.items() if node.layer is layer), layer)
     if not isinstance(key, str) or key not in nodes:
-        near = hints.nearest(layer, nodes) if isinstance(layer, str) else ""
+        near = hints.nearest(layer, nodes)
         raise ValueError(
             f"{name} must be the number, the path or the object of a layer of the model, one of "
             f"{', '.join(nodes)}, got {layer!r}{near}"

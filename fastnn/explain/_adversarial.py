@@ -77,8 +77,7 @@ def adversarial(
     array([[ 0.25, -0.25]], dtype=float32)
     """
     radius = validate.number("epsilon", epsilon, above=0.0)
-    if method not in ("pgd", "fgsm"):
-        raise ValueError(f"method must be 'pgd' or 'fgsm', got {method!r}")
+    validate.choice("method", method, ("pgd", "fgsm"))
     count = validate.integer("steps", steps, low=1) if method == "pgd" else 1
     step = radius if method == "fgsm" else 2.5 * radius / count
     if step_size is not None and method == "pgd":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import metrics
-from ..checks import hints, validate
+from ..checks import validate
 from ..data.tables import column_names
 from ..engine.data_set import DataSet
 from ..engine.evaluation import evaluate
@@ -103,9 +103,7 @@ def permutation_importance(
         raise ValueError("X must have at least two samples, between which values are exchanged")
     x = np.array(x, model.dtype)
     found = evaluate(executor, DataSet(x, target, weight))
-    if metric not in found:
-        near = hints.nearest(metric, found) if isinstance(metric, str) else ""
-        raise ValueError(f"metric must be one of {', '.join(found)}, got {metric!r}{near}")
+    validate.choice("metric", metric, found)
     sign = -1.0 if metrics.more_is_better(metric) else 1.0
     values = np.zeros((x.shape[1], count))
     for j in range(x.shape[1]):

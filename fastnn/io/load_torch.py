@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import validate
+from ..checks.hints import nearest
 from ..data import array_checks
 from ..layers.dense import Dense
 from ..layers.depthwise import SeparableConv2D
@@ -152,7 +153,8 @@ def _below(prefix: str, tensors: Mapping[Any, Any]) -> dict[Any, Any]:
     }
     if not below:
         firsts = dict.fromkeys(str(key).partition(".")[0] for key in tensors)
-        raise ValueError(f"no key begins with prefix={prefix!r}; they begin with {', '.join(firsts)}")
+        near = nearest(prefix, firsts)
+        raise ValueError(f"no key begins with prefix={prefix!r}{near}; they begin with {', '.join(firsts)}")
     return below
 
 

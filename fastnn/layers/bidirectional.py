@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..checks import validate
 from .containers import Branches, add_up, concatenate
 from .masking import with_zeros
 from .recurrent import Recurrent
@@ -56,9 +57,7 @@ class Bidirectional(Branches):
             raise TypeError(f"layer must be fn.SimpleRNN, fn.GRU or fn.LSTM, got {layer!r}")
         if layer.go_backwards:
             raise ValueError(f"layer must go forwards, got {layer!r}; the other one goes backwards")
-        if merge_mode not in _MODES:
-            raise ValueError(f"merge_mode must be {' or '.join(map(repr, _MODES))}, got {merge_mode!r}")
-        self.merge_mode = merge_mode
+        self.merge_mode = validate.choice("merge_mode", merge_mode, _MODES)
         self._forward, self._backward = layer, layer.backwards()
         super().__init__({"forward_layer": self._forward, "backward_layer": self._backward})
 

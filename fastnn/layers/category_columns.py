@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import validate
 from ..data import array_checks, sample_checks
 from ..data import categories as checked
 from .preprocessing import Preprocessing
@@ -42,9 +43,7 @@ class CategoryColumns(Preprocessing):
         handle_unknown: str = "error",
     ) -> None:
         super().__init__(columns)
-        if handle_unknown not in ("error", "ignore"):
-            raise ValueError(f"handle_unknown must be 'error' or 'ignore', got {handle_unknown!r}")
-        self.handle_unknown = handle_unknown
+        self.handle_unknown = validate.choice("handle_unknown", handle_unknown, ("error", "ignore"))
         self.checks_rows = handle_unknown == "error"
         self._given = None if isinstance(categories, str) and categories == "auto" else categories
         if self._given is not None:

@@ -78,8 +78,7 @@ class Impute(Preprocessing):
         columns: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__(columns)
-        if strategy not in _STRATEGIES:
-            raise ValueError(f"strategy must be one of {', '.join(map(repr, _STRATEGIES))}, got {strategy!r}")
+        validate.choice("strategy", strategy, _STRATEGIES)
         if fill_value is not None and strategy != "constant":
             raise ValueError(f"fill_value is for the strategy 'constant', not for {strategy!r}")
         self.strategy = strategy

@@ -111,9 +111,7 @@ class UpSampling2D(UpSampling):
 
     def __init__(self, size: Sizes = 2, interpolation: str = "nearest") -> None:
         super().__init__(size)
-        if not isinstance(interpolation, str) or interpolation not in INTERPOLATIONS:
-            raise ValueError(f"interpolation must be 'nearest' or 'bilinear', got {interpolation!r}")
-        self.interpolation = interpolation
+        self.interpolation = validate.choice("interpolation", interpolation, INTERPOLATIONS)
 
     def op_kernel(self) -> str:  # noqa: D102
         return INTERPOLATIONS[self.interpolation]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..checks import validate
+from ..checks import hints, validate
 
 PADDINGS = ("valid", "same", "causal")
 _AXES = {1: "(time, channels)", 2: "(height, width, channels)"}
@@ -38,9 +38,9 @@ def sizes(name: str, value: Any, rank: int) -> tuple[int, ...]:
 def padding(value: Any, known: tuple[str, ...]) -> str:
     """A checked name of a way to pad."""
     if not isinstance(value, str):
-        raise TypeError(f"padding must be one of {', '.join(map(repr, known))}, got {value!r}")
+        raise TypeError(f"padding must be {hints.listed(known)}, got {value!r}")
     if value.lower() not in known:
-        raise ValueError(f"padding must be one of {', '.join(map(repr, known))}, got {value!r}")
+        validate.choice("padding", value, known)
     return value.lower()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..checks.hints import nearest
 from ..metrics import more_is_better
 from ._style import COLORS, MARKERS, pyplot
 
@@ -105,7 +106,10 @@ def _chosen_names(history: Record, names: str | Sequence[str] | None, only_loss:
         chosen = known + (["learning_rate"] if len(set(history.learning_rate)) > 1 else [])
     for name in chosen:
         if name not in (*known, "learning_rate"):
-            raise ValueError(f"unknown name {name!r}; this history has {', '.join(known)}, learning_rate")
+            near = nearest(name, [*known, "learning_rate"])
+            raise ValueError(
+                f"unknown name {name!r}{near}; this history has {', '.join(known)}, learning_rate"
+            )
     if not chosen:
         raise ValueError("names must not be empty")
     return chosen

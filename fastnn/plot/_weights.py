@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..checks import validate
+from ..checks.hints import nearest
 from ..layers.base import walk
 from ..layers.dense import Dense
 from ._style import diverging, pyplot
@@ -76,7 +77,8 @@ def weights(
     if layer is not None:
         index = layer if isinstance(layer, str) else validate.integer("layer", layer)
         if index not in dense:
-            raise ValueError(f"layer must be one of the dense layers, {dense}, got {layer!r}")
+            near = nearest(layer, dense)
+            raise ValueError(f"layer must be one of the dense layers, {dense}, got {layer!r}{near}")
         dense = [index]
     if not dense:
         raise ValueError("the model has no dense layer")

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import optimizers
 from ..checks import validate
+from ..checks.attributes import KnownArguments
 from ..layers.dense import Dense
 from ..model import Model
 from ..optimizers import Optimizer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..losses import Loss
 
 
-class StreamMLP:
+class StreamMLP(KnownArguments):
     """Base of both estimators: a network that begins with the first sample, and grows.
 
     Its first layer has some spare inputs once features have appeared later, so that not every new one makes a

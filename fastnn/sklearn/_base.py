@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -24,6 +24,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import activations, optimizers
 from ..activations import Activation
+from ..checks.attributes import KnownArguments
+from ..checks.hints import nearest
 from ..data.weights import in_dtype
 from ..layers.base import Layer
 from ..layers.dense import Dense
@@ -49,7 +51,7 @@ class _Layout(NamedTuple):
     dtype: str
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(KnownArguments, BaseEstimator):
     """Base of both estimators."""
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -97,7 +99,27 @@ class BaseMLP(BaseEstimator):
         """Check the parameters; user-defined activations may have been registered since this was imported."""
         names = StrOptions({*activations.ALIASES, *activations.TABLE})
         constraints = {**self._parameter_constraints, "activation": [names, Activation, "array-like"]}
-        validate_parameter_constraints(constraints, self.get_params(deep=False), type(self).__name__)
+        given = self.get_params(deep=False)
+        try:
+            validate_parameter_constraints(constraints, given, type(self).__name__)
+        except ValueError as error:
+            for name, kinds in constraints.items():
+                known = [option for kind in kinds if isinstance(kind, StrOptions) for option in kind.options]
+                if f" {name!r} " in str(error) and (near := nearest(given[name], known)):
+                    raise type(error)(f"{error}{near}") from None
+            raise
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters of the estimator, as scikit-learn does."""
+        known = self.get_params(deep=False)
+        for name in parameters:
+            if "__" not in name and name not in known and (near := nearest(name, known)):
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}{near}; "
+                    f"valid parameters are {', '.join(known)}"
+                )
+        super().set_params(**parameters)
+        return self
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes

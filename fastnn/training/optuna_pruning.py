@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..checks.hints import of_log
 from .callback import Callback
 
 
@@ -54,7 +55,8 @@ class OptunaPruning(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: D102
         if self.monitor not in logs:
-            raise ValueError(f"OptunaPruning monitors {self.monitor!r}; this fit has {', '.join(logs)}")
+            near = of_log(self.monitor, logs)
+            raise ValueError(f"unknown monitor {self.monitor!r}{near}; this fit has {', '.join(logs)}")
         self.trial.report(logs[self.monitor], epoch)
         if self.trial.should_prune():
             from optuna import TrialPruned

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..checks import validate
 from . import print_above
 
 _BAR = 8  # least width of the bar itself, except for the first logs
@@ -33,8 +34,7 @@ def style(verbose: Any) -> int:
     "auto" is a bar in a terminal or notebook and silence elsewhere.
     """
     if isinstance(verbose, str):
-        if verbose != "auto":
-            raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
+        validate.choice("verbose", verbose, ("auto", 0, 1, 2))
         return int(_in_notebook() or print_above.is_terminal(sys.stderr))
     if verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")

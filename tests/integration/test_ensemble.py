@@ -123,7 +123,7 @@ REFUSED = {
     "none": (lambda: [], {}, ValueError, "must not be empty"),
     "not built": (lambda: [fn.Model([fn.Dense(3)])], {}, ValueError, "model 0 is not built"),
     "sizes": (lambda: models()[:1] + models(n_out=2), {}, ValueError, "model 1 has 4 inputs and 2 outputs"),
-    "combine": (models, {"combine": "median"}, ValueError, "combine must be one of .*, got 'median'"),
+    "combine": (models, {"combine": "median"}, ValueError, "combine must be .*, got 'median'"),
     "values": (lambda: models("mse"), {"combine": "vote"}, ValueError, "'vote' needs .* model 0 has 'mse'"),
     "no loss": (lambda: models(None), {"combine": "vote"}, ValueError, "model 0 has None"),
     "weights": (models, {"weights": [1, 2]}, ValueError, r"got shape \(2,\)"),

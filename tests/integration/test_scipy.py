@@ -217,7 +217,7 @@ LEAST_SQUARES_REFUSED = {
         {},
         dict(method="L-BFGS-B"),
         ValueError,
-        "method must be one of lm, trf, dogbox, got 'L-BFGS-B'",
+        "method must be 'lm', 'trf' or 'dogbox', got 'L-BFGS-B'",
     ),
     "few residuals": ({}, dict(X=X[:9], y=Y[:9]), ValueError, "got 18 and 26; use 'trf'"),
     "memory": (

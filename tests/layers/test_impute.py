@@ -179,7 +179,7 @@ def test_compiled_code_keeps_what_is_missing_in_other_columns():
 
 
 WRONG = {
-    "strategy": (lambda: fn.Impute("mode"), ValueError, "strategy must be one of 'mean', .* got 'mode'"),
+    "strategy": (lambda: fn.Impute("mode"), ValueError, "strategy must be 'mean', .* got 'mode'"),
     "fill_value": (lambda: fn.Impute("mean", 3), ValueError, "fill_value is for the strategy 'constant'"),
     "no number": (lambda: fn.Impute("constant", "x"), TypeError, "fill_value must be a number, got 'x'"),
     "nan": (lambda: fn.Impute("constant", np.nan), ValueError, "fill_value must be finite, got nan"),

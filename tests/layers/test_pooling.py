@@ -101,9 +101,9 @@ WRONG = {
     "padding": (
         lambda: fn.AveragePooling2D(padding="full"),
         ValueError,
-        "padding must be one of 'valid', 'sa",
+        "padding must be 'valid' or 'sa",
     ),
-    "causal": (lambda: fn.AveragePooling1D(padding="causal"), ValueError, "one of 'valid', 'same', got 'ca"),
+    "causal": (lambda: fn.AveragePooling1D(padding="causal"), ValueError, "'valid' or 'same', got 'ca"),
     "keepdims": (lambda: fn.GlobalMaxPooling1D(1), TypeError, "keepdims must be True or False, got 1"),
 }
 

@@ -61,7 +61,7 @@ def test_names_are_filled_in(path, monitor, saved, tmp_path):
 
 def test_a_figure_that_a_fit_does_not_have_is_named(tmp_path):
     model = network()
-    with pytest.raises(ValueError, match=r"path=.* has {val_loss}; this fit has loss, mae"):
+    with pytest.raises(ValueError, match=r"path=.* has {val_loss}; give fit .*; this fit has loss, mae"):
         model.fit(X, Y, callbacks=[fn.ModelCheckpoint(tmp_path / "{val_loss}")])
     assert list(tmp_path.iterdir()) == []
 

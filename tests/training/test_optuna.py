@@ -28,7 +28,10 @@ def test_each_epoch_is_reported_under_its_number():
 
 def test_a_value_that_no_epoch_has_is_named():
     (model, *_) = models()
-    with pytest.raises(ValueError, match="OptunaPruning monitors 'val_loss'; this fit has loss, accuracy"):
+    with pytest.raises(
+        ValueError,
+        match="unknown monitor 'val_loss'; give fit validation_data .*; this fit has loss, accuracy",
+    ):
         model.fit(X, LABELS, callbacks=[fn.OptunaPruning(Trial(1))])
 
 
