@@ -23,9 +23,10 @@ _BATCH_SIZE = 32  # that of `fit` by default
 _DEEPEST = 8  # layers within layers that are indented more than those around them
 
 _TABLE = "border-collapse:collapse;margin:0.3em 0"
-_NAME = "text-align:left;vertical-align:top;overflow-wrap:anywhere;min-width:8em;white-space:normal"
-_LEFT = "text-align:left;vertical-align:top;white-space:normal"
-_RIGHT = "text-align:right;vertical-align:top;white-space:nowrap"
+_CELL = "padding:0.25em 0.5em;vertical-align:top"
+_NAME = f"{_CELL};text-align:left;overflow-wrap:anywhere;min-width:7em;white-space:normal"
+_LEFT = f"{_CELL};text-align:left;white-space:normal"
+_RIGHT = f"{_CELL};text-align:right;white-space:nowrap"
 
 
 def model_html(model: Inference) -> str:

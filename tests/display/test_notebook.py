@@ -1,6 +1,8 @@
 """The learning rate in the history, histories as tables, and what notebooks show."""
 
 import math
+import re
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -113,6 +115,18 @@ def test_a_history():
     assert Reader(fn.History()._repr_html_()).tags.count("tr") == 1
 
 
+def test_colours_are_those_of_the_page_and_all_can_be_reached_by_keyboard():
+    for html in (trained()._repr_html_(), trained().history._repr_html_()):
+        assert "color:" not in html and "background" not in html  # light or dark, whatever the page is
+        assert html.count("stroke=") == html.count('stroke="currentColor"')
+        assert html.count("overflow-x:auto") == html.count('role="region"') == html.count('tabindex="0"') == 1
+        assert html.count("<svg") == len(
+            re.findall('<svg[^>]* role="img" aria-label="[a-z]+ over the epochs"', html)
+        )
+        assert html.count("<th") == html.count('<th scope="col"') + html.count("<thead>")
+        assert "></th>" not in html  # each column has a name
+
+
 def test_hostile_names_are_escaped():
     class Strange(fn.Dropout):
         def __repr__(self):
@@ -126,5 +140,6 @@ def test_hostile_names_are_escaped():
     html = history._repr_html_()
     reader = Reader(html)
     assert set(reader.tags) <= ALLOWED and HOSTILE in reader.texts
+    assert f'aria-label="{escape(HOSTILE)} over' in html and HOSTILE not in html
     points = html.split('points="')[1].split('"')[0].split()
     assert np.isfinite([float(number) for point in points for number in point.split(",")]).all()
