@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Collection, Iterable, Mapping
@@ -121,7 +122,11 @@ def from_table(what: str, value: Any, table: Mapping[str, Any], kind: type) -> A
     try:
         return entry(**settings)
     except TypeError as error:
-        raise ValueError(f"{what} {value!r} does not take the settings {settings!r}: {error}") from error
+        known = inspect.signature(entry).parameters
+        near = "".join(hints.nearest(name, known) for name in settings if name not in known)
+        raise ValueError(
+            f"{what} {value!r} does not take the settings {settings!r}: {error}{near}"
+        ) from error
 
 
 def _refuse(what: str, value: Any, table: Mapping[str, Any], kind: type) -> NoReturn:

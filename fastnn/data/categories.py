@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks.hints import nearest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -190,8 +192,9 @@ def are_text(values: NDArray[Any]) -> bool:
 def unknown(name: str, value: Any, place: str, known: NDArray[Any]) -> ValueError:
     """The error for a value that is not a known category."""
     shown = ", ".join(map(_shown, known[:10].tolist())) + (", ..." if known.size > 10 else "")
+    near = nearest(value, known.tolist())
     return ValueError(
-        f"{name} has the unknown category {_shown(value)} at {place}; known are {shown} "
+        f"{name} has the unknown category {_shown(value)} at {place}{near}; known are {shown} "
         "(handle_unknown='ignore' would encode it as zeros)"
     )
 

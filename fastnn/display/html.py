@@ -23,8 +23,8 @@ _BATCH_SIZE = 32  # that of `fit` by default
 _DEEPEST = 8  # layers within layers that are indented more than those around them
 
 _TABLE = "border-collapse:collapse;margin:0.3em 0"
-_CELL = "padding:0.25em 0.5em;vertical-align:top"
-_NAME = f"{_CELL};text-align:left;overflow-wrap:anywhere;min-width:7em;white-space:normal"
+_CELL = "padding:0.2em 0.35em;vertical-align:top"
+_NAME = f"{_CELL};text-align:left;overflow-wrap:anywhere;min-width:6em;white-space:normal"
 _LEFT = f"{_CELL};text-align:left;white-space:normal"
 _RIGHT = f"{_CELL};text-align:right;white-space:nowrap"
 

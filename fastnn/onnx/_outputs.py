@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import TensorProto
 
+from ..checks.hints import nearest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ValueInfoProto
@@ -47,7 +49,7 @@ def output(graph: Graph, name: str | None) -> str:
     """
     if name is not None:
         if name not in graph.nodes:
-            raise ValueError(f"no node gives {name!r}")
+            raise ValueError(f"no node gives {name!r}{nearest(name, graph.nodes)}")
         return name
     if len(graph.outputs) == 1:
         return str(graph.outputs[0].name)

@@ -143,6 +143,12 @@ GIVEN = {
     "columns": (fit_a_table, "unknown: 'heigth'; missing: 'height'", "height"),
     "curve": (lambda: fitted().plot("los"), "unknown name 'los'", "loss"),
     "layer": (lambda: model().outputs(X, layers=["00"]), "got '00'", "0"),
+    "category": (
+        lambda: fn.OneHot().adapt([["red"], ["blue"]])([["reed"]]), r"category 'reed' at \(0, 0\)", "red",
+    ),
+    "setting": (
+        lambda: fn.Model([fn.Dense(1)], {"name": "huber", "detla": 1}), ".*'detla'", "delta",
+    ),
     "attribute": (lambda: setattr(model(), "optimiser", 1), "no attribute 'optimiser'", "optimizer"),
     "public name": (lambda: fn.Dnse, "no attribute 'Dnse'", "Dense"),
     "reader": (lambda: fn.data.Parqet, "no attribute 'Parqet'", "Parquet"),
