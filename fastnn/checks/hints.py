@@ -44,8 +44,14 @@ def not_called(value: Any) -> str:
     return f"; call it: {value.__name__}({dots})"
 
 
+def without_place(name: str) -> str:
+    """The name of an argument: what messages call it without the batch or the block that it is in."""
+    return name.rpartition(": ")[2]
+
+
 def other_shape(name: str, value: Any, shape: tuple[int, ...], n_in: int | None = None) -> str:
     """How samples of a wrong shape can be reshaped, if that can be guessed."""
+    name = without_place(name)
     if len(shape) > 2:
         return f"; use {name}.reshape(len({name}), -1), which makes a row of numbers of each sample"
     if len(shape) == 1 and hasattr(value, "to_frame"):
@@ -63,7 +69,10 @@ def other_shape(name: str, value: Any, shape: tuple[int, ...], n_in: int | None 
 def array_of(name: str, value: Any) -> str:
     """Why an object is not an array of numbers, and how to get one; empty if there is no advice."""
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
-        return f"{name} must be a dense array, got {type(value).__name__}; use {name}.toarray()"
+        return (
+            f"{name} must be a dense array, got {type(value).__name__}; use {without_place(name)}.toarray()"
+        )
     if getattr(value, "requires_grad", False) is True:
-        return f"{name} must not require gradients, got {type(value).__name__}; use {name}.detach()"
+        kind, own = type(value).__name__, without_place(name)
+        return f"{name} must not require gradients, got {kind}; use {own}.detach()"
     return ""

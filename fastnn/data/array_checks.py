@@ -223,6 +223,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 def same_rows(name: str, values: NDArray[Any], of: tuple[int, ...], other: str = "X") -> None:
     """Raise a ValueError unless there are as many rows as in `other`, which has shape `of`."""
     if values.shape[0] != of[0]:
+        other = hints.without_place(other)
         raise ValueError(f"{name} must have {of[0]} rows, as {other} of shape {of}, got shape {values.shape}")
 
 

@@ -19,6 +19,10 @@ _BLOCK = 1 << 18  # bytes of a block of an array, about
 SMALL = 1 << 26
 
 
+# What holds several arrays.
+_GROUPS = {"h5py": ("File", "Group"), "xarray": ("Dataset",), "zarr": ("Group",)}
+
+
 class RowSource:
     """The rows of an array in memory or in a file, or of a table in memory.
 
@@ -35,6 +39,8 @@ class RowSource:
     def __init__(self, value: Any) -> None:
         self.value = value.iloc if hasattr(value, "iloc") else value
         sizes = tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
+        if not sizes:
+            raise TypeError(f"an array or a table with rows is needed, got {type(value).__name__}")
         self.n, self.shape, self.names = int(sizes[0]), tuple(map(int, sizes[1:])), column_names(value)
         self.itemsize = getattr(getattr(value, "dtype", None), "itemsize", 8)
         chunks = getattr(value, "chunks", None)
@@ -95,9 +101,19 @@ class _LazyFrame(RowSource):
 
 
 def stored(value: Any) -> type[RowSource] | None:
-    """What reads the rows of what lies in a file, or is computed part by part; None for anything else."""
+    """What reads the rows of what lies in a file, or is computed part by part; None for anything else.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is a group of arrays, or its file is closed.
+    """
     kind = type(value)
     library, name = kind.__module__.partition(".")[0], kind.__name__
+    if name in _GROUPS.get(library, ()):
+        raise TypeError(f"a {name} of {library} holds several arrays; give one of them")
+    if library == "h5py" and not value:
+        raise ValueError(f"a {name} of h5py is of a file that is closed")
     if library == "dask":
         return _DaskFrame if hasattr(value, "get_partition") else _DaskArray
     if library == "polars":

@@ -153,19 +153,17 @@ def _numbers_of(name: str, table: Any, j: int, with_nan: bool) -> NDArray[Any]:
         raise TypeError(
             f"{name} must be numbers, got {item!r} ({type(item).__name__}) at {place(table, missing.row, j)}"
         ) from missing
+    coders = f"fn.OneHot({j}) or fn.EntityEmbedding"
+    of_text = f"; {coders} codes text, as the first layer" if name.endswith("X") else ""
     if own.dtype.kind == "O":
         own = objects.with_nan(own.reshape(-1, 1), [0]).reshape(-1) if with_nan else own
         what = f"{type(table).__name__} of objects"
-        hint = (
-            f"; fn.OneHot({j}) or fn.EntityEmbedding codes text, as the first layer"
-            if name.endswith("X")
-            else ""
-        )
-        return objects.to_numbers(name, what, own, lambda at: place(table, at[0], j), hint)
+        return objects.to_numbers(name, what, own, lambda at: place(table, at[0], j), of_text)
     if own.dtype.kind == "c":
         raise ValueError(f"{name} must be real, got dtype {own.dtype} in column {_called(table, j)}")
     if own.dtype.kind not in "buif":
-        raise TypeError(f"{name} must be numbers, got dtype {own.dtype} in column {_called(table, j)}")
+        hint = of_text if own.dtype.kind in "UT" else ""
+        raise TypeError(f"{name} must be numbers, got dtype {own.dtype} in column {_called(table, j)}{hint}")
     return own
 
 

@@ -22,7 +22,7 @@ from .arguments import check_samples
 from .batch_loop import BatchArguments, evaluate_source
 from .callback import Callback, as_callback
 from .pieces import BatchCheck
-from .sources import Source, source_of
+from .sources import Source, is_indexed, source_of
 
 if TYPE_CHECKING:
     from ..engine.executor import Executor
@@ -47,7 +47,7 @@ def check_batches(
     if y is not None and type(X) is not np.ndarray and is_large(X):
         X, y = Rows(X, y, options["sample_weight"], **{name: options[name] for name in _OF_ROWS}), None
         options = {**options, "sample_weight": None, "batch_size": _BATCH_SIZE, "shuffle": True}
-    if isinstance(X, Reader) or (y is None and _yields(X)):
+    if isinstance(X, Reader) or (y is None and (_yields(X) or (type(X) is list and not X))):
         return _checked(executor, X, y, steps_per_epoch, validation_steps, **options)
     for name, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
         if _steps(name, value) is not None:
@@ -114,7 +114,9 @@ def _yields(X: Any) -> bool:
     """Whether X yields batches, as no array does."""
     if X is None or isinstance(X, _NO_BATCHES) or is_table(X) or hasattr(X, "shape"):
         return False
-    return hasattr(X, "__iter__") and not (isinstance(X, (list, tuple)) and not _is_batch(X))
+    if isinstance(X, (list, tuple)):
+        return _is_batch(X)
+    return hasattr(X, "__iter__") or is_indexed(X)
 
 
 def _is_batch(X: Any) -> bool:

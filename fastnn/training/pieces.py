@@ -222,12 +222,16 @@ def _as_arrays(batch: Batch, check: BatchCheck, where: str) -> list[NDArray[Any]
         and y.dtype.kind in "fiub"
         and X.shape[1:] in (executor.input_shape, (executor.n_in,))
         and 0 < len(X) == len(y)
-        and (weight is None or (type(weight) is np.ndarray and len(weight) == len(X)))
+        and (weight is None or _is_weight(weight, len(X)))
     ):
         X = check(X, y, weight, where).X
         y, weight = np.asarray(y, np.float64), None if weight is None else np.asarray(weight, np.float64)
     arrays = [X.reshape(len(X), -1), y.reshape(len(X), -1)]
     return arrays if weight is None else [*arrays, weight.reshape(len(X), -1)]
+
+
+def _is_weight(weight: Any, n: int) -> bool:
+    return type(weight) is np.ndarray and weight.dtype.kind in "fiub" and weight.shape[:1] == (n,)
 
 
 def _is_plain(X: Any, executor: Executor) -> bool:

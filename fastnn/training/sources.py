@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..data.readers import Reader
+from ..data.rows import sizes_of
 from ..data.tables import is_table
 from ..engine.data_set import DataSet
 from .pieces import Batch, BatchCheck, Piece, collected
@@ -37,11 +38,32 @@ def source_of(value: Any, name: str, steps: int | None, epochs: int, steps_name:
         if steps is not None:
             raise ValueError(f"{steps_name} is for iterables; {name} has {len(value)} batches in an epoch")
         return ReaderSource(value)
+    if not hasattr(value, "__iter__") and is_indexed(value):
+        value = Indexed(value)
     if isinstance(value, (str, bytes, dict, np.ndarray)) or is_table(value) or not hasattr(value, "__iter__"):
         raise TypeError(
             f"{name} without y must yield batches (X, y) or (X, y, sample_weight), got {type(value).__name__}"
         )
     return IterableSource(value, name, steps, epochs, steps_name)
+
+
+def is_indexed(value: Any) -> bool:
+    """Whether it gives items by their number and says how many there are, and is no array."""
+    has_items = hasattr(value, "__getitem__") and hasattr(value, "__len__")
+    return has_items and not hasattr(value, "shape") and not hasattr(value, "__array__")
+
+
+class Indexed:
+    """The batches of what gives them by their number, such as a `PyDataset` of Keras."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._value[i] for i in range(len(self._value)))
 
 
 class Source:
@@ -122,7 +144,7 @@ class IterableSource(Source):
             raise ValueError(f"{name} yields no batches: it is empty, or a generator that is used up")
         self.first: Batch | None = first
         self.kept = first
-        self.batch_size = int(getattr(first[0], "shape", (0,))[0] or len(first[0]))
+        self.batch_size = max(1, (sizes_of(first[0]) or (_length(first[0]),))[0])
         self.expected_samples = (_length(value) if steps is None else steps) * self.batch_size
 
     def head(self) -> Batch:  # noqa: D102
@@ -180,9 +202,10 @@ class IterableSource(Source):
         batch = self._next()
         if batch is None and self.steps is not None:
             if not self.restarts:
+                trained = "; the weights are those after the last of them" if self.name == "X" else ""
                 raise ValueError(
                     f"{self.name} ended after {self.number} of the {self.steps_name}={self.steps} batches of "
-                    "an epoch; the weights are those after the last of them"
+                    f"an epoch{trained}"
                 )
             self.iterator = iter(self.value)
             batch = self._next()
@@ -294,7 +317,7 @@ class ReaderSource(Source):
         reader, where = self.reader, self.reader.describe(blocks)
         with self.naming_columns(where):
             try:
-                return check(*reader.read(blocks), where)
+                return check(*_read_at(reader, blocks, where), where)
             except (TypeError, ValueError):
                 for block in blocks if len(blocks) > 1 else []:
                     self._read([block], check)
@@ -307,6 +330,15 @@ def _length(value: Any) -> int:
         return len(value)
     except Exception:  # it has no length, or a loader cannot say
         return 0
+
+
+def _read_at(reader: Reader, blocks: list[int], where: str) -> Batch:
+    """Blocks of a reader; an error of the library that reads them has a note that says where."""
+    try:
+        return reader.read(blocks)
+    except Exception as error:
+        error.add_note(f"It was raised while fastnn read {where.removesuffix(': ')}.")
+        raise
 
 
 def _part(data: DataSet, order: NDArray[np.int64] | None, start: int, end: int) -> DataSet:

@@ -188,6 +188,32 @@ def test_an_interrupted_epoch_is_resumed_by_the_same_reader_only(small_blocks, k
     assert same(whole, model)
 
 
+def test_files_that_cannot_be_read_are_named(file, small_blocks, monkeypatch):
+    with pytest.raises(TypeError, match="a File of h5py holds several arrays; give one of them"):
+        make().fit(file, Y)
+    with pytest.raises(TypeError, match="an array or a table with rows is needed, got int"):
+        fn.data.Rows(X, 3)
+    read = row_sources.RowSource.read
+
+    def fails(self, start, end):
+        if start <= 500 < end:
+            raise OSError("the disk")
+        return read(self, start, end)
+
+    model = make()
+    model.adapt(X)
+    rows = fn.data.Rows(file["X"], file["y"], shuffle=False, buffer_size=100, batch_size=50)
+    monkeypatch.setattr(row_sources.RowSource, "read", fails)
+    with pytest.raises(OSError, match="the disk") as error:
+        model.fit(rows)
+    assert error.value.__notes__ == ["It was raised while fastnn read rows from 500 to 599."]
+    assert model.state.position == 500
+    given = file["X"]
+    file.close()
+    with pytest.raises(ValueError, match="a Dataset of h5py is of a file that is closed"):
+        model.fit(given, Y)
+
+
 def test_a_bad_block_is_named(small_blocks):
     bad = X.copy()
     bad[523, 2] = np.nan

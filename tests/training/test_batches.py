@@ -263,7 +263,9 @@ BAD = {
     "nan": (lambda: (np.full((32, 5), np.nan), Y[:32]), ValueError, r"batch 2: X must be finite numbers"),
     "width": (lambda: (X[:32, :4], Y[:32]), ValueError, r"batch 2: X must have 5 columns.*\(32, 4\)"),
     "text": (lambda: (X[:32].astype(str), Y[:32]), TypeError, r"batch 2: X must be numbers"),
-    "rows": (lambda: (X[:32], Y[:31]), ValueError, r"batch 2: y must have 32 rows"),
+    "rows": (lambda: (X[:32], Y[:31]), ValueError, r"batch 2: y must have 32 rows, as X of"),
+    "one row": (lambda: (X[0], Y[0]), ValueError, r"batch 2: X must have 2 dim.*use X.reshape\(-1, 1\)"),
+    "no X": (lambda: (None, Y[:32]), TypeError, r"batch 2: X must be an array of numbers, got None"),
     "classes": (lambda: (X[:32], Y[:32] + 1), ValueError, r"batch 2: y must be class numbers 0 ... 1"),
     "y nan": (lambda: (X[:32], np.full(32, np.nan)), ValueError, r"batch 2: y must be finite"),
     "one": (lambda: (X[:32],), ValueError, r"batch 2 of X must be \(X, y\) or .* got tuple of 1"),
@@ -295,12 +297,33 @@ def test_a_bad_batch_is_named_and_the_weights_are_those_after_the_batch_before(k
     assert str(other.history.error)
 
 
+def test_weights_that_are_text_are_refused():
+    with pytest.raises(TypeError, match="batch 1: sample_weight must be numbers"):
+        make().fit([(X[:32], Y[:32], W[:32]), (X[:32], Y[:32], W[:32].astype(str))])
+
+
+def test_batches_by_their_number():
+    class Indexed:
+        def __len__(self):
+            return 7
+
+        def __getitem__(self, i):
+            return X[32 * i : 32 * (i + 1)], Y[32 * i : 32 * (i + 1)]
+
+    one, other = make(), make()
+    one.fit(Batches(X, Y), epochs=2)
+    other.fit(Indexed(), epochs=2)
+    assert same(one, other)
+
+
 def test_a_bad_first_batch_changes_nothing():
     model = make()
     for bad, error in (
         [((X[:5], Y[:3]),), ValueError],
         [((X[:5], ["a"] * 5),), TypeError],
         [(5,), ValueError],
+        [((None, Y[:5]),), TypeError],
+        [((X[:5], Y[:5], ["1"] * 5),), TypeError],
     ):
         with pytest.raises(error):
             model.fit(iter(bad))
@@ -309,6 +332,7 @@ def test_a_bad_first_batch_changes_nothing():
 
 REFUSED = [
     (lambda: iter([]), {}, "yields no batches"),
+    (lambda: [], {}, "yields no batches"),
     (
         lambda: iter([(X, Y)]),
         {"epochs": 2},
