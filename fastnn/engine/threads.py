@@ -11,9 +11,12 @@ import _signal  # type: ignore[import-not-found]
 import _thread
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import threading
+import time
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks import validate
@@ -42,7 +45,7 @@ _USES = 4
 _MOST_PARTS = 64
 
 # Seconds after which a thread that waits for another looks whether it has ended.
-_LOOK_UP = 0.05
+_LOOK_UP, _SHORT = 0.05, 1e-5
 
 _chosen: int | None = None
 
@@ -143,23 +146,27 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
     ----------
     calls : sequence of callable
     give_up : array, optional
-        Its first number is set to 1 if a thread cannot be started, for those that wait for it.
+        Its first number is set to 1 if a thread cannot be started or its call fails, for those that wait
+        for it.
 
     Raises
     ------
-    RuntimeError
+    RuntimeError, MemoryError
         If a thread cannot be started.
     BaseException
         The first that a call raised.
     """
     errors: list[BaseException] = []
     elsewhere = _other_cpus()
-    others = [_Member(call, errors, elsewhere) for call in calls[1:]]
+    others = [_Member(call, errors, elsewhere, give_up) for call in calls[1:]]
     with defer_interrupt():
         try:
             try:
                 for member in others:
                     member.start()
+                if _is_memory_limited():
+                    for member in others:
+                        member.require_begun()
                 calls[0]()
             except BaseException as error:
                 errors.append(error)
@@ -177,13 +184,28 @@ def run_together(calls: Sequence[Callable[[], None]], give_up: NDArray[Any] | No
             errors.clear()
 
 
+def _is_memory_limited() -> bool:
+    """Whether there may be no memory for a thread to begin with, though there is some for its stack."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    limits = resource.RLIMIT_AS, resource.RLIMIT_DATA
+    return any(resource.getrlimit(each)[0] != resource.RLIM_INFINITY for each in limits)
+
+
 def _other_cpus() -> set[int] | None:
     """The CPUs that this thread may run on, without the one it runs on; None where that is not known."""
     try:
-        allowed = os.sched_getaffinity(0)
-        return allowed - {ctypes.CDLL(None).sched_getcpu()}
+        return os.sched_getaffinity(0) - {_getcpu()()}
     except (AttributeError, OSError):  # not Linux
         return None
+
+
+@functools.cache
+def _getcpu() -> Callable[[], int]:
+    """The C library's function that tells on which CPU it runs."""
+    return ctypes.CDLL(None).sched_getcpu
 
 
 def _move_to(cpus: set[int]) -> None:
@@ -201,27 +223,53 @@ def _move_to(cpus: set[int]) -> None:
 class _Member:
     """A call in a thread of its own, which can be waited for whatever a signal's handler raises."""
 
-    def __init__(self, call: Callable[[], None], errors: list[BaseException], cpus: set[int] | None) -> None:
-        self._call, self._errors, self._cpus = call, errors, cpus
-        self._over = True
+    def __init__(
+        self,
+        call: Callable[[], None],
+        errors: list[BaseException],
+        cpus: set[int] | None,
+        give_up: NDArray[Any] | None,
+    ) -> None:
+        self._call, self._errors, self._cpus, self._give_up = call, errors, cpus, give_up
+        self._begun, self._over = False, True
         self._ended = _thread.allocate_lock()
         self._ended.acquire()
 
     def start(self) -> None:
         """Start the thread."""
         self._over = False  # before it runs: an exception just after the start must not lose it
+        work = self._work
+        self._alive = weakref.ref(work)  # until the thread has ended, whatever it did
         try:
-            _thread.start_new_thread(self._work, ())
+            _thread.start_new_thread(work, ())
         except RuntimeError:
             self._over = True
             raise
 
+    def require_begun(self) -> None:
+        """Return when the thread runs."""
+        while not self._begun:
+            self._require_alive()
+            time.sleep(_SHORT)
+
+    def _require_alive(self) -> None:
+        """Raise a MemoryError if the thread has ended and made no call.
+
+        One that finds no memory for its first frame ends without a word, and others would wait forever.
+        """
+        if self._alive() is None and not self._begun:
+            self._over = True
+            raise MemoryError("Unable to allocate memory for a thread to begin")
+
     def _work(self) -> None:
+        self._begun = True
         try:
             if self._cpus:
                 _move_to(self._cpus)
             self._call()
         except BaseException as error:
+            if self._give_up is not None:
+                self._give_up[0] = 1
             self._errors.append(error)
         finally:
             self._over = True
@@ -231,6 +279,7 @@ class _Member:
         """Return when the thread has ended; what is raised meanwhile is kept for later."""
         while not self._over:
             try:
+                self._require_alive()
                 # A handler may raise when the lock is taken already: then the time limit helps.
                 self._ended.acquire(timeout=_LOOK_UP)
             except BaseException as error:

@@ -4,6 +4,7 @@ import copy
 import functools
 import hashlib
 import os
+import time
 
 import numpy as np
 import pytest
@@ -230,6 +231,18 @@ def test_clipping_without_weights():
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPUs can be chosen here")
+def test_a_call_that_fails_ends_the_wait_of_others():
+    give_up, end = np.zeros(1), time.monotonic() + 20
+
+    def wait():
+        while not give_up[0] and time.monotonic() < end:
+            time.sleep(1e-3)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run_together([wait, lambda: 1 / 0], give_up)
+    assert give_up[0] == 1
+
+
 def test_a_member_begins_on_another_cpu_and_may_then_run_on_any(monkeypatch):
     set_to, allowed, after = [], os.sched_getaffinity(0), []
     monkeypatch.setattr(threads.os, "sched_setaffinity", lambda _, cpus: set_to.append(set(cpus)))

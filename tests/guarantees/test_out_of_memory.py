@@ -69,6 +69,43 @@ def test_a_process_that_runs_out_of_memory():
     assert run("-c", LIMITED, MALLOC_MMAP_THRESHOLD_="65536") == "fine\n"
 
 
+# Limits from which on there is memory for a thread's stack, then for its first frame too, 16 KiB.
+BEGINNING = """
+import resource, threading
+import numpy as np
+from fastnn.engine import threads
+threading.stack_size(1 << 18)
+found = set()
+
+def attempt(more):
+    begun, give_up = [], np.zeros(1)
+
+    def wait_for_the_other():
+        while not begun and not give_up[0]:
+            pass
+
+    with open("/proc/self/statm") as file:
+        in_use = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + more, resource.RLIM_INFINITY))
+    try:
+        threads.run_together([wait_for_the_other, lambda: begun.append(True)], give_up)
+        found.add("fine")
+    except (MemoryError, RuntimeError) as error:
+        found.add(type(error).__name__)
+        assert not begun
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+
+for more in [*range(0, 400_000, 4096)] * 2:
+    attempt(more)
+print(*sorted(found))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory in use from Linux's /proc")
+def test_a_thread_that_finds_no_memory_to_begin():
+    assert run("-c", BEGINNING, timeout=60) == "MemoryError RuntimeError fine\n"
+
+
 # ---- each allocation by itself -----------------------------------------------------------------
 
 CALLS = {
