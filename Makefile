@@ -14,7 +14,7 @@
 #   make memcheck  random networks under valgrind, which must be installed
 #   make soak      the longest tests: ten million steps, threads for minutes, 50 cold starts; half an hour
 #   make release-check  the distribution in dist/, with compiled kernels in the wheel, and a bill of materials
-#   make mutants   seeded faults in the kernels, each of which the tests must notice; half an hour or so
+#   make mutants   seeded faults in the kernels, each of which the tests must notice; kernels are compiled again for each
 #   make clean     delete all that make has made, .venv included
 
 PYTHON ?= python3

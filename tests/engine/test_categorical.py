@@ -20,6 +20,10 @@ def draws(logits, uniform):
     return result
 
 
+def test_a_category_begins_where_the_one_before_ends():
+    assert [fn.sample_categorical(np.zeros(4), k / 4) for k in range(4)] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shift", [0.0, 500.0, -500.0])
 def test_the_inverse_of_the_cumulative_distribution(dtype, shift):

@@ -21,6 +21,8 @@ from tests.guarantees import (
     seeded_faults_of_bfloat16,
     seeded_faults_of_calls,
     seeded_faults_of_layers,
+    seeded_faults_of_outputs,
+    seeded_faults_of_steps,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -30,16 +32,28 @@ MUTANTS = {
     **seeded_faults_of_layers.LAYERS,
     **seeded_faults_of_calls.CALLS,
     **seeded_faults_of_bfloat16.BFLOAT16,
+    **seeded_faults_of_steps.STEPS,
+    **seeded_faults_of_outputs.OUTPUTS,
 }
 
 # What a test that has noticed a fault ends with.
-_ERRORS = ("AssertionError", "assert ", "IndexError", "Failed: DID NOT", r"fastnn\.GradientError")
+_ERRORS = (
+    "AssertionError",
+    "assert ",
+    "IndexError",
+    "Failed: DID NOT",
+    r"fastnn\.GradientError",
+    r"fastnn\.RankError: .* its weights are not those of rank 0",
+)
 _DISPROVED = re.compile(rf"^E +({'|'.join(_ERRORS)})", re.MULTILINE)
 
 
 def source(package, kernels, mutant):
     """The file in which it is."""
-    if "/" in mutant.file:
+    folder, _, file = mutant.file.partition("/")
+    if folder == "kernels":
+        return kernels / f"{file}.py"
+    if file:
         return package / f"{mutant.file}.py"
     [path] = kernels.rglob(f"{mutant.file}.py")
     return path
@@ -60,10 +74,11 @@ class Copy:
 
     def __init__(self, folder):
         self.root = Path(folder)
-        ignore = shutil.ignore_patterns("__pycache__")
-        for source, target in (("fastnn", "fastnn"), ("kernels", "fastnn/kernels"), ("tests", "tests")):
-            shutil.copytree(ROOT / source, self.root / target, ignore=ignore)
-        for name in ("pyproject.toml", "conftest.py"):
+        ignore = shutil.ignore_patterns("__pycache__", "_build")
+        for folder in ("fastnn", "kernels", "tests", "docs"):
+            target = "fastnn/kernels" if folder == "kernels" else folder
+            shutil.copytree(ROOT / folder, self.root / target, ignore=ignore)
+        for name in ("pyproject.toml", "conftest.py", "README.md"):
             shutil.copy(ROOT / name, self.root)
         self.passed = {}
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Mutant(NamedTuple):
     """A fault: `before` stands in a file once, and becomes `after`.
 
-    `file` is the name alone of one in `kernels/`, which no other there has, or a path in `fastnn/`.
+    `file` is the name alone of one in `kernels/`, which no other there has, or its path, or a path in
+    `fastnn/`.
     `tests` are those that are run, without the sweeps, as `make test` does; in kernels without compilation,
     as `make nojit` does, or compiled.
     """

@@ -94,6 +94,10 @@ def test_layers(name):
     check(built(copy.deepcopy(LAYERS[name])))
 
 
+def test_more_rows_than_are_computed_at_a_time():
+    check(built([fn.Dense(7, "tanh"), fn.Dense(2)]), RNG.normal(size=(200, 3)))
+
+
 def test_a_closed_form():
     layer = fn.Dense(1, "tanh")
     model = built([layer], first=[0, 1, 2], second=[2, 0])
