@@ -164,14 +164,30 @@ class Model(Exports):
 
         Notes
         -----
-        As in other libraries, multiply-accumulates are those of matrix products and convolutions, whose
-        windows count in full where they reach into padding; biases, activations, normalizations and look-ups
-        do not count. KB and MB are units of 1,024, as in Keras.
+        Multiply-accumulates are those of matrix products and convolutions, whose windows count in full where
+        they reach into padding; biases (which torchinfo counts as well), activations, normalizations and
+        look-ups do not count. KB and MB are units of 1,024, as in Keras.
 
         Examples
         --------
         >>> import fastnn as fn
-        >>> fn.Model([fn.Dense(128, "relu"), fn.Dense(10)], "cross_entropy", seed=0).build(784).summary()
+        >>> model = fn.Model([fn.Dense(128, "relu"), fn.Dense(10)], "cross_entropy", seed=0).build(784)
+        >>> model.summary()
+        layer               output shape  parameters  mult-adds
+        -------------------------------------------------------
+        Dense(128, 'relu')  (n, 128)         100,480    100,352
+        Dense(10)           (n, 10)            1,290      1,280
+        -------------------------------------------------------
+        Total parameters: 101,770 (397.54 KB), float32
+        Trainable parameters: 101,770 (397.54 KB)
+        Non-trainable parameters: 0 (0 bytes)
+        Total mult-adds of a sample: 101,632
+        Memory to train with batch_size=32: ...
+          parameters         397.54 KB
+          gradients          397.54 KB
+          optimizer state    795.08 KB
+          last finite state    1.16 MB
+          buffers ...
         """
         print(summary(self, validate.integer("batch_size", batch_size, low=1)))
 

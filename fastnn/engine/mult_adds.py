@@ -1,8 +1,8 @@
 """Multiply-accumulates of a forward pass: those of matrix products and convolutions, exactly.
 
-As in other libraries, windows count in full where they reach into padding, and what is done number by
-number, as an activation, a normalization or a bias, does not count. `Op.multiplications` is another number:
-an estimate of the time, by which threads are planned.
+Windows count in full where they reach into padding, as fvcore and torchinfo count them. What is done number
+by number, as an activation, a normalization or a bias, does not count, as in fvcore. `Op.multiplications` is
+another number: an estimate of the time, by which threads are planned.
 """
 
 from __future__ import annotations
