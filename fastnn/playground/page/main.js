@@ -1,6 +1,6 @@
 // The page: its controls send commands, and what the server sends is drawn.
 
-import { CLASSES, color, css, mix, onThemeChange, sharp, trace } from "./colors.js";
+import { CLASSES, color, css, mix, onThemeChange, rgb as parts, sharp, trace } from "./colors.js";
 import { connect } from "./connection.js";
 import { Curve } from "./curve.js";
 import { decode } from "./frame.js";
@@ -14,7 +14,7 @@ const plane = new Plane(find("plane"));
 const curve = new Curve(find("curve"));
 const units = new Units(find("layers"));
 const form = new SettingsForm(find("settings"), change);
-const own = new OwnPoints(plane, find("tools"), build, say);
+const own = new OwnPoints(plane, find("tools"), build);
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 let playing = false;
@@ -25,6 +25,7 @@ let drawn = []; // when the frames of the last second were drawn
 const send = connect({
   onOpen() {
     setMotion();
+    setPace();
     build();
   },
   onFrame(buffer) {
@@ -96,7 +97,8 @@ function show() {
   };
   for (const [id, text] of Object.entries(figures)) find(id).textContent = text;
   if (!playing && latest.epochs > 0) {
-    say(`After ${figures.epochs} epochs: accuracy ${figures.accuracy} in training, ${figures.val_accuracy} in validation.`);
+    const epochs = `${figures.epochs} epoch${latest.epochs === 1 ? "" : "s"}`;
+    say(`After ${epochs}: accuracy ${figures.accuracy} in training, ${figures.val_accuracy} in validation.`);
   }
 }
 
@@ -147,11 +149,16 @@ function showLegend(classes) {
   for (const [, canvas, rgb, shape] of items) {
     const { context, width, height } = sharp(canvas);
     trace(context, shape, width / 2, height / 2, 5.5);
-    context.fillStyle = css(mix(rgb, [0, 0, 0], 0.15));
+    context.fillStyle = css(mix(rgb, parts("ink"), 0.25));
     context.fill();
     context.strokeStyle = color("ink");
     context.stroke();
   }
+}
+
+function setPace() {
+  const { value } = find("pace");
+  send("pace", { epochs_per_second: value === "" ? null : Number(value) });
 }
 
 function setMotion() {
@@ -166,9 +173,7 @@ find("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(find("text").textContent);
   say("Copied.");
 });
-find("pace").addEventListener("change", ({ target }) => {
-  send("pace", { epochs_per_second: target.value === "" ? null : Number(target.value) });
-});
+find("pace").addEventListener("change", setPace);
 calm.addEventListener("change", setMotion);
 onThemeChange(() => {
   show();

@@ -4,8 +4,8 @@ const STEP = 0.05;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 export class OwnPoints {
-  constructor(plane, tools, onChange, say) {
-    Object.assign(this, { plane, tools, onChange, say, points: [], active: false, at: [0, 0] });
+  constructor(plane, tools, onChange) {
+    Object.assign(this, { plane, tools, onChange, points: [], active: false, at: [0, 0] });
     this.brush = tools.querySelector("#brush");
     const { canvas } = plane;
     canvas.addEventListener("click", (event) => this.active && this.add(plane.at(event)));
@@ -14,6 +14,10 @@ export class OwnPoints {
     canvas.addEventListener("blur", () => this.show(null));
     tools.querySelector("#undo").addEventListener("click", () => this.change(this.points.slice(0, -1), "Taken back"));
     tools.querySelector("#clear").addEventListener("click", () => this.change([], "All removed"));
+  }
+
+  say(text) {
+    this.tools.querySelector("#placed").textContent = text;
   }
 
   // Whether points are placed, and of how many classes.

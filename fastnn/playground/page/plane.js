@@ -1,5 +1,6 @@
 // The picture of the plane: what the network says of each place, and the points.
 
+import { boundary } from "./boundary.js";
 import { CLASSES, color, css, mix, rgb, sharp, trace } from "./colors.js";
 
 export class Plane {
@@ -43,22 +44,21 @@ export class Plane {
     this.paint();
     context.imageSmoothingEnabled = true;
     context.drawImage(this.map, 0, 0, width, height);
-    const size = Math.max(3, width / 130);
+    this.bounds(context, width);
+    const size = Math.max(2.5, width / 130);
     for (const point of this.validation) this.mark(context, point, size * 0.8, true);
     for (const point of this.points) this.mark(context, point, size, false);
     if (this.cursor) this.cross(context);
   }
 
-  // Each place in the mixture of the classes' colours; the line between two regions in the colour of text.
+  // Each place in the mixture of the classes' colours.
   paint() {
     const { side, classes } = this.frame;
     this.map.width = this.map.height = side;
     const context = this.map.getContext("2d");
     const image = context.createImageData(side, side);
-    const [paper, ink] = [rgb("paper"), rgb("ink")];
+    const paper = rgb("paper");
     const tints = classes.map((_, k) => mix(CLASSES[k].rgb, paper, 0.35));
-    const winner = (i) => classes.reduce((best, map, k) => (map[i] > classes[best][i] ? k : best), 0);
-    const winners = Uint8Array.from({ length: side * side }, (_, i) => winner(i));
     for (let i = 0; i < side * side; i++) {
       let [r, g, b, sum] = [0, 0, 0, 0];
       for (let k = 0; k < classes.length; k++) {
@@ -68,13 +68,27 @@ export class Plane {
         b += p * tints[k][2];
         sum += p;
       }
-      const right = (i + 1) % side && winners[i] !== winners[i + 1];
-      const below = i + side < side * side && winners[i] !== winners[i + side];
-      const share = right || below ? 0.6 : 0;
-      image.data.set(mix(sum ? [r / sum, g / sum, b / sum] : paper, ink, share), 4 * i);
-      image.data[4 * i + 3] = 255;
+      const at = 4 * i;
+      image.data[at] = sum ? r / sum : paper[0]; // a network that has diverged says nothing
+      image.data[at + 1] = sum ? g / sum : paper[1];
+      image.data[at + 2] = sum ? b / sum : paper[2];
+      image.data[at + 3] = 255;
     }
     context.putImageData(image, 0, 0);
+  }
+
+  // The lines between regions.
+  bounds(context, width) {
+    context.beginPath();
+    const scale = width / this.frame.side;
+    for (const [ax, ay, bx, by] of boundary(this.frame.classes, this.frame.side)) {
+      context.moveTo((ax + 0.5) * scale, (ay + 0.5) * scale);
+      context.lineTo((bx + 0.5) * scale, (by + 0.5) * scale);
+    }
+    context.lineWidth = 2;
+    context.lineCap = "round";
+    context.strokeStyle = color("ink");
+    context.stroke();
   }
 
   // A sample of training is filled, one of validation is an outline.
@@ -85,7 +99,7 @@ export class Plane {
     context.strokeStyle = hollow ? color("ink") : color("paper");
     if (hollow) context.globalAlpha = 0.55;
     else {
-      context.fillStyle = css(mix(parts, [0, 0, 0], 0.15));
+      context.fillStyle = css(mix(parts, rgb("ink"), 0.25));
       context.fill();
     }
     context.stroke();

@@ -1,6 +1,7 @@
 // The form: what it says, as the server takes it.
 
 const DEFAULT_UNITS = 8;
+const NOISE = { spiral: "0.2", circles: "0.05", xor: "0.15" }; // at which a network learns nearly all
 
 export class SettingsForm {
   constructor(form, onChange) {
@@ -8,7 +9,8 @@ export class SettingsForm {
     this.units = form.querySelector("#units");
     this.layUnits();
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("change", () => {
+    form.addEventListener("change", ({ target }) => {
+      if (target.name === "data" && target.value in NOISE) form.elements.noise.value = NOISE[target.value];
       this.layUnits();
       this.disable();
       onChange();

@@ -10,21 +10,23 @@ export class Units {
 
   setFrame(frame) {
     this.lay(frame.layers.map((units) => units.length));
-    // 256 colours from the most negative over paper to the most positive.
+    // 256 colours from the most negative over paper to the most positive, as the canvas's bytes.
     const [paper, negative, positive] = ["paper", "negative", "positive"].map(rgb);
-    const colors = Array.from({ length: 256 }, (_, i) =>
-      i < 128 ? mix(paper, negative, (128 - i) / 127) : mix(paper, positive, (i - 128) / 127));
-    frame.layers.forEach((units, l) => units.forEach((map, u) => this.paint(this.canvases[l][u], map, frame.unitSide, colors)));
+    const bytes = new Uint8ClampedArray(4 * 256);
+    for (let i = 0; i < 256; i++) {
+      const color = i < 128 ? mix(paper, negative, (128 - i) / 127) : mix(paper, positive, (i - 128) / 127);
+      bytes.set([...color, 255], 4 * i);
+    }
+    const colors = new Uint32Array(bytes.buffer);
+    frame.layers.forEach((maps, l) => maps.forEach((map, u) => this.paint(this.canvases[l][u], map, frame.unitSide, colors)));
   }
 
   paint(canvas, map, side, colors) {
     if (canvas.width !== side) canvas.width = canvas.height = side;
     const context = canvas.getContext("2d");
     const image = context.createImageData(side, side);
-    for (let i = 0; i < map.length; i++) {
-      image.data.set(colors[map[i]], 4 * i);
-      image.data[4 * i + 3] = 255;
-    }
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < map.length; i++) pixels[i] = colors[map[i]];
     context.putImageData(image, 0, 0);
   }
 
