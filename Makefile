@@ -6,7 +6,7 @@
 #   make test-all  the rest: the sweeps, the kernel tests in other modes of Numba, the wheel, the site; ten minutes
 #   make ecosystem  the tests with Dask, Ray, MPI, Arrow, Optuna and MLflow, which it installs; also in `make test-all`
 #   make docs      the site, into docs/_build/html; `make docs-serve` shows it at http://127.0.0.1:8000
-#   make browser   tests of the site in Chromium, if it is installed
+#   make browser   tests of the site and of the playground in Chromium, if it is installed
 #   make bench     the benchmarks, fastnn beside plain NumPy
 #   make compare   fastnn and its installed peers interleaved in one process; `make peers` installs them
 #   make bounds    the whole suite with Numba's bounds checks; ten minutes
@@ -146,7 +146,7 @@ docs: $(VENV)/docs.stamp .cache/stamp
 
 # Chromium comes from the system: `apt-get install chromium`.
 browser: docs
-	$(BIN)/python -m pytest -m browser tests
+	$(call run_with_cache,plain) $(BIN)/python -m pytest -m browser tests
 
 docs-serve: docs
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html

@@ -6,6 +6,7 @@ import asyncio
 import importlib.resources
 import json
 import logging
+import threading
 import webbrowser
 from typing import Any
 
@@ -163,8 +164,11 @@ class Live(Guarded, websocket.WebSocketHandler):
 
     def send(self, message: str | bytes) -> None:
         """Send text or a frame, if the page is still there."""
-        if self.ws_connection is not None and not self.ws_connection.is_closing():
-            self.write_message(message, binary=isinstance(message, bytes))
+        try:
+            sent = self.write_message(message, binary=isinstance(message, bytes))
+        except websocket.WebSocketClosedError:
+            return
+        sent.add_done_callback(lambda done: done.cancelled() or done.exception())  # it left meanwhile
 
     def on_message(self, message: str | bytes) -> None:  # noqa: D102
         if self.player is None:
@@ -202,7 +206,8 @@ async def _serve(port: int, browser: bool) -> None:
     print(f"The playground is at {playground.address(playground.token)}  (Ctrl-C ends it)", flush=True)
     if browser:
         address = playground.address(playground.ticket)
-        asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
+        # A daemon: a browser in the terminal keeps the call until it is left.
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     try:
         await asyncio.Event().wait()
     finally:

@@ -1,5 +1,6 @@
 """Who may use the playground's server, and what others are told: attacks, one by one."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -72,6 +73,11 @@ def test_without_the_token_nothing_is_told(playground, path):
     status, headers, text = get(playground, path.replace("ä", "%C3%A4"), **headers)
     assert status == 403 and "the address lacks the token" in text
     assert playground.token not in text and headers.items() >= access.HEADERS.items()
+
+
+def test_an_address_that_is_no_text_is_refused(playground):
+    status, headers, text = get(playground, "/%ff/")
+    assert status == 400 and text == "400: Bad Request\n" and headers.items() >= access.HEADERS.items()
 
 
 def test_a_token_must_be_whole(playground):
@@ -222,6 +228,24 @@ def test_a_message_that_is_too_large_ends_the_connection(playground):
     call(work)
 
 
+def test_a_page_that_leaves_while_frames_are_sent_leaves_nothing_behind(playground):
+    async def work():
+        for _ in range(5):
+            page = await websocket.websocket_connect(request(playground))
+            await page.write_message(json.dumps({"do": "build", "settings": {}}))
+            await page.write_message(json.dumps({"do": "play"}))
+            assert (await answer(page, "state"))["playing"]
+            page.stream.close()  # without a word
+            page.close()
+        for _ in range(200):
+            if not playground.players:
+                break
+            await asyncio.sleep(0.05)
+        assert not playground.players
+
+    call(work)
+
+
 def test_more_pages_than_some_are_refused(playground):
     async def work():
         pages = [await websocket.websocket_connect(request(playground)) for _ in range(server.MOST_PAGES)]
@@ -273,7 +297,7 @@ def test_the_command_serves_until_ctrl_c_and_opens_the_browser_by_a_ticket(tmp_p
             if note.exists() and note.read_text():
                 break
             process.poll()
-            ioloop.IOLoop().run_sync(lambda: __import__("asyncio").sleep(0.05))
+            ioloop.IOLoop().run_sync(lambda: asyncio.sleep(0.05))
         assert found[3] not in note.read_text()
         assert get(playground, note.read_text().partition(str(found[2]))[2])[0] == 302
     finally:
