@@ -1,4 +1,4 @@
-"""A frame as bytes, little-endian: figures, then maps, a byte for each point.
+"""A frame as bytes, little-endian: figures, then maps.
 
 =====================  =========================================================================
 bytes                  what
@@ -7,8 +7,10 @@ bytes                  what
 4                      uint32: epochs since the start
 20                     float32: loss, validation loss, accuracy, validation accuracy, steps a second
 2, 2                   uint16: points of a side of the maps of classes, and of those of units
-1, 4                   uint8: number of classes; units of each hidden layer, 0 for a layer that is not there
-classes * side ** 2    uint8: probability of each class, 255 for 1, row by row from the top
+1, 4, 1                uint8: number of classes; units of each hidden layer, 0 for a layer that is not there;
+                       a byte that makes the number of bytes even
+2 * classes * side**2  uint16: probability of each class, 65535 for 1, row by row from the top; fine enough
+                       for the lines between regions
 units * side ** 2      uint8: output of each hidden unit, 128 for 0, 1 and 255 for its largest magnitude
 =====================  =========================================================================
 """
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 
 from .settings import MOST_LAYERS
 
-_HEAD = struct.Struct(f"<dI5f2H{1 + MOST_LAYERS}B")
+_HEAD = struct.Struct(f"<dI5f2H{1 + MOST_LAYERS}Bx")
 
 
 class Figures(NamedTuple):
@@ -52,9 +54,8 @@ def encode(figures: Figures, probabilities: NDArray[Any], hidden: Sequence[NDArr
     sides = [round(len(maps) ** 0.5) for maps in (probabilities, hidden[0])]
     units = [maps.shape[1] for maps in hidden] + [0] * (MOST_LAYERS - len(hidden))
     head = _HEAD.pack(*figures, *sides, probabilities.shape[1], *units)
-    return b"".join(
-        [head, _bytes(np.nan_to_num(probabilities) * 255), *(_bytes(_centred(maps)) for maps in hidden)]
-    )
+    classes = _bytes(np.nan_to_num(probabilities) * 65535, "<u2")
+    return b"".join([head, classes, *(_bytes(_centred(maps), "u1") for maps in hidden)])
 
 
 def _centred(maps: NDArray[Any]) -> NDArray[Any]:
@@ -64,5 +65,5 @@ def _centred(maps: NDArray[Any]) -> NDArray[Any]:
     return 128 + maps * (127 / np.where(largest > 0, largest, 1))
 
 
-def _bytes(maps: NDArray[Any]) -> bytes:
-    return bytes(np.rint(maps).astype(np.uint8).T.tobytes())
+def _bytes(maps: NDArray[Any], dtype: str) -> bytes:
+    return bytes(np.rint(maps).astype(dtype).T.tobytes())

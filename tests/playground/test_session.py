@@ -76,15 +76,12 @@ def test_a_frame_holds_figures_and_maps():
     steps, epochs, *floats = struct.unpack_from("<dI5f", frame)
     assert (steps, epochs) == (300, 30)
     assert np.allclose(floats, session.figures(1234.5)[2:])
-    assert struct.unpack_from("<2H5B", frame, 32) == (SIDE, UNIT_SIDE, 3, 8, 5, 0, 0)
-    maps = np.frombuffer(frame, np.uint8, offset=41)
-    classes, units = (
-        maps[: 3 * SIDE**2].reshape(3, SIDE, SIDE),
-        maps[3 * SIDE**2 :].reshape(13, UNIT_SIDE, -1),
-    )
+    assert struct.unpack_from("<2H5Bx", frame, 32) == (SIDE, UNIT_SIDE, 3, 8, 5, 0, 0)
+    classes = np.frombuffer(frame, "<u2", 3 * SIDE**2, offset=42).reshape(3, SIDE, SIDE)
+    units = np.frombuffer(frame, "u1", offset=42 + 6 * SIDE**2).reshape(13, UNIT_SIDE, -1)
     # The corner at the top left, and a unit there.
     corner = [session.points.low, session.points.high]
-    assert np.allclose(classes[:, 0, 0] / 255, session.model.predict_proba(corner), atol=0.003)
+    assert np.allclose(classes[:, 0, 0] / 65535, session.model.predict_proba(corner), atol=1e-5)
     hidden = session.model.outputs(corner, layers=[1])[0]
     assert np.array_equal(np.sign(units[8:, 0, 0] - 128.0), np.sign(hidden))
     assert units.min() >= 1 and (np.abs(units - 128.0).max(axis=(1, 2)) == 127).all()
@@ -92,7 +89,7 @@ def test_a_frame_holds_figures_and_maps():
 
 def test_a_unit_that_is_0_everywhere_is_drawn_as_0():
     frame = encode(Figures(0, 0, 0, 0, 0, 0, 0), np.ones((4, 2)) / 2, [np.zeros((4, 1))])
-    assert frame[41:] == bytes([128] * 8 + [128] * 4)
+    assert frame[42:] == bytes([0, 128] * 8 + [128] * 4)
 
 
 def test_the_default_network_learns_the_spiral():

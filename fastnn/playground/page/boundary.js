@@ -3,13 +3,17 @@
 // Segments [ax, ay, bx, by] in cells of the map, of the line on which a class is as probable as the best of the others.
 export function* boundary(classes, side) {
   const lines = classes.length === 2 ? classes.slice(0, 1) : classes;
-  for (const map of lines) {
-    const others = classes.filter((other) => other !== map);
-    const lead = new Int16Array(side * side);
+  for (const [k, map] of lines.entries()) {
+    const lead = new Float32Array(side * side);
     for (let i = 0; i < lead.length; i++) {
-      let best = 0;
-      for (const other of others) best = Math.max(best, other[i]);
-      lead[i] = map[i] - best || 1; // a tie is won, so that each corner is on one side
+      let best = -1;
+      let tie = 0.5; // a tie is won by the first, so that each corner is on one side
+      for (let j = 0; j < classes.length; j++) {
+        if (j === k || classes[j][i] < best) continue;
+        best = classes[j][i];
+        if (best === map[i] && j < k) tie = -0.5;
+      }
+      lead[i] = map[i] - best || tie;
     }
     yield* zeros(lead, side);
   }

@@ -1,6 +1,6 @@
 // A frame as the server packs it: fastnn/playground/frame.py.
 
-const HEAD = 41;
+const HEAD = 42;
 
 export function decode(buffer) {
   const view = new DataView(buffer);
@@ -10,16 +10,16 @@ export function decode(buffer) {
   const classes = view.getUint8(36);
   const layers = [37, 38, 39, 40].map((at) => view.getUint8(at)).filter((units) => units > 0);
   let at = HEAD;
-  const take = (size) => {
-    const bytes = new Uint8Array(buffer, at, size);
-    at += size;
-    return bytes;
+  const take = (Numbers, size) => {
+    const numbers = new Numbers(buffer, at, size);
+    at += numbers.byteLength;
+    return numbers;
   };
   return {
     steps: view.getFloat64(0, true),
     epochs: view.getUint32(8, true),
     loss, valLoss, accuracy, valAccuracy, rate, side, unitSide,
-    classes: Array.from({ length: classes }, () => take(side * side)),
-    layers: layers.map((units) => Array.from({ length: units }, () => take(unitSide * unitSide))),
+    classes: Array.from({ length: classes }, () => take(Uint16Array, side * side)),
+    layers: layers.map((units) => Array.from({ length: units }, () => take(Uint8Array, unitSide * unitSide))),
   };
 }

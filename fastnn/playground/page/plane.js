@@ -43,7 +43,9 @@ export class Plane {
     if (this.frame === null || width === 0) return;
     this.paint();
     context.imageSmoothingEnabled = true;
-    context.drawImage(this.map, 0, 0, width, height);
+    // The outermost points of the map are on the edges of the picture.
+    const side = this.frame.side - 1;
+    context.drawImage(this.map, 0.5, 0.5, side, side, 0, 0, width, height);
     this.bounds(context, width);
     const size = Math.max(2.5, width / 130);
     for (const point of this.validation) this.mark(context, point, size * 0.8, true);
@@ -80,10 +82,10 @@ export class Plane {
   // The lines between regions.
   bounds(context, width) {
     context.beginPath();
-    const scale = width / this.frame.side;
+    const scale = width / (this.frame.side - 1);
     for (const [ax, ay, bx, by] of boundary(this.frame.classes, this.frame.side)) {
-      context.moveTo((ax + 0.5) * scale, (ay + 0.5) * scale);
-      context.lineTo((bx + 0.5) * scale, (by + 0.5) * scale);
+      context.moveTo(ax * scale, ay * scale);
+      context.lineTo(bx * scale, by * scale);
     }
     context.lineWidth = 2;
     context.lineCap = "round";
