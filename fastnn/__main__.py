@@ -53,9 +53,16 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     export.add_argument("--probabilities", action="store_true", help="give probabilities of classes")
     commands.add_parser("info", help="versions, CPU, cache and prebuilt kernels, for reports of faults")
     page = commands.add_parser("playground", help="open a page in the browser on which networks are trained")
-    page.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
+    page.add_argument("--port", type=_port, default=0, help="of 127.0.0.1 (default: a free one)")
     page.add_argument("--no-browser", action="store_true", help="only print the address of the page")
     return parser.parse_args(argv)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 1 << 16:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {(1 << 16) - 1}, got {port}")
+    return port
 
 
 def _warmup(dtypes: list[str]) -> int:
@@ -106,7 +113,7 @@ def _playground(options: argparse.Namespace) -> int:
         from .playground import server
 
         server.run(options.port, not options.no_browser)
-    except (ImportError, OSError, OverflowError) as error:  # no tornado, or the port is taken or none
+    except (ImportError, OSError) as error:  # no tornado, or the port is taken
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -44,6 +44,7 @@ class Player:
             "pause": (self._pause, []),
             "step": (self._step, []),
             "reset": (self._reset, []),
+            "rate": (self._set_learning_rate, ["learning_rate"]),
             "pace": (self._set_pace, ["epochs_per_second"]),
             "frames": (self._set_frames, ["per_second"]),
             "program": (self._send_program, []),
@@ -146,6 +147,9 @@ class Player:
         self._stop()
         self._train(1)
         self._send_frame()
+
+    def _set_learning_rate(self, learning_rate: Any) -> None:
+        self._session.set_learning_rate(learning_rate)
 
     def _set_pace(self, epochs_per_second: Any) -> None:
         """None for as many as there can be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -28,12 +29,15 @@ class Session:
 
     Attributes
     ----------
-    epochs : int
-        Trained for so far.
+    settings : Settings
+        With the learning rate that holds now.
+    stages : list of (float, int)
+        Learning rates, one after the other, and the epochs of training with each.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.points, self.epochs = settings, points.drawn(settings), 0
+        self.settings, self.points = settings, points.drawn(settings)
+        self.stages = [(settings.learning_rate, 0)]
         self.model = _model(settings)
         self.steps_per_epoch = batches(settings, len(self.points.X))
         self._hidden = range(len(settings.hidden))
@@ -52,7 +56,27 @@ class Session:
         self.require_points()
         rows = self.settings.batch_size
         self.model.fit(self.points.X, self.points.y, epochs=epochs, batch_size=rows, verbose=0, threads=1)
-        self.epochs += epochs
+        rate, before = self.stages[-1]
+        self.stages[-1] = rate, before + epochs
+
+    @property
+    def epochs(self) -> int:
+        """Trained for so far."""
+        return sum(epochs for _, epochs in self.stages)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Go on with another learning rate, and what the optimizer remembers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Settings`.
+        """
+        self.settings = dataclasses.replace(self.settings, learning_rate=rate)
+        self.model.optimizer.learning_rate = rate  # type: ignore[attr-defined]
+        if self.stages[-1][1] == 0:
+            self.stages.pop()
+        self.stages.append((rate, 0))
 
     def require_points(self) -> None:
         """Raise a ValueError if there is nothing to train on."""
@@ -89,7 +113,7 @@ class Session:
     def text(self) -> str:
         """The program that trains the same network as far; a ValueError if there are no points."""
         self.require_points()
-        return program.program(self.settings, self.epochs)
+        return program.program(self.settings, self.stages)
 
     def _evaluated(self, X: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
         return self.model.evaluate(X, y) if len(X) else _NOTHING

@@ -111,6 +111,21 @@ def test_the_shown_program_has_the_accuracy_of_the_page(open_page):
     assert f"epochs={number(page, 'epochs'):.0f}," in page.locator("#text").inner_text()
 
 
+def test_the_learning_rate_is_changed_while_it_trains(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Play").click()
+    wait_for_accuracy(page, percent=50)
+    before = number(page, "epochs")
+    choose(page, "Learning rate", "0.001")
+    page.wait_for_timeout(300)
+    page.get_by_role("button", name="Pause").click()
+    paused(page)
+    assert number(page, "epochs") > before
+    page.get_by_role("button", name="Show the program").click()
+    page.get_by_role("button", name="Copy").wait_for()
+    assert "model.optimizer.learning_rate = 0.001" in page.locator("#text").inner_text()
+
+
 def tab_to(page, name):
     """Press Tab until something of that name has the focus, which must then be seen."""
     for _ in range(40):

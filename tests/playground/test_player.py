@@ -65,6 +65,24 @@ def test_it_builds_plays_pauses_steps_and_resets(player):
     assert epochs(answer(player, "frame")) == 0
 
 
+def test_the_learning_rate_changes_while_it_plays(player):
+    build(player, hidden=[4])
+    player.tell({"do": "play"})
+    answer(player, "frame")
+    while epochs(answer(player, "frame")) == 0:
+        pass
+    player.tell({"do": "rate", "learning_rate": 0.003})
+    player.tell({"do": "rate", "learning_rate": -1})
+    assert "learning_rate must be" in answer(player, "error")["text"]
+    player.tell({"do": "step"})
+    player.tell({"do": "program"})
+    text = answer(player, "program")["text"]
+    assert "fn.Adam(0.01)" in text and "model.optimizer.learning_rate = 0.003" in text
+    player.tell({"do": "reset"})
+    player.tell({"do": "program"})
+    assert "fn.Adam(0.003)" in answer(player, "program")["text"]
+
+
 def test_frames_wait_for_a_page_that_does_not_draw_them(player):
     build(player)
     player.tell({"do": "play"})

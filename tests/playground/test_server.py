@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from fastnn.__main__ import main
 from fastnn.playground import access
 
 websocket = pytest.importorskip("tornado.websocket", reason="the extra `playground` is missing")
@@ -278,6 +279,13 @@ def test_a_port_that_is_taken_is_reported(playground):
     command = [sys.executable, "-m", "fastnn", "playground", "--no-browser", "--port", str(playground.port)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "in use" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_is_none_is_refused(port, capsys):
+    with pytest.raises(SystemExit):
+        main(["playground", f"--port={port}"])
+    assert "argument --port" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -44,6 +44,21 @@ def test_the_program_trains_the_same_network_to_the_bit(settings):
     assert ("validation" in printed) == (settings.data != "own")
 
 
+def test_the_program_changes_the_learning_rate_where_the_page_did():
+    session = Session(Settings("circles", 2, noise=0.05, optimizer="Momentum", learning_rate=0.3))
+    for rate, epochs in ((0.1, 3), (0.03, 0), (0.01, 2), (0.001, 0)):
+        session.set_learning_rate(rate)
+        if epochs:
+            session.train(epochs)
+    assert session.stages == [(0.1, 3), (0.01, 2), (0.001, 0)] and session.epochs == 5
+    names, _ = run(session.text())
+    assert np.array_equal(names["model"].parameters, session.model.parameters)
+    assert names["model"].optimizer == session.model.optimizer
+    with pytest.raises(ValueError, match="learning_rate must be"):
+        session.set_learning_rate(100.0)
+    assert session.settings.learning_rate == 0.001
+
+
 def test_the_program_of_a_network_that_is_not_trained_has_its_first_weights():
     session = Session(Settings())
     names, _ = run(session.text())
@@ -53,7 +68,7 @@ def test_the_program_of_a_network_that_is_not_trained_has_its_first_weights():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_program_names_the_optimizer_that_trains(name):
     settings = Settings(optimizer=name, learning_rate=0.003)
-    text = program(settings, 1)
+    text = program(settings, [(0.003, 1)])
     [line] = [line for line in text.splitlines() if "optimizer=" in line]
     assert eval(line.strip().removeprefix("optimizer=").rstrip(","), {"fn": fn}) == (
         Session(settings).model.optimizer

@@ -13,7 +13,7 @@ const find = (id) => document.getElementById(id);
 const plane = new Plane(find("plane"));
 const curve = new Curve(find("curve"));
 const units = new Units(find("layers"));
-const form = new SettingsForm(find("settings"), change);
+const form = new SettingsForm(find("settings"), change, setRate);
 const own = new OwnPoints(plane, find("tools"), build);
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -132,6 +132,10 @@ function build() {
 function change() {
   own.set(form.data === "own", form.classes);
   build();
+}
+
+function setRate(learning_rate) {
+  send("rate", { learning_rate });
 }
 
 function showLegend(classes) {

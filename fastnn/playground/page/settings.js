@@ -4,13 +4,17 @@ const DEFAULT_UNITS = 8;
 const NOISE = { spiral: "0.2", circles: "0.05", xor: "0.15" }; // at which a network learns nearly all
 
 export class SettingsForm {
-  constructor(form, onChange) {
+  constructor(form, onChange, onRate) {
     this.form = form;
     this.units = form.querySelector("#units");
     this.layUnits();
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", ({ target }) => {
       if (target.name === "data" && target.value in NOISE) form.elements.noise.value = NOISE[target.value];
+      if (target.name === "learning_rate") {
+        onRate(Number(target.value));
+        return;
+      }
       this.layUnits();
       this.disable();
       onChange();
