@@ -440,7 +440,7 @@ def test_ctrl_c_within_an_epoch_and_resumed():
 )
 def test_progress_within_an_epoch(kind, options, at_once, monkeypatch):
     shown = []
-    monkeypatch.setattr(progress.Bar, "update", lambda bar, done, logs: shown.append(done))
+    monkeypatch.setattr(progress.Bar, "update", lambda bar, done, logs, steps: shown.append(done))
     monkeypatch.setattr(pieces, "_NUMBERS", 2 * 32 * 5)  # two batches a piece
     make().fit(kind(X, Y), epochs=3, verbose=1, **options)
     assert shown == sorted(shown)
