@@ -140,7 +140,7 @@ release-check: $(VENV)/dev.stamp
 
 # A warning is an error; pages of public names, examples and lessons are made anew.
 docs: $(VENV)/docs.stamp .cache/stamp
-	rm -rf docs/api/generated docs/gallery docs/learn
+	rm -rf docs/api/generated docs/gallery docs/learn docs/_build/html
 	$(call run_with_cache,plain) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
@@ -149,7 +149,7 @@ browser: docs
 	$(call run_with_cache,plain) $(BIN)/python -m pytest -m browser tests
 
 docs-serve: docs
-	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html
+	$(BIN)/python docs/_serve.py
 
 bench: $(VENV)/dev.stamp
 	env -u OPENBLAS_CORETYPE $(BIN)/python -m pytest bench --benchmark-only

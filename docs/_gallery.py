@@ -2,16 +2,19 @@
 
 import os
 import re
+import struct
 import time
 from pathlib import Path
 from textwrap import indent
 
+import numpy as np
 from matplotlib import pyplot
 from sphinx_gallery.scrapers import figure_rst, matplotlib_scraper
 
 import fastnn
 
 HERE = Path(__file__).parent
+MNIST = HERE / "_build" / "mnist"
 EXAMPLES = HERE.parent / "examples"
 STARTED = time.time()
 COMPILED = {
@@ -25,6 +28,7 @@ ARGUMENTS = {
     "dqn": ["--seeds", "1"],
     "forecast": ["--epochs", "30"],
     "learned_ode": ["--epochs", "400"],
+    "mnist": ["--epochs", "8", "--batch", "32"],  # of the files that `mnist_files` writes
     "search_halving": ["--settings", "9"],
     "search_optuna": ["--trials", "20"],
     "reinforce": ["--seeds", "2"],
@@ -58,6 +62,8 @@ PICTURES = {
     "decision_boundary.png": "Three spirals: straight borders without a hidden layer, curved ones that "
     "follow the spirals with 64 hidden units.",
     "digits_learning_curve.png": "Loss and accuracy over the epochs, for training and held-out digits.",
+    "dropout.png": "Accuracy over the epochs: without dropout that of training ends above that of held-out "
+    "digits, with dropout it stays below.",
     "dqn.png": "The mean return of an agent rises over thousands of frames; random actions keep it below "
     "the line at 475.",
     "excites.png": "Pictures that excite each of the ten outputs most, a digit, and a dream of that digit.",
@@ -73,14 +79,19 @@ PICTURES = {
     "learning_curves.png": "Panels of loss, accuracy and learning rate over thirty epochs.",
     "loss_landscape.png": "Contours of the loss in two random directions: narrow and rugged for layers in a "
     "row, wide and smooth for residual blocks.",
+    "mistakes.png": "Digits that the network has misread, each with what it is and what it was read as.",
     "network.png": "A diagram of a network of two inputs, four hidden units and one output; the "
     "lines are weights.",
+    "neurons.png": "Three planes of two inputs: each of two neurons is zero on one side of a line and rises "
+    "on the other; the output is the sum of both, weighted.",
     "neural_ode.png": "Left measured friction and the network's curve through it; right the angle of "
     "the pendulum, with the network as with the true friction.",
     "ppo.png": "The mean return of each agent over thousands of frames, up to the line at 475.",
     "reinforce.png": "The mean return of each agent over thousands of frames, up to the line at 475.",
     "residual.png": "Accuracy for 4, 16 and 64 hidden layers: the plain networks fall to a guess, "
     "those of residual blocks stay above 95 %.",
+    "search_halving.png": "Accuracy of nine settings after three epochs, of the best three after nine, and "
+    "of the best after twenty-seven, whose line rises furthest.",
     "search_optuna.png": "Accuracy of twenty trials over the epochs: those below the others end early.",
     "spiral.png": "Three spirals of points, each in a region of its own colour with a curved border.",
     "stream.png": "The error of a linear model and of a network over the samples; the network's is "
@@ -110,7 +121,22 @@ def compiled(gallery_conf, file, when):
 
 def arguments(gallery_conf, script_vars):
     """The arguments of an example."""
-    return ARGUMENTS.get(Path(script_vars["src_file"]).stem, [])
+    name = Path(script_vars["src_file"]).stem
+    return [*([mnist_files()] if name == "mnist" else []), *ARGUMENTS.get(name, [])]
+
+
+def mnist_files():
+    """Write the digits of fastnn, enlarged, as files of the form of MNIST; return the folder."""
+    MNIST.mkdir(parents=True, exist_ok=True)
+    X, y = fastnn.datasets.digits()
+    order = np.random.default_rng(0).permutation(len(X))
+    large = np.kron(X[order].reshape(-1, 8, 8), np.ones((3, 3))) * 15.9
+    framed = np.pad(large, ((0, 0), (2, 2), (2, 2)))
+    for name, part in (("train", slice(0, 1400)), ("t10k", slice(1400, None))):
+        for kind, array in (("images-idx3", framed[part]), ("labels-idx1", y[order][part])):
+            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            (MNIST / f"{name}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
+    return str(MNIST)
 
 
 def position(path):

@@ -6,8 +6,21 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+import _check  # noqa: E402
 import _gallery  # noqa: E402, F401 (it keeps the functions that `setup` replaces)
-from _site import compiled_functions, displayed_math, escape_shapes, inline_math, links  # noqa: E402
+import _notebooks  # noqa: E402
+from _site import (  # noqa: E402
+    PROJECTS,
+    classes,
+    compiled_functions,
+    displayed_math,
+    escape_shapes,
+    inline_math,
+    inventory,
+    links,
+    public_name,
+    versions,
+)
 
 import fastnn  # noqa: E402
 
@@ -27,7 +40,12 @@ extensions = [
 ]
 # docs/examples.md lists the gallery instead of its own first page.
 exclude_patterns = ["_build", "lessons", "gallery/index.rst"]
-nitpicky = False
+
+# Names of other libraries, in docs/inventories/ so that the build needs no network: tools/inventories.py.
+intersphinx_mapping = {name: (address, inventory(name)) for name, address in PROJECTS.items()}
+# A link that leads nowhere is an error, but single backticks also mark arguments, constants and fields.
+nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"[a-z]\w*|[A-Z_]+|net\..*")]
 # The second: docs/examples.md names programs, and needs no list of what each of them uses.
 suppress_warnings = ["config.cache", "sphinx_gallery.config"]
 
@@ -48,6 +66,19 @@ autosummary_context = {
 autodoc_typehints = "none"
 # Every method has its place on the page of its class.
 numpydoc_show_class_members = False
+# Types of arguments and results are links, where they name a class.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    **classes(fastnn),
+    "function": ":func:`callable`",
+    "Executor": "concurrent.futures.Executor",
+    "path": "os.PathLike",
+    "hashable": ":term:`hashable`",
+    "mapping": ":term:`mapping`",
+    "DataFrame": "pandas.DataFrame",
+    "Axes": "matplotlib.axes.Axes",
+}
 autodoc_default_options = {
     "members": True,
     # Methods of other libraries' classes are described by their own sites.
@@ -64,12 +95,12 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "minigallery_sort_order": "_gallery.position",
     "ignore_pattern": r"^(pole|plain_numpy)\.py",  # modules that examples import
-    "filename_pattern": r"[/\\](?!mnist)\w+\.py$",  # whose files are not here
+    "filename_pattern": r"\.py$",
     "reset_argv": "_gallery.arguments",
     "reset_modules": ("matplotlib", "_gallery.compiled"),
     "reset_modules_order": "both",
     "image_scrapers": ("_gallery.pictures",),
-    "first_notebook_cell": "# The arguments of a program: a notebook has none.\n"
+    "first_notebook_cell": "# The arguments of the program, such as ['', '--epochs', '5'].\n"
     "import sys\n\nsys.argv = ['']\n%matplotlib inline",
     "abort_on_example_error": True,
     "copyfile_regex": r"",
@@ -83,17 +114,21 @@ sphinx_gallery_conf = {
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["versions.js"]
+html_extra_path = ["switcher.json"]
+html_additional_pages = {"404": "404.html"}
 html_theme = "pydata_sphinx_theme"
 html_math_renderer = "mathml"
 html_title = "fastnn"
 html_favicon = "_static/favicon.svg"
-html_context = {"default_mode": "auto"}
+html_context = {"default_mode": "auto", **versions(fastnn.__version__)}
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
+    "navbar_end": ["versions", "theme-switcher", "navbar-icon-links"],
 }
 
 
@@ -101,6 +136,9 @@ def setup(app):
     """Connect what docs/_site.py does to pages and docstrings."""
     compiled_functions(fastnn)
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
+    app.connect("builder-inited", _notebooks.complete, priority=900)  # once the gallery is there
+    app.connect("build-finished", _check.report)
     app.connect("source-read", links)
+    app.connect("missing-reference", public_name)
     app.connect("include-read", lambda app, path, name, source: links(app, name, source))
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)

@@ -8,7 +8,7 @@ A search over settings of an estimator: many settings train briefly, the best on
     python examples/search_halving.py [--settings 24] [--dask]
 
 With --dask the fits run on a Dask cluster, here one of this machine, by joblib's backend; that needs the
-extras `dask` and `sklearn`.
+extras `dask` and `sklearn`. The picture needs matplotlib.
 """
 
 import argparse
@@ -37,6 +37,29 @@ def workers(dask):
     with LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         with joblib.parallel_config("dask"):
             yield
+
+
+def draw(results):
+    """Draw the scores of each setting by epochs of training; those that are dropped end early."""
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError:
+        raise SystemExit("For a picture, install matplotlib.") from None
+    scores = {}
+    rows = zip(results["params"], results["n_resources"], results["mean_test_score"], strict=True)
+    for setting, epochs, score in rows:
+        name = str({**setting, "max_iter": None})  # which grows from round to round
+        scores.setdefault(name, []).append((epochs, score))
+    longest = max(map(len, scores.values()))
+    figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
+    for points in scores.values():
+        last = len(points) == longest
+        axes.plot(*zip(*points, strict=True), "o-", color="#0072B2" if last else "0.6", zorder=2 + last)
+    axes.set(xscale="log", xlabel="epochs", ylabel="accuracy, cross-validated")
+    axes.set_xticks(sorted(set(results["n_resources"])), labels=sorted(set(results["n_resources"])))
+    axes.minorticks_off()
+    figure.savefig("search_halving.png", dpi=120)
+    print("search_halving.png")
 
 
 def main():
@@ -69,6 +92,7 @@ def main():
     for count, epochs in zip(search.n_candidates_, search.n_resources_, strict=True):
         print(f"{count:4} settings, {epochs:3} epochs")
     print(f"{seconds:.2f} s; the best: {search.best_score_:.1%} with {search.best_params_}")
+    draw(search.cv_results_)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def register_activation(
     Parameters
     ----------
     forward : function of (x)
-        Decorated by Numba or not; `Notes` says what it may do. Further parameters keep their default values;
+        Decorated by Numba or not; the notes say what it may do. Further parameters keep their default values;
         this holds for all functions here.
     derivative : function of (x), or of (x, y)
         Derivative of `forward` at x; y is ``forward(x)``.

@@ -19,7 +19,7 @@ class Exports(Hessian):
     """The base of `fastnn.Model` that writes a model for other programs."""
 
     def to_torch_state(self, as_numpy: bool = False) -> dict[str, Any]:
-        """The weights as ``load_state_dict`` of a `torch.nn.Sequential` of the same layers expects them.
+        """The weights as ``load_state_dict`` of a ``torch.nn.Sequential`` of the same layers expects them.
 
         `Dense` is a ``Linear``, followed by a module for its activation if it has one; `Activation` and
         `Dropout` are one module each: ``[Dense(8, "relu"), Dropout(0.2), Dense(3)]`` is

@@ -51,14 +51,14 @@ def load_torch(
     Parameters
     ----------
     source : dict, or path
-        What ``state_dict()`` of a `torch.nn.Sequential` gives, with tensors or arrays of any
+        What ``state_dict()`` of a ``torch.nn.Sequential`` gives, with tensors or arrays of any
         floating-point type, or the path of a file of it: in the safetensors format, or, where PyTorch 2.6
         or later is installed, of ``torch.save``, whose code is not executed. The keys are ``"0.weight"``,
         ``"0.bias"``, ``"2.weight"`` and so on, in any order, possibly after a prefix such as ``"net."``.
         Layers whose names have no numbers are read in the order of the dict. In a checkpoint, the dict
         ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` is used.
     model : Model
-        Its layers get the weights of the `Linear`, `LayerNorm`, convolution and recurrent modules: by name
+        Its layers get the weights of the ``Linear``, ``LayerNorm``, convolution and recurrent modules: by name
         if the keys are those of `Model.to_torch_state`, else in order, containers' layers in the order of
         their arguments. Each layer of a ``GRU(num_layers=2)`` is a layer here. It is built if necessary,
         unless it begins with a convolution or a recurrent layer. PyTorch's epsilon is 1e-5:

@@ -162,7 +162,7 @@ class Layer(KnownAttributes):
         return False
 
     def trace(self, origins: Origins, limits: IndexLimits) -> Origins:
-        """Which numbers of the samples those of its output are: see `engine.index_limits`.
+        """Which numbers of the samples those of its output are: see ``engine.index_limits``.
 
         What is taken for an index is entered in `limits`.
         """
@@ -184,7 +184,7 @@ class Layer(KnownAttributes):
 
     @property
     def adapted(self) -> bool:
-        """Whether it has all statistics that it takes from data: see `Preprocessing`."""
+        """Whether it has all statistics that it takes from data: see ``Preprocessing``."""
         return True
 
     def constants(self, *inputs: Shape) -> NDArray[np.float64]:

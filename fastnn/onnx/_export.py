@@ -71,7 +71,7 @@ def export(
         the log-probabilities. Where the last layer gives probabilities, nothing is added.
     scaler : optional
         What prepared the data that the model was trained on, to stand before its layers: a fitted
-        `StandardScaler`, `MinMaxScaler`, `MaxAbsScaler` or `RobustScaler` of scikit-learn, or an
+        ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler`` or ``RobustScaler`` of scikit-learn, or an
         adapted `fastnn.Standardize` or `fastnn.MinMax`.
     dtype : {"float32", "float64"}, optional
         Of the graph; the model's if not given. Not all programs know float64: ONNX Runtime, of what is

@@ -123,7 +123,7 @@ def _tensorboard() -> tuple[Any, Any, Any]:
 
 
 class MLflow(Callback):
-    """Log each epoch to a run of MLflow. It needs `mlflow` or `mlflow-skinny`.
+    """Log each epoch to a run of MLflow. It needs ``mlflow`` or ``mlflow-skinny``.
 
     A fit is a run, or is logged to the run that is active in the thread; one with ``resume=True`` continues
     the run of the fit before. The run has the settings of the model as parameters, and ends as FINISHED,

@@ -370,7 +370,7 @@ class Trainer(Gradients):
     def fit_short(
         self, X: Any, y: Any, epochs: int = 1, batch_size: int | None = None, shuffle: bool = False
     ) -> History | None:
-        """Train by `ShortFit`; None if it cannot."""
+        """Train by ``ShortFit``; None if it cannot."""
         history = self._short_fit.make(X, y, epochs, batch_size, shuffle)
         if history is not None:
             self.history = history
@@ -406,6 +406,6 @@ class Trainer(Gradients):
         progress: Bar | Lines | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        """Do what `check_fit_arguments` has checked: see `Training`."""
+        """Do what `check_fit_arguments` has checked: see ``Training``."""
         executor, run = self._executor, train_on_batches if isinstance(task, BatchArguments) else train
         executor.weights_lock.run_fit(run, self, executor, task, self._thread_tuners, threads, progress, stop)

@@ -38,6 +38,8 @@ PROGRAMS |= {
     "stream",
     "learned_ode",
     "feedforward",
+    "neurons",
+    "dropout",
     "backpropagation",
     "two_layers",
     "uncertainty",
@@ -186,9 +188,20 @@ def test_pictures(name, run, tmp_path):
     assert all(picture in output for picture in PICTURES[name])
 
 
+@pytest.mark.sweep
+def test_dropout(run):
+    rows = numbers(r"accuracy ([\d.]+)% in training, ([\d.]+)% held out", run("dropout"))
+    assert all(held_out > 90 for _, held_out in rows)
+    assert rows[0][0] > rows[0][1] and rows[1][0] < rows[1][1]
+
+
 def test_the_networks_of_first_tutorials(run):
     for (difference,) in numbers(r"largest difference from NumPy ([\d.e+-]+)", run("feedforward")):
         assert difference < 1e-12
+    output = run("neurons")
+    by_hand, by_fastnn = numbers(r"(?:by hand|fastnn ) ([\d.]+)", output)
+    assert by_hand == by_fastnn
+    assert "hidden [16.  0.] output [32.]" in output
     output = run("backpropagation")
     by_hand, by_fastnn = re.search(r"^by hand (.*)\nfastnn  (.*)$", output, re.MULTILINE).groups()
     assert by_hand == by_fastnn

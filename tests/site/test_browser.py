@@ -1,17 +1,11 @@
 """The built site in a real browser: `make browser`. Screenshots are in docs/_build/screenshots/."""
 
-import functools
-import http.server
-import shutil
-import threading
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HTML = ROOT / "docs" / "_build" / "html"
 SCREENSHOTS = ROOT / "docs" / "_build" / "screenshots"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = [390, 1440]
 PAGES = [
     "index",
@@ -39,52 +33,6 @@ PICTURES = """[...document.images].map(image => ({
 }))"""
 
 pytestmark = [pytest.mark.browser]
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address():
-    if not (HTML / "index.html").exists():
-        pytest.skip("the site is not built: make docs")
-    handler = functools.partial(Quiet, directory=HTML)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, address):
-    """A page that notes what goes wrong, and every request that leaves this machine."""
-    context = browser.new_context(base_url=address, permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.faults = []
-    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    # The search gives up what it was reading once a result is opened.
-    page.on(
-        "requestfailed",
-        lambda request: request.failure == "net::ERR_ABORTED" or page.faults.append(f"failed: {request.url}"),
-    )
-    page.on("response", lambda answer: answer.status >= 400 and page.faults.append(answer.url))
-    page.on("request", lambda request: request.url.startswith(address) or page.faults.append(request.url))
-    yield page
-    context.close()
 
 
 def open_page(page, name):
@@ -129,17 +77,6 @@ def test_a_code_block_is_copied(page):
     page.wait_for_function("navigator.clipboard.readText().then(t => t.length > 0)")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("import fastnn as fn") and "model.fit(" in copied
-
-
-@pytest.mark.parametrize(
-    ("card", "heading"),
-    [("Train on your DataFrame", "Tables"), ("Save and deploy", "Deploy"), ("How fast is it?", "Benchmarks")],
-)
-def test_what_newcomers_look_for_is_one_click_away(page, card, heading):
-    open_page(page, "index")
-    page.locator(".sd-card", has_text=card).first.click()
-    page.wait_for_load_state("networkidle")
-    assert page.locator("h1").first.inner_text().startswith(heading)
 
 
 def test_the_keyboard_reaches_the_content(page):
