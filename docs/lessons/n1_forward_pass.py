@@ -59,8 +59,8 @@ output = hidden @ W2 + b2
 print(output.round(5))
 
 # %%
-# The same by fastnn
-# ------------------
+# The same with fastnn
+# --------------------
 #
 # A :class:`fastnn.Dense` layer has its weights in the same shape, (inputs, outputs), and can be given ours.
 

@@ -44,7 +44,7 @@ plt.show()
 # In all three cases the slope can be computed from the *value*: :math:`y (1 - y)`, :math:`1 - y^2`, and
 # whether :math:`y` is positive. So the forward pass has already done most of the work of the backward pass.
 #
-# By fastnn they are layers, or arguments of a layer. These are the two functions behind ``"sigmoid"``:
+# In fastnn they are layers, or arguments of a layer. These are the two functions behind ``"sigmoid"``:
 #
 # .. literalinclude:: ../../kernels/layers/activation.py
 #    :pyobject: _sigmoid
@@ -60,9 +60,8 @@ for name, (f, _) in functions.items():
 # Why slopes matter
 # -----------------
 #
-# A network learns by slopes that are multiplied, layer by layer (the next page says how). The sigmoid's is
-# at most a quarter, so that ten layers leave a millionth at best. That is what is called a vanishing
-# gradient:
+# A network learns from slopes that are multiplied, layer by layer (the next page shows how). That of the
+# sigmoid is at most a quarter, so ten layers leave a millionth at best. This is called a vanishing gradient:
 
 X = np.random.default_rng(0).normal(size=(200, 8))
 depths = range(1, 21)

@@ -14,8 +14,8 @@ How a network finds out in which direction to change each of its weights: backpr
 #
 # .. math:: L = \frac{1}{n} \sum_i (\hat y_i - y_i)^2
 #
-# To learn is to make it smaller. The gradient has, for each weight, how much the loss grows if that weight
-# grows; so each weight is changed a little in the opposite direction:
+# Learning means making it smaller. The gradient says, for each weight, how much the loss grows when that
+# weight grows; so each weight is changed a little in the opposite direction:
 #
 # .. math:: w \leftarrow w - \eta \, \frac{\partial L}{\partial w}
 
@@ -57,8 +57,8 @@ print(loss)
 #    \delta_1 &= \frac{\partial L}{\partial z_1} = \delta_2 W_2^T \cdot h (1 - h) \\
 #    \frac{\partial L}{\partial W_1} &= X^T \delta_1
 #
-# The :math:`\delta` are called error terms. The error of the output is handed to the hidden units by the
-# same weights that led from there to the output, hence the name backpropagation.
+# The :math:`\delta` are called error terms. The error of the output goes back to the hidden units through
+# the same weights that led from them to the output, hence the name backpropagation.
 
 delta2 = 2 / y.size * (out - y) * out * (1 - out)
 dW2 = h.T @ delta2
@@ -78,8 +78,8 @@ print(dW1[0, 2], (moved - loss) / 1e-6)
 assert np.isclose(dW1[0, 2], (moved - loss) / 1e-6, rtol=1e-4)
 
 # %%
-# The same by fastnn
-# ------------------
+# The same with fastnn
+# --------------------
 
 layers = [fn.Dense(4, "sigmoid", use_bias=False), fn.Dense(1, "sigmoid", use_bias=False)]
 model = fn.Model(layers, loss="mse", optimizer=fn.SGD(10.0), dtype="float64", seed=1).build(3)

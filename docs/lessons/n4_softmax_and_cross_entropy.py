@@ -14,7 +14,7 @@ belongs to them.
 #
 # .. math:: p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}
 #
-# A difference of 1 between two logits makes one class :math:`e`, 2.7 times as probable as the other. Only
+# A difference of 1 between two logits makes one class :math:`e = 2.7` times as probable as the other. Only
 # differences count, so the largest may be subtracted first: then no exponential overflows.
 
 import numpy as np
@@ -44,8 +44,8 @@ assert np.allclose(fn.Activation("softmax")(logits), softmax(logits), atol=1e-6)
 #
 # .. math:: L = -\log p_c
 #
-# It is 0 for a sure and right answer, 0.7 for a coin toss, and grows without bound for a sure and wrong
-# one.
+# It is 0 for an answer that is certain and right, 0.7 for a coin toss, and grows without bound for one that
+# is certain and wrong.
 
 import matplotlib.pyplot as plt
 
@@ -68,8 +68,8 @@ plt.show()
 #
 # .. math:: \frac{\partial L}{\partial z_k} = p_k - [k = c]
 #
-# A wrong answer is corrected at full strength however sure it was, since no slope of an activation comes in
-# between. With the squared error after a sigmoid it would: :math:`\hat y (1 - \hat y)` is nearly zero just
+# A wrong answer is corrected at full strength, however certain it was, since no slope of an activation comes
+# in between. With the squared error after a sigmoid one does: :math:`\hat y (1 - \hat y)` is nearly zero just
 # where the answer is most wrong.
 
 classes = np.array([0, 2, 1])
@@ -81,7 +81,7 @@ by_hand /= len(classes)  # of the mean
 print(by_hand.round(3))
 
 # %%
-# By fastnn the loss ``"cross_entropy"`` takes logits, or the probabilities of a softmax at the end, which
+# In fastnn the loss ``"cross_entropy"`` takes logits, or the probabilities of a softmax at the end, which
 # it then computes together with it. A layer that hands its input on shows the derivative:
 
 model = fn.Model([fn.Dense(3, use_bias=False)], loss="cross_entropy", dtype="float64", seed=0).build(3)

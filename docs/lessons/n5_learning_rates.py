@@ -12,7 +12,7 @@ optimizers do about it.
 #
 # With one weight, and a loss that is a parabola of curvature :math:`c`, a step multiplies the distance from
 # the minimum by :math:`1 - \eta c`. Up to :math:`\eta = 1/c` it goes straight there, up to :math:`2/c` it
-# swings from side to side, and beyond it flies away.
+# swings from side to side, and beyond that it diverges.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,9 +73,9 @@ plt.legend()
 plt.show()
 
 # %%
-# To the left nothing is learned in the time, to the right too large steps undo what was learned. Momentum
-# adds up steps in the same direction, so it needs a rate about a tenth as large. Adam divides each weight's
-# step by the size of its gradients, so its rate means much the same in every network: 0.001 to 0.01.
+# On the left too little is learned in 20 epochs; on the right, steps are too large and undo what was learned.
+# Momentum adds up steps in the same direction, so it needs a rate about a tenth as large. Adam divides each
+# weight's step by the size of its gradients, so its rate means much the same in every network: 0.001 to 0.01.
 #
 # In NumPy, for a vector of weights :math:`w` and its gradient :math:`g`:
 

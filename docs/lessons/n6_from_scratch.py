@@ -2,7 +2,7 @@
 6. A network from scratch
 =========================
 
-All pieces together: a network for handwritten digits in thirty lines of NumPy, and the same by fastnn.
+All pieces together: a network for handwritten digits in thirty lines of NumPy, and the same with fastnn.
 """
 
 # %%
@@ -73,8 +73,8 @@ answers = (np.maximum(test_X @ W1 + b1, 0) @ W2 + b2).argmax(axis=1)
 print(f"accuracy on held-out digits: {np.mean(answers == test_y):.3f}")
 
 # %%
-# By fastnn
-# ---------
+# With fastnn
+# -----------
 #
 # From the same weights, over the same batches in the same order, and so with the same result, but for
 # rounding.
