@@ -55,10 +55,11 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
 for axes, (rate, history) in zip(panels, histories.items(), strict=True):
-    axes.plot(history["accuracy"], color="#0072B2", label="training")
-    axes.plot(history["val_accuracy"], "--", color="#D55E00", label="held out")
+    axes.plot(history["accuracy"], color="C0", label="training")
+    axes.plot(history["val_accuracy"], "--", color="C1", label="held out")
     axes.set(title=f"dropout {rate}" if rate else "no dropout", xlabel="epoch", ylim=(0, 1))
 panels[0].set_ylabel("accuracy")
 panels[1].legend(frameon=False, loc="lower right")

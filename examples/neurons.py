@@ -44,6 +44,7 @@ try:
     from matplotlib import pyplot as plt
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
+plt.rcParams.update(fn.plot.style())
 a, b = np.meshgrid(np.linspace(-4, 4, 81), np.linspace(-4, 4, 81))
 plane = np.column_stack([a.ravel(), b.ravel()])
 figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")

@@ -45,6 +45,7 @@ def draw(results):
         from matplotlib import pyplot as plt
     except ImportError:
         raise SystemExit("For a picture, install matplotlib.") from None
+    plt.rcParams.update(fn.plot.style())
     scores = {}
     rows = zip(results["params"], results["n_resources"], results["mean_test_score"], strict=True)
     for setting, epochs, score in rows:
@@ -54,7 +55,7 @@ def draw(results):
     figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
     for points in scores.values():
         last = len(points) == longest
-        axes.plot(*zip(*points, strict=True), "o-", color="#0072B2" if last else "0.6", zorder=2 + last)
+        axes.plot(*zip(*points, strict=True), "o-" if last else "o--", color="C0" if last else "0.45", zorder=2 + last)
     axes.set(xscale="log", xlabel="epochs", ylabel="accuracy, cross-validated")
     axes.set_xticks(sorted(set(results["n_resources"])), labels=sorted(set(results["n_resources"])))
     axes.minorticks_off()

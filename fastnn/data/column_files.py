@@ -116,7 +116,7 @@ class Parquet(ColumnFiles):
         A file, a folder of files, files in their order, or a dataset of Arrow's.
     features : sequence of str, optional
         The columns of X; all others if not given. They are numbers or truth values; text where a layer such
-        as `fn.OneHot` codes the column.
+        as `OneHot` codes the column.
     target : str or sequence of str
         The columns of y.
     weight : str, optional

@@ -1,12 +1,15 @@
-"""The site has a page for every public name, and every page is in its navigation."""
+"""The site has a page for every public name, and knows names of other projects and its own versions."""
 
 import importlib
+import json
 import re
+import zlib
 from pathlib import Path
 
 import pytest
 
 import fastnn as fn
+from tools.inventories import names_and_roles, trimmed
 
 DOCS = Path(__file__).parents[2] / "docs"
 TABLE = re.compile(
@@ -65,3 +68,31 @@ def test_the_first_page_of_the_api_lists_all_others():
     text = (DOCS / "api" / "index.md").read_text(encoding="utf-8")
     [listed] = re.findall(r"^:::\{toctree\}\n.*\n\n((?:\w+\n)+):::$", text, re.MULTILINE)
     assert set(listed.split()) == pages
+
+
+@pytest.mark.parametrize("file", sorted((DOCS / "inventories").glob("*.txt")), ids=lambda file: file.stem)
+def test_names_of_other_projects_are_lines_of_inventories(file):
+    """A name, a role, a priority, an address in which ``$`` stands for the name, and a title."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert lines == sorted(set(lines))
+    for line in lines:
+        assert re.fullmatch(r"\S+ (py|std):[a-z]+ -?\d [\w/.]+\.html#\S+ \S.*", line), line
+
+
+def test_an_inventory_is_brought_up_to_date():
+    there = ["a.B py:class 1 b.html#$ -", "a term std:term 1 g.html#term-a-term -", "c py:data 1 c.html#$ -"]
+    header = b"# Sphinx inventory version 2\n# Project: a\n# Version: 3\n# compressed by zlib\n"
+    inventory = header + zlib.compress("\n".join(there).encode())
+    assert names_and_roles(there[1]) == "a term std:term"
+    assert trimmed(inventory, ["a term std:term 1 old.html#$ -", "a.B py:class"]) == [there[1], there[0]]
+    with pytest.raises(ValueError, match=r"not in the inventory: c py:class"):
+        trimmed(inventory, ["c py:class 1 c.html#$ -"])
+    with pytest.raises(ValueError, match="no inventory"):
+        trimmed(b"<html>\n\n\n\n\n", [])
+
+
+def test_versions_are_rows_with_the_folders_of_their_sites():
+    rows = json.loads((DOCS / "switcher.json").read_text(encoding="utf-8"))
+    assert rows[0]["version"] == "dev"
+    assert all(re.fullmatch(r"\.\./[\w.]+/", row["url"]) and row["name"] for row in rows)
+    assert len({row["version"] for row in rows}) == len({row["url"] for row in rows}) == len(rows)
