@@ -54,8 +54,8 @@ def draw(results):
     longest = max(map(len, scores.values()))
     figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
     for points in scores.values():
-        last = len(points) == longest
-        axes.plot(*zip(*points, strict=True), "o-" if last else "o--", color="C0" if last else "0.45", zorder=2 + last)
+        style = ("o-", "C0") if len(points) == longest else ("o--", "0.45")
+        axes.plot(*zip(*points, strict=True), style[0], color=style[1])
     axes.set(xscale="log", xlabel="epochs", ylabel="accuracy, cross-validated")
     axes.set_xticks(sorted(set(results["n_resources"])), labels=sorted(set(results["n_resources"])))
     axes.minorticks_off()

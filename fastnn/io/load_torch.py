@@ -58,7 +58,7 @@ def load_torch(
         Layers whose names have no numbers are read in the order of the dict. In a checkpoint, the dict
         ``"state_dict"``, ``"model_state_dict"`` or ``"model"`` is used.
     model : Model
-        Its layers get the weights of the ``Linear``, ``LayerNorm``, convolution and recurrent modules: by name
+        Its layers get the weights of the linear, LayerNorm, convolution and recurrent modules: by name
         if the keys are those of `Model.to_torch_state`, else in order, containers' layers in the order of
         their arguments. Each layer of a ``GRU(num_layers=2)`` is a layer here. It is built if necessary,
         unless it begins with a convolution or a recurrent layer. PyTorch's epsilon is 1e-5:

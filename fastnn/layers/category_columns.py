@@ -74,7 +74,7 @@ class CategoryColumns(Preprocessing):
 
     @property
     def labels(self) -> list[NDArray[Any] | None]:
-        """Of each coded column, its categories if numbers of them stand for them: see ``checks.categories``."""
+        """Of each coded column, its categories if numbers of them stand for them."""
         return list(self._labels) or [None] * self._number("counts").size
 
     def set_categories(self, known: Sequence[NDArray[Any]]) -> None:
