@@ -11,6 +11,7 @@ PAGES = [
     "index",
     "start/first_network",
     "tasks",
+    "playground",
     "fields/tables",
     "examples",
     "gallery/balancing_pole",
