@@ -72,6 +72,9 @@ def array_of(name: str, value: Any) -> str:
         return (
             f"{name} must be a dense array, got {type(value).__name__}; use {without_place(name)}.toarray()"
         )
+    if hasattr(value, "buffer_size") and hasattr(value, "describe"):
+        kind, own = type(value).__name__, without_place(name)
+        return f"{name} must be an array, got {kind}, which reads batches: use those, for {own}, y in reader"
     if getattr(value, "requires_grad", False) is True:
         kind, own = type(value).__name__, without_place(name)
         return f"{name} must not require gradients, got {kind}; use {own}.detach()"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -55,11 +56,12 @@ def file_name(fragment: Any) -> str:
 
 
 def _scanned(part: Any, n: int, what: str) -> Block:
-    def read(columns: Sequence[str], schema: Any, rows: int | None) -> Any:
-        scanner = part.scanner(columns=list(columns), schema=schema)
-        return scanner.to_table() if rows is None else scanner.head(rows)
+    return Block(n, f"{file_name(part)}{what}: ", functools.partial(_scan, part))
 
-    return Block(n, f"{file_name(part)}{what}: ", read)
+
+def _scan(part: Any, columns: Sequence[str], schema: Any, rows: int | None) -> Any:
+    scanner = part.scanner(columns=list(columns), schema=schema)
+    return scanner.to_table() if rows is None else scanner.head(rows)
 
 
 def _record_batches(fragment: Any) -> list[Block]:
@@ -72,19 +74,20 @@ def _record_batches(fragment: Any) -> list[Block]:
 
 
 def _record_batch(fragment: Any, i: int, n: int) -> Block:
-    def read(columns: Sequence[str], schema: Any, rows: int | None) -> Any:
-        import pyarrow
+    return Block(n, f"{file_name(fragment)}, record batch {i}: ", functools.partial(_read_batch, fragment, i))
 
-        outside = partition_columns(fragment)
-        with _opened(fragment, [name for name in columns if name not in outside]) as file:
-            table = pyarrow.Table.from_batches([file.get_batch(i)]).slice(0, rows)
-        for name in columns:
-            if name in outside:
-                value = pyarrow.scalar(outside[name], schema.field(name).type)
-                table = table.append_column(name, pyarrow.repeat(value, len(table)))
-        return table.select(list(columns)).cast(pyarrow.schema([schema.field(name) for name in columns]))
 
-    return Block(n, f"{file_name(fragment)}, record batch {i}: ", read)
+def _read_batch(fragment: Any, i: int, columns: Sequence[str], schema: Any, rows: int | None) -> Any:
+    import pyarrow
+
+    outside = partition_columns(fragment)
+    with _opened(fragment, [name for name in columns if name not in outside]) as file:
+        table = pyarrow.Table.from_batches([file.get_batch(i)]).slice(0, rows)
+    for name in columns:
+        if name in outside:
+            value = pyarrow.scalar(outside[name], schema.field(name).type)
+            table = table.append_column(name, pyarrow.repeat(value, len(table)))
+    return table.select(list(columns)).cast(pyarrow.schema([schema.field(name) for name in columns]))
 
 
 @contextlib.contextmanager

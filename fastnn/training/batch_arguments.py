@@ -34,6 +34,7 @@ _BATCH_SIZE = 32
 
 #: Arguments of `fit` that are those of `Rows`.
 _OF_ROWS = ("batch_size", "shuffle")
+_NO_Y = "y must not be given where X gives batches: these are (X, y)"
 _NO_BATCHES = (np.ndarray, str, bytes, bytearray, memoryview, dict, set, frozenset)
 
 
@@ -55,14 +56,19 @@ def check_batches(
     return None
 
 
-def batches_of(X: Any, y: Any) -> Source | None:
+def batches_of(X: Any, y: Any, sample_weight: Any = None) -> Source | None:
     """What gives the batches of X, once; None if it is an array."""
     if type(X) is np.ndarray:
         return None
     if y is not None and is_large(X):
-        X, y = Rows(X, y, shuffle=False), None
-    is_reader = isinstance(X, Reader)
-    return source_of(X, "X", None, 1, "steps") if is_reader or (y is None and _yields(X)) else None
+        X, y, sample_weight = Rows(X, y, sample_weight, shuffle=False), None, None
+    if not isinstance(X, Reader) and not (y is None and _yields(X)):
+        return None
+    if y is not None:
+        raise ValueError(_NO_Y)
+    if sample_weight is not None:
+        raise ValueError(f"sample_weight is for arrays, not for batches; {_INSTEAD['sample_weight']}")
+    return source_of(X, "X", None, 1, "steps")
 
 
 def evaluate_batches(executor: Executor, source: Source) -> dict[str, float]:
@@ -143,10 +149,12 @@ def _checked(
 ) -> BatchArguments:
     executor.load_kernels(training=True)
     if y is not None:
-        raise ValueError("y must not be given where X gives batches: these are (X, y)")
+        raise ValueError(_NO_Y)
     for name, value in others.items():
         if value is not None and not (isinstance(value, (int, float)) and value == 0):
             raise ValueError(f"{name} is for arrays, not for batches; {_INSTEAD[name]}")
+    if isinstance(X, Reader) and not shuffle and X.shuffle:
+        raise ValueError(f"shuffle={shuffle!r} is for arrays: make X with shuffle=False")
     if callable(shuffle):
         raise ValueError("shuffle must not be a function where X gives batches, which have their order")
     if batch_size != _BATCH_SIZE:

@@ -154,7 +154,7 @@ class Trainer(Gradients):
         TypeError, ValueError
             As `fit`.
         """
-        if sample_weight is lengths is None and (source := batches_of(X, y)) is not None:
+        if lengths is None and (source := batches_of(X, y, sample_weight)) is not None:
             return evaluate_batches(self._executor, source)
         data, lengths = check_call(self._executor, X, y, sample_weight, lengths)
         found = evaluation.evaluate(self._executor, data, lengths=lengths)

@@ -1,5 +1,8 @@
 """Parquet and Arrow files, rows of arrays and tables of Dask, polars, xarray and zarr: block by block."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -89,6 +92,9 @@ def test_columns_in_its_order_is_as_arrays(write, kind):
     assert same(one, other)
     assert history.history["loss"] == expected.history["loss"]
     assert list(other.feature_names_in_) == NAMES
+    for again in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+        for mine, its in zip(data, again, strict=True):
+            np.testing.assert_array_equal(mine[0], its[0])
     with pytest.raises(ValueError, match="must have the columns"):
         other.fit(write.reader(path, ["a", "b", "w"], "y"))
     np.testing.assert_array_equal(np.concatenate([y for _, y, _ in data]), Y)

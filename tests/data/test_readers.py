@@ -104,6 +104,14 @@ def test_datasets_of_h5py_by_blocks(file, small_blocks, monkeypatch):
     expected = other.evaluate(X, Y)["loss"]
     np.testing.assert_allclose(history.history["val_loss"][-1], expected, rtol=1e-5)
     np.testing.assert_allclose(model.evaluate(file["X"], file["y"])["loss"], expected, rtol=1e-5)
+    weight = np.linspace(0.1, 3, 1003)
+    np.testing.assert_allclose(
+        model.evaluate(file["X"], file["y"], weight)["loss"], other.evaluate(X, Y, weight)["loss"], rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="sample_weight is for arrays.*yield"):
+        model.evaluate([(X, Y)], sample_weight=weight)
+    with pytest.raises(TypeError, match="X must be an array, got Rows, which reads batches"):
+        model.predict(fn.data.Rows(X, Y))
     with pytest.raises(ValueError, match="validation_split is for arrays"):
         make().fit(file["X"], file["y"], validation_split=0.1)
 
@@ -227,5 +235,8 @@ def test_a_bad_block_is_named(small_blocks):
             fn.data.Rows(*arrays)
     with pytest.raises(ValueError, match="steps_per_epoch is for iterables; X has 32 batches"):
         model.fit(fn.data.Rows(X, Y), steps_per_epoch=3)
-    with pytest.raises(ValueError, match="y must not be given"):
-        model.fit(fn.data.Rows(X, Y), Y)
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="y must not be given"):
+            call(fn.data.Rows(X, Y), Y)
+    with pytest.raises(ValueError, match="shuffle=False is for arrays: make X with shuffle=False"):
+        model.fit(fn.data.Rows(X, Y), shuffle=False)

@@ -22,8 +22,15 @@ pytestmark = [
 @contextlib.contextmanager
 def dask_client():
     distributed = pytest.importorskip("distributed")
+    import dask
+
     settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
+    # A busy machine takes longer than 15 s to start another worker, which the cluster would then give up.
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),
+        distributed.LocalCluster(**settings) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         yield client
 
 
