@@ -10,7 +10,7 @@ import pytest
 def playground():
     """What `listen` gives, with its server running in an event loop of its own."""
     server_module = pytest.importorskip(
-        "fastnn.playground.server", reason="the extra `playground` is missing"
+        "fastnn.playground.server", reason="the extra `playground` is missing", exc_type=ImportError
     )
     started, found = threading.Event(), {}
 
