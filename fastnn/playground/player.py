@@ -20,6 +20,7 @@ MOST_WAITING = 100  # messages that are not dealt with yet
 _PIECE = 0.01  # seconds that a piece of training takes, about
 _WINDOW = 1.0  # seconds over which steps a second are measured
 _UNSEEN = 2  # frames under way at a time: a page that cannot keep up is sent fewer
+_PATIENCE = 300.0  # seconds without a frame that is drawn, as in a hidden tab, until training pauses
 _MOST_EPOCHS = 2**31  # of one network
 
 
@@ -167,13 +168,13 @@ class Player:
         self._say("program", text=self._session.text())
 
     def _note_seen(self) -> None:
-        self._unseen = max(0, self._unseen - 1)
+        self._unseen, self._seen_at = max(0, self._unseen - 1), time.perf_counter()
 
     # Training.
 
     def _restart_clock(self) -> None:
         now = time.perf_counter()
-        self._piece, self._rate = 1, 0.0
+        self._piece, self._rate, self._seen_at = 1, 0.0, now
         self._start, self._start_epoch = now, self._session.epochs
         self._marks = deque([(now, self._session.epochs)])
 
@@ -202,8 +203,8 @@ class Player:
         if now >= self._next_frame and self._unseen < _UNSEEN:
             self._next_frame = max(self._next_frame + self._period, now)
             self._send_frame()
-        if self._session.epochs > _MOST_EPOCHS:
-            self._stop()
+        if self._session.epochs > _MOST_EPOCHS or now - self._seen_at > _PATIENCE:
+            self._pause()
 
     def _train(self, epochs: int) -> None:
         """Train, and stop where the network diverges."""

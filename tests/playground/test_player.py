@@ -91,6 +91,17 @@ def test_frames_wait_for_a_page_that_does_not_draw_them(player):
     assert 1 <= frames <= 2
 
 
+def test_training_pauses_when_nobody_watches(player, monkeypatch):
+    monkeypatch.setattr("fastnn.playground.player._PATIENCE", 0.3)
+    build(player)
+    player.tell({"do": "play"})
+    assert answer(player, "state")["playing"]
+    time.sleep(0.5)
+    found = [player.delivered.get() for _ in range(player.delivered.qsize())]
+    states = [json.loads(message) for message in found if isinstance(message, str)]
+    assert states == [{"type": "state", "playing": False}]
+
+
 def test_it_trains_no_more_epochs_a_second_than_are_wanted(player):
     build(player)
     player.tell({"do": "pace", "epochs_per_second": 20})
