@@ -146,7 +146,7 @@ def tab_to(page, name):
 def test_exclusive_or_is_learned_by_keys_alone(open_page):
     page = open_page()
     tab_to(page, "Points")
-    page.keyboard.type("excl")
+    page.keyboard.type("xor")
     tab_to(page, "Units of layer 2")
     page.keyboard.press("ArrowDown")
     page.get_by_text("Layer 2: 7 units").wait_for()

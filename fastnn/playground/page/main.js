@@ -84,7 +84,10 @@ function show() {
   units.setFrame(latest);
   const whole = (value) => Math.round(value).toLocaleString("en");
   const percent = (value) => (Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`);
-  const short = (value) => (Number.isNaN(value) ? "–" : value.toPrecision(3));
+  const short = (value) => {
+    if (Number.isNaN(value)) return "–";
+    return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(2) : value.toPrecision(3);
+  };
   const figures = {
     epochs: whole(latest.epochs),
     steps: whole(latest.steps),
