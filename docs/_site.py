@@ -90,6 +90,12 @@ def classes(package):
     }
 
 
+def exceptions(name):
+    """The exceptions of another project, by name, and the links to them."""
+    lines = (HERE / "inventories" / f"{name}.txt").read_text(encoding="utf-8")
+    return {error: f":exc:`{error}`" for error in re.findall(r"^(\w+) py:exception ", lines, re.MULTILINE)}
+
+
 def inventory(name):
     """Write the names of another project in docs/inventories/ to a file of the form that Sphinx reads."""
     lines = (HERE / "inventories" / f"{name}.txt").read_bytes()

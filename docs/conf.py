@@ -15,6 +15,7 @@ from _site import (  # noqa: E402
     compiled_functions,
     displayed_math,
     escape_shapes,
+    exceptions,
     inline_math,
     inventory,
     links,
@@ -71,11 +72,11 @@ numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"
 numpydoc_xref_aliases = {
     **classes(fastnn),
+    **exceptions("python"),
     "function": ":func:`callable`",
     "Executor": "concurrent.futures.Executor",
     "path": "os.PathLike",
     "hashable": ":term:`hashable`",
-    "mapping": ":term:`mapping`",
     "DataFrame": "pandas.DataFrame",
     "Axes": "matplotlib.axes.Axes",
 }

@@ -84,6 +84,7 @@ def test_types_of_arguments_are_links(html):
         text = (html / "api" / "generated" / f"fastnn.{name}.html").read_text(encoding="utf-8")
         return set(re.findall(r'href="([^"]+)"', text))
 
+    assert "https://docs.python.org/3/library/exceptions.html#ValueError" in links("Dense")
     numpy = "https://numpy.org/doc/stable/reference"
     assert "https://docs.python.org/3/library/functions.html#int" in links("Dense")
     assert f"{numpy}/generated/numpy.ndarray.html#numpy.ndarray" in links("Model")
@@ -93,6 +94,15 @@ def test_types_of_arguments_are_links(html):
     name = "sklearn.neural_network.MLPRegressor"
     assert f"{scikit_learn}/{name}.html#{name}" in links("sklearn.MLPRegressor")
     assert pandas in links("sklearn.MLPRegressor")
+
+
+def test_every_name_of_another_project_is_linked_to(html):
+    text = "".join(path.read_text(encoding="utf-8") for path in html.rglob("*.html"))
+    found = set(re.findall(r'href="(https://[^"]+)"', text))
+    for file in (DOCS / "inventories").glob("*.txt"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, _, _, place, _ = line.split(" ", 4)
+            assert any(link.endswith(f"/{place.replace('$', name)}") for link in found), name
 
 
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES + LESSONS) - MODULES))
