@@ -11,6 +11,7 @@ from numba import njit
 import fastnn as fn
 from fastnn.engine import network
 from fastnn.engine.state import State
+from fastnn.kernels.embedded.arguments import are_apart, targets_of
 from tests.helpers.guarded import Guarded
 from tests.helpers.sweeps import sampled
 
@@ -198,3 +199,24 @@ def test_in_compiled_code():
     answer = train_until_it_fails(model.network(4), model.optimizer_state(), np.ones((5, N_IN)), Y, rows)
     assert answer == (3, fn.Status.WRONG_Y)
     assert model.state.step == 3
+
+
+@njit
+def apart(one, other):
+    return are_apart(one, other)
+
+
+@njit
+def targets(x, y):
+    return targets_of(x, y)
+
+
+def test_arrays_may_lie_side_by_side_and_not_overlap():
+    memory = np.zeros(30)
+    found = [i for i in range(24) if apart(memory[10:20], memory[i : i + 6])]
+    assert found == [0, 1, 2, 3, 4, 20, 21, 22, 23]
+
+
+def test_how_many_targets_a_row_has():
+    x, several, one = np.zeros((4, N_IN)), np.zeros((4, N_OUT)), np.zeros(4)
+    assert [targets(x, several), targets(x, one), targets(x[0], several[0])] == [N_OUT, 1, N_OUT]
