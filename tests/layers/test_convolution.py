@@ -120,7 +120,7 @@ WRONG = {
     "padding": (
         lambda: fn.Conv2D(2, 3, padding="causal"),
         ValueError,
-        "one of 'valid', 'same'",
+        "padding must be 'valid' or 'same', got 'causal'",
     ),
     "groups": (
         lambda: fn.Conv2D(3, 3, groups=2),
