@@ -4,8 +4,9 @@
 batches it prints what a step takes by one process and by two, and of the latter the arithmetic (steps with
 half of the rows, in both processes at once and without exchange), the exchange (measured alone) and the rest;
 then, by the model of the cost, from which batch on so many processes are at least half as fast as they could
-be. ``--plot`` draws the model for 2 to 1,024 of them. Steps are the fastest of many, since a process that the
-machine does not run for a moment lets the other wait.
+be. ``--plot`` draws the model for 2 to 1,024 of them. ``--normalization`` instead compares batch
+normalization by a process's own rows with that by the rows of both. Steps are the fastest of many, since a
+process that the machine does not run for a moment lets the other wait.
 """
 
 from __future__ import annotations
@@ -36,17 +37,21 @@ _SECONDS, _MEMORY = 0.3, 5e9  # of a measurement; bytes a second that are added 
 _TOGETHER = 1 << 17  # see `distributed.agreement`
 
 
-def network(width: int) -> fn.Model:
-    """Two hidden layers."""
-    layers = [fn.Dense(width, "relu"), fn.Dense(width, "relu"), fn.Dense(1)]
-    return fn.Model(layers, "mse", fn.Adam(1e-4), seed=0)
+def network(width: int, synchronized: bool | None = None) -> fn.Model:
+    """Two hidden layers, with batch normalization if it is said of which kind."""
+    hidden: list[Any] = []
+    for _ in range(2):
+        hidden.append(fn.Dense(width, "relu"))
+        if synchronized is not None:
+            hidden.append(fn.BatchNormalization(synchronized=synchronized))
+    return fn.Model([*hidden, fn.Dense(1)], "mse", fn.Adam(1e-4), seed=0)
 
 
-def step(width: int, rows: int, batch: int, comm: Any = None) -> float:
+def step(width: int, rows: int, batch: int, comm: Any = None, synchronized: bool | None = None) -> float:
     """Seconds of a step, of whose batch this process has so many rows."""
     steps = max(4, 4096 // batch)
     X = np.random.default_rng(0).normal(size=(steps * rows, FEATURES)).astype(np.float32)
-    y, model, found = np.sin(X[:, :1]), network(width), []
+    y, model, found = np.sin(X[:, :1]), network(width, synchronized), []
     options = {"batch_size": batch, "shuffle": False, "comm": comm}
     model.fit(X, y, **options)
     start = time.perf_counter()
@@ -89,6 +94,21 @@ def after_others(comm: Any) -> None:
     request = comm.Ibarrier()
     while not request.Test():
         time.sleep(1e-3)
+
+
+def work_on_normalization() -> None:
+    """What each process does with ``--normalization``."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    for width in WIDTHS:
+        for batch in BATCHES:
+            alone = step(width, batch, batch, None, False) if comm.rank == 0 else 0.0
+            after_others(comm)
+            own, shared = (step(width, batch // 2, batch, comm, kind) for kind in (False, True))
+            if comm.rank == 0:
+                cells = " | ".join(f"{1e6 * seconds:.0f}" for seconds in (alone, own, shared))
+                print(f"| {width} | {batch} | {cells} |", flush=True)
 
 
 def work() -> None:
@@ -154,12 +174,17 @@ class Costs:
         return self.arithmetic(batch) / (seconds + exchanged(ranks, self.size, latency, bandwidth))
 
 
-def measure() -> list[Costs]:
-    """The figures of two processes."""
+def by_two(*options: str) -> list[str]:
+    """Lines that two processes print."""
     mpiexec = Path(sys.executable).with_name("mpiexec")
     command = [str(mpiexec), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "bench.data_parallel", "--work"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [Costs(*json.loads(line)) for line in done.stdout.splitlines() if line.startswith("[")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def measure() -> list[Costs]:
+    """The figures of two processes."""
+    return [Costs(*json.loads(line)) for line in by_two() if line.startswith("[")]
 
 
 def show(found: list[Costs]) -> None:
@@ -210,10 +235,16 @@ def main() -> None:
     """Measure, print and perhaps draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plot", action="store_true", help=f"draw {PICTURE.name}")
+    parser.add_argument("--normalization", action="store_true", help="compare kinds of batch normalization")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work()
+        (work_on_normalization if options.normalization else work)()
+        return
+    if options.normalization:
+        print("| width | batch | one process | two, own rows | two, synchronized |")
+        print("|---|---|---|---|---|")
+        print("\n".join(line for line in by_two("--normalization") if line.startswith("|")))
         return
     found = measure()
     show(found)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BOTH = ("forward", "backward_input")
 _ALL = (*_BOTH, "backward_weights")
+_SHARED = ("share_moments", "share_gradients")
 _DATA_PARALLEL = ("begin", "gradient", "update", "finish")
 # What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
 # numbers that estimators report.
@@ -39,7 +40,7 @@ _BESIDES = (
     "layers.combine.add_gradients.backward_input",
     *(f"layers.combine.{name}.{entry}" for name in ("concatenate", "select") for entry in _BOTH),
     *(f"layers.normalization.{name}_normalization.{entry}" for name in ("layer", "group") for entry in _ALL),
-    *(f"layers.batch_normalization.{entry}" for entry in (*_ALL, "update_statistics")),
+    *(f"layers.batch_normalization.{entry}" for entry in (*_ALL, "update_statistics", *_SHARED)),
     *(f"layers.attention.{entry}" for entry in (*_BOTH, "sample")),
     *(f"layers.dropout.spatial.{entry}" for entry in (*_BOTH, "sample")),
     "layers.dropout.sample",

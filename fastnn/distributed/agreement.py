@@ -10,19 +10,21 @@ import numpy as np
 from .._version import __version__
 from ..compiler import cache_key
 from ..data import weights
+from ..engine.graph import lower
+from .exchange import exchanged
 from .ranks import Ranks, describe, raise_for
 from .sums import class_counts
 from .transport import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from ..engine.executor import Executor
     from ..training.arguments import FitArguments
 
-# Bytes that all ranks' gradients together may have to travel in the messages in which the ranks meet.
+# Bytes of all ranks' messages of a step, if gradients travel in those in which the ranks meet.
 _IN_MESSAGES = 1 << 17
 # Exponents of two between which the largest weight must be: see `weights`.
 _EXPONENTS = 16
@@ -74,7 +76,7 @@ def agree(
     settings = [own for _, own in found]
     for rank, own in enumerate(settings):
         _compare(settings[0], own, rank)
-    ranks.open(room(executor.parameter_count(task.shape) * np.dtype(executor.dtype).itemsize, ranks.size))
+    ranks.open(_room(executor, task, ranks.size))
     with ranks.telling():
         if ranks.size > 1 and _is_balanced(class_weight):
             table = _balanced(ranks, executor, task, class_weight)
@@ -88,9 +90,29 @@ def agree(
     return ranks, task
 
 
-def room(size: int, ranks: int) -> int:
-    """Bytes of a message for a gradient of so many; none where it is exchanged by itself."""
-    return -(-size // 64) * 64 if ranks > 1 and size * (ranks - 1) <= _IN_MESSAGES else 0
+def room(size: int, ranks: int, others: Sequence[int] = ()) -> int:
+    """Bytes of a message of a step, all of which are of the same size.
+
+    Parameters
+    ----------
+    size : int
+        Of the gradient, which is exchanged by itself where that is too much.
+    ranks : int
+    others : sequence of int
+        Sizes of the other messages of a step.
+    """
+    if ranks == 1:
+        return 0
+    travels = size * (ranks - 1) * (len(others) + 1) <= _IN_MESSAGES
+    return -(-max([size * travels, *others]) // 64) * 64
+
+
+def _room(executor: Executor, task: FitArguments, ranks: int) -> int:
+    if ranks == 1:
+        return 0
+    itemsize = np.dtype(executor.dtype).itemsize
+    graph = lower(executor.layers, task.shape)
+    return room(graph.n_parameters * itemsize, ranks, exchanged(graph, itemsize))
 
 
 def _check_alone(executor: Executor, task: FitArguments, sample_weight: Any, class_weight: Any) -> None:

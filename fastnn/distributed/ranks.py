@@ -26,7 +26,7 @@ _HEAD = 64  # bytes of a message before the gradient
 class Doing(enum.IntEnum):
     """What ranks meet for."""
 
-    STATE, AGREE, STEP, GATHER, END, FAILED = range(6)
+    STATE, AGREE, EXCHANGE, STEP, GATHER, END, FAILED = range(7)
 
 
 class Ranks:

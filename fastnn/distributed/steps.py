@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import zlib
@@ -16,6 +17,7 @@ from ..errors import RankError
 from ..kernels.abi.descriptor import DIVERGED, OK
 from ..memory.buffers import address, allocate, dtype_name
 from .batches import Batches
+from .exchange import Exchange, exchanged
 from .ranks import Doing
 from .sums import join
 
@@ -62,6 +64,9 @@ class SharedSteps:
         loader.prepare((f"driver.data_parallel.{entry}", "float64") for entry in _ENTRIES)
         self._entries = {name: loader.function(f"driver.data_parallel.{name}") for name in _ENTRIES}
         self._make_gradient()
+        assert executor.graph is not None
+        exchanges = ranks.size > 1 and exchanged(executor.graph, net.parameters.itemsize)
+        self._exchange = Exchange(ranks, dtype_name(net.parameters.dtype)) if exchanges else None
 
     def _make_gradient(self) -> None:
         """Make memory for the gradient of this rank's rows, and for the sum of those of all."""
@@ -71,7 +76,7 @@ class SharedSteps:
         self._rows: NDArray[Any] | None = None  # the gradients of all ranks
         self._vector = self._received = net.gradient[:0]
         self._own = net.gradient
-        if ranks.size > 1 and ranks.room.shape[1]:  # they travel in the messages
+        if ranks.size > 1 and ranks.room.shape[1] >= net.gradient.nbytes:  # they travel in the messages
             self._rows = ranks.room.view(net.gradient.dtype)[:, :n]
             if not net.fields.part_gradients:
                 self._own = self._rows[ranks.rank]
@@ -98,7 +103,8 @@ class SharedSteps:
         fields.status = OK
         sums, statistics = launch.sums(net), net.statistics.copy()
         try:
-            self._run_steps(*calls)
+            with contextlib.nullcontext() if self._exchange is None else self._exchange.of(net):
+                self._run_steps(*calls)
         except BaseException:
             if start and self._position == start:  # another rank has failed: these are still those of all
                 launch.set_sums(net, sums)
@@ -128,12 +134,13 @@ class SharedSteps:
             fields.position, fields.own_rows = start, end - start
             fields.all_rows, fields.all_weight = self._all_rows[batch], self._all_weights[batch]
             fields.gradient = own_gradient
-            if end > start:
+            if end > start or self._exchange is not None:
                 gradient()
-                loss = fields.loss_value
-            else:
-                self._own[...], loss = 0, 0.0
-            if not self._add_up(loss):
+            if self._exchange is not None:
+                self._exchange.check()
+            if end == start:
+                self._own[...], fields.loss_value = 0, 0.0
+            if not self._add_up(fields.loss_value):
                 fields.status = DIVERGED
                 break
             fields.gradient = total

@@ -36,6 +36,9 @@ class BatchNormalization(Normalization):
     epsilon : float, > 0
     center, scale : bool
         Whether there are beta and gamma.
+    synchronized : bool
+        Whether, in a fit by several processes (`comm` of `Model.fit`), mean and variance are those of the
+        rows of all of them, as one process would have them. Otherwise each takes those of its own rows.
 
     Raises
     ------
@@ -55,13 +58,19 @@ class BatchNormalization(Normalization):
     """
 
     kind = "batch_normalization"
-    settings = ("momentum", "epsilon", "center", "scale")
+    settings = ("momentum", "epsilon", "center", "scale", "synchronized")
 
     def __init__(
-        self, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True
+        self,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        synchronized: bool = False,
     ) -> None:
         super().__init__(epsilon, center, scale)
         self.momentum = validate.number("momentum", momentum, low=0.0, high=1.0)
+        self.synchronized = validate.boolean("synchronized", synchronized)
 
     moving_mean = Parameter("Moving average of the means of batches, of shape (channels,).")
 
@@ -87,10 +96,10 @@ class BatchNormalization(Normalization):
             [x],
             x.shape,
             parameters=self.parameter_names(),
-            settings=(self.epsilon, self.momentum, channels),
+            settings=(self.epsilon, self.momentum, channels, self.synchronized),
             statistics=True,
             saves="x",
-            scratch_per_part=4 * channels,
+            scratch_per_part=(8 if self.synchronized else 4) * channels,
             shared_scratch=6 * channels,
             couples=True,
         )

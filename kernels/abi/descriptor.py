@@ -80,6 +80,19 @@ _FIELDS = [
     ("team", np.int64),  # threads that make this call
     ("barrier", np.int64),  # address of the counter of arrivals
     ("abort", np.int64),  # address of a number that is not 0 if a thread could not be started
+    # Training by several processes, each with a part of the rows: see `driver.data_parallel`
+    ("rank", np.int64),  # number of this process,
+    ("ranks", np.int64),  # and how many there are
+    ("own_rows", np.int64),  # rows of the batch that this process has,
+    ("own_weight", np.float64),  # and the sum of their weights
+    ("all_rows", np.int64),  # rows of the batch that all processes have,
+    ("all_weight", np.float64),  # and the sum of their weights
+    ("shared_penalties", np.int64),  # how many penalties count, once the gradients are added up
+    ("share_moments", np.int64),  # addresses of entries in `batch_normalization` for the rows of all of them,
+    ("share_gradients", np.int64),
+    ("exchange", np.int64),  # and of what lets all have each other's messages, or 0: see `ranks`
+    ("messages", np.int64),  # address of these, one of each process,
+    ("message_size", np.int64),  # and how many bytes from one to the next
     # Factors
     ("scale", np.float64),  # of a row's loss in the batch's: 1 / sum of weights, or 1
     ("norm_factor", np.float64),  # what the gradient is multiplied with before clipping by value
@@ -143,13 +156,6 @@ _FIELDS = [
     ("state_width", np.int64),
     ("own_address", np.int64),  # the descriptor's own, by which a copy is told
     ("own_loss", np.int64),  # address of the float64 number that the loss is left in
-    # Training by several processes, each with a part of the rows: see `driver.data_parallel`
-    ("rank", np.int64),  # number of this process
-    ("own_rows", np.int64),  # rows of the batch that this process has,
-    ("own_weight", np.float64),  # and the sum of their weights
-    ("all_rows", np.int64),  # rows of the batch that all processes have,
-    ("all_weight", np.float64),  # and the sum of their weights
-    ("shared_penalties", np.int64),  # how many penalties count, once the gradients are added up
 ]
 
 #: int64 numbers that a descriptor takes: whole cache lines, so that threads do not write to the same one.

@@ -13,7 +13,16 @@ from ..lowlevel._jit import force_inline, kernel
 from ..lowlevel.simd import flush_denormals, record, record_at, restore_denormals, view
 from . import update
 from .loop import order_samples, start_sums, write_sums
-from .rows import add_penalties, batch_loss, call_kernel, place_batch, run_batch
+from .rows import (
+    add_penalties,
+    backward_rows,
+    batch_loss,
+    call_kernel,
+    forward_rows,
+    place_batch,
+    place_rows,
+    run_batch,
+)
 from .team import prepare_worker, wait_for_team, worker
 
 _RANK = 40  # bit of the number of a step from which on the process counts
@@ -38,10 +47,20 @@ def begin_entry(T):
     return begin
 
 
+@kernel
+def _take_part(net, own):
+    """Let the ops that couple rows take part in a step with none."""
+    own.batch_rows = 0
+    place_rows(own, 0, 0)
+    forward_rows(net, own)
+    backward_rows(net, own, 0, 0, 1)
+
+
 def gradient_entry(T):
     """`own_rows` rows from `position` on -> `loss_value`, their sum; `own_weight`; and `gradient`.
 
-    The gradient is the part of these rows in that of the batch of weight `all_weight`, without penalties.
+    The gradient is the part of these rows in that of the batch of weight `all_weight`, without penalties. If
+    there are no rows, none of these is written: ops that couple rows of all processes exchange what they do.
     """
 
     def gradient(thread, net_address):
@@ -49,6 +68,10 @@ def gradient_entry(T):
         mode = flush_denormals()
         prepare_worker(net, thread)
         own, step = worker(net, thread), net.step
+        if net.own_rows == 0:
+            _take_part(net, own)
+            restore_denormals(mode)
+            return
         weight = place_batch(net, own, step | net.rank << _RANK, net.position, net.own_rows)
         own.scale = _scale(net)
         run_batch(net, own, thread, True)
@@ -81,7 +104,7 @@ def _add_own_sums(net, own):
 
 @kernel
 def _update_statistics(net, own):
-    """Let ops with running statistics take over those of the rows of this process."""
+    """Let ops with running statistics take over those of the rows of this process, or of all."""
     if net.statistics != 0:
         for i in range(net.n_ops):
             op = record_at(net.ops, i, OP)
@@ -94,10 +117,12 @@ def update_entry(T):
     def update_all(thread, net_address):
         net = record(net_address, DESCRIPTOR)
         mode = flush_denormals()
-        if thread == 0 and net.own_rows > 0:
+        if thread == 0:
             own = worker(net, 0)
-            _add_own_sums(net, own)
-            _update_statistics(net, own)
+            if net.own_rows > 0:
+                _add_own_sums(net, own)
+            if net.own_rows > 0 or net.exchange != 0:
+                _update_statistics(net, own)
         prepare_worker(net, thread)
         own = worker(net, thread)
         own.scale = _scale(net)  # which penalties read

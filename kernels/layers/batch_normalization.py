@@ -10,6 +10,10 @@ has its rows. When all threads have come so far, each adds them up in the order 
 depend on no number of threads. Moments are joined as by T. Chan, G. Golub, R. LeVeque, *Algorithms for
 computing the sample variance*, The American Statistician 37 (1983).
 
+In a fit by several processes a synchronized layer takes the moments of the rows of all of them: the first
+thread of each process sends those of its own rows and joins all, in the order of the processes. The same is
+done with the sums of the backward pass: see `kernels.driver.ranks`.
+
 x, y, dy and dx are of shape (rows, n), where every position of a sample is a row; gamma and beta, and what is
 theirs, of shape (n,). `moments`, of shape (4, n), are mean, 1 / sqrt(variance + epsilon), factor and offset:
 see `prepare`. `sums`, of shape (parts, 2, n), are those of the parts.
@@ -23,9 +27,10 @@ from ..abi.entries import entry
 from ..abi.oprow import NONE, OP, OPTIMIZER, SIZE
 from ..abi.tensors import row_address, tensor_address
 from ..driver.batch import rows_parts
+from ..driver.ranks import exchange, numbers_of, rows_of, speaks_for_team
 from ..driver.team import wait_for_team
 from ..lowlevel._jit import force_inline, inline_ir, kernel
-from ..lowlevel.simd import element, record, view
+from ..lowlevel.simd import address, call, element, record, view
 
 _ROWS = 64  # of a block: it is read twice, and should still be in the cache the second time
 
@@ -85,6 +90,19 @@ def join_moments(sums, rows, positions, moments):
 
 
 @kernel
+def join_batches(more, share, moments):
+    """Write ``moments[:2]``: mean and variance of the rows they are of and those of `more` together.
+
+    The rows of `more` are the fraction `share` of all.
+    """
+    rest = share * (moments.dtype.type(1) - share)
+    for j in range(moments.shape[1]):
+        distance = more[0, j] - moments[0, j]
+        moments[0, j] += distance * share
+        moments[1, j] += (more[1, j] - moments[1, j]) * share + distance * distance * rest
+
+
+@kernel
 def prepare(gamma, beta, epsilon, moments):
     """Make of the variance in ``moments[1]`` its inverse root, and write factor and offset behind it.
 
@@ -116,6 +134,22 @@ def part_gradients(x, dy, start, end, moments, part, sums):
         for j in range(x.shape[1]):
             sums[part, 0, j] += dy[i, j]
             sums[part, 1, j] += dy[i, j] * (x[i, j] - moments[0, j])
+
+
+@kernel
+def clear(numbers):
+    """Write zeros into `numbers`."""
+    for i in range(numbers.shape[0]):
+        for j in range(numbers.shape[1]):
+            numbers[i, j] = numbers.dtype.type(0)
+
+
+@kernel
+def add_sums(more, total):
+    """Add `more` to `total`, both of shape (2, n)."""
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            total[i, j] += more[i, j]
 
 
 @kernel
@@ -184,8 +218,14 @@ def _by_batch(op, net):
 
 
 @force_inline
+def _is_shared(op, net):
+    """Whether the rows of all processes are one batch."""
+    return op.settings[3] == 1.0 and net.exchange != 0
+
+
+@force_inline
 def _first_part(net, row, parts):
-    """The part of the batch that begins with a row."""
+    """The part of the batch that begins with a row; 0 of a batch without rows."""
     rows = net.batch_rows
     return (row * parts + rows - 1) // rows
 
@@ -225,15 +265,23 @@ def _sums(op, net, backward, n, T):
 
 
 @inline_ir
+def _of_all(op, net, backward, n, T):
+    """Mean and variance of the rows of all processes, or the sums of their gradients: (2, n)."""
+    return view(element(net.workspace, op.scratch + (4 + 2 * backward) * n * net.n_parts, T), (2, n), T)
+
+
+@inline_ir
 def _take_moments(op, net, by_batch, moments, T):
     """Write `moments`, all four."""
     n, positions = _shape(op)
-    if by_batch:
+    if by_batch and not _is_shared(op, net):
         join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
     else:
-        running = view(element(net.statistics, op.statistics, T), (2, n), T)
+        known = view(element(net.statistics, op.statistics, T), (2, n), T)
+        if by_batch:
+            known = _of_all(op, net, 0, n, T)
         for j in range(n):
-            moments[0, j], moments[1, j] = running[0, j], running[1, j]
+            moments[0, j], moments[1, j] = known[0, j], known[1, j]
     gamma = _channels(net.parameters, op.parameters[0], n, T)
     beta = _channels(net.parameters, op.parameters[1], n, T)
     prepare(gamma, beta, T(op.settings[0]), moments)
@@ -252,7 +300,10 @@ def forward_entry(op, net, T):
         for part in range(_first_part(net, first, parts), _first_part(net, first + net.rows, parts)):
             start, end = part * rows // parts, (part + 1) * rows // parts
             part_moments(every, start * positions, end * positions, part, sums, block)
-        wait_for_team(net)
+        if _is_shared(op, net):
+            call(net.share_moments, address(op), address(net))
+        else:
+            wait_for_team(net)
     _take_moments(op, net, by_batch, moments, T)
     x = _rows_at_hand(net, op.x, positions, n, T)
     normalize(x, moments, _rows_at_hand(net, op.y, positions, n, T))
@@ -273,10 +324,18 @@ def backward_input_entry(op, net, T):
         for part in range(_first_part(net, first, parts), _first_part(net, first + net.rows, parts)):
             start, end = part * rows // parts - first, (part + 1) * rows // parts - first
             part_gradients(x, dy, start * positions, end * positions, moments, part, sums)
-        wait_for_team(net)
+        if _is_shared(op, net):
+            call(net.share_gradients, address(op), address(net))
+        else:
+            wait_for_team(net)
         dgamma = view(element(net.scratch, 4 * n, T), n, T)
         dbeta = view(element(net.scratch, 5 * n, T), n, T)
-        join_gradients(sums, moments, dgamma, dbeta)
+        if _is_shared(op, net):
+            total, rows = _of_all(op, net, 1, n, T), net.all_rows
+            for j in range(n):
+                dgamma[j], dbeta[j] = total[0, j], total[1, j]
+        else:
+            join_gradients(sums, moments, dgamma, dbeta)
         batch_normalization_backward(x, dy, rows * positions, moments, dgamma, dbeta, dx)
     else:
         scale(dy, moments, dx)
@@ -316,9 +375,53 @@ def backward_weights_entry(op, net, T):
 def update_statistics_entry(op, net, T):
     """The moments of the batch, in `scratch` -> `statistics`, unless they are frozen."""
     n, positions = _shape(op)
-    if _by_batch(op, net):
+    is_shared = _is_shared(op, net)
+    if _by_batch(op, net) and (is_shared or net.batch_rows > 0):
         moments = view(net.scratch, (4, n), T)
-        join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
+        if is_shared:
+            moments = _of_all(op, net, 0, n, T)
+        else:
+            join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
         mean = view(element(net.statistics, op.statistics, T), n, T)
         variance = view(element(net.statistics, op.statistics + n, T), n, T)
         average(moments, T(op.settings[1]), mean, variance)
+
+
+@entry(OP)
+def share_moments_entry(op, net, T):
+    """The moments of the parts, in `scratch` of each process -> those of the rows of all processes."""
+    n, positions = _shape(op)
+    wait_for_team(net)
+    if speaks_for_team(net):
+        rows_of(net, net.rank)[0] = net.batch_rows
+        if net.batch_rows > 0:
+            own = numbers_of(net, net.rank, (2, n), T)
+            join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, own)
+        exchange(net)
+        moments, before = _of_all(op, net, 0, n, T), 0.0
+        clear(moments)
+        for rank in range(net.ranks):
+            rows = rows_of(net, rank)[0]
+            if rows > 0.0:
+                before += rows
+                join_batches(numbers_of(net, rank, (2, n), T), T(rows / before), moments)
+    wait_for_team(net)
+
+
+@entry(OP)
+def share_gradients_entry(op, net, T):
+    """The sums of the gradients of the parts, likewise; the moments of all are in the thread's `scratch`."""
+    n, _ = _shape(op)
+    wait_for_team(net)
+    if speaks_for_team(net):
+        rows_of(net, net.rank)[0] = net.batch_rows
+        if net.batch_rows > 0:
+            own = numbers_of(net, net.rank, (2, n), T)
+            join_gradients(_sums(op, net, 1, n, T), view(net.scratch, (4, n), T), own[0], own[1])
+        exchange(net)
+        total = _of_all(op, net, 1, n, T)
+        clear(total)
+        for rank in range(net.ranks):
+            if rows_of(net, rank)[0] > 0.0:
+                add_sums(numbers_of(net, rank, (2, n), T), total)
+    wait_for_team(net)

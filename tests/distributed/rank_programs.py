@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,9 +44,19 @@ def part(*arrays):
     return found if len(found) > 1 else found[0]
 
 
-def net(*more, width=16, seed=1, loss="mse", outputs=2, dtype="float32", metrics=("mae", "r2"), **optimizer):
+def net(
+    *more,
+    width=16,
+    seed=1,
+    loss="mse",
+    outputs=2,
+    dtype="float32",
+    metrics=("mae", "r2"),
+    kind=fn.Adam,
+    **optimizer,
+):
     layers = [fn.Dense(width, "tanh", l2=1e-4), *more, fn.Dense(outputs)]
-    return fn.Model(layers, loss, fn.Adam(0.01, **optimizer), metrics, dtype=dtype, seed=seed)
+    return fn.Model(layers, loss, kind(0.01, **optimizer), metrics, dtype=dtype, seed=seed)
 
 
 def both(make, X, y, sample_weight=None, validation=None, **options):
@@ -118,6 +129,87 @@ def values(folder):
     moving = COMM_OBJECTS(models[1].state.statistics.tobytes())
     assert all(own == moving[0] for own in moving)
     assert histories[1].history["val_loss"][-1] < histories[1].history["val_loss"][0]
+
+
+class Counted:
+    """A communicator that counts its messages, by what ranks meet for."""
+
+    def __init__(self):
+        from fastnn.distributed.transport import connect
+
+        self._transport, self.messages = connect(COMM), Counter()
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+    def all_gather(self, rows):
+        from fastnn.distributed.ranks import Doing
+
+        if rows.dtype == np.uint8:
+            self.messages[Doing(int(rows[RANK, :8].view(np.float64)[0])).name] += 1
+        self._transport.all_gather(rows)
+
+
+def messages_of_a_step(*more):
+    """How many exchanges there are in a step, and how many at its end."""
+    X, y = samples(240)
+    counted = Counted()
+    net(*[layer() for layer in more]).fit(*part(X, y), batch_size=24, comm=counted)
+    return counted.messages["EXCHANGE"] / 10, counted.messages["STEP"] / 10
+
+
+def normalized(**options):
+    return fn.BatchNormalization(synchronized=True, **options)
+
+
+def synchronized(folder):
+    """Moments of the rows of all: weights, logs and moving averages of one process with them."""
+    X, y = samples(270)
+    weight = np.random.default_rng(3).uniform(0.5, 2, 270)
+    validation = samples(100, 1)
+    branch = lambda: fn.Residual([fn.Dense(16, "tanh"), normalized(scale=False)])  # noqa: E731
+    images = lambda: fn.Sequential(  # noqa: E731
+        [fn.Reshape((4, 4, 1)), fn.Conv2D(3, 3), normalized(), fn.Activation("tanh"), fn.Flatten()]
+    )
+
+    def fixed():
+        layer = normalized()
+        layer.trainable = False
+        return layer
+
+    for more, model, options in [
+        ([normalized], {}, {"validation": validation}),
+        ([normalized, branch], {"dtype": "float64"}, {"sample_weight": weight, "batch_size": 64}),
+        ([lambda: normalized(center=False), branch], {}, {"batch_size": None}),
+        ([branch, images], {"dtype": "float64"}, {"batch_size": 5}),  # at times no row of a rank's
+        ([fixed, normalized], {"dtype": "float64", "global_clipnorm": 0.1}, {"batch_size": 100}),
+        (
+            [normalized],
+            {"width": 600, "outputs": 40, "dtype": "float64"},
+            {"batch_size": 50, "threads": 2, "shuffle": lambda epoch: np.arange(270)},
+        ),
+        ([normalized, images], {"dtype": "float64"}, {"threads": 2, "batch_size": 200}),
+    ]:
+        targets = np.tile(y, (1, model.get("outputs", 2) // 2))
+
+        def make(more=more, model=model):
+            # Adam would divide the gradient of a bias before a normalization, rounding errors, by its size.
+            return net(*[layer() for layer in more], kind=fn.SGD, **model)
+
+        models, histories = both(make, X, targets, **options)
+        require_same(models, histories)
+        moving = [own.state.statistics for own in models]
+        assert np.array_equal(moving[1], moving[2])
+        assert len(set(COMM_OBJECTS(moving[1].tobytes()))) == 1
+        tolerance = 1e-12 if models[0].dtype == "float64" else 1e-5
+        np.testing.assert_allclose(moving[1], moving[0], rtol=tolerance, atol=tolerance)
+        assert SIZE > 1 or np.array_equal(moving[0], moving[1])
+    # Each synchronized layer has a message in both passes, and no other has any.
+    if SIZE > 1:
+        assert messages_of_a_step() == messages_of_a_step(fn.BatchNormalization) == (0, 1)
+        assert messages_of_a_step(normalized, fn.BatchNormalization, branch) == (4, 1)
+    models, histories = both(lambda: net(normalized(), fn.BatchNormalization()), X, y, batch_size=5)
+    require_same(models, histories, close=False)
 
 
 def classes(folder):
@@ -251,6 +343,7 @@ def mismatches(folder):
         (net(), {"sample_weight": np.ones(len(X)) if own else None}, "sample_weight must be the same"),
         (net(metrics=("mae",) if own else ()), {}, "metrics must be the same"),
         (net(), {"shuffle": own}, "shuffle must be the same"),
+        (net(fn.BatchNormalization(synchronized=own)), {}, "layer 1"),
     ]
     for model, options, text in cases:
         with raises(ValueError, text):
@@ -334,6 +427,31 @@ def uncaught(folder):
     X[RANK] = np.nan if RANK == LAST else 0
     net().fit(X, y, comm=COMM)
     time.sleep(60)
+
+
+class Breaks(Counted):
+    """A communicator whose last rank does something else in the middle of a step."""
+
+    def __init__(self, breaks):
+        super().__init__()
+        self._breaks = breaks
+
+    def all_gather(self, rows):
+        if RANK == LAST and self.messages["EXCHANGE"] == 100:
+            self._breaks()
+        super().all_gather(rows)
+
+
+def killed_in_a_step(folder):
+    comm = Breaks(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    net(normalized()).fit(*part(*samples()), epochs=1_000_000, comm=comm)
+
+
+def uncaught_in_a_step(folder):
+    def fails():
+        raise OSError("the network is down")
+
+    net(normalized()).fit(*part(*samples()), epochs=1_000_000, comm=Breaks(fails))
 
 
 def killed(folder):

@@ -38,7 +38,7 @@ def mpi(ranks, name, folder, *, succeeds=True):
 @pytest.mark.parametrize(
     ("ranks", "name"),
     [
-        *((ranks, name) for ranks in (1, 2, 3) for name in ("values", "stopping")),
+        *((ranks, name) for ranks in (1, 2, 3) for name in ("values", "stopping", "synchronized")),
         (2, "classes"),
         (2, "sequences"),
     ],
@@ -58,13 +58,13 @@ def test_ranks_end_together(tmp_path, name):
     mpi(2, name, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["uncaught", "killed"])
+@pytest.mark.parametrize("name", ["uncaught", "uncaught_in_a_step", "killed", "killed_in_a_step"])
 def test_a_failed_rank_ends_the_program(tmp_path, name):
     start = time.monotonic()
     printed = mpi(2, name, tmp_path, succeeds=False)
     assert time.monotonic() - start < 30
-    if name == "uncaught":
-        assert "got nan at (1, 0)" in printed
+    told = {"uncaught": "got nan at (1, 0)", "uncaught_in_a_step": "the network is down"}
+    assert told.get(name, "") in printed
 
 
 @pytest.mark.parametrize("name", ["values", "failures"])

@@ -356,3 +356,17 @@ def test_it_is_that_of_pytorch():
     assert_allclose(model.layers[0].gamma, layer.weight.detach(), rtol=1e-10)
     assert_allclose(model.layers[0].beta, layer.bias.detach(), rtol=1e-10, atol=1e-12)
     assert_allclose(model.layers[0].moving_mean, layer.running_mean, rtol=1e-10)
+
+
+def test_synchronized_changes_nothing_in_one_process(tmp_path):
+    """It is shown, saved, and seen by `fit(comm=)` only: `tests/distributed` has what it does there."""
+    models = [after_dense(synchronized=synchronized) for synchronized in (False, True)]
+    for model in models:
+        model.fit(X, Y, epochs=2, batch_size=23, verbose=0)
+    assert np.array_equal(models[0].parameters, models[1].parameters)
+    assert np.array_equal(models[0].state.statistics, models[1].state.statistics)
+    models[1].save(tmp_path / "model.safetensors")
+    layer = fn.load(tmp_path / "model.safetensors").layers[1]
+    assert layer.synchronized and repr(layer) == "BatchNormalization(synchronized=True)"
+    with pytest.raises(TypeError, match="synchronized must be True or False, got 1.5"):
+        fn.BatchNormalization(synchronized=1.5)
