@@ -2,9 +2,9 @@
 
     python -m bench.out_of_memory [folder]
 
-A Parquet file is read beside the same data in memory, as an iterable of batches and as an HDF5 dataset. Then
-a process that may allocate little more than it has after its first steps (RLIMIT_DATA: all of its private
-memory that can be written to) trains on a file ten times larger than that.
+A Parquet file is read beside the same data in memory, in an Arrow file, in an HDF5 dataset and as an iterable
+of batches. Then a process that may allocate little more than it has after its first steps (RLIMIT_DATA: all
+of its private memory that can be written to) trains on a file ten times larger than that.
 """
 
 import argparse
@@ -44,6 +44,17 @@ def write(path, rows):
     return path
 
 
+def as_arrow(path):
+    """The same as an Arrow file of record batches."""
+    import pyarrow.parquet as pq
+    from pyarrow import ipc
+
+    table = pq.read_table(path)
+    with ipc.new_file(path.with_suffix(".arrow"), table.schema) as file:
+        file.write_table(table, max_chunksize=GROUP)
+    return path.with_suffix(".arrow")
+
+
 def rows_a_second(fit, rows):
     fit()
     times = []
@@ -59,16 +70,20 @@ def speeds(folder):
 
     rows = 20 * GROUP
     path = write(folder / "small.parquet", rows)
+    arrow = as_arrow(path)
     X, y, _ = fn.data.Parquet(path, target="y", shuffle=False, buffer_size=rows).read(list(range(20)))
     X, y = np.stack([column.to_numpy() for column in X.columns], axis=1), np.asarray(y)
     with h5py.File(folder / "small.h5", "w") as file:
         file["X"], file["y"] = X, y
         print("million rows a second:")
-        print(f"{'width':>6} {'batch':>6} {'arrays':>8} {'Parquet':>8} {'HDF5':>8} {'iterable':>8}")
+        print(
+            f"{'width':>6} {'batch':>6} {'arrays':>8} {'Parquet':>8} {'Arrow':>8} {'HDF5':>8} {'iterable':>8}"
+        )
         for width, batch in [(8, 32), (64, 32), (64, 256), (512, 256)]:
             sources = [
                 ((X, y), {"batch_size": batch}),
                 ((fn.data.Parquet(path, target="y", batch_size=batch),), {}),
+                ((fn.data.Arrow(arrow, target="y", batch_size=batch),), {}),
                 ((fn.data.Rows(file["X"], file["y"], batch_size=batch),), {}),
                 (([(X[i : i + batch], y[i : i + batch]) for i in range(0, rows, batch)],), {}),
             ]

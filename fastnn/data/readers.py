@@ -16,7 +16,7 @@ BUFFER = 1 << 16
 
 
 class Reader:
-    """Base of what `fit` reads block by block: `Parquet` and `Rows`.
+    """Base of what `fit` reads block by block: `Parquet`, `Arrow` and `Rows`.
 
     Iterating over a reader yields batches, ``(X, y)`` or ``(X, y, sample_weight)``, in a new order each
     time if it shuffles.
