@@ -8,7 +8,9 @@ from pathlib import Path
 from textwrap import indent
 
 import numpy as np
+from docutils.nodes import image
 from matplotlib import pyplot
+from PIL import Image
 from sphinx_gallery.scrapers import figure_rst, matplotlib_scraper
 
 import fastnn
@@ -36,7 +38,10 @@ ARGUMENTS = {
     "stream": ["--samples", "3000"],
 }
 
-#: What a picture shows, for those who do not see it.
+#: Inches, from which on a picture is too small to read in the width of a phone.
+WIDE = 6.5
+
+#: What a picture shows, for those who do not see it: by its file, or by lesson and number.
 PICTURES = {
     "activations.png": "Curves of relu, sigmoid, tanh and gelu from -4 to 4.",
     "adversarial.png": "Eight handwritten digits with small changes, each with what it is and what it is "
@@ -84,6 +89,31 @@ PICTURES = {
     "lines are weights.",
     "neurons.png": "Three planes of two inputs: each of two neurons is zero on one side of a line and rises "
     "on the other; the output is the sum of both, weighted.",
+    "n1_forward_pass_001.png": "Outputs over inputs: layers without an activation make a straight line, "
+    "with tanh a curve.",
+    "n2_activation_functions_001.png": "Values and slopes of sigmoid, tanh and relu from -5 to 5: the "
+    "slopes of the first two vanish at both ends, that of relu is zero or one.",
+    "n2_activation_functions_002.png": "The gradient of the first layer over the number of layers: with "
+    "sigmoid it falls by twelve decades in twenty layers, with tanh and relu it stays.",
+    "n2_activation_functions_003.png": "A wave and what networks of 1, 2, 4 and 16 units make of it: the "
+    "more units, the closer.",
+    "n3_chain_rule_001.png": "The loss over ten thousand steps, by NumPy and by fastnn: one line on the "
+    "other.",
+    "n4_softmax_and_cross_entropy_001.png": "Losses over the probability of the right class: towards "
+    "zero cross-entropy grows without bounds, the squared error ends at one.",
+    "n4_softmax_and_cross_entropy_002.png": "Accuracy over forty epochs: by cross-entropy it is above 80 "
+    "% after a few, by the squared error it stays below 60 %.",
+    "n5_learning_rates_001.png": "Steps on a parabola by four rates: small steps, a straight way to the "
+    "minimum, swings that shrink, and steps that leave it.",
+    "n5_learning_rates_002.png": "The loss after twenty epochs over the learning rate, for SGD, momentum "
+    "and Adam: each has a valley, with a steep side on the right.",
+    "n5_learning_rates_003.png": "Two schedules of the rate: one halves again and again, the other rises "
+    "fast and falls as a cosine.",
+    "n5_learning_rates_004.png": "The loss over twenty epochs, by a constant rate and by the cosine.",
+    "n6_from_scratch_001.png": "Ten handwritten digits of 8 by 8 pixels, with their labels.",
+    "n6_from_scratch_002.png": "The loss over fifty epochs, by NumPy and by fastnn: one line on the other.",
+    "n6_from_scratch_003.png": "The weights of 64 hidden units as pictures of 8 by 8 pixels, orange and "
+    "blue.",
     "neural_ode.png": "Left measured friction and the network's curve through it; right the angle of "
     "the pendulum, with the network as with the true friction.",
     "ppo.png": "The mean return of each agent over thousands of frames, up to the line at 475.",
@@ -147,7 +177,9 @@ def position(path):
 def pictures(block, block_vars, gallery_conf):
     """Put what a cell has drawn into the page: for an example the files that it has saved, with texts."""
     if EXAMPLES != Path(block_vars["src_file"]).resolve().parent:
-        return matplotlib_scraper(block, block_vars, gallery_conf)
+        drawn = matplotlib_scraper(block, block_vars, gallery_conf)
+        found = re.search(r"/sphx_glr_(\w+\.png)", drawn)
+        return framed(re.sub(r":alt: .*", f":alt: {PICTURES[found[1]]}", drawn)) if found else drawn
     shown = []
     new = [path for path in Path.cwd().glob("*.[gp][in][fg]") if path.stat().st_mtime >= STARTED]
     for path in sorted(new, key=lambda path: path.stat().st_mtime_ns):
@@ -158,15 +190,37 @@ def pictures(block, block_vars, gallery_conf):
             place = next(block_vars["image_path_iterator"])
             os.replace(path, place)
             if path.with_suffix(".gif") not in new:  # else it is on the card of the example only
-                shown.append(figure_rst([place], gallery_conf["src_dir"], PICTURES[path.name]))
+                shown.append(framed(figure_rst([place], gallery_conf["src_dir"], PICTURES[path.name])))
     pyplot.close("all")
     return "\n".join(shown)
+
+
+def framed(picture):
+    """A picture in a frame, which scrolls on a phone where the picture is wide."""
+    with Image.open(HERE / re.search(r"image-sg:: /(\S+)", picture)[1]) as file:
+        wide = " wide" if file.width / file.info["dpi"][0] > WIDE else ""
+    return f'.. raw:: html\n\n    <div class="picture{wide}">\n\n{picture}\n.. raw:: html\n\n    </div>\n'
+
+
+def thumbnails(app, doctree):
+    """Give the small pictures that lead to examples and lessons the texts of the large ones."""
+    for node in doctree.findall(image):
+        found = re.search(r"/thumb/sphx_glr_(\w+)_thumb\.", node["uri"])
+        if found and not node.get("alt"):
+            node["alt"] = text_of(found[1])
+
+
+def text_of(name):
+    """The text of the first picture of an example or a lesson."""
+    if f"{name}_001.png" in PICTURES:
+        return PICTURES[f"{name}_001.png"]
+    saved = re.findall(r'"(\w+\.png)"', (EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))
+    return next((PICTURES[file] for file in saved if file in PICTURES), "This program draws nothing.")
 
 
 def player(animation, text):
     """An animation with buttons, whose signs come with the theme and not from another server."""
     html = re.sub(r"<link [^>]*>", "", animation.to_jshtml(default_mode="once"))
-    html = html.replace("<img ", f'<img alt="{text}" ').replace(
-        'type="range"', 'type="range" aria-label="frame"'
-    )
+    html = re.sub(r"<img ([^>]*)>", rf'<div class="picture wide"><img alt="{text}" \1></div>', html)
+    html = html.replace('type="range"', 'type="range" aria-label="frame"')
     return f".. raw:: html\n\n{indent(html, '    ')}\n"

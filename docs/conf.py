@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import _check  # noqa: E402
-import _gallery  # noqa: E402, F401 (it keeps the functions that `setup` replaces)
+import _gallery  # noqa: E402 (it keeps the functions that `setup` replaces)
 import _notebooks  # noqa: E402
 from _site import (  # noqa: E402
     PROJECTS,
@@ -115,7 +115,7 @@ sphinx_gallery_conf = {
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_js_files = ["versions.js"]
+html_js_files = ["versions.js", ("site.js", {"defer": "defer"})]
 html_extra_path = ["switcher.json"]
 html_additional_pages = {"404": "404.html"}
 html_theme = "pydata_sphinx_theme"
@@ -141,5 +141,6 @@ def setup(app):
     app.connect("build-finished", _check.report)
     app.connect("source-read", links)
     app.connect("missing-reference", public_name)
+    app.connect("doctree-read", _gallery.thumbnails)
     app.connect("include-read", lambda app, path, name, source: links(app, name, source))
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)

@@ -82,7 +82,7 @@ try:
 except ImportError:
     raise SystemExit("For a picture, install matplotlib.") from None
 plt.rcParams.update(fn.plot.style())
-figure, panels = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained", sharey=True)
+figure, panels = plt.subplots(1, 2, figsize=(10, 5), layout="constrained", sharey=True)
 levels = np.linspace(-2, 2, 17)
 for axes, (name, found) in zip(panels, losses.items(), strict=True):
     logarithm = np.log10(np.maximum(found, 1e-4))

@@ -60,7 +60,7 @@ image = table.imshow(accuracy, cmap="viridis", origin="lower", aspect="auto", vm
 for (i, j), share in np.ndenumerate(accuracy):
     colour = "black" if share > 0.71 else "white"
     table.text(j, i, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=9)
-table.set_xticks(range(len(rates)), [f"{rate:.1g}" for rate in rates])
+table.set_xticks(range(len(rates)), [f"{rate:.1g}" for rate in rates], rotation=30)
 table.set_yticks(range(len(widths)), widths)
 table.set(xlabel="learning rate", ylabel="hidden units", title="held-out accuracy, %")
 figure.colorbar(image, ax=table, extend="min", format="{x:.0%}")

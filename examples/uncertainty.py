@@ -137,6 +137,7 @@ def plot(intervals, train, path="uncertainty.png"):
     pyplot.rcParams.update(fn.plot.style())
     figure, axes = pyplot.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True, layout="constrained")
     axes[-1, -1].set_axis_off()
+    axes[0, -1].tick_params(labelbottom=True)
     for axis, (name, interval) in zip(axes.flat, intervals.items(), strict=False):
         low, high = interval(x[:, np.newaxis])
         axis.plot(*train, ".", color="0.5", markersize=3)

@@ -25,7 +25,9 @@ _HUE_180 = np.array([[-0.574, 1.430, 0.144], [0.426, 0.430, 0.144], [0.426, 1.43
 
 
 def rgb(color):
-    """Parts from 0 to 1 of ``#rrggbb``."""
+    """Parts from 0 to 1 of ``#rrggbb`` or ``#rgb``."""
+    if len(color) == 4:
+        color = "#" + "".join(2 * digit for digit in color[1:])
     return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
 
 
