@@ -17,7 +17,8 @@ const form = new SettingsForm(find("settings"), change, setRate);
 const own = new OwnPoints(plane, find("tools"), build);
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-let playing = false;
+let playing = false; // what was last asked for, or answered
+let answered = false; // what the server last said
 let arrived = null; // the newest frame, until it is drawn
 let latest = null; // the frame that is drawn
 let drawn = []; // when the frames of the last second were drawn
@@ -57,7 +58,8 @@ const messages = {
     hideProgram();
   },
   state(what) {
-    setPlaying(what.playing);
+    answered = what.playing;
+    setPlaying(answered);
   },
   program({ text }) {
     find("text").textContent = text;
@@ -66,6 +68,7 @@ const messages = {
   },
   error({ text }) {
     showError(text);
+    if (playing !== answered) setPlaying(answered);
   },
 };
 
@@ -115,6 +118,7 @@ function showError(text) {
 }
 
 function setPlaying(now) {
+  if (playing && !now) say("Paused.");
   playing = now;
   find("play").textContent = now ? "Pause" : "Play";
   if (now) {
@@ -172,7 +176,10 @@ function setMotion() {
   send("frames", { per_second: calm.matches ? 1 : 20 });
 }
 
-find("play").addEventListener("click", () => send(playing ? "pause" : "play"));
+find("play").addEventListener("click", () => {
+  send(playing ? "pause" : "play");
+  setPlaying(!playing); // so that a second click, before the answer, takes the first one back
+});
 find("step").addEventListener("click", () => send("step"));
 find("reset").addEventListener("click", () => send("reset"));
 find("program").addEventListener("click", () => send("program"));
