@@ -14,8 +14,8 @@ belongs to them.
 #
 # .. math:: p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}
 #
-# A difference of 1 between two logits makes one class :math:`e = 2.7` times as probable as the other. Only
-# differences count, so the largest may be subtracted first: then no exponential overflows.
+# A difference of 1 between two logits makes one class :math:`e \approx 2.7` times as probable as the other.
+# Only differences count, so the largest may be subtracted first: then no exponential overflows.
 
 import numpy as np
 
