@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _BOTH = ("forward", "backward_input")
 _ALL = (*_BOTH, "backward_weights")
 _SHARED = ("share_moments", "share_gradients")
-_DATA_PARALLEL = ("begin", "gradient", "update", "finish")
+_DATA_PARALLEL = ("begin", "gradient", "add_sums", "update", "finish")
 # What no model of `common` takes: derivatives in compiled code of the user's, a loss with settings, and the
 # numbers that estimators report.
 _BESIDES = (

@@ -13,8 +13,9 @@ from ..data import weights
 from ..engine.graph import lower
 from .exchange import exchanged
 from .ranks import Ranks, describe, raise_for
+from .shards import check_shards, shard_sizes
 from .sums import class_counts
-from .transport import connect
+from .transport import Alone, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,17 +37,20 @@ def agree(
     executor: Executor,
     check: Callable[..., FitArguments],
     options: dict[str, Any],
+    shards: Any = None,
 ) -> tuple[Ranks, FitArguments]:
     """A call of `fit` that all ranks make, each with its own rows.
 
     Parameters
     ----------
     comm
-        Of `fit`: see `connect`.
+        Of `fit`: see `connect`; None is a process alone.
     executor : Executor
     check : function
         ``check(**options)`` is `check_fit_arguments` with all other arguments.
     options : dict
+        Of `fit`.
+    shards
         Of `fit`.
 
     Raises
@@ -57,14 +61,16 @@ def agree(
     RankError
         If it raises on another rank.
     """
-    ranks, failure = Ranks(connect(comm)), None
+    ranks, failure = Ranks(Alone() if comm is None else connect(comm)), None
     given = options["batch_size"], options["sample_weight"], options["class_weight"]
     batch_size, sample_weight, class_weight = given
     try:
         task = check(**options)
-        if ranks.size > 1:
+        if ranks.size > 1 or shards is not None:
             _check_alone(executor, task, sample_weight, class_weight)
-        told: Any = _settings(executor, task, *given)
+        if shards is not None:
+            shards = check_shards(executor, task, shards, ranks, options["validation_split"])
+        told: Any = {"shards": shards, **_settings(executor, task, *given)}
     except BaseException as error:
         failure, told = error, describe(error)
     found = ranks.gather_objects((failure is None, told))
@@ -78,12 +84,17 @@ def agree(
         _compare(settings[0], own, rank)
     ranks.open(_room(executor, task, ranks.size))
     with ranks.telling():
-        if ranks.size > 1 and _is_balanced(class_weight):
+        if (ranks.size > 1 or shards is not None) and _is_balanced(class_weight):
             table = _balanced(ranks, executor, task, class_weight)
             task = check(**options | {"class_weight": table})
         task.ranks = ranks
-        task.sizes = [own["rows"] for own in settings]
-        task.n_validation = sum(own["validation rows"] for own in settings)
+        task.sizes, held_out = ([own[name] for own in settings] for name in ("rows", "validation rows"))
+        task.n_validation, task.own_rows = sum(held_out), len(task.data.X)
+        if shards is not None:
+            task.shards, task.sizes = shards, shard_sizes("samples", task.sizes, shards)
+            task.own_rows = max(task.sizes)
+            if task.validation is not None:
+                shard_sizes("validation samples", held_out, shards)
         n = task.n_samples
         task.rows = n if batch_size is None else min(n, batch_size)
         task.callbacks = [own for own in task.callbacks if ranks.rank == 0 or not own.first_rank_only]
@@ -120,22 +131,24 @@ def _check_alone(executor: Executor, task: FitArguments, sample_weight: Any, cla
     for layer in executor.layers:
         if not layer.adapted:
             raise ValueError(
-                f"{layer!r} is not adapted to data yet, and with comm it would be to a part of it; call "
-                "model.adapt(X) first, with the same samples on all ranks"
+                f"{layer!r} is not adapted to data yet, and with comm or shards it would be to a part of it; "
+                "call model.adapt(X) first, with the same samples on all ranks"
             )
     if executor.metric_functions and task.validation is not None:
         names = ", ".join(function.__name__ for function in executor.metric_functions)
         raise ValueError(
-            f"with comm, user-defined metrics ({names}) cannot be computed, since no rank has all validation "
-            "samples; leave them out, or validate in a callback"
+            f"with comm or shards, user-defined metrics ({names}) cannot be computed, since no rank "
+            "has all validation samples; leave them out, or validate in a callback"
         )
     if _is_balanced(class_weight) and executor.loss is not None and executor.loss.missing_targets != "raise":
-        raise ValueError("with comm and missing targets, class_weight='balanced' must be given as numbers")
+        raise ValueError(
+            "with comm or shards and missing targets, class_weight='balanced' must be given as numbers"
+        )
     if sample_weight is not None:
         largest = float(np.max(sample_weight))
         if abs(math.frexp(largest)[1]) > _EXPONENTS:
             raise ValueError(
-                f"with comm, the largest of sample_weight must be in {2.0**-_EXPONENTS:.2g} ... "
+                f"with comm or shards, the largest of sample_weight must be in {2.0**-_EXPONENTS:.2g} ... "
                 f"{2.0**_EXPONENTS:.2g} on each rank, got {largest:g}"
             )
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 
+def equal_sizes(n: int, count: int) -> list[int]:
+    """How many of n rows are in each of so many parts, which are equal as nearly as whole rows allow."""
+    return [(i + 1) * n // count - i * n // count for i in range(count)]
+
+
 class Batches:
     """The batches of several processes.
 

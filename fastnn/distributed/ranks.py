@@ -12,9 +12,10 @@ import numpy as np
 
 from ..engine.threads import defer_interrupt
 from ..errors import RankError
+from .sums import add_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -103,16 +104,18 @@ class Ranks:
         """Write `values` with those of rank 0."""
         self._run(self._transport.broadcast, values)
 
-    def sum(self, vector: NDArray[Any], received: NDArray[Any]) -> None:
-        """Write the sum of the vectors of all ranks into `vector`, added up in the order of the ranks.
+    def sum(
+        self,
+        vector: NDArray[Any],
+        received: NDArray[Any],
+        add_up: Callable[[NDArray[Any], NDArray[Any]], None] = add_in_order,
+    ) -> None:
+        """Write the sum of the vectors of all ranks into `vector`, added up by ``add_up(rows, total)``.
 
         Both arrays are of shape (size, n); `received` is overwritten. Rank i adds up row i.
         """
         self._run(self._transport.all_to_all, vector, received)
-        total = vector[self.rank]
-        np.add(received[0], received[1], out=total)
-        for i in range(2, self.size):
-            np.add(total, received[i], out=total)
+        add_up(received, vector[self.rank])
         self._run(self._transport.all_gather, vector)
 
     def _run(self, exchange: Any, *arrays: Any) -> Any:

@@ -19,10 +19,10 @@ from ..memory.buffers import address, allocate, dtype_name
 from .batches import Batches
 from .exchange import Exchange, exchanged
 from .ranks import Doing
-from .sums import join
+from .sums import add_in_order, join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,6 +53,7 @@ class SharedSteps:
         self, ranks: Ranks, executor: Executor, net: Network, task: FitArguments, order: NDArray[np.int64]
     ) -> None:
         self._ranks, self._executor, self._net, self._weight = ranks, executor, net, task.data.weight
+        self._sum_rows = add_in_order
         self.clock = ranks.clock
         self._batches = Batches(task.sizes, ranks.rank, task.rows)
         self._is_given = callable(task.shuffle)
@@ -130,17 +131,9 @@ class SharedSteps:
                 self._lay_out(epoch)
                 fields.order = self._own_address
             batch = self._position // batches.batch_size
-            start, end = self._starts[batch : batch + 2]
-            fields.position, fields.own_rows = start, end - start
             fields.all_rows, fields.all_weight = self._all_rows[batch], self._all_weights[batch]
             fields.gradient = own_gradient
-            if end > start or self._exchange is not None:
-                gradient()
-            if self._exchange is not None:
-                self._exchange.check()
-            if end == start:
-                self._own[...], fields.loss_value = 0, 0.0
-            if not self._add_up(fields.loss_value):
+            if not self._add_up(self._compute(batch, gradient)):
                 fields.status = DIVERGED
                 break
             fields.gradient = total
@@ -154,6 +147,21 @@ class SharedSteps:
         if self._position:
             self._own_sums = launch.sums(self._net), self._net.statistics.copy()
             self._share_sums()
+
+    def _compute(self, batch: int, gradient: Callable[[], None]) -> float:
+        """Compute the gradient of this rank's rows of a batch, and the sum of their losses."""
+        fields = self._net.fields
+        start, end = self._starts[batch : batch + 2]
+        fields.position, fields.own_rows = start, end - start
+        if end > start or self._exchange is not None:
+            gradient()
+        if self._exchange is not None:
+            self._exchange.check()
+        if end == start:
+            self._own[...] = 0
+            return 0.0
+        loss: float = fields.loss_value
+        return loss
 
     def _take_own_sums(self) -> None:
         """Continue with the sums over this rank's rows, and its statistics, where the last slice ended.
@@ -177,44 +185,42 @@ class SharedSteps:
         if not math.isfinite(sum(ranks.meet(Doing.STEP, loss))):
             return False
         if rows is not None:
-            np.add(rows[0], rows[1], out=self._total)
-            for i in range(2, ranks.size):
-                np.add(self._total, rows[i], out=self._total)
+            self._sum_rows(rows, self._total)
         elif ranks.size > 1:
-            ranks.sum(self._vector, self._received)
+            ranks.sum(self._vector, self._received, self._sum_rows)
         return True
 
     def _lay_out(self, epoch: int) -> None:
         """Find which rows of this rank are in which batch of an epoch."""
-        batches, is_first = self._batches, self._laid_out is None
+        is_first = self._laid_out is None
         if not self._position:
             self._call("begin")
         self._laid_out = epoch
-        if self._order.size:
-            if self._is_given:
-                self._require_same_order()
-            self._own_order, starts = batches.own(self._order)
-            self._own_address = address(self._own_order)
-        elif is_first:
-            starts = batches.in_turn()
-        else:  # as before
-            return
-        self._starts, rows = starts.tolist(), batches.rows()
-        self._all_rows, self._all_weights = rows.tolist(), self._weights(starts, rows)
+        if self._order.size and self._is_given:
+            self._require_same_order()
+        if self._order.size or is_first:  # otherwise as before
+            self._find_rows()
+            self._all_rows = self._batches.rows().tolist()
+            self._all_weights = [float(count) for count in self._all_rows]
+            if self._weight is not None:
+                self._all_weights = self._weights(self._weight.reshape(len(self._weight), -1)).tolist()
 
-    def _weights(self, starts: NDArray[np.int64], rows: NDArray[np.int64]) -> list[float]:
+    def _find_rows(self) -> None:
+        """Find where the rows of this rank begin in each batch, and their order."""
+        if self._order.size:
+            self._own_order, starts = self._batches.own(self._order)
+            self._own_address = address(self._own_order)
+        else:
+            starts = self._batches.in_turn()
+        self._starts = starts.tolist()
+
+    def _weights(self, weight: NDArray[Any]) -> NDArray[np.float64]:
         """Sum of the weights of each batch, of all ranks."""
-        if self._weight is None:
-            return [float(count) for count in rows]
-        weight = self._weight.reshape(len(self._weight), -1)
-        width = weight.shape[1]
-        weight = weight[self._own_order] if self._order.size else weight
-        numbers = np.repeat(np.arange(len(rows)), np.diff(starts) * width)
-        sums = np.bincount(numbers, weight.ravel(), len(rows)) / width
-        total = np.zeros(len(rows))
-        for own in self._ranks.gather(sums):
+        total = np.zeros(len(self._all_rows))
+        rows = weight[self._own_order] if self._order.size else weight
+        for own in self._ranks.gather(weights_of_batches(rows, self._starts)):
             total += own
-        return list(total.tolist())
+        return total
 
     def _require_same_order(self) -> None:
         found = self._ranks.gather(np.array([zlib.crc32(self._order.data)], np.float64))[:, 0]
@@ -226,15 +232,27 @@ class SharedSteps:
         ranks, net = self._ranks, self._net
         if ranks.size == 1:
             return
-        parameters, statistics = net.parameters, net.statistics
-        sums = launch.sums(net)
-        found = ranks.gather(np.concatenate([sums, statistics, [zlib.crc32(parameters.data)]]))
+        sums, statistics = launch.sums(net), net.statistics
+        found = self._gather_with_check(sums, statistics)
+        launch.set_sums(net, join(found[:, : sums.size], self._executor.metrics))
+        if statistics.size:
+            statistics[...] = found[:, sums.size :].mean(axis=0)
+
+    def _gather_with_check(self, *vectors: NDArray[Any]) -> NDArray[np.float64]:
+        """The vectors of all ranks, if these still have the same weights."""
+        checksum = zlib.crc32(self._net.parameters.data)
+        found = self._ranks.gather(np.concatenate([*vectors, [checksum]]))
         for rank in np.flatnonzero(found[:, -1] != found[0, -1]).tolist():
             what = "callbacks that change the model or its optimizer must be the same on all ranks"
             raise RankError(rank, f"its weights are not those of rank 0 any more; {what}")
-        launch.set_sums(net, join(found[:, : sums.size], self._executor.metrics))
-        if statistics.size:
-            statistics[...] = found[:, sums.size : -1].mean(axis=0)
+        return found[:, :-1]
+
+
+def weights_of_batches(weight: NDArray[Any], starts: Sequence[int]) -> NDArray[np.float64]:
+    """Sums of the weights of rows, of shape (n, width), from each of `starts` to the next."""
+    width, count = weight.shape[1], len(starts) - 1
+    numbers = np.repeat(np.arange(count), np.diff(starts) * width)
+    return np.asarray(np.bincount(numbers, weight.ravel(), count) / width)
 
 
 def share_evaluation(ranks: Ranks, executor: Executor, n_samples: int) -> Callable[[Network], None] | None:

@@ -32,6 +32,65 @@ def join(found: Sums, metrics: Sequence[Metric]) -> Sums:
     return total
 
 
+def join_pairwise(found: Sums, metrics: Sequence[Metric]) -> Sums:
+    """The same, joined as `add_pairwise` adds up."""
+    while len(found) > 1:
+        found = np.stack([join(found[i : i + 2], metrics) for i in range(0, len(found), 2)])
+    total: Sums = found[0].copy()
+    return total
+
+
+def add_in_order(rows: NDArray[Any], total: NDArray[Any]) -> None:
+    """Write the sum of at least two rows, added up from the first to the last, into `total`."""
+    np.add(rows[0], rows[1], out=total)
+    for row in rows[2:]:
+        np.add(total, row, out=total)
+
+
+def add_pairwise(rows: NDArray[Any], total: NDArray[Any]) -> None:
+    """Write the sum of 2, 4, 8 ... rows into `total`: of neighbours, then of these sums; overwrites rows."""
+    step, half = 1, len(rows) // 2
+    while step < half:
+        for i in range(0, len(rows), 2 * step):
+            np.add(rows[i], rows[i + step], out=rows[i])
+        step *= 2
+    np.add(rows[0], rows[half], out=total)
+
+
+def pairwise_sum(rows: NDArray[Any]) -> NDArray[Any]:
+    """The sum of 1, 2, 4, 8 ... rows, as a new array."""
+    rows = rows.copy()
+    if len(rows) > 1:
+        add_pairwise(rows, rows[0])
+    total: NDArray[Any] = rows[0]
+    return total
+
+
+class Tree:
+    """Adds up 1, 2, 4, 8 ... vectors, of which there is one at a time, as `add_pairwise` does.
+
+    Parameters
+    ----------
+    count : int
+        How many vectors.
+    size : int
+        Of a vector.
+    dtype : dtype
+    """
+
+    def __init__(self, count: int, size: int, dtype: Any) -> None:
+        self._sums = np.zeros((count.bit_length() - 1, size), dtype)
+
+    def add(self, i: int, vector: NDArray[Any]) -> None:
+        """Add vector number `i`, in whose memory sums are made; behind the last one it is the sum of all."""
+        for kept in self._sums:
+            if not i & 1:
+                kept[...] = vector
+                return
+            np.add(kept, vector, out=vector)
+            i >>= 1
+
+
 def _outputs(metrics: Sequence[Metric], size: int) -> int:
     """How many outputs the metrics' states are for."""
     common = sum(metric.sums for metric in metrics if not metric.per_output)

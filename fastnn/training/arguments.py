@@ -64,7 +64,11 @@ class FitArguments:
     ranks : Ranks or None
         The processes that train together, if there are several.
     sizes : sequence of int
-        How many samples each process has; empty without `ranks`.
+        How many samples each process has, or each shard; empty without `ranks`.
+    own_rows : int
+        How many samples of a batch may have to be computed at once, at most.
+    shards : int or None
+        Parts of the samples whose sums do not depend on the number of processes.
     n_validation : int
         How many samples are evaluated by all of them.
     """
@@ -87,6 +91,8 @@ class FitArguments:
     ranks: Ranks | None = None
     sizes: Sequence[int] = ()
     n_validation: int = 0
+    own_rows: int = 0
+    shards: int | None = None
 
     @property
     def n_samples(self) -> int:

@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ..distributed.agreement import agree
+from ..distributed.shards import ShardedSteps, evaluate_shards
 from ..distributed.state import take_state
 from ..distributed.steps import SharedSteps, share_evaluation
 from ..engine import evaluation
@@ -32,7 +33,8 @@ class RankTraining(Training):
         assert task.ranks is not None
         self.n_samples, self.batch_size = task.n_samples, task.rows
         self.own_batch = self.net.fields.batch_size
-        self.shared = SharedSteps(task.ranks, self.executor, self.net, task, self.order)
+        kind = SharedSteps if task.shards is None else ShardedSteps
+        self.shared = kind(task.ranks, self.executor, self.net, task, self.order)
         self.until = 0
 
     def _place_samples(self) -> None:
@@ -77,17 +79,18 @@ def fit_by_ranks(
     shown: int,
     steps: tuple[Any, Any],
     options: dict[str, Any],
+    shards: Any,
 ) -> History:
-    """`Model.fit` with `comm`; `steps` those of iterables, `options` the other arguments."""
+    """`Model.fit` with `comm` or `shards`; `steps` those of iterables, `options` the other arguments."""
 
     def check(**options: Any) -> FitArguments:
         if y is None or steps != (None, None):
             raise ValueError(
-                "with comm, X and y must be arrays: batches from an iterable are for one process"
+                "with comm or shards, X and y must be arrays: batches from an iterable are for one process"
             )
         return check_fit_arguments(executor, functools.partial(check_samples, executor), X, y, **options)
 
-    ranks, task = agree(comm, executor, check, options)
+    ranks, task = agree(comm, executor, check, options, shards)
     with ranks.together():
         progress = reporter(0 if ranks.rank else shown, task.epochs, task.initial_epoch, task.callbacks)
         executor.weights_lock.run_fit(_train, model, executor, ranks, task, threads or 1, progress)
@@ -103,7 +106,7 @@ def _train(
         RankTraining,
         model,
         executor,
-        executor.network("train", min(task.rows, len(task.data.X)), task.lengths),
+        executor.network("train", min(task.rows, task.own_rows), task.lengths),
         task,
         (task.n_samples, task.rows, task.shuffle),
         evaluate=_validation(executor, ranks, task, threads),
@@ -119,7 +122,10 @@ def _validation(
     """A function that evaluates the validation data of all ranks, if there are such data."""
     if task.validation is None:
         return None
-    share = share_evaluation(ranks, executor, task.n_validation)
-    given = executor, task.validation, threads, task.validation_lengths, share
-    evaluate = functools.partial(evaluation.evaluate, *given)
+    if task.shards is None:
+        share = share_evaluation(ranks, executor, task.n_validation)
+        given = executor, task.validation, threads, task.validation_lengths, share
+        evaluate = functools.partial(evaluation.evaluate, *given)
+    else:
+        evaluate = functools.partial(evaluate_shards, executor, ranks, task, threads)
     return lambda: {f"val_{name}": value for name, value in evaluate().items()}

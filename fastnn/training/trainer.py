@@ -217,6 +217,7 @@ class Trainer(Gradients):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train the model.
 
@@ -276,6 +277,9 @@ class Trainer(Gradients):
         comm : mpi4py communicator or process group of torch.distributed, optional
             The processes, as ``MPI.COMM_WORLD``, that train together, each with some of the samples and one
             thread; where one fails, the others raise `RankError`. See docs/beyond_one_machine.md.
+        shards : int, optional
+            A power of two: parts of the samples of all, of which each process computes one after the other.
+            1, 2, 4 ... up to `shards` processes then give the same bits, also one without `comm`.
 
         Returns
         -------
@@ -295,7 +299,7 @@ class Trainer(Gradients):
         shown = style(verbose)
         if threads is not None:
             threads = validate.integer("threads", threads, low=1)
-        plain = sample_weight is class_weight is validation_data is comm is None
+        plain = sample_weight is class_weight is validation_data is comm is shards is None
         plain = plain and isinstance(validation_split, (int, float)) and validation_split == 0
         steps = steps_per_epoch, validation_steps
         usual = lengths is validation_lengths is threads is steps_per_epoch is validation_steps is None
@@ -311,10 +315,10 @@ class Trainer(Gradients):
         options |= {"validation_split": validation_split, "callbacks": callbacks}
         options |= {"resume": resume, "initial_epoch": initial_epoch}
         executor, known = self._executor, None
-        if comm is not None:
+        if comm is not None or shards is not None:
             from .rank_loop import fit_by_ranks
 
-            return fit_by_ranks(self, executor, comm, X, y, threads, shown, steps, options)
+            return fit_by_ranks(self, executor, comm, X, y, threads, shown, steps, options, shards)
         task: FitArguments | None = check_batches(executor, X, y, *steps, options)
         if task is None:
             known = executor.samples.take(X, y) if plain else None

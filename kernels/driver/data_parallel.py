@@ -3,6 +3,9 @@
 ``gradient`` computes what the rows of this process contribute to the loss and to the gradient of the batch.
 Python adds up the contributions of all; then ``update`` makes the step, the same in each process. Dropout
 draws other numbers in each process; in the first, and in one that is alone, those of `loop.train`.
+
+A process may also stand for several, one after the other: behind each ``gradient`` then comes ``add_sums``,
+by what that has left, and ``update`` has no rows of its own.
 """
 
 import numpy as np
@@ -111,6 +114,27 @@ def _update_statistics(net, own):
             call_kernel(op.update_statistics, op, own)
 
 
+@kernel
+def _keep_books(net):
+    """Do what is done behind a step with what the rows of this process have left."""
+    own = worker(net, 0)
+    if net.own_rows > 0:
+        _add_own_sums(net, own)
+    if net.own_rows > 0 or net.exchange != 0:
+        _update_statistics(net, own)
+
+
+def add_sums_entry(T):
+    """`own_rows` rows of the latest `gradient` -> the sums of the epoch, and the running statistics."""
+
+    def add_sums(_, net_address):
+        mode = flush_denormals()
+        _keep_books(record(net_address, DESCRIPTOR))
+        restore_denormals(mode)
+
+    return add_sums
+
+
 def update_entry(T):
     """`gradient` of all rows of the batch -> the parameters, the optimizer's memory, `step` and the sums."""
 
@@ -118,11 +142,7 @@ def update_entry(T):
         net = record(net_address, DESCRIPTOR)
         mode = flush_denormals()
         if thread == 0:
-            own = worker(net, 0)
-            if net.own_rows > 0:
-                _add_own_sums(net, own)
-            if net.own_rows > 0 or net.exchange != 0:
-                _update_statistics(net, own)
+            _keep_books(net)
         prepare_worker(net, thread)
         own = worker(net, thread)
         own.scale = _scale(net)  # which penalties read

@@ -1,5 +1,7 @@
 """What several processes do in `test_data_parallel`: ``mpiexec -n 2 python rank_programs.py NAME FOLDER``."""
 
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -212,6 +214,83 @@ def synchronized(folder):
     require_same(models, histories, close=False)
 
 
+def equal_part(*arrays):
+    """This process's part of the rows of arrays, where the parts of shards are equal."""
+    return [array[RANK * len(array) // SIZE : (RANK + 1) * len(array) // SIZE] for array in arrays]
+
+
+def digest(model):
+    """Of the weights and of the optimizer's memory."""
+    assert len(set(COMM_OBJECTS(model.parameters.tobytes()))) == 1
+    return [hashlib.sha256(own).hexdigest() for own in (model.parameters, model.state.optimizer)]
+
+
+def write(folder, name, found):
+    """Write what rank 0 has found where the test reads it."""
+    if RANK == 0:
+        (folder / f"{name}-{SIZE}.json").write_text(json.dumps(found))
+
+
+def sharded(**options):
+    more = fn.Dropout(0.3), fn.BatchNormalization(), fn.Dense(8, "relu")
+    return net(*more, global_clipnorm=0.5, **options)
+
+
+def shards(folder):
+    """Bits of fits with shards, which are those of any number of ranks."""
+    X, y = samples()
+    weight, found = np.random.default_rng(3).uniform(0.5, 2, N), []
+    for settings, options in [
+        ({}, {}),
+        ({"dtype": "float64"}, {"batch_size": 2, "epochs": 1}),  # most shards have no row of a batch
+        ({"dtype": "float64"}, {"batch_size": 2, "epochs": 1, "shuffle": False}),
+        ({"width": 600, "outputs": 40}, {"batch_size": 250}),
+        ({"width": 600, "outputs": 40, "dtype": "float64"}, {"batch_size": 250, "threads": 2}),
+    ]:
+        targets = np.tile(y, (1, settings.get("outputs", 2) // 2))
+        model = sharded(**settings)
+        rows, own, own_weight = equal_part(X, targets, weight)
+        options = {"epochs": 3, "validation_data": tuple(equal_part(X[:302], targets[:302])), **options}
+        history = model.fit(rows, own, sample_weight=own_weight, comm=COMM, shards=4, **options)
+        statistics = hashlib.sha256(model.state.statistics).hexdigest()
+        found.append([digest(model), statistics, history.history])
+    write(folder, "shards", found)
+
+
+def shards_interrupted(folder):
+    """A checkpoint in the middle of an epoch, and what the same fit comes to where it is not interrupted."""
+    from fastnn.training import loop
+    from fastnn.training.rank_loop import RankTraining
+
+    rows, own = equal_part(*samples())
+    whole, model = sharded(), sharded()
+    whole.fit(rows, own, batch_size=10, epochs=3, comm=COMM, shards=4)
+    write(folder, "whole", digest(whole))
+
+    def interrupt(training, now, always=True):
+        if training.state.step == 230:
+            raise KeyboardInterrupt
+
+    loop.SLICE, RankTraining._require_finite = 1e-9, interrupt
+    try:
+        model.fit(rows, own, batch_size=10, epochs=9, comm=COMM, shards=4)
+    except KeyboardInterrupt:
+        assert model.state.position == 300
+    if RANK == 0:
+        model.save(folder / f"model-{SIZE}.safetensors", training=True)
+
+
+def shards_resumed(folder):
+    """The checkpoints of other numbers of ranks come to the same."""
+    rows, own = equal_part(*samples())
+    found = []
+    for path in sorted(folder.glob("model-*.safetensors")):
+        model = fn.load(path) if RANK == 0 else sharded()
+        model.fit(rows, own, batch_size=10, epochs=1, resume=True, comm=COMM, shards=4)
+        found.append(digest(model))
+    write(folder, "resumed", found)
+
+
 def classes(folder):
     X, labels = fn.datasets.spiral(100, 3, seed=0)
     keep = np.arange(len(X)) % 7 > 2 * (labels == 1)
@@ -344,6 +423,8 @@ def mismatches(folder):
         (net(metrics=("mae",) if own else ()), {}, "metrics must be the same"),
         (net(), {"shuffle": own}, "shuffle must be the same"),
         (net(fn.BatchNormalization(synchronized=own)), {}, "layer 1"),
+        (net(), {"shards": 2 * (1 + own)}, "shards must be the same on all ranks, but is 2 on rank 0 and 4"),
+        (net(), {"shards": 2}, "2 ranks must have [500, 500] of the 1000 samples"),
     ]
     for model, options, text in cases:
         with raises(ValueError, text):

@@ -1,5 +1,6 @@
 """`fit(comm=)`: several processes that train one model, over MPI and over torch.distributed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -53,6 +54,21 @@ def test_a_checkpoint_is_resumed_by_any_number_of_ranks(tmp_path, saved, resumed
     mpi(resumed, "resume", tmp_path)
 
 
+def test_shards_make_bits_independent_of_the_number_of_ranks(tmp_path):
+    def found(name, ranks):
+        return json.loads((tmp_path / f"{name}-{ranks}.json").read_text())
+
+    for ranks in (1, 2, 4):
+        mpi(ranks, "shards", tmp_path)
+    assert found("shards", 2) == found("shards", 1) == found("shards", 4)
+    for ranks in (1, 2):
+        mpi(ranks, "shards_interrupted", tmp_path)
+    assert found("whole", 1) == found("whole", 2)
+    for ranks in (1, 2):
+        mpi(ranks, "shards_resumed", tmp_path)
+        assert found("resumed", ranks) == [found("whole", 1)] * 2
+
+
 @pytest.mark.parametrize("name", ["interrupted", "mismatches", "failures"])
 def test_ranks_end_together(tmp_path, name):
     mpi(2, name, tmp_path)
@@ -67,7 +83,7 @@ def test_a_failed_rank_ends_the_program(tmp_path, name):
     assert told.get(name, "") in printed
 
 
-@pytest.mark.parametrize("name", ["values", "failures"])
+@pytest.mark.parametrize("name", ["values", "failures", "shards"])
 def test_torch_distributed(tmp_path, name):
     pytest.importorskip("torch")
     command = [sys.executable, PROGRAM, name, tmp_path]

@@ -1,8 +1,6 @@
 """`fit(comm=)` by ranks that are threads of this process: what they compute, beside one process alone."""
 
 import copy
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +11,7 @@ import fastnn as fn
 from fastnn.distributed import agreement
 from fastnn.training import loop
 from fastnn.training.rank_loop import RankTraining
+from tests.helpers.thread_ranks import fit_by_ranks
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -22,44 +21,8 @@ TWO, THREE = [slice(0, 50), slice(50, 90)], [slice(0, 20), slice(20, 50), slice(
 ORDERS = [RNG.permutation(90) for _ in range(9)]
 
 
-class Threads:
-    """A `Transport` between threads: what each has is in a list that all see."""
-
-    def __init__(self, rank, size, barrier, box):
-        self.rank, self.size, self._barrier, self._box = rank, size, barrier, box
-
-    def gather_objects(self, value):
-        self._box[self.rank] = copy.deepcopy(value)
-        self._barrier.wait(30)
-        found = list(self._box)
-        self._barrier.wait(30)
-        return found
-
-    def all_gather(self, rows):
-        rows[...] = self.gather_objects(rows[self.rank])
-
-    def all_to_all(self, sent, received):
-        received[...] = [own[self.rank] for own in self.gather_objects(sent)]
-
-    def broadcast(self, values):
-        values[...] = self.gather_objects(values)[0]
-
-    def abort(self):
-        self._barrier.abort()
-
-
 def by_ranks(models, parts, x=X, y=Y, **options):
-    """Train models together, a rank each with a part of the samples; their histories."""
-    size = len(parts)
-    barrier, box = threading.Barrier(size), [None] * size
-
-    def train(rank):
-        own = {name: value[parts[rank]] for name, value in options.items() if isinstance(value, np.ndarray)}
-        comm = Threads(rank, size, barrier, box)
-        return models[rank].fit(x[parts[rank]], y[parts[rank]], **options | own, comm=comm)
-
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(train, range(size)))
+    return fit_by_ranks(models, parts, x, y, **options)
 
 
 def net(*more, loss="mse", optimizer=None, metrics=("mae", "r2"), units=6):
