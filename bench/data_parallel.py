@@ -5,8 +5,9 @@ batches it prints what a step takes by one process and by two, and of the latter
 half of the rows, in both processes at once and without exchange), the exchange (measured alone) and the rest;
 then, by the model of the cost, from which batch on so many processes are at least half as fast as they could
 be. ``--plot`` draws the model for 2 to 1,024 of them. ``--normalization`` instead compares batch
-normalization by a process's own rows with that by the rows of both. Steps are the fastest of many, since a
-process that the machine does not run for a moment lets the other wait.
+normalization by a process's own rows with that by the rows of both, and ``--shards`` fits without shards and
+with some. Steps are the fastest of many, since a process that the machine does not run for a moment lets the
+other wait.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ FEATURES = 32
 NETWORKS = {"Ethernet, 20 us, 3 GB/s": (20e-6, 3e9), "InfiniBand, 2 us, 25 GB/s": (2e-6, 25e9)}
 RANKS = tuple(2**i for i in range(1, 11))
 PICTURE = Path(__file__).parents[1] / "docs/pictures/data_parallel.png"
+SHARDS = (2, 8, 32)
 _SECONDS, _MEMORY = 0.3, 5e9  # of a measurement; bytes a second that are added up
 _TOGETHER = 1 << 17  # see `distributed.agreement`
 
@@ -47,12 +49,20 @@ def network(width: int, synchronized: bool | None = None) -> fn.Model:
     return fn.Model([*hidden, fn.Dense(1)], "mse", fn.Adam(1e-4), seed=0)
 
 
-def step(width: int, rows: int, batch: int, comm: Any = None, synchronized: bool | None = None) -> float:
+def step(
+    width: int,
+    rows: int,
+    batch: int,
+    comm: Any = None,
+    synchronized: bool | None = None,
+    shards: int | None = None,
+    threads: int | None = None,
+) -> float:
     """Seconds of a step, of whose batch this process has so many rows."""
     steps = max(4, 4096 // batch)
     X = np.random.default_rng(0).normal(size=(steps * rows, FEATURES)).astype(np.float32)
     y, model, found = np.sin(X[:, :1]), network(width, synchronized), []
-    options = {"batch_size": batch, "shuffle": False, "comm": comm}
+    options = {"batch_size": batch, "shuffle": False, "comm": comm, "shards": shards, "threads": threads}
     model.fit(X, y, **options)
     start = time.perf_counter()
     for _ in range(200):
@@ -108,6 +118,23 @@ def work_on_normalization() -> None:
             own, shared = (step(width, batch // 2, batch, comm, kind) for kind in (False, True))
             if comm.rank == 0:
                 cells = " | ".join(f"{1e6 * seconds:.0f}" for seconds in (alone, own, shared))
+                print(f"| {width} | {batch} | {cells} |", flush=True)
+
+
+def work_on_shards() -> None:
+    """What each process does with ``--shards``."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    for width in WIDTHS:
+        for batch in BATCHES:
+            alone = []
+            if comm.rank == 0:
+                alone = [step(width, batch, batch, shards=shards, threads=1) for shards in (None, *SHARDS)]
+            after_others(comm)
+            both = [step(width, batch // 2, batch, comm, shards=shards) for shards in (None, *SHARDS)]
+            if comm.rank == 0:
+                cells = " | ".join(f"{1e6 * seconds:.0f}" for seconds in alone + both)
                 print(f"| {width} | {batch} | {cells} |", flush=True)
 
 
@@ -236,15 +263,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plot", action="store_true", help=f"draw {PICTURE.name}")
     parser.add_argument("--normalization", action="store_true", help="compare kinds of batch normalization")
+    parser.add_argument("--shards", action="store_true", help="compare numbers of shards")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        (work_on_normalization if options.normalization else work)()
+        (work_on_normalization if options.normalization else work_on_shards if options.shards else work)()
         return
     if options.normalization:
         print("| width | batch | one process | two, own rows | two, synchronized |")
         print("|---|---|---|---|---|")
         print("\n".join(line for line in by_two("--normalization") if line.startswith("|")))
+        return
+    if options.shards:
+        kinds = ["no shards", *(f"{shards} shards" for shards in SHARDS)]
+        print(
+            "| width | batch |", " | ".join(f"{who}, {kind}" for who in ("one", "two") for kind in kinds), "|"
+        )
+        print("|---" * (2 + 2 * len(kinds)) + "|")
+        print("\n".join(line for line in by_two("--shards") if line.startswith("|")))
         return
     found = measure()
     show(found)

@@ -7,6 +7,7 @@ are a branch; what is left of the tree is done among the ranks.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +91,16 @@ class ShardedSteps(SharedSteps):
             [address(own) for own in self._statistics],
         )
 
-    def _compute(self, batch: int, gradient: Callable[[], None]) -> float:
-        """Compute the gradient of this rank's shards, and the sum of their losses."""
+    def _run_steps(self, gradient: Callable[[], None], update: Callable[[], None]) -> None:
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # sums are made before it is known that all is finite
+            super()._run_steps(functools.partial(self._run_shards, gradient), update)
+
+    def _run_shards(self, gradient: Callable[[], None]) -> None:
+        """Compute the gradient of this rank's shards by one that computes the gradient of rows."""
         fields, total = self._net.fields, 0.0
+        batch = self._position // self._batches.batch_size
         places = fields.metric_state, fields.statistics, fields.order
         self._kept[...] = self._statistics
         try:
@@ -111,8 +119,7 @@ class ShardedSteps(SharedSteps):
                 self._tree.add(i, self._own)
         finally:
             fields.metric_state, fields.statistics, fields.order = places
-            fields.own_rows = 0  # `update` is to do nothing with them
-        return total
+        fields.own_rows, fields.loss_value = 0, total  # `update` is to do nothing with the rows
 
     def _take_sums(self, sums: NDArray[np.float64]) -> None:
         """Add what the shard at hand has computed to its sums."""
@@ -122,8 +129,7 @@ class ShardedSteps(SharedSteps):
         sums[:_TOTALS] = fields.total_loss, fields.total_weight, fields.total_penalty
 
     def _add_up(self, loss: float) -> bool:
-        with np.errstate(over="ignore", invalid="ignore"):
-            is_finite = super()._add_up(loss)
+        is_finite = super()._add_up(loss)
         if not is_finite:  # there is no such step
             self._statistics[...] = self._kept
         return is_finite
@@ -153,6 +159,7 @@ class ShardedSteps(SharedSteps):
             else:
                 starts = shard.batches.in_turn() + shard.rows.start
             shard.starts = starts.tolist()
+        self._starts = list(range(len(shard.starts)))  # no batch is without something to do
 
     def _weights(self, weight: NDArray[Any]) -> NDArray[np.float64]:
         own = [

@@ -131,9 +131,17 @@ class SharedSteps:
                 self._lay_out(epoch)
                 fields.order = self._own_address
             batch = self._position // batches.batch_size
+            start, end = self._starts[batch : batch + 2]
+            fields.position, fields.own_rows = start, end - start
             fields.all_rows, fields.all_weight = self._all_rows[batch], self._all_weights[batch]
             fields.gradient = own_gradient
-            if not self._add_up(self._compute(batch, gradient)):
+            if end > start or self._exchange is not None:
+                gradient()
+            if self._exchange is not None:
+                self._exchange.check()
+            if end == start:
+                self._own[...], fields.loss_value = 0, 0.0
+            if not self._add_up(fields.loss_value):
                 fields.status = DIVERGED
                 break
             fields.gradient = total
@@ -147,21 +155,6 @@ class SharedSteps:
         if self._position:
             self._own_sums = launch.sums(self._net), self._net.statistics.copy()
             self._share_sums()
-
-    def _compute(self, batch: int, gradient: Callable[[], None]) -> float:
-        """Compute the gradient of this rank's rows of a batch, and the sum of their losses."""
-        fields = self._net.fields
-        start, end = self._starts[batch : batch + 2]
-        fields.position, fields.own_rows = start, end - start
-        if end > start or self._exchange is not None:
-            gradient()
-        if self._exchange is not None:
-            self._exchange.check()
-        if end == start:
-            self._own[...] = 0
-            return 0.0
-        loss: float = fields.loss_value
-        return loss
 
     def _take_own_sums(self) -> None:
         """Continue with the sums over this rank's rows, and its statistics, where the last slice ended.
