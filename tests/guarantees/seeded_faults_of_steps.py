@@ -14,6 +14,10 @@ def of_ranks(before, after, file="data_parallel"):
     return compiled(file, before, after, RANKS)
 
 
+def of_shards(before, after, file="distributed/shards"):
+    return compiled(file, before, after, "distributed/test_shards.py")
+
+
 STEPS = {
     # kernels of a step in its parts
     "loss of ranks divided by rows, not by weights": of_ranks(
@@ -36,7 +40,9 @@ STEPS = {
     "metrics of ranks left out": of_ranks(
         "        call_kernel(metric.forward, metric, own)\n", "        pass\n"
     ),
-    "running statistics of ranks left alone": of_ranks("            _update_statistics(net, own)\n", ""),
+    "running statistics of ranks left alone": of_ranks(
+        "        _update_statistics(net, own)\n", "        pass\n"
+    ),
     "ranks in the order of the first epoch": of_ranks(
         "order_samples(net, net.epoch)", "order_samples(net, 0)"
     ),
@@ -49,13 +55,13 @@ STEPS = {
         "self._own[...], ", "_, ", "distributed/steps"
     ),
     "a third rank's gradient left out": of_ranks(
-        "for i in range(2, ranks.size):", "for i in range(3, ranks.size):", "distributed/steps"
+        "self._sum_rows(rows, self._total)", "self._sum_rows(rows[:2], self._total)", "distributed/steps"
     ),
     "a third rank's part of a long gradient left out": of_ranks(
-        "for i in range(2, self.size):", "for i in range(3, self.size):", "distributed/ranks"
+        "add_up(received, vector", "add_up(received[:2], vector", "distributed/ranks"
     ),
     "weights of outputs not averaged": of_ranks(
-        "weight.ravel(), len(rows)) / width", "weight.ravel(), len(rows))", "distributed/steps"
+        "weight.ravel(), count) / width", "weight.ravel(), count)", "distributed/steps"
     ),
     "weights in the order of the samples": of_ranks(
         "weight[self._own_order] if self._order.size else weight", "weight", "distributed/steps"
@@ -75,6 +81,31 @@ STEPS = {
     ),
     "the first row of another rank is a rank's own": of_ranks(
         "order < self._end)", "order <= self._end)", "distributed/batches"
+    ),
+    # shards
+    "shards of a rank drop alike": of_shards(
+        "shard.number, shard.address", "self._ranks.rank, shard.address"
+    ),
+    "all shards have the order of the first": of_shards("shard.order += shard.rows.start", "pass"),
+    "moving averages of a step that diverges": of_shards("self._statistics[...] = self._kept", "pass"),
+    "sums of a resumed epoch in each rank's first shard": of_shards("if self._ranks.rank == 0:", "if True:"),
+    "a network as large as the largest shard of a rank": of_shards(
+        "max(task.sizes)", "len(task.data.X)", "distributed/agreement"
+    ),
+    "shards added up in their order": of_shards(
+        "            if not i & 1:\n", "            if not i:\n", "distributed/sums"
+    ),
+    "ranks with shards added up in their order": of_shards(
+        "self._sum_rows = add_pairwise", "self._sum_rows = self._sum_rows"
+    ),
+    "logs of shards added up in their order": of_shards(
+        "found = np.stack([join(found[i : i + 2], metrics) for i in range(0, len(found), 2)])",
+        "found = join(found, metrics)[np.newaxis]",
+        "distributed/sums",
+    ),
+    "validation rows of a rank all in one shard": of_shards(
+        "slices = own_slices(equal_sizes(task.n_validation, len(task.sizes)), ranks)",
+        "slices = [slice(None)]",
     ),
     # pieces of a step that ranks and user's steps share with `fit`
     "frozen layers count in the norm": compiled(
