@@ -124,6 +124,8 @@ html_title = "fastnn"
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto", **versions(fastnn.__version__)}
 html_show_sourcelink = False
+# Pages that are a section of their own have nothing to list beside them.
+html_sidebars: dict[str, list[str]] = {page: [] for page in ("benchmarks", "faq", "why_fast")}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,

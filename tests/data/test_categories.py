@@ -165,7 +165,8 @@ def test_only_samples_that_count_are_categories():
     colours[-3:] = "grey"
     weight = np.where(np.arange(N) == 0, 0.0, 1.0)
     colours[0] = "pink"
-    message = r"X has the unknown category 'grey' at \(57, 1\), column 'colour'; known are 'blue', 'green'"
+    place = r"X has the unknown category 'grey' at \(57, 1\), column 'colour'"
+    message = place + r"; did you mean 'green'\?; known are 'blue', 'green'"
     with pytest.raises(ValueError, match=message):
         network().fit(table(colours), LABELS, validation_split=0.05, sample_weight=np.ones(N))
     colours[0] = "red"
