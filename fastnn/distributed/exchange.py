@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from .ranks import Ranks
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
-_KERNELS = {field: f"layers.batch_normalization.{field}" for field in ("share_moments", "share_gradients")}
+_KERNELS = {
+    field: f"layers.synchronized_batch_normalization.{field}"
+    for field in ("share_moments", "share_gradients")
+}
 _HEAD = 8  # bytes of a message: see `kernels.driver.ranks`
 
 

@@ -88,7 +88,7 @@ _FIELDS = [
     ("all_rows", np.int64),  # rows of the batch that all processes have,
     ("all_weight", np.float64),  # and the sum of their weights
     ("shared_penalties", np.int64),  # how many penalties count, once the gradients are added up
-    ("share_moments", np.int64),  # addresses of entries in `batch_normalization` for the rows of all of them,
+    ("share_moments", np.int64),  # addresses of the entries of `synchronized_batch_normalization`,
     ("share_gradients", np.int64),
     ("exchange", np.int64),  # and of what lets all have each other's messages, or 0: see `ranks`
     ("messages", np.int64),  # address of these, one of each process,

@@ -12,7 +12,7 @@ computing the sample variance*, The American Statistician 37 (1983).
 
 In a fit by several processes a synchronized layer takes the moments of the rows of all of them: the first
 thread of each process sends those of its own rows and joins all, in the order of the processes. The same is
-done with the sums of the backward pass: see `kernels.driver.ranks`.
+done with the sums of the backward pass: see `synchronized_batch_normalization`.
 
 x, y, dy and dx are of shape (rows, n), where every position of a sample is a row; gamma and beta, and what is
 theirs, of shape (n,). `moments`, of shape (4, n), are mean, 1 / sqrt(variance + epsilon), factor and offset:
@@ -27,7 +27,6 @@ from ..abi.entries import entry
 from ..abi.oprow import NONE, OP, OPTIMIZER, SIZE
 from ..abi.tensors import row_address, tensor_address
 from ..driver.batch import rows_parts
-from ..driver.ranks import exchange, numbers_of, rows_of, speaks_for_team
 from ..driver.team import wait_for_team
 from ..lowlevel._jit import force_inline, inline_ir, kernel
 from ..lowlevel.simd import address, call, element, record, view
@@ -90,19 +89,6 @@ def join_moments(sums, rows, positions, moments):
 
 
 @kernel
-def join_batches(more, share, moments):
-    """Write ``moments[:2]``: mean and variance of the rows they are of and those of `more` together.
-
-    The rows of `more` are the fraction `share` of all.
-    """
-    rest = share * (moments.dtype.type(1) - share)
-    for j in range(moments.shape[1]):
-        distance = more[0, j] - moments[0, j]
-        moments[0, j] += distance * share
-        moments[1, j] += (more[1, j] - moments[1, j]) * share + distance * distance * rest
-
-
-@kernel
 def prepare(gamma, beta, epsilon, moments):
     """Make of the variance in ``moments[1]`` its inverse root, and write factor and offset behind it.
 
@@ -134,22 +120,6 @@ def part_gradients(x, dy, start, end, moments, part, sums):
         for j in range(x.shape[1]):
             sums[part, 0, j] += dy[i, j]
             sums[part, 1, j] += dy[i, j] * (x[i, j] - moments[0, j])
-
-
-@kernel
-def clear(numbers):
-    """Write zeros into `numbers`."""
-    for i in range(numbers.shape[0]):
-        for j in range(numbers.shape[1]):
-            numbers[i, j] = numbers.dtype.type(0)
-
-
-@kernel
-def add_sums(more, total):
-    """Add `more` to `total`, both of shape (2, n)."""
-    for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            total[i, j] += more[i, j]
 
 
 @kernel
@@ -231,7 +201,7 @@ def _first_part(net, row, parts):
 
 
 @inline_ir
-def _shape(op):
+def channels_and_positions(op):
     """Channels, and the positions of a sample that each has a number for."""
     features = int(op.settings[2])
     return features, op.n_in // features
@@ -258,14 +228,14 @@ def _all_rows(net, offset, positions, n, T):
 
 
 @inline_ir
-def _sums(op, net, backward, n, T):
+def sums_of_parts(op, net, backward, n, T):
     """The sums of the parts: moments, or gradients if it is 1 and not 0 that is given."""
     offset = op.scratch + backward * 2 * n * net.n_parts
     return view(element(net.workspace, offset, T), (rows_parts(net), 2, n), T)
 
 
 @inline_ir
-def _of_all(op, net, backward, n, T):
+def sums_of_all(op, net, backward, n, T):
     """Mean and variance of the rows of all processes, or the sums of their gradients: (2, n)."""
     return view(element(net.workspace, op.scratch + (4 + 2 * backward) * n * net.n_parts, T), (2, n), T)
 
@@ -273,13 +243,13 @@ def _of_all(op, net, backward, n, T):
 @inline_ir
 def _take_moments(op, net, by_batch, moments, T):
     """Write `moments`, all four."""
-    n, positions = _shape(op)
+    n, positions = channels_and_positions(op)
     if by_batch and not _is_shared(op, net):
-        join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
+        join_moments(sums_of_parts(op, net, 0, n, T), net.batch_rows, positions, moments)
     else:
         known = view(element(net.statistics, op.statistics, T), (2, n), T)
         if by_batch:
-            known = _of_all(op, net, 0, n, T)
+            known = sums_of_all(op, net, 0, n, T)
         for j in range(n):
             moments[0, j], moments[1, j] = known[0, j], known[1, j]
     gamma = _channels(net.parameters, op.parameters[0], n, T)
@@ -290,11 +260,11 @@ def _take_moments(op, net, by_batch, moments, T):
 @entry(OP)
 def forward_entry(op, net, T):
     """`x` -> `y`, and while training `scratch`: the moments of the parts of the batch."""
-    n, positions = _shape(op)
+    n, positions = channels_and_positions(op)
     moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
     if by_batch:
-        sums, every = _sums(op, net, 0, n, T), _all_rows(net, op.x, positions, n, T)
+        sums, every = sums_of_parts(op, net, 0, n, T), _all_rows(net, op.x, positions, n, T)
         parts, rows, first = sums.shape[0], net.batch_rows, net.first_row
         block = view(net.scratch, (2, n), T)
         for part in range(_first_part(net, first, parts), _first_part(net, first + net.rows, parts)):
@@ -312,14 +282,14 @@ def forward_entry(op, net, T):
 @entry(OP)
 def backward_input_entry(op, net, T):
     """`x`, `dy` -> `dx`, and while training `scratch`: the sums of the gradients of the parts."""
-    n, positions = _shape(op)
+    n, positions = channels_and_positions(op)
     moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
     _take_moments(op, net, by_batch, moments, T)
     dy = _rows_at_hand(net, op.dy, positions, n, T)
     dx = _rows_at_hand(net, op.dx, positions, n, T)
     if by_batch:
-        sums, x = _sums(op, net, 1, n, T), _rows_at_hand(net, op.x, positions, n, T)
+        sums, x = sums_of_parts(op, net, 1, n, T), _rows_at_hand(net, op.x, positions, n, T)
         parts, rows, first = sums.shape[0], net.batch_rows, net.first_row
         for part in range(_first_part(net, first, parts), _first_part(net, first + net.rows, parts)):
             start, end = part * rows // parts - first, (part + 1) * rows // parts - first
@@ -331,7 +301,7 @@ def backward_input_entry(op, net, T):
         dgamma = view(element(net.scratch, 4 * n, T), n, T)
         dbeta = view(element(net.scratch, 5 * n, T), n, T)
         if _is_shared(op, net):
-            total, rows = _of_all(op, net, 1, n, T), net.all_rows
+            total, rows = sums_of_all(op, net, 1, n, T), net.all_rows
             for j in range(n):
                 dgamma[j], dbeta[j] = total[0, j], total[1, j]
         else:
@@ -347,7 +317,7 @@ def backward_weights_entry(op, net, T):
 
     While training by what `backward_input` left in `scratch` of the parts at hand, if there is such an entry.
     """
-    n, positions = _shape(op)
+    n, positions = channels_and_positions(op)
     moments = view(net.scratch, (4, n), T)
     by_batch = _by_batch(op, net)
     _take_moments(op, net, by_batch, moments, T)
@@ -374,54 +344,14 @@ def backward_weights_entry(op, net, T):
 @entry(OP)
 def update_statistics_entry(op, net, T):
     """The moments of the batch, in `scratch` -> `statistics`, unless they are frozen."""
-    n, positions = _shape(op)
+    n, positions = channels_and_positions(op)
     is_shared = _is_shared(op, net)
     if _by_batch(op, net) and (is_shared or net.batch_rows > 0):
         moments = view(net.scratch, (4, n), T)
         if is_shared:
-            moments = _of_all(op, net, 0, n, T)
+            moments = sums_of_all(op, net, 0, n, T)
         else:
-            join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, moments)
+            join_moments(sums_of_parts(op, net, 0, n, T), net.batch_rows, positions, moments)
         mean = view(element(net.statistics, op.statistics, T), n, T)
         variance = view(element(net.statistics, op.statistics + n, T), n, T)
         average(moments, T(op.settings[1]), mean, variance)
-
-
-@entry(OP)
-def share_moments_entry(op, net, T):
-    """The moments of the parts, in `scratch` of each process -> those of the rows of all processes."""
-    n, positions = _shape(op)
-    wait_for_team(net)
-    if speaks_for_team(net):
-        rows_of(net, net.rank)[0] = net.batch_rows
-        if net.batch_rows > 0:
-            own = numbers_of(net, net.rank, (2, n), T)
-            join_moments(_sums(op, net, 0, n, T), net.batch_rows, positions, own)
-        exchange(net)
-        moments, before = _of_all(op, net, 0, n, T), 0.0
-        clear(moments)
-        for rank in range(net.ranks):
-            rows = rows_of(net, rank)[0]
-            if rows > 0.0:
-                before += rows
-                join_batches(numbers_of(net, rank, (2, n), T), T(rows / before), moments)
-    wait_for_team(net)
-
-
-@entry(OP)
-def share_gradients_entry(op, net, T):
-    """The sums of the gradients of the parts, likewise; the moments of all are in the thread's `scratch`."""
-    n, _ = _shape(op)
-    wait_for_team(net)
-    if speaks_for_team(net):
-        rows_of(net, net.rank)[0] = net.batch_rows
-        if net.batch_rows > 0:
-            own = numbers_of(net, net.rank, (2, n), T)
-            join_gradients(_sums(op, net, 1, n, T), view(net.scratch, (4, n), T), own[0], own[1])
-        exchange(net)
-        total = _of_all(op, net, 1, n, T)
-        clear(total)
-        for rank in range(net.ranks):
-            if rows_of(net, rank)[0] > 0.0:
-                add_sums(numbers_of(net, rank, (2, n), T), total)
-    wait_for_team(net)
