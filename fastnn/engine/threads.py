@@ -237,9 +237,9 @@ class _Member:
 
     def start(self) -> None:
         """Start the thread."""
-        self._over = False  # before it runs: an exception just after the start must not lose it
         work = self._work
         self._alive = weakref.ref(work)  # until the thread has ended, whatever it did
+        self._over = False  # before it runs: an exception just after the start must not lose it
         try:
             _thread.start_new_thread(work, ())
         except RuntimeError:
