@@ -1,7 +1,6 @@
 """Notebook HTML in a real browser, light and dark, narrow and by keyboard: `make browser`."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import fastnn as fn
 pytestmark = [pytest.mark.browser]
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "_build" / "screenshots"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 # Background, text, every second row: as in JupyterLab, and in a plain page.
 THEMES = {
@@ -27,17 +25,6 @@ tbody tr {{ background: {0} }} tbody tr:nth-child(even) {{ background: {2} }}</s
 class Hostile(fn.Dropout):
     def __repr__(self):
         return "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -12,18 +11,6 @@ import pytest
 pytestmark = [pytest.mark.browser]
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "_build" / "screenshots"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
-"""The built site on a server, and a browser."""
+"""The built site on a server, and a page of the browser."""
 
 import functools
 import http.server
 import importlib.util
-import shutil
 import threading
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 HTML = DOCS / "_build" / "html"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="session")
@@ -38,17 +36,6 @@ def address(html):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
